@@ -1,0 +1,1 @@
+"""Keeps planning, task, EDI and BI systems equal to Visma.net ERP."""

@@ -1,0 +1,320 @@
+"""Companies, pairs, schedules and targets: one YAML file plus the environment, checked before any run."""
+
+import os
+import re
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+)
+
+from mlc_dagster.problems import Problem, ProblemsFound
+from mlc_dagster.yamlfile import YamlFile
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+class SecretMissing(Exception):
+    """A credential's environment variable is not set."""
+
+
+class Secret:
+    """A credential named in mlc.yaml as `${NAME}` and looked up only when it is used.
+
+    Neither `repr` nor `str` shows the value, so no log, event or traceback can.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        return f"Secret({', '.join(self.variables) or '***'})"
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The names of the environment variables it is made of."""
+        return tuple(VARIABLE.findall(self._text))
+
+    def reveal(self) -> str:
+        """The value.
+
+        Raises:
+            SecretMissing: an environment variable it names is not set.
+        """
+        missing = [name for name in self.variables if not os.environ.get(name)]
+        if missing:
+            raise SecretMissing(
+                f"{', '.join(missing)} is not set. Set it in the environment of this process, then try again."
+            )
+        return VARIABLE.sub(lambda match: os.environ[match[1]], self._text)
+
+
+def _secret(value: object) -> Secret:
+    if isinstance(value, Secret):
+        return value
+    if not isinstance(value, str) or not VARIABLE.search(value):
+        raise ValueError(
+            "a credential is given as ${NAME}, the name of an environment variable, never in clear"
+        )
+    return Secret(value)
+
+
+def _http_url(value: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/]+(/\S*)?", value):
+        raise ValueError("an http(s) URL is needed, such as https://api.example.com")
+    if value.startswith("http://") and not re.match(
+        r"http://(127\.0\.0\.1|localhost|\[::1\])[:/]", value + "/"
+    ):
+        raise ValueError("http without TLS is for this machine only; use https")
+    return value.rstrip("/")
+
+
+def _time_zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (KeyError, ValueError, OSError):
+        raise ValueError("no such time zone; use a name such as Europe/Oslo") from None
+    return value
+
+
+def _cron(value: str) -> str:
+    if not re.fullmatch(r"\S+( \S+){4}", value) or re.search(r"[^0-9A-Za-z*/,\- #?L]", value):
+        raise ValueError("a cron line has five fields: minute hour day month weekday, such as `0 6 * * *`")
+    return value
+
+
+SecretValue = Annotated[Secret, BeforeValidator(_secret)]
+Url = Annotated[str, AfterValidator(_http_url)]
+TimeZone = Annotated[str, AfterValidator(_time_zone)]
+Cron = Annotated[str, AfterValidator(_cron)]
+CompanyCode = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,20}$")]
+
+
+class Section(BaseModel):
+    """A part of mlc.yaml: unknown keys are mistakes, values do not change after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+
+class VismaSettings(Section):
+    """How to reach Visma.net ERP (vendors/visma.md sections 1 to 3 and 11)."""
+
+    base_url: Url = "https://api.finance.visma.net"
+    token_url: Url = "https://connect.visma.com/connect/token"  # noqa: S105 - an address
+    client_id: SecretValue
+    client_secret: SecretValue
+    send_company_header: bool = True
+    headroom_percent: int = Field(default=80, ge=1, le=100)
+    patience_seconds: int = Field(default=60, ge=0, le=3600)
+
+
+class CompanySettings(Section):
+    """One company of the ERP."""
+
+    name: str
+    tenant_id: str = Field(min_length=1)
+    company_id: str = Field(min_length=1)
+
+
+class PairSettings(Section):
+    """What every pair has: when it runs and for whom."""
+
+    schedule: Cron = "0 6 * * *"
+    timezone: TimeZone = "Europe/Oslo"
+    poll_seconds: int = Field(default=900, ge=5)
+    stale_after_hours: int = Field(default=36, ge=1)
+    companies: tuple[CompanyCode, ...] | None = None
+
+
+class AnaplanBasic(Section):
+    """User and password; on tenants with SSO only for an exception user."""
+
+    method: Literal["basic"]
+    user: SecretValue
+    password: SecretValue
+
+
+class AnaplanCertificate(Section):
+    """A certificate from a CA Anaplan accepts; the advised way for service accounts."""
+
+    method: Literal["certificate"]
+    version: Literal["v1", "v2"] = "v2"
+    certificate: SecretValue
+    private_key: SecretValue
+
+
+class AnaplanDestination(Section):
+    """The two pre-built import actions of one feed, by name or id."""
+
+    list_import: str
+    data_import: str
+
+
+class AnaplanSettings(PairSettings):
+    """Visma to Anaplan (vendors/anaplan.md sections 1, 2, 3 and 11)."""
+
+    api_url: Url = "https://api.anaplan.com/2/0"
+    auth_url: Url = "https://auth.anaplan.com"
+    auth: Annotated[AnaplanBasic | AnaplanCertificate, Field(discriminator="method")]
+    workspace_id: str = Field(pattern=r"^[0-9a-f]{32}$")
+    model_id: str = Field(pattern=r"^[0-9A-F]{32}$")
+    calls_per_minute: int = Field(default=600, ge=1)
+    headroom_percent: int = Field(default=80, ge=1, le=100)
+    patience_seconds: int = Field(default=60, ge=0, le=3600)
+    destinations: dict[str, AnaplanDestination] = Field(min_length=1)
+
+
+class Pairs(Section):
+    """The pairs that are switched on: those that stand in mlc.yaml."""
+
+    anaplan: AnaplanSettings | None = None
+
+    def on(self) -> dict[str, PairSettings]:
+        """The pairs that are switched on, by the name of their target."""
+        return {name: pair for name in type(self).model_fields if (pair := getattr(self, name)) is not None}
+
+
+class Settings(Section):
+    """All of mlc.yaml. `start_day` is the first day of the partition axis: it also holds everything older."""
+
+    start_day: date
+    timezone: TimeZone = "Europe/Oslo"
+    home: Path = Path(".mlc")
+    mappings: Path | None = None
+    variables: dict[str, str] = Field(default_factory=dict)
+    visma: VismaSettings
+    companies: dict[CompanyCode, CompanySettings] = Field(min_length=1)
+    pairs: Pairs = Field(default_factory=Pairs)
+    _file: Path = PrivateAttr(default=Path("mlc.yaml"))
+
+    @property
+    def file(self) -> Path:
+        """The file these settings came from."""
+        return self._file
+
+    @property
+    def folder(self) -> Path:
+        """Where state lives unless MLC_DATABASE_URL and MLC_LAKE_URL say otherwise."""
+        return (self._file.parent / self.home).resolve()
+
+    @property
+    def database_url(self) -> str:
+        """SQLAlchemy URL of the ledger, the audit trail and the budgets."""
+        return os.environ.get("MLC_DATABASE_URL") or f"sqlite:///{self.folder / 'mlc.db'}"
+
+    @property
+    def lake_url(self) -> str:
+        """fsspec URL of the lake."""
+        return os.environ.get("MLC_LAKE_URL") or str(self.folder / "lake")
+
+    @property
+    def mappings_folder(self) -> Path:
+        """The folder of SQL models, contracts and lookups."""
+        return (
+            (self._file.parent / self.mappings).resolve()
+            if self.mappings
+            else REPOSITORY / "dbt_like_mappings"
+        )
+
+    def companies_of(self, pair: str) -> list[str]:
+        """The codes of the companies a pair carries."""
+        return list(self.pairs.on()[pair].companies or self.companies)
+
+
+def config_file() -> Path:
+    """The configuration in force: MLC_CONFIG, else mlc.yaml in the working directory or the repository."""
+    if named := os.environ.get("MLC_CONFIG"):
+        return Path(named)
+    here = Path("mlc.yaml")
+    return here if here.exists() else REPOSITORY / "mlc.yaml"
+
+
+def load_settings(path: Path | None = None) -> Settings:
+    """Read and check the configuration.
+
+    Raises:
+        ProblemsFound: every mistake of the file at once, each with its line and remedy.
+    """
+    file = YamlFile((path or config_file()).absolute())
+    problems = list(file.problems)
+    data = _substitute(file, file.data, (), problems)
+    settings = None
+    try:
+        settings = Settings.model_validate(data)
+    except ValidationError as error:
+        problems += [
+            _problem(file, dict(mistake))
+            for mistake in error.errors(include_url=False, include_context=False)
+        ]
+    if settings is not None:
+        problems += _unknown_companies(file, settings)
+    if problems or settings is None:
+        raise ProblemsFound(problems)
+    settings._file = file.path
+    return settings
+
+
+def _substitute(file: YamlFile, value: Any, place: tuple[str | int, ...], problems: list[Problem]) -> Any:
+    """Put environment variables into plain values; credentials stay names until they are used."""
+    if isinstance(value, dict):
+        return {key: _substitute(file, child, (*place, key), problems) for key, child in value.items()}
+    if isinstance(value, list):
+        return [_substitute(file, child, (*place, index), problems) for index, child in enumerate(value)]
+    if not isinstance(value, str) or place[-1] in SECRET_KEYS:
+        return value
+    for name in VARIABLE.findall(value):
+        if name not in os.environ:
+            problems.append(
+                file.problem(
+                    place, f"The environment variable {name} is not set.", "Set it, or write the value here."
+                )
+            )
+    return VARIABLE.sub(lambda match: os.environ.get(match[1], match[0]), value)
+
+
+SECRET_KEYS = {
+    name
+    for section in (VismaSettings, AnaplanBasic, AnaplanCertificate)
+    for name, field in section.model_fields.items()
+    if field.annotation is Secret
+}
+
+REMEDIES = {
+    "extra_forbidden": ("`{key}` is not a setting here.", "Check its spelling and its indentation."),
+    "missing": ("`{key}` is missing.", "Add it."),
+    "union_tag_not_found": ("`method` is missing.", "Add it: basic or certificate."),
+    "union_tag_invalid": ("This method is not known.", "Use basic or certificate."),
+}
+
+
+def _problem(file: YamlFile, mistake: dict[str, Any]) -> Problem:
+    place, key = mistake["loc"], str(mistake["loc"][-1]) if mistake["loc"] else "mlc.yaml"
+    if mistake["type"] in REMEDIES:
+        message, remedy = REMEDIES[mistake["type"]]
+        return file.problem(place, message.format(key=key), remedy)
+    return file.problem(
+        place, f"`{key}`: {mistake['msg'].removeprefix('Value error, ')}.", "Correct the value."
+    )
+
+
+def _unknown_companies(file: YamlFile, settings: Settings) -> list[Problem]:
+    return [
+        file.problem(
+            ("pairs", name, "companies", index),
+            f"There is no company {code}.",
+            f"Known: {', '.join(settings.companies)}.",
+        )
+        for name, pair in settings.pairs.on().items()
+        for index, code in enumerate(pair.companies or ())
+        if code not in settings.companies
+    ]

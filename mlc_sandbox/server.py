@@ -1,0 +1,129 @@
+"""Starts the sandbox: one Starlette app with every vendor under its prefix, served by uvicorn, alone or in a thread."""
+
+from __future__ import annotations
+
+import random
+import socket
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.routing import Mount
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
+
+from mlc_sandbox.core import Call, CallLog, Faults, SandboxClock, Vendor
+
+
+class Logged:
+    """ASGI middleware that writes every request, control calls excepted, into the call log."""
+
+    def __init__(self, app: ASGIApp, log: CallLog, clock: SandboxClock) -> None:
+        self.app, self.log, self.clock = app, log, clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"].startswith("/control"):
+            await self.app(scope, receive, send)
+            return
+        status = 0
+
+        async def watched(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        query = scope["query_string"].decode("latin-1")
+        path = scope["path"] + (f"?{query}" if query else "")
+        at = self.clock.now()
+        try:
+            await self.app(scope, receive, watched)
+        finally:
+            vendor = scope["path"].strip("/").partition("/")[0]
+            self.log.add(Call(vendor, scope["method"], path, status, at))
+
+
+class Protocol(AutoHTTPProtocol):  # type: ignore[misc,valid-type]
+    """uvicorn's HTTP protocol that hands the transport to the app, so that a fault can drop the connection."""
+
+    def connection_made(self, transport: Any) -> None:
+        """Wrap the app of this connection once its transport is known."""
+        super().connection_made(transport)
+        app = self.app
+
+        async def with_transport(scope: Scope, receive: Receive, send: Send) -> None:
+            scope["transport"] = transport
+            await app(scope, receive, send)
+
+        self.app = with_transport
+
+
+def create_app(vendors: Sequence[Vendor], clock: SandboxClock, faults: Faults, log: CallLog) -> Starlette:  # noqa: ARG001
+    """The sandbox as an ASGI app: `/<vendor>/...` for each vendor."""
+    routes = [Mount(f"/{vendor.name}", routes=vendor.routes()) for vendor in vendors]
+    return Starlette(routes=routes, middleware=[Middleware(Logged, log=log, clock=clock)])
+
+
+def uvicorn_server(app: ASGIApp, **options: Any) -> uvicorn.Server:
+    """A quiet uvicorn server for the app; it writes no access log and needs no lifespan."""
+    config = uvicorn.Config(
+        app, http=Protocol, ws="none", lifespan="off", log_level="warning", access_log=False, **options
+    )
+    return uvicorn.Server(config)
+
+
+class Sandbox:
+    """Clock, faults, call log and vendors together; `vendors[name]` or `.visma`, `.anaplan`."""
+
+    def __init__(self, vendors: Sequence[Vendor], clock: SandboxClock, faults: Faults, log: CallLog, seed: int) -> None:
+        self.vendors = {vendor.name: vendor for vendor in vendors}
+        self.clock, self.faults, self.log = clock, faults, log
+        self.rng = random.Random(seed)
+        self.url = ""
+        self.app = create_app(vendors, clock, faults, log)
+
+    def __getattr__(self, name: str) -> Any:
+        vendors = self.__dict__.get("vendors", {})
+        if name in vendors:
+            return vendors[name]
+        raise AttributeError(f"The sandbox has no vendor or attribute {name!r}.")
+
+    @classmethod
+    @contextmanager
+    def running(cls, *, seed: int = 1, **options: Any) -> Iterator[Sandbox]:
+        """Serve in a thread on a free loopback port until the block ends."""
+        sandbox = build(seed=seed, **options)
+        with serving(sandbox):
+            yield sandbox
+
+    def pass_day(self) -> dict[str, Any]:
+        """One day passes: the clock moves, then every vendor lives through it."""
+        self.clock.pass_day()
+        return {name: vendor.pass_day(self.rng) for name, vendor in self.vendors.items()}
+
+
+@contextmanager
+def serving(sandbox: Sandbox) -> Iterator[None]:
+    """Run the sandbox's app in a thread. The socket is bound first, so nobody can take the port in between."""
+    listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+    sandbox.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    server = uvicorn_server(sandbox.app)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="sandbox", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        thread.join(timeout=10)
+        listener.close()
+
+
+def build(*, seed: int = 1, scale: float = 1, companies: Sequence[str] = ("NO01", "SE01", "DK01"), days_behind: float = 1) -> Sandbox:
+    """Create the vendors and their worlds; nothing is served yet."""
+    clock, faults, log = SandboxClock(days_behind), Faults(), CallLog()
+    vendors: list[Vendor] = []
+    return Sandbox(vendors, clock, faults, log, seed)

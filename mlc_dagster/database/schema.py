@@ -1,0 +1,205 @@
+"""All tables of the database, as SQLAlchemy Core: one schema for SQLite and PostgreSQL."""
+
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Dialect
+
+# The newest migration: a process that finds it in the database has nothing to migrate.
+REVISION = "0001"
+
+
+class UtcDateTime(sa.types.TypeDecorator[datetime]):
+    """An aware datetime, in UTC on the way in and on the way out; a naive one is refused."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Move the time to UTC; SQLite stores it without a zone."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"The time {value} has no zone. Pass an aware datetime, in UTC.")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Give the time back with its zone."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+metadata = sa.MetaData(
+    naming_convention={"ix": "ix_%(table_name)s_%(column_0_N_name)s", "pk": "pk_%(table_name)s"},
+)
+
+# SQLite alone would give a BIGINT key no automatic number.
+_Number = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+
+
+def _text(name: str, *, null: bool = False) -> sa.Column[str]:
+    return sa.Column(name, sa.Text, nullable=null)
+
+
+def _time(name: str, *, null: bool = False) -> sa.Column[datetime]:
+    return sa.Column(name, UtcDateTime, nullable=null)
+
+
+# What each destination last received, per key. hash and payload are null when it holds nothing of the key.
+records = sa.Table(
+    "records",
+    metadata,
+    _text("destination"),
+    _text("company"),
+    _text("key"),
+    _text("source_key"),
+    _text("number"),
+    _text("state"),
+    _text("hash", null=True),
+    _text("payload", null=True),
+    _text("target_id", null=True),
+    _text("batch_id", null=True),
+    _text("reason", null=True),
+    _time("updated_at"),
+    sa.PrimaryKeyConstraint("destination", "company", "key"),
+    sa.Index(None, "destination", "company", "source_key"),
+    sa.Index(None, "number"),
+)
+
+# What one vendor call carries: written before the call, closed after the answer.
+batches = sa.Table(
+    "batches",
+    metadata,
+    _text("id"),
+    _text("destination"),
+    _text("company"),
+    _text("run_id"),
+    _text("token"),
+    _text("state"),
+    sa.Column("size", sa.Integer, nullable=False),
+    _text("checkpoint"),
+    _text("reason", null=True),
+    _time("created_at"),
+    _time("finished_at", null=True),
+    sa.PrimaryKeyConstraint("id"),
+    sa.Index(None, "destination", "company", "state"),
+)
+
+# The changes of a batch, kept until the batch is closed: enough to send it again from another machine.
+batch_members = sa.Table(
+    "batch_members",
+    metadata,
+    _text("batch_id"),
+    sa.Column("position", sa.Integer, nullable=False),
+    _text("op"),
+    _text("key"),
+    _text("source_key"),
+    _text("number"),
+    _text("hash"),
+    _text("payload"),
+    _text("target_id", null=True),
+    _text("refusal", null=True),
+    sa.PrimaryKeyConstraint("batch_id", "key"),
+    sa.ForeignKeyConstraint(["batch_id"], ["batches.id"], name="fk_batch_members_batches"),
+    sa.Index(None, "number"),
+)
+
+# The audit trail: append-only, per record (key is set) and per batch (key is null).
+events = sa.Table(
+    "events",
+    metadata,
+    sa.Column("id", _Number, nullable=False, autoincrement=True),
+    _time("at"),
+    _text("run_id"),
+    _text("destination"),
+    _text("company"),
+    _text("source_key", null=True),
+    _text("key", null=True),
+    _text("number", null=True),
+    _text("batch_id", null=True),
+    _text("kind"),
+    _text("detail"),
+    sa.PrimaryKeyConstraint("id"),
+    sa.Index(None, "number"),
+    sa.Index(None, "batch_id"),
+)
+
+# Records refused on the way: stage is visma, contract or preflight, place the entity or the destination.
+quarantine = sa.Table(
+    "quarantine",
+    metadata,
+    sa.Column("id", _Number, nullable=False, autoincrement=True),
+    _text("stage"),
+    _text("place"),
+    _text("company"),
+    _text("key"),
+    _text("source_key", null=True),
+    _text("number", null=True),
+    _text("reason"),
+    _text("raw"),
+    _text("run_id"),
+    _time("first_at"),
+    _time("last_at"),
+    _time("resolved_at", null=True),
+    sa.PrimaryKeyConstraint("id"),
+    sa.Index(None, "stage", "place", "company", "key"),
+    sa.Index(None, "number"),
+    sa.Index(None, "source_key"),
+)
+
+# One writer per name. The fence rises with every new holder, so an old holder can be told apart.
+leases = sa.Table(
+    "leases",
+    metadata,
+    _text("name"),
+    _text("holder", null=True),
+    sa.Column("fence", sa.BigInteger, nullable=False),
+    _time("acquired_at"),
+    _time("expires_at"),
+    sa.PrimaryKeyConstraint("name"),
+)
+
+# The last delivery of a destination and company. fingerprint is null until it has finished, and generation
+# rises with every delivery that begins to write.
+deliveries = sa.Table(
+    "deliveries",
+    metadata,
+    _text("destination"),
+    _text("company"),
+    _text("fingerprint", null=True),
+    _text("run_id"),
+    sa.Column("generation", sa.BigInteger, nullable=False),
+    _time("started_at"),
+    _time("finished_at", null=True),
+    sa.PrimaryKeyConstraint("destination", "company"),
+)
+
+# Work that waits for a vendor's window to open.
+deferrals = sa.Table(
+    "deferrals",
+    metadata,
+    sa.Column("id", _Number, nullable=False, autoincrement=True),
+    _text("pair"),
+    _text("company"),
+    sa.Column("first_day", sa.Date, nullable=False),
+    sa.Column("last_day", sa.Date, nullable=False),
+    _time("opens_at"),
+    _text("reason"),
+    _time("created_at"),
+    _time("taken_at", null=True),
+    sa.PrimaryKeyConstraint("id"),
+    sa.Index(None, "pair", "company", "opens_at"),
+)
+
+# Shared rate budgets: one row per budget, its state as JSON text.
+budgets = sa.Table(
+    "budgets",
+    metadata,
+    _text("name"),
+    _text("state"),
+    _time("closed_until", null=True),
+    _time("updated_at"),
+    sa.PrimaryKeyConstraint("name"),
+)

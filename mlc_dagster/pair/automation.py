@@ -1,0 +1,113 @@
+"""When a pair runs: by its schedule, when the ERP has something new, and when a closed window opens again."""
+
+from datetime import date, datetime
+
+import dagster as dg
+
+from mlc_dagster.pair.resource import SuiteResource
+from mlc_dagster.pair.steps import COMPANY_TAG, PAIR_TAG
+from mlc_dagster.partitions import range_tags
+from mlc_dagster.settings import PairSettings
+from mlc_dagster.suite import Suite
+
+RETRY_AFTER_SECONDS = 900
+RESUME_SECONDS = 30
+
+
+def chain(pair: str) -> dg.AssetSelection:
+    """A pair's assets and everything they read."""
+    return dg.AssetSelection.groups(f"visma_{pair}").upstream()
+
+
+def schedule(pair: str, settings: PairSettings) -> dg.ScheduleDefinition:
+    """The pair's cron line: one run a company, from its first day that is not wholly read to today."""
+
+    @dg.schedule(
+        name=f"visma_{pair}",
+        target=chain(pair),
+        cron_schedule=settings.schedule,
+        execution_timezone=settings.timezone,
+        description=f"Makes {pair} equal to Visma for every company, from the first day not wholly read.",
+    )
+    def scheduled(context: dg.ScheduleEvaluationContext, suite: SuiteResource) -> list[dg.RunRequest]:
+        house = suite.open()
+        at = context.scheduled_execution_time.isoformat()
+        return [
+            _request(house, pair, company, f"{pair}:{company}:{at}")
+            for company in house.settings.companies_of(pair)
+        ]
+
+    return scheduled
+
+
+def polling_sensor(pair: str, settings: PairSettings) -> dg.SensorDefinition:
+    """Starts a company's run when Visma has rows that the lake does not hold.
+
+    It keeps no cursor of its own: what was read is asked of the lake, so nothing can be skipped, whatever
+    became of earlier runs. A company whose last run failed is tried again after a pause, not at every tick.
+    """
+
+    @dg.sensor(
+        name=f"visma_{pair}_changes",
+        target=chain(pair),
+        minimum_interval_seconds=settings.poll_seconds,
+        description=f"Asks Visma for changes and starts {pair}'s chain for the companies that have some.",
+    )
+    def changes(context: dg.SensorEvaluationContext, suite: SuiteResource) -> dg.SensorResult | dg.SkipReason:
+        house = suite.open()
+        requests, reasons = [], []
+        for company in house.settings.companies_of(pair):
+            reason = _not_now(context.instance, pair, company, house.clock.now())
+            if reason is None and house.news(pair, company):
+                requests.append(_request(house, pair, company))
+            else:
+                reasons.append(f"{company}: {reason or 'nothing new'}")
+        return dg.SensorResult(run_requests=requests) if requests else dg.SkipReason("; ".join(reasons))
+
+    return changes
+
+
+def resume_sensor(pair: str, target: dg.AssetSelection) -> dg.SensorDefinition:
+    """Goes on with the work that a vendor's closed window interrupted, once the window is open."""
+
+    @dg.sensor(
+        name=f"{pair}_resume",
+        target=target,
+        minimum_interval_seconds=RESUME_SECONDS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Continues what met a lockout, when the vendor's window opens again.",
+    )
+    def resume(context: dg.SensorEvaluationContext, suite: SuiteResource) -> dg.SensorResult | dg.SkipReason:
+        house = suite.open()
+        requests = []
+        for item in house.deferrals.due(pair, house.clock.now()):
+            run_key = f"deferral:{item.id}"
+            if context.instance.get_runs(dg.RunsFilter(tags={"dagster/run_key": run_key}), limit=1):
+                house.deferrals.take(item.id)  # only now: a daemon that dies before the launch loses nothing
+            else:
+                tags = _tags(pair, item.company, item.first_day, item.last_day)
+                requests.append(dg.RunRequest(run_key=run_key, tags=tags))
+        return dg.SensorResult(run_requests=requests) if requests else dg.SkipReason("Nothing waits.")
+
+    return resume
+
+
+def _request(house: Suite, pair: str, company: str, run_key: str | None = None) -> dg.RunRequest:
+    first, last = house.open_days(pair, company)
+    return dg.RunRequest(run_key=run_key, tags=_tags(pair, company, first, last))
+
+
+def _tags(pair: str, company: str, first: date, last: date) -> dict[str, str]:
+    return {**range_tags(company, first, last), PAIR_TAG: pair, COMPANY_TAG: company}
+
+
+def _not_now(instance: dg.DagsterInstance, pair: str, company: str, now: datetime) -> str | None:
+    records = instance.get_run_records(dg.RunsFilter(tags={PAIR_TAG: pair, COMPANY_TAG: company}), limit=1)
+    if not records:
+        return None
+    run, ended = records[0].dagster_run, records[0].end_time
+    if not run.is_finished:
+        return f"run {run.run_id[:8]} is under way"
+    if run.is_failure and ended and now.timestamp() - ended < RETRY_AFTER_SECONDS:
+        return f"run {run.run_id[:8]} failed; it is tried again after a pause"
+    return None

@@ -1,0 +1,70 @@
+"""Rate budgets: how many calls a tenant still allows, shared by every process through the database."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from decimal import Decimal
+from typing import Protocol
+
+import sqlalchemy as sa
+
+from mlc_dagster.transport.clock import Clock, SystemClock
+from mlc_dagster.transport.waiting import BudgetRow, Unlimited
+from mlc_dagster.transport.windows import FixedWindow, RollingWindow
+
+__all__ = ["Budget", "Budgets", "Unlimited"]
+
+
+class Budget(Protocol):
+    """What a session asks before every call and tells after every answer."""
+
+    def acquire(self) -> None:
+        """Take one call; waits up to the patience of the budget, else raises Closed."""
+        ...
+
+    def learn(self, response_headers: Mapping[str, str], status: int) -> None:
+        """Take in what an answer says about the limits."""
+        ...
+
+    def left(self) -> int | None:
+        """Return the calls left for us in the current window; None when unknown."""
+        ...
+
+
+class Budgets:
+    """The budgets kept in the database. State is one row each: all processes see the same."""
+
+    def __init__(self, engine: sa.Engine, clock: Clock | None = None) -> None:
+        self._engine, self._clock = engine, clock or SystemClock()
+
+    def fixed_window(
+        self,
+        name: str,
+        *,
+        limit: int | None,
+        seconds: int,
+        headroom: Decimal | str = "0.8",
+        patience: float = 60,
+    ) -> FixedWindow:
+        """A window the vendor resets at once and reports in X-RateLimit-*.
+
+        ``limit`` None: unknown until a header tells. ``headroom`` is the share of it that is ours.
+        """
+        return FixedWindow(
+            BudgetRow(self._engine, name, self._clock),
+            limit=limit,
+            window=timedelta(seconds=seconds),
+            headroom=Decimal(headroom),
+            patience=patience,
+        )
+
+    def token_bucket(
+        self, name: str, *, rate: int, per_seconds: int, headroom: Decimal | str = "0.8", patience: float = 60
+    ) -> RollingWindow:
+        """At most ``rate`` times headroom calls in any ``per_seconds``, without a header that tells."""
+        return RollingWindow(
+            BudgetRow(self._engine, name, self._clock),
+            rate=rate,
+            window=timedelta(seconds=per_seconds),
+            headroom=Decimal(headroom),
+            patience=patience,
+        )

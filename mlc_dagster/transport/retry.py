@@ -1,0 +1,42 @@
+"""When a failed call is tried again, and how long to wait before."""
+
+import email.utils
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+import requests
+import tenacity
+from urllib3.exceptions import MaxRetryError, NewConnectionError, ProxyError
+
+_back_off = tenacity.wait_exponential(multiplier=0.5, max=30) + tenacity.wait_random(0, 1)
+
+
+def retry_after(headers: Mapping[str, str], now: datetime) -> timedelta | None:
+    """Return the wait Retry-After asks for (seconds or an HTTP date); None when absent or unreadable."""
+    text = headers.get("Retry-After")
+    if not text:
+        return None
+    try:
+        return max(timedelta(0), timedelta(seconds=float(text)))
+    except (ValueError, OverflowError):
+        pass
+    try:
+        moment = email.utils.parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return max(timedelta(0), moment - now)
+
+
+def pause(state: tenacity.RetryCallState) -> float:
+    """Return the seconds before the next attempt: exponential with jitter; none when the budget waits."""
+    error = state.outcome.exception() if state.outcome else None
+    return 0 if getattr(error, "budget_waits", False) else _back_off(state)
+
+
+def never_sent(error: requests.RequestException) -> bool:
+    """Return whether no byte of the request can have reached the server: refused, unknown host, no proxy."""
+    if isinstance(error, requests.exceptions.ConnectTimeout):
+        return True
+    cause = error.args[0] if error.args else None
+    return isinstance(cause, MaxRetryError) and isinstance(cause.reason, NewConnectionError | ProxyError)

@@ -1,0 +1,253 @@
+"""One way to make an HTTP call: budget, token, retries and errors in one place."""
+
+import json as json_module
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+import requests
+import tenacity
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
+
+from mlc_dagster.transport.auth import Auth
+from mlc_dagster.transport.budget import Budget, Unlimited
+from mlc_dagster.transport.clock import Clock, SystemClock
+from mlc_dagster.transport.errors import Again, CallFailed, InDoubt, Misconfigured, judge
+from mlc_dagster.transport.retry import never_sent, pause, retry_after
+
+REPEATABLE = frozenset({"GET", "HEAD", "PUT", "DELETE"})
+REQUEST_ID_HEADERS = ("Ipp-Request-Id", "X-Request-Id", "X-Correlation-Id", "Request-Id")
+PARALLEL_CONNECTIONS = 16
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class CallCounter:
+    """What a run cost: calls sent (retries included), retries, bytes. Shared by threads."""
+
+    calls: int = 0
+    retries: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+
+    def add(self, *, calls: int = 0, retries: int = 0, bytes_in: int = 0, bytes_out: int = 0) -> None:
+        """Add to the counts."""
+        with self._lock:
+            self.calls += calls
+            self.retries += retries
+            self.bytes_in += bytes_in
+            self.bytes_out += bytes_out
+
+
+@dataclass(frozen=True)
+class _Call:
+    method: str
+    path: str
+    params: Mapping[str, Any] | None
+    body: bytes | None
+    headers: Mapping[str, str]
+    repeatable: bool
+    overrides: Mapping[int, type[CallFailed]]
+
+
+class _Signed(AuthBase):
+    """Sets our headers last; without it requests lets a ~/.netrc entry replace the Authorization header."""
+
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        self._headers = headers
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers.update(self._headers)
+        return request
+
+
+class Http:
+    """Calls to one vendor under one base address. One instance may serve many threads."""
+
+    def __init__(
+        self,
+        vendor: str,
+        base_url: str,
+        *,
+        auth: Auth | None = None,
+        budget: Budget | None = None,
+        clock: Clock | None = None,
+        timeout: tuple[float, float] = (10, 120),
+        attempts: int = 5,
+        counter: CallCounter | None = None,
+        headers: Mapping[str, str] | None = None,
+        remedies: Mapping[int, str] | None = None,
+        words: Callable[[requests.Response], str] | None = None,
+    ) -> None:
+        """``remedies``: what an operator should do, by status. ``words``: reads the vendor's message."""
+        self.vendor, self.base_url = vendor, base_url.rstrip("/")
+        self.clock: Clock = clock or SystemClock()
+        self.budget: Budget = budget or Unlimited(vendor, clock=self.clock)
+        self.counter = counter or CallCounter()
+        self._auth, self._timeout, self._attempts = auth, timeout, attempts
+        self._remedies, self._words = remedies or {}, words or response_words
+        self._session = requests.Session()
+        self._session.headers.update(headers or {})
+        adapter = HTTPAdapter(pool_maxsize=PARALLEL_CONNECTIONS)
+        self._session.mount("https://", adapter)
+        self._session.mount("http://", adapter)
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        json: Any = None,
+        data: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        repeatable: bool | None = None,
+        overrides: Mapping[int, type[CallFailed]] | None = None,
+    ) -> requests.Response:
+        """Send one request and return its answer with status below 300, body read.
+
+        ``repeatable`` (default: all but POST and PATCH) calls are retried on 5xx, timeouts and dropped
+        connections; others raise InDoubt then. 429 is waited out when short. ``overrides`` replaces the
+        error class of single statuses.
+        Raises Again, InDoubt, Refused, Conflict, Misconfigured, Closed.
+        """
+        sent_headers = dict(headers or {})
+        if json is not None:
+            data = exact_json(json).encode()
+            sent_headers.setdefault("Content-Type", "application/json")
+        may_repeat = method.upper() in REPEATABLE if repeatable is None else repeatable
+        call = _Call(method.upper(), path, params, data, sent_headers, may_repeat, overrides or {})
+        retrying = tenacity.Retrying(
+            stop=tenacity.stop_after_attempt(self._attempts),
+            wait=pause,
+            retry=tenacity.retry_if_exception_type(Again),
+            sleep=self.clock.sleep,
+            before_sleep=self._note_retry,
+            reraise=True,
+        )
+        return retrying(self._signed_attempt, call)
+
+    def close(self) -> None:
+        """Close the pooled connections."""
+        self._session.close()
+
+    def _signed_attempt(self, call: _Call) -> requests.Response:
+        response = self._send(call)
+        if response.status_code == 401 and self._auth is not None:
+            self._auth.renew()
+            response = self._send(call)
+        error = call.overrides.get(response.status_code) or judge(
+            response.status_code, repeatable=call.repeatable
+        )
+        if error is None:
+            return response
+        raise self._failure(error, call, response)
+
+    def _send(self, call: _Call) -> requests.Response:
+        signed = self._auth.headers() if self._auth is not None else {}
+        self.budget.acquire()
+        self.counter.add(calls=1, bytes_out=len(call.body or b""))
+        url = call.path if call.path.startswith(("http://", "https://")) else self.base_url + call.path
+        try:
+            response = self._session.request(
+                call.method,
+                url,
+                params=call.params,
+                data=call.body,
+                headers=dict(call.headers),
+                auth=_Signed(signed),
+                timeout=self._timeout,
+                # A followed redirect turns a POST into a GET; only reads may be redirected.
+                allow_redirects=call.method in ("GET", "HEAD"),
+            )
+        except requests.RequestException as error:
+            # "from None": the text of a requests exception carries the whole URL with its query.
+            raise self._no_answer(call, error) from None
+        self.counter.add(bytes_in=len(response.content))
+        self.budget.learn(response.headers, response.status_code)
+        return response
+
+    def _no_answer(self, call: _Call, error: requests.RequestException) -> CallFailed:
+        said = f"{type(error).__name__} at {self.base_url}"
+        if isinstance(error, requests.exceptions.SSLError):
+            remedy = "Check the certificate of the address, or the certificate store of this machine."
+            return Misconfigured(self.vendor, call.method, call.path, excerpt_text=said, remedy=remedy)
+        if isinstance(error, _BAD_ADDRESS):
+            remedy = "Correct the base address in the settings."
+            return Misconfigured(self.vendor, call.method, call.path, excerpt_text=said, remedy=remedy)
+        kind = Again if call.repeatable or never_sent(error) else InDoubt
+        return kind(self.vendor, call.method, call.path, excerpt_text=said)
+
+    def _failure(self, kind: type[CallFailed], call: _Call, response: requests.Response) -> CallFailed:
+        status = response.status_code
+        request_id = next(
+            (response.headers[name] for name in REQUEST_ID_HEADERS if name in response.headers), None
+        )
+        failure = kind(
+            self.vendor,
+            call.method,
+            call.path,
+            status=status,
+            request_id=request_id,
+            excerpt_text=self._words(response),
+            remedy=self._remedies.get(status),
+        )
+        # After Retry-After the budget knows when it opens: the next attempt waits there, or raises Closed.
+        failure.budget_waits = (
+            status in (429, 503) and retry_after(response.headers, self.clock.now()) is not None
+        )
+        return failure
+
+    def _note_retry(self, state: tenacity.RetryCallState) -> None:
+        self.counter.add(retries=1)
+        log.info(
+            "attempt %d failed, trying again: %s",
+            state.attempt_number,
+            state.outcome and state.outcome.exception(),
+        )
+
+
+_BAD_ADDRESS = (
+    requests.exceptions.InvalidURL,
+    requests.exceptions.MissingSchema,
+    requests.exceptions.InvalidSchema,
+    requests.exceptions.InvalidHeader,
+)
+
+
+def response_words(response: requests.Response) -> str:
+    """Return the vendor's message: the first of the usual JSON fields, else the text."""
+    try:
+        body = response.json()
+    except ValueError:
+        return response.text
+    if isinstance(body, dict):
+        by_name = {str(name).lower(): value for name, value in body.items()}
+        for name in ("message", "exceptionmessage", "error_description", "error", "title", "statusmessage"):
+            if isinstance(by_name.get(name), str) and by_name[name]:
+                return str(by_name[name])
+    return response.text
+
+
+def decimal_json(response: requests.Response) -> Any:
+    """Parse an answer; numbers with a fraction become Decimal, so no float touches money."""
+    return json_module.loads(response.text, parse_float=Decimal)
+
+
+def exact_json(value: Any) -> str:
+    """Write JSON with Decimals as exact numbers, which the standard encoder cannot."""
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{json_module.dumps(str(k))}:{exact_json(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(map(exact_json, value)) + "]"
+    if isinstance(value, Decimal):
+        if not value.is_finite():
+            raise ValueError(f"{value} is no JSON number")
+        return format(value, "f")
+    return json_module.dumps(value, allow_nan=False)

@@ -1,0 +1,172 @@
+"""The two ways vendors count calls: a window reset at once, and a rate over any stretch of time."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from pyrate_limiter import Rate, TokenBucket
+
+from mlc_dagster.transport.waiting import BudgetRow, Shared
+
+# A process takes a few permits with one write: a commit costs milliseconds, too much for every call.
+LEASE_CALLS = 20
+# Permits that no answer has confirmed after this long were never used: longer than the longest call.
+FORGOTTEN = timedelta(seconds=300)
+# Permits of a token bucket are used at once, or a later minute would see more calls than it was granted.
+BUCKET_LEASE = timedelta(seconds=1)
+
+
+@dataclass(frozen=True)
+class _Report:
+    """What the X-RateLimit headers of one answer say; the reset as seconds since 1970."""
+
+    limit: int
+    remaining: int
+    resets_at: float
+
+
+@dataclass(frozen=True)
+class _Window:
+    """A fixed window as last known: the vendor's count, and the permits no answer has confirmed yet."""
+
+    limit: int | None = None
+    remaining: int | None = None
+    resets_at: float | None = None
+    outstanding: int = 0
+    leased_at: float = 0
+
+    def at(self, now: float, seconds: float) -> "_Window":
+        """Return the window at ``now``: a new, full one when the known one is over."""
+        window = self
+        if now - window.leased_at > FORGOTTEN.total_seconds():
+            window = replace(window, outstanding=0)
+        if window.resets_at is None or now < window.resets_at:
+            return window
+        passed = int((now - window.resets_at) // seconds) + 1
+        return replace(window, remaining=None, resets_at=window.resets_at + passed * seconds, outstanding=0)
+
+    def told(self, report: _Report) -> "_Window":
+        """Take in one report. Within a window the vendor counts down: the smaller number is newer."""
+        known = report.remaining if self.remaining is None else self.remaining
+        remaining = min(report.remaining, known)
+        return replace(self, limit=report.limit, remaining=remaining, resets_at=report.resets_at)
+
+
+class FixedWindow(Shared):
+    """The vendor's own count is the truth; between answers we count down (vendors/visma.md section 11)."""
+
+    def __init__(
+        self, row: BudgetRow, *, limit: int | None, window: timedelta, headroom: Decimal, patience: float
+    ) -> None:
+        super().__init__(row, patience)
+        self._limit, self._seconds, self._headroom = limit, window.total_seconds(), headroom
+        self._reports: list[_Report] = []
+        self._settled = 0
+
+    def learn(self, response_headers: Mapping[str, str], status: int) -> None:
+        """Take in the X-RateLimit headers; a 429 closes until Retry-After, else until the reset."""
+        super().learn(response_headers, status)
+        report = _report(response_headers, self._clock.now())
+        with self._lock:
+            self._settled += 1
+            if report is not None:
+                self._reports.append(report)
+        if report is not None and status == 429 and "Retry-After" not in response_headers:
+            self._close(datetime.fromtimestamp(report.resets_at, UTC))
+
+    def left(self) -> int | None:
+        """Return the calls left for us in this window; None before the vendor has named its limit."""
+        with self._lock, self._row.locked() as state:
+            window = self._current(state, self._clock.now())
+            state.update(asdict(window))
+        left = self._left(window)
+        return None if left is None else left + self._permits
+
+    def _lease(self, now: datetime) -> datetime | None:
+        self._settled += self._permits
+        self._permits = 0
+        with self._row.locked() as state:
+            window = self._current(state, now)
+            resets_at = window.resets_at or now.timestamp() + self._seconds
+            left = self._left(window)
+            # An unknown limit is asked call by call, so that the first answer reaches all processes.
+            permits = (
+                1 if left is None else min(left, max(1, min(LEASE_CALLS, self._known_limit(window) // 100)))
+            )
+            outstanding = window.outstanding + permits
+            window = replace(window, outstanding=outstanding, leased_at=now.timestamp(), resets_at=resets_at)
+            state.update(asdict(window))
+        ends = datetime.fromtimestamp(resets_at, UTC)
+        self._permits, self._permits_end = permits, min(ends, now + FORGOTTEN / 2)
+        return None if permits else ends
+
+    def _current(self, state: Mapping[str, Any], now: datetime) -> _Window:
+        """Return the stored window with everything this process has learnt since."""
+        window = _Window(**state).at(now.timestamp(), self._seconds)
+        for report in self._reports:
+            if report.resets_at > now.timestamp():
+                window = window.told(report)
+        window = replace(window, outstanding=max(0, window.outstanding - self._settled))
+        self._reports, self._settled = [], 0
+        return window
+
+    def _known_limit(self, window: _Window) -> int:
+        return window.limit or self._limit or 0
+
+    def _left(self, window: _Window) -> int | None:
+        limit = self._known_limit(window)
+        if not limit:
+            return None
+        remaining = limit if window.remaining is None else window.remaining
+        for_others = limit - int(limit * self._headroom)
+        return max(0, remaining - window.outstanding - for_others)
+
+
+class RollingWindow(Shared):
+    """A token bucket: burst and refill together never pass the limit in any window, wherever it starts."""
+
+    def __init__(
+        self, row: BudgetRow, *, rate: int, window: timedelta, headroom: Decimal, patience: float
+    ) -> None:
+        super().__init__(row, patience)
+        ours = max(2, int(rate * headroom))
+        self._burst = max(1, ours // 10)
+        # A permit may be used a lease later than it was granted, so the bucket fills that much slower.
+        interval = window + BUCKET_LEASE
+        self._rates = [Rate(ours - self._burst, int(interval.total_seconds() * 1000), burst=self._burst)]
+        self._bucket = TokenBucket()
+
+    def left(self) -> int | None:
+        """Return the calls that may be made at this moment."""
+        with self._lock, self._row.locked() as state:
+            used = self._bucket.consumed(self._rates, self._arrival(state), _milliseconds(self._clock.now()))
+        return max(0, self._burst - used) + self._permits
+
+    def _lease(self, now: datetime) -> datetime | None:
+        with self._row.locked() as state:
+            for permits in (max(1, self._burst // 8), 1):
+                arrival, decision = self._bucket.step(
+                    self._rates, self._arrival(state), _milliseconds(now), permits
+                )
+                if decision.allowed:
+                    state["arrival"] = list(arrival)
+                    self._permits, self._permits_end = permits, now + BUCKET_LEASE
+                    return None
+        return now + timedelta(milliseconds=decision.retry_after_ms or 1)
+
+    def _arrival(self, state: Mapping[str, Any]) -> tuple[float, ...]:
+        return tuple(state["arrival"]) if "arrival" in state else self._bucket.initial(self._rates)
+
+
+def _report(headers: Mapping[str, str], now: datetime) -> _Report | None:
+    try:
+        limit, remaining = int(headers["X-RateLimit-Limit"]), int(headers["X-RateLimit-Remaining"])
+        return _Report(limit, remaining, now.timestamp() + float(headers["X-RateLimit-Reset"]))
+    except (KeyError, ValueError):
+        return None
+
+
+def _milliseconds(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)

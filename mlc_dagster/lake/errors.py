@@ -1,0 +1,36 @@
+"""What the lake raises: each names the place and what to do."""
+
+
+class LakeError(Exception):
+    """Something about the lake's files; every other error here is one of these."""
+
+
+class LakeWriteFailed(LakeError):
+    """A partition could not be written. The previous file is untouched, nothing half-written remains."""
+
+    def __init__(self, path: str, entity: str, company: str, partition: str, cause: OSError) -> None:
+        reason = cause.strerror or str(cause) or type(cause).__name__
+        super().__init__(
+            f"Writing {entity} of {company}, {partition}, to {path} failed: {reason}. "
+            "What was there before is intact. Free space or grant access for this path, then run the same "
+            "partition again."
+        )
+        self.path, self.entity, self.company, self.partition = path, entity, company, partition
+
+
+class TableRefused(LakeError):
+    """A table does not fit the lake: a column, a type or a key is wrong. Nothing was written."""
+
+    def __init__(self, where: str, message: str, remedy: str) -> None:
+        super().__init__(f"{where}: {message}. {remedy}")
+        self.where, self.message, self.remedy = where, message, remedy
+
+
+class LakeBusy(LakeError):
+    """Other runs kept replacing the files while they were read."""
+
+    def __init__(self, places: str, attempts: int) -> None:
+        super().__init__(
+            f"The files of {places} changed during each of {attempts} readings. "
+            "Let the runs that write them finish, then run this one again."
+        )

@@ -1,0 +1,148 @@
+from datetime import date, timedelta
+from decimal import Decimal
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from mlc_dagster.lake import Lake, storage
+from tests.lake.examples import NOON, amounts, days_from, note, row, table
+
+PLACE = ("supplier_invoices", "NO01")
+JANUARY = days_from(date(2026, 1, 1), 31)
+
+
+def names(lake: Lake) -> list[str]:
+    return [file.name for file in lake.storage.list(lake.storage.path(*PLACE))]
+
+
+def january(lake: Lake) -> Lake:
+    for day in JANUARY:
+        stamp = NOON + timedelta(days=day.day)
+        rows = table(row("every day", f"{day.day}", stamp=stamp), row(f"only {day.day}"))
+        lake.write_day(*PLACE, day, rows, note(total=day.day))
+    return lake
+
+
+@pytest.fixture(params=["local", "memory"])
+def lake(request: pytest.FixtureRequest, tmp_path: Path) -> Lake:
+    return january(Lake(str(tmp_path) if request.param == "local" else f"memory://{uuid4().hex}"))
+
+
+def test_a_closed_month_becomes_one_file_and_keeps_every_version_of_every_day(lake: Lake) -> None:
+    before = {day: lake.read_day(*PLACE, day) for day in JANUARY}
+    latest, keys = amounts(lake.latest(*PLACE)), lake.keys(*PLACE)
+    assert lake.compact(*PLACE, before=date(2026, 2, 1)) == 1
+    assert names(lake) == ["2026-01.parquet"]
+    assert {day: lake.read_day(*PLACE, day) for day in JANUARY} == before
+    assert amounts(lake.latest(*PLACE)) == latest
+    assert latest["every day"] == 31
+    assert lake.keys(*PLACE) == keys
+    assert lake.keys(*PLACE, [date(2026, 1, 7)]) == {"every day", "only 7"}
+    assert lake.note(*PLACE, date(2026, 1, 7)) == note(total=7)
+    assert lake.days(*PLACE) == list(JANUARY)
+
+
+def test_an_open_month_is_left_alone(lake: Lake) -> None:
+    assert lake.compact(*PLACE, before=date(2026, 1, 31)) == 0
+    assert len(names(lake)) == 31
+
+
+def test_a_day_without_rows_is_remembered_by_its_month(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path))
+    lake.write_day(*PLACE, JANUARY[0], table(), note(total=0))
+    lake.compact(*PLACE, before=date(2026, 2, 1))
+    assert lake.days(*PLACE) == [JANUARY[0]]
+    found = lake.read_day(*PLACE, JANUARY[0])
+    assert found is not None
+    assert len(found) == 0
+    assert lake.read_day(*PLACE, JANUARY[1]) is None
+
+
+def test_a_day_written_later_wins_over_its_month(lake: Lake) -> None:
+    lake.compact(*PLACE, before=date(2026, 2, 1))
+    day = date(2026, 1, 31)
+    lake.write_day(*PLACE, day, table(row("new")), note(total=1))
+    assert lake.keys(*PLACE, [day]) == {"new"}
+    assert "only 31" not in lake.keys(*PLACE)
+    assert amounts(lake.latest(*PLACE))["every day"] == 30
+    assert lake.note(*PLACE, day) == note(total=1)
+    assert lake.compact(*PLACE, before=date(2026, 2, 1)) == 1
+    assert names(lake) == ["2026-01.parquet"]
+    assert lake.keys(*PLACE, [day]) == {"new"}
+    assert amounts(lake.latest(*PLACE))["every day"] == 30
+
+
+def test_an_equal_day_is_not_written_beside_its_month(lake: Lake) -> None:
+    lake.compact(*PLACE, before=date(2026, 2, 1))
+    same = lake.read_day(*PLACE, JANUARY[4])
+    assert not lake.write_day(*PLACE, JANUARY[4], same, note(total=5))
+    assert names(lake) == ["2026-01.parquet"]
+
+
+class Crash(BaseException):
+    """Stands for a killed process."""
+
+
+@pytest.mark.parametrize("removed", [0, 1, 17])
+def test_a_crash_before_all_days_are_removed_leaves_a_correct_lake(
+    lake: Lake, removed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = (amounts(lake.latest(*PLACE)), lake.keys(*PLACE), lake.days(*PLACE))
+    left = iter([True] * removed)
+    remove = storage.Storage.remove
+
+    def crash(self: storage.Storage, path: str) -> None:
+        if not next(left, False):
+            raise Crash
+        remove(self, path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(storage.Storage, "remove", crash)
+        with pytest.raises(Crash):
+            lake.compact(*PLACE, before=date(2026, 2, 1))
+    assert len(names(lake)) == 32 - removed
+    assert (amounts(lake.latest(*PLACE)), lake.keys(*PLACE), lake.days(*PLACE)) == expected
+    lake.compact(*PLACE, before=date(2026, 2, 1))
+    assert names(lake) == ["2026-01.parquet"]
+    assert (amounts(lake.latest(*PLACE)), lake.keys(*PLACE), lake.days(*PLACE)) == expected
+
+
+def test_a_day_replaced_while_its_month_is_written_keeps_its_file(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace = storage.Storage.replace
+
+    def replace_and_meddle(self: storage.Storage, path: str, rows: object) -> None:
+        replace(self, path, rows)
+        if path.endswith("2026-01.parquet"):
+            lake.write_day(*PLACE, JANUARY[2], table(row("late")), note())
+
+    with monkeypatch.context() as patch:
+        patch.setattr(storage.Storage, "replace", replace_and_meddle)
+        lake.compact(*PLACE, before=date(2026, 2, 1))
+    assert names(lake) == ["2026-01-03.parquet", "2026-01.parquet"]
+    assert lake.keys(*PLACE, [JANUARY[2]]) == {"late"}
+
+
+def test_three_years_are_at_most_36_months_and_62_days(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path))
+    for day in days_from(date(2024, 1, 1), 3 * 365):
+        if day.day in (1, 2, 15) or day >= date(2026, 11, 1):
+            lake.write_day(
+                *PLACE, day, table(row("same", f"{day.year}", stamp=NOON.replace(year=day.year))), note()
+            )
+    lake.compact(*PLACE, before=date(2026, 11, 20))
+    days = [name for name in names(lake) if len(name) == len("2026-11-01.parquet")]
+    assert len(names(lake)) - len(days) == 34
+    assert len(days) <= 62
+    assert amounts(lake.latest(*PLACE)) == {"same": Decimal(2026)}
+
+
+def test_files_that_a_killed_process_left_half_written_are_swept(tmp_path: Path) -> None:
+    lake = january(Lake(str(tmp_path)))
+    litter = tmp_path / "supplier_invoices/NO01/.2026-01-01.parquet.0a1b.writing"
+    litter.write_bytes(b"half")
+    assert lake.days(*PLACE) == list(JANUARY)
+    lake.compact(*PLACE, before=date(2200, 1, 1))
+    assert not litter.exists()

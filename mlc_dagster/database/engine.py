@@ -34,7 +34,11 @@ def connect(url: str) -> sa.Engine:
     if parsed.get_backend_name() == "sqlite":
         return _open_sqlite(parsed)
     if parsed.get_backend_name() == "postgresql":
-        return sa.create_engine(parsed.set(drivername="postgresql+psycopg2"), pool_pre_ping=True)
+        return sa.create_engine(
+            parsed.set(drivername="postgresql+psycopg2"),
+            pool_pre_ping=True,
+            executemany_mode="values_plus_batch",
+        )
     raise ValueError(
         f"The database URL begins with {parsed.drivername!r}. Use sqlite:///path or postgresql://..."
     )
@@ -43,7 +47,7 @@ def connect(url: str) -> sa.Engine:
 def migrate(engine: sa.Engine) -> None:
     """Bring the tables to the newest revision. Many processes may call it at once.
 
-    At the newest it costs one read. Raises DatabaseTooNew when a newer version of this package has already been here.
+    At the newest it costs one read. Raises DatabaseTooNew when a newer version of this package was here.
     """
     with reading(engine) as connection:
         if _revision(connection) == REVISION:
@@ -67,12 +71,12 @@ def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
 def upsert(
     connection: sa.Connection,
     table: sa.Table,
-    rows: Mapping[str, Any] | Sequence[Mapping[str, Any]] | sa.Select[Any],
+    rows: Mapping[str, Any] | Sequence[Mapping[str, Any]] | sa.SelectBase,
 ) -> None:
     """Insert rows, given as values or as a query; where the primary key exists, set all other columns."""
     insert = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(table)
     keys = [column.name for column in table.primary_key]
-    if isinstance(rows, sa.Select):
+    if isinstance(rows, sa.SelectBase):
         names = [column.name for column in rows.selected_columns]
         statement, parameters = insert.from_select(names, rows), None
     else:

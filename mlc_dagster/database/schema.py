@@ -100,7 +100,6 @@ batch_members = sa.Table(
     _text("hash"),
     _text("payload"),
     _text("target_id", null=True),
-    _text("refusal", null=True),
     sa.PrimaryKeyConstraint("batch_id", "key"),
     sa.ForeignKeyConstraint(["batch_id"], ["batches.id"], name="fk_batch_members_batches"),
     sa.Index(None, "number"),

@@ -50,7 +50,6 @@ def _ledger() -> None:
         sa.Column("position", sa.Integer, nullable=False),
         *map(_text, ["op", "key", "source_key", "number", "hash", "payload"]),
         _text("target_id", null=True),
-        _text("refusal", null=True),
         sa.PrimaryKeyConstraint("batch_id", "key", name="pk_batch_members"),
         sa.ForeignKeyConstraint(["batch_id"], ["batches.id"], name="fk_batch_members_batches"),
     )

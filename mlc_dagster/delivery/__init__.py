@@ -1,0 +1,35 @@
+"""Exact delivery: ledger, planner, engine, audit trail, leases. Knows no vendor."""
+
+from mlc_dagster.delivery.audit import Audit, Event, Kind
+from mlc_dagster.delivery.deferrals import Deferral, Deferrals
+from mlc_dagster.delivery.destination import Batch, Destination, Outcome
+from mlc_dagster.delivery.engine import deliver
+from mlc_dagster.delivery.leases import Leases
+from mlc_dagster.delivery.ledger import Ledger, State
+from mlc_dagster.delivery.planner import Plan, plan
+from mlc_dagster.delivery.quarantine import Quarantine
+from mlc_dagster.delivery.report import Report
+from mlc_dagster.delivery.rows import Change, Op, Refusal, Row
+
+__all__ = [
+    "Audit",
+    "Batch",
+    "Change",
+    "Deferral",
+    "Deferrals",
+    "Destination",
+    "Event",
+    "Kind",
+    "Leases",
+    "Ledger",
+    "Op",
+    "Outcome",
+    "Plan",
+    "Quarantine",
+    "Refusal",
+    "Report",
+    "Row",
+    "State",
+    "deliver",
+    "plan",
+]

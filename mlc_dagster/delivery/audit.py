@@ -1,0 +1,86 @@
+"""The audit trail: what happened to every record and every batch, append-only."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+
+from mlc_dagster.database import reading
+from mlc_dagster.database.schema import batch_members, events, quarantine, records
+
+
+class Kind(StrEnum):
+    """What an event says."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    DELETED = "deleted"
+    FAILED = "failed"
+    PENDING = "pending again"
+    QUARANTINED = "quarantined"
+    RELEASED = "released from quarantine"
+    # of a batch
+    INTENDED = "intended"
+    RESUMED = "resumed"
+    LANDED = "landed"
+    IN_DOUBT = "in doubt"
+    ABANDONED = "abandoned"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of the audit trail. key is None for an event of a batch."""
+
+    at: datetime
+    run_id: str
+    destination: str
+    company: str
+    key: str | None
+    number: str | None
+    batch_id: str | None
+    kind: Kind
+    detail: Mapping[str, Any]
+
+
+class Audit:
+    """Reads the audit trail."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+
+    def history(self, number: str) -> list[Event]:
+        """The life of a record, by its business number, over all destinations, with its batches.
+
+        In order of time. Empty when nothing is known of the number.
+        """
+        own = sa.select(events.c.batch_id).where(events.c.number == number, events.c.batch_id.is_not(None))
+        in_flight = sa.select(batch_members.c.batch_id).where(batch_members.c.number == number)
+        sources = sa.union(
+            *(
+                sa.select(table.c.source_key).where(table.c.number == number, table.c.source_key.is_not(None))
+                for table in (records, batch_members, quarantine)
+            )
+        )
+        unnumbered = sa.and_(events.c.number.is_(None), events.c.source_key.in_(sources))
+        batches = sa.and_(events.c.key.is_(None), events.c.batch_id.in_(own.union(in_flight)))
+        query = sa.select(events).where(sa.or_(events.c.number == number, unnumbered, batches))
+        with reading(self._engine) as connection:
+            return [_event(row) for row in connection.execute(query.order_by(events.c.id))]
+
+
+def _event(row: sa.Row[Any]) -> Event:
+    return Event(
+        at=row.at,
+        run_id=row.run_id,
+        destination=row.destination,
+        company=row.company,
+        key=row.key,
+        number=row.number,
+        batch_id=row.batch_id,
+        kind=Kind(row.kind),
+        detail=json.loads(row.detail),
+    )

@@ -1,0 +1,74 @@
+"""Work that waits for a vendor's window to open: written down when the window closes, taken when it opens."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from mlc_dagster.database import reading
+from mlc_dagster.database.schema import deferrals
+from mlc_dagster.delivery.clock import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Deferral:
+    """The days of a company that a pair still has to carry, and from when on it may (UTC)."""
+
+    id: int
+    pair: str
+    company: str
+    first_day: date
+    last_day: date
+    opens_at: datetime
+    reason: str
+
+
+class Deferrals:
+    """The waiting work of all pairs."""
+
+    def __init__(self, engine: sa.Engine, clock: Clock) -> None:
+        self._engine, self._clock = engine, clock
+
+    def store(
+        self, *, pair: str, company: str, first_day: date, last_day: date, opens_at: datetime, reason: str
+    ) -> None:
+        """Write work down. The same days waiting already only get the new opening time."""
+        values = {"opens_at": opens_at, "reason": reason}
+        same = sa.and_(
+            deferrals.c.pair == pair,
+            deferrals.c.company == company,
+            deferrals.c.first_day == first_day,
+            deferrals.c.last_day == last_day,
+            deferrals.c.taken_at.is_(None),
+        )
+        with self._engine.begin() as connection:
+            if connection.execute(deferrals.update().where(same).values(values)).rowcount == 0:
+                work = {"pair": pair, "company": company, "first_day": first_day, "last_day": last_day}
+                connection.execute(deferrals.insert().values(**work, **values, created_at=self._clock.now()))
+
+    def take(self, pair: str) -> list[Deferral]:
+        """Take all work of a pair whose window is open. Of two who take at once, only one gets it."""
+        now = self._clock.now()
+        ready = sa.and_(deferrals.c.pair == pair, deferrals.c.taken_at.is_(None), deferrals.c.opens_at <= now)
+        statement = deferrals.update().where(ready).values(taken_at=now).returning(deferrals)
+        with self._engine.begin() as connection:
+            taken = [_deferral(row) for row in connection.execute(statement)]
+        return sorted(taken, key=lambda deferral: deferral.id)
+
+    def put_back(self, deferral: Deferral) -> None:
+        """Let work that was taken but could not be started wait again."""
+        with self._engine.begin() as connection:
+            connection.execute(deferrals.update().where(deferrals.c.id == deferral.id).values(taken_at=None))
+
+    def waiting(self, pair: str | None = None) -> list[Deferral]:
+        """All work not taken yet, whether its window is open or not."""
+        query = sa.select(deferrals).where(deferrals.c.taken_at.is_(None)).order_by(deferrals.c.id)
+        if pair is not None:
+            query = query.where(deferrals.c.pair == pair)
+        with reading(self._engine) as connection:
+            return [_deferral(row) for row in connection.execute(query)]
+
+
+def _deferral(row: sa.Row[Any]) -> Deferral:
+    return Deferral(row.id, row.pair, row.company, row.first_day, row.last_day, row.opens_at, row.reason)

@@ -1,0 +1,109 @@
+"""What a target system must offer so that the engine can keep it exact: the Destination protocol."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from mlc_dagster.delivery.rows import Change
+
+
+def _keep_nothing(_: Mapping[str, Any]) -> None:
+    """For batches made outside a delivery, in tests and dry runs."""
+
+
+@dataclass
+class Batch:
+    """The changes one call (or one chain of calls) carries. After a crash it is rebuilt, on any machine.
+
+    token: made once for the batch, before the first call, for destinations that recognise a repeated request.
+    checkpoint: what the destination wrote down on the way (a task id, a file's text), JSON values only.
+    """
+
+    id: str
+    destination: str
+    company: str
+    token: str
+    changes: tuple[Change, ...]
+    created_at: datetime
+    checkpoint: Mapping[str, Any] = field(default_factory=dict)
+    keep: Callable[[Mapping[str, Any]], None] = field(default=_keep_nothing, repr=False)
+
+    def save(self, **checkpoint: Any) -> None:
+        """Add to the checkpoint; it is on disk before this returns.
+
+        Raises LeaseLost when another process has taken over: make no further call then.
+        """
+        merged = {**self.checkpoint, **checkpoint}
+        self.keep(merged)
+        self.checkpoint = merged
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a batch.
+
+    landed: False promises that the destination holds nothing of it. target_ids: the destination's ids by key.
+    refused: the destination's own words by key; all other rows landed. detail: counts for the audit trail.
+    """
+
+    landed: bool
+    target_ids: Mapping[str, str] = field(default_factory=dict)
+    refused: Mapping[str, str] = field(default_factory=dict)
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Destination(Protocol):
+    """One kind of object in a target system. Its methods are never run two at once for a company."""
+
+    @property
+    def name(self) -> str:
+        """Such as "anaplan/supplier_invoices"."""
+        ...
+
+    @property
+    def max_rows(self) -> int:
+        """Rows a batch may carry."""
+        ...
+
+    @property
+    def max_bytes(self) -> int:
+        """Bytes a batch may carry, counted in our JSON; a single larger row goes alone."""
+        ...
+
+    @property
+    def exclusive(self) -> tuple[str, ...]:
+        """Names of further leases a delivery needs, for what it shares with other destinations."""
+        ...
+
+    @property
+    def tombstone(self) -> Mapping[str, Any] | None:
+        """Columns that mark a deleted row, laid over its last payload; None where rows are really deleted."""
+        ...
+
+    def preflight(self, changes: Sequence[Change]) -> Mapping[str, str]:
+        """Look before the first batch. Return key -> reason for rows this destination can never take.
+
+        Raises Stop when the target is not as configured, Closed when no call may be made.
+        """
+        ...
+
+    def send(self, batch: Batch) -> Outcome:
+        """Send a batch and wait for its end.
+
+        Raises NothingHappened, Closed or Stop when the destination certainly took nothing. InDoubtError, and
+        any other exception, leaves the batch in doubt until `resolve` has judged it.
+        """
+        ...
+
+    def resolve(self, batch: Batch) -> Outcome | None:
+        """Finish or judge a batch whose sender died or lost the answer, perhaps only seconds ago.
+
+        None: still unknown; its rows are held back and others may be sent. While a late landing is possible,
+        do not say landed=False. Raises what `send` raises; the batch then stays in doubt.
+        """
+        ...
+
+    def calls(self, changes: Sequence[Change]) -> int:
+        """How many calls these changes will take, for planning against the rate budget."""
+        ...

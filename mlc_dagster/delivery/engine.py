@@ -1,0 +1,283 @@
+"""Makes a destination equal to the rows of a model, in five steps: recover, plan, intend, send, confirm."""
+
+import logging
+from collections.abc import Collection, Iterable, Iterator, Sequence
+
+from mlc_dagster.delivery.clock import Clock
+from mlc_dagster.delivery.destination import Batch, Destination, Outcome
+from mlc_dagster.delivery.errors import (
+    Closed,
+    DeliveryError,
+    InDoubtError,
+    LeaseLost,
+    NothingHappened,
+    Overtaken,
+    Stop,
+)
+from mlc_dagster.delivery.leases import PATIENCE_SECONDS, Leases
+from mlc_dagster.delivery.ledger import Ledger
+from mlc_dagster.delivery.planner import Plan, plan
+from mlc_dagster.delivery.quarantine import Entry, Refused, key_of
+from mlc_dagster.delivery.report import Report
+from mlc_dagster.delivery.rows import Change, Op, Refusal, Row, encode, raw_text
+from mlc_dagster.delivery.writer import Writer
+
+# A destination that fails so many batches in a row is down: the rest need not wait for its retries.
+FAILURES_IN_A_ROW = 3
+
+logger = logging.getLogger(__name__)
+
+
+def deliver(
+    destination: Destination,
+    company: str,
+    rows: Iterable[Row],
+    scope: Collection[str],
+    refused: Collection[Refusal] = (),
+    *,
+    ledger: Ledger,
+    run_id: str,
+    fingerprint: str,
+    clock: Clock,
+    whole: bool = False,
+    generation: int | None = None,
+    patience: float = PATIENCE_SECONDS,
+) -> Report:
+    """Make the destination hold exactly these rows, for the source keys in scope.
+
+    refused: rows the contract refused; they go to quarantine and their last good version stays.
+    whole: every record was evaluated, so the fingerprint may be kept whatever the last one was.
+    generation: ledger.generation() from before the rows were made: old rows cannot overwrite newer ones.
+
+    Returns the report: report.complete says whether anything still has to go, report.stopped why it ended.
+    Raises Closed and Stop (with the report as `report`) or what the destination raised unexpectedly, after the
+    books are right; LeaseHeld, Overtaken and DuplicateKeys before anything was sent; LeaseLost when another
+    process has taken over.
+    """
+    leases = Leases(ledger.engine, clock)
+    names = [f"delivery:{destination.name}:{company}", *destination.exclusive]
+    with leases.hold(names, run_id, patience=patience) as hold:
+        _refuse_old_rows(ledger, destination.name, company, generation)
+        writer = Writer(ledger, hold, destination.name, company, run_id)
+        delivery = _Delivery(destination, company, ledger, writer)
+        return delivery.run(list(rows), frozenset(scope), refused, fingerprint, whole=whole)
+
+
+class _Delivery:
+    """One delivery under its lease. stopping is what ended it early."""
+
+    def __init__(self, destination: Destination, company: str, ledger: Ledger, writer: Writer) -> None:
+        self._destination, self._company, self._ledger, self._writer = destination, company, ledger, writer
+        self._report = Report(destination.name, company)
+        self._stopping: Exception | None = None
+        self._failures = 0
+
+    def run(
+        self,
+        rows: Sequence[Row],
+        scope: frozenset[str],
+        refused: Collection[Refusal],
+        fingerprint: str,
+        *,
+        whole: bool,
+    ) -> Report:
+        seen = self._ledger.seen(self._destination.name, self._company)
+        self._recover()
+        planned = plan(self._ledger, self._destination, self._company, rows, scope, refused=refused)
+        self._report.read = len(rows) + len(refused)
+        self._report.unchanged = planned.unchanged
+        self._report.in_doubt = len(planned.in_doubt)
+        changes = self._admit(planned, scope, refused)
+        if changes or planned.forgotten:
+            self._writer.begin()
+        if planned.forgotten:
+            self._writer.forget(planned.forgotten)
+        self._send_all(changes)
+        if self._stopping is None and (whole or seen == fingerprint):
+            self._finish(fingerprint)
+        return self._conclude()
+
+    def _recover(self) -> None:
+        """Ask the destination about every batch a former run left open or in doubt."""
+        for batch in self._ledger.unresolved(self._destination.name, self._company):
+            self._writer.resume(batch)
+            outcome = self._resolve(batch)
+            if outcome is not None:
+                self._report.recovered += 1
+                self._settle(batch, outcome)
+            if self._stopping is not None:
+                return
+
+    def _resolve(self, batch: Batch) -> Outcome | None:
+        try:
+            outcome = self._destination.resolve(batch)
+        except LeaseLost:
+            raise
+        except Exception as error:  # noqa: BLE001 - raised again once the books are right
+            self._stopping = error
+            self._writer.doubt(batch, _words(error))
+            return None
+        if outcome is None:
+            self._writer.doubt(batch, "The destination cannot say yet whether it landed.")
+        return outcome
+
+    def _admit(self, planned: Plan, scope: frozenset[str], refused: Collection[Refusal]) -> Sequence[Change]:
+        """Put refused rows into quarantine, release those that pass now, and return the changes to send."""
+        unfit = self._preflight(planned.changes)
+        entries = [_from_contract(refusal) for refusal in refused]
+        entries += [_from_preflight(change, unfit) for change in planned.changes if change.row.key in unfit]
+
+        def passed(entry: Entry) -> bool:
+            asked = entry.stage == "contract" or self._stopping is None
+            return asked and entry.source_key in scope
+
+        self._writer.quarantine(entries, passed)
+        self._report.quarantined += len(refused)
+        for change in planned.changes:
+            if change.row.key in unfit:
+                self._count(change, "quarantined")
+        return [change for change in planned.changes if change.row.key not in unfit]
+
+    def _preflight(self, changes: Sequence[Change]) -> dict[str, str]:
+        if not changes or self._stopping is not None:
+            return {}
+        try:
+            return dict(self._destination.preflight(changes))
+        except LeaseLost:
+            raise
+        except Exception as error:  # noqa: BLE001 - raised again once the books are right
+            self._stopping = error
+            return {}
+
+    def _send_all(self, changes: Sequence[Change]) -> None:
+        left = len(changes)
+        for part in _split(changes, self._destination.max_rows, self._destination.max_bytes):
+            if self._stopping is not None:
+                break
+            self._send(self._writer.intend(part))
+            left -= len(part)
+        if left and self._stopping is not None:
+            rest = changes[len(changes) - left :]
+            self._writer.postpone(rest, _words(self._stopping))
+            for change in rest:
+                self._count(change, "pending")
+
+    def _send(self, batch: Batch) -> None:
+        self._report.batches += 1
+        try:
+            outcome = self._destination.send(batch)
+            _refuse_unknown_keys(batch, outcome)
+        except LeaseLost:
+            raise
+        except (NothingHappened, Closed, Stop) as error:
+            self._put_back(batch, error)
+        except Exception as error:  # noqa: BLE001 - raised again once the books are right
+            self._stopping = error
+            self._writer.doubt(batch, _words(error))
+            self._log(batch, f"is in doubt: {_words(error)}")
+            for change in batch.changes:
+                self._count(change, "in_doubt")
+        else:
+            self._settle(batch, outcome)
+            self._count_outcome(batch, outcome)
+
+    def _settle(self, batch: Batch, outcome: Outcome) -> None:
+        if outcome.landed:
+            self._failures = 0
+            self._writer.confirm(batch, outcome)
+            self._log(batch, f"landed: {len(batch.changes)} rows, {len(outcome.refused)} refused")
+        else:
+            self._writer.abandon(batch, "The destination holds nothing of it.")
+            self._log(batch, "did not land; its rows go again")
+
+    def _put_back(self, batch: Batch, error: DeliveryError) -> None:
+        self._writer.abandon(batch, _words(error))
+        self._log(batch, f"did not land: {_words(error)}")
+        for change in batch.changes:
+            self._count(change, "pending")
+        self._failures += 1
+        if not isinstance(error, NothingHappened) or self._failures >= FAILURES_IN_A_ROW:
+            self._stopping = error
+
+    def _count_outcome(self, batch: Batch, outcome: Outcome) -> None:
+        done = {Op.CREATE: "created", Op.UPDATE: "updated", Op.DELETE: "deleted"}
+        for change in batch.changes:
+            if not outcome.landed:
+                self._count(change, "pending")
+            elif change.row.key in outcome.refused:
+                self._count(change, "failed")
+            else:
+                self._add(done[change.op])
+
+    def _count(self, change: Change, column: str) -> None:
+        """Count a change that did not get through; deletes are counted apart from the rows read."""
+        self._add("undeleted" if change.op is Op.DELETE else column)
+
+    def _add(self, column: str) -> None:
+        setattr(self._report, column, getattr(self._report, column) + 1)
+
+    def _finish(self, fingerprint: str) -> None:
+        if self._ledger.seen(self._destination.name, self._company) != fingerprint:
+            self._writer.finish(fingerprint)
+
+    def _conclude(self) -> Report:
+        report, error = self._report, self._stopping
+        report.stopped = _words(error) if error is not None else None
+        report.check()
+        if error is None or isinstance(error, InDoubtError | NothingHappened):
+            return report
+        if isinstance(error, DeliveryError):
+            error.report = report
+        else:
+            error.add_note(f"{report.destination} {report.company}: the books are right. {report}")
+        raise error
+
+    def _log(self, batch: Batch, what: str) -> None:
+        logger.info("%s %s: batch %s %s", batch.destination, batch.company, batch.id, what)
+
+
+def _refuse_old_rows(ledger: Ledger, destination: str, company: str, generation: int | None) -> None:
+    if generation is not None and (now := ledger.generation(destination, company)) != generation:
+        raise Overtaken(
+            f"{destination} {company}: another delivery wrote after these rows were made "
+            f"(generation {generation}, now {now}). Nothing was sent. Run again: the rows are made anew then."
+        )
+
+
+def _refuse_unknown_keys(batch: Batch, outcome: Outcome) -> None:
+    keys = {change.row.key for change in batch.changes}
+    if strange := sorted((outcome.refused.keys() | outcome.target_ids.keys()) - keys):
+        raise ValueError(
+            f"The answer to batch {batch.id} names {strange[0]!r}, which the batch does not hold."
+        )
+
+
+def _split(changes: Sequence[Change], max_rows: int, max_bytes: int) -> Iterator[Sequence[Change]]:
+    start, size = 0, 0
+    for end, change in enumerate(changes):
+        more = len(encode(change.row.payload).encode())
+        if end > start and (end - start >= max_rows or size + more > max_bytes):
+            yield changes[start:end]
+            start, size = end, 0
+        size += more
+    if start < len(changes):
+        yield changes[start:]
+
+
+def _words(error: Exception) -> str:
+    """The error's text, or only its name where the text is not ours: it might hold a secret."""
+    if isinstance(error, DeliveryError):
+        return str(error)
+    return f"{type(error).__name__} in the destination's code; the run's log has the details."
+
+
+def _from_contract(refusal: Refusal) -> Refused:
+    raw = raw_text(refusal.row)
+    key = refusal.key or f"{refusal.source_key}#{key_of(raw)}"
+    return Refused("contract", key, refusal.source_key, refusal.number, refusal.reason, raw)
+
+
+def _from_preflight(change: Change, unfit: dict[str, str]) -> Refused:
+    row = change.row
+    raw = raw_text(row.payload)
+    return Refused("preflight", row.key, row.source_key, row.number, unfit[row.key], raw)

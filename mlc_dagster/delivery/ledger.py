@@ -1,0 +1,226 @@
+"""The ledger: what each destination last received, per record. It reads; writer.py writes, under a lease."""
+
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+
+from mlc_dagster.database import reading
+from mlc_dagster.database.schema import batch_members, batches, deliveries, quarantine, records
+from mlc_dagster.delivery.clock import Clock
+from mlc_dagster.delivery.destination import Batch
+from mlc_dagster.delivery.rows import Change, Op, Row, decode
+
+# PostgreSQL takes 65,535 parameters a statement, SQLite 32,766.
+_CHUNK = 500
+# Up to here records are looked up by key; beyond, one pass over the destination's records is quicker.
+_FEW = 5_000
+
+
+class State(StrEnum):
+    """Where a record stands. A row in quarantine keeps the state of its last good version, if it has one."""
+
+    DELIVERED = "delivered"
+    PENDING = "pending"
+    FAILED = "failed"
+    DELETED = "deleted"
+
+
+class BatchState(StrEnum):
+    """Where a batch stands. OPEN: its sender lives, or died and nobody has looked yet."""
+
+    OPEN = "open"
+    IN_DOUBT = "in doubt"
+    LANDED = "landed"
+    ABANDONED = "abandoned"
+
+
+UNRESOLVED = (BatchState.OPEN, BatchState.IN_DOUBT)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the planner has to know of a record. hash is None when the destination holds nothing of it."""
+
+    key: str
+    source_key: str
+    number: str
+    state: State
+    hash: str | None
+    target_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A row as a destination holds it, by the last answer it gave."""
+
+    row: Row
+    state: State
+    target_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """A batch nobody could judge so far."""
+
+    batch_id: str
+    destination: str
+    company: str
+    size: int
+    since: datetime
+    reason: str | None
+
+
+class Ledger:
+    """Reads the ledger. One object serves all destinations; safe to share between threads."""
+
+    def __init__(self, engine: sa.Engine, clock: Clock) -> None:
+        self.engine, self.clock = engine, clock
+
+    def seen(self, destination: str, company: str) -> str | None:
+        """The fingerprint of the last finished delivery; None while one has begun and not finished."""
+        with reading(self.engine) as connection:
+            return connection.execute(
+                sa.select(deliveries.c.fingerprint).where(*_of(deliveries, destination, company))
+            ).scalar_one_or_none()
+
+    def generation(self, destination: str, company: str) -> int:
+        """A number that rises when a delivery begins to write: equal numbers, nothing was written between."""
+        with reading(self.engine) as connection:
+            found = connection.execute(
+                sa.select(deliveries.c.generation).where(*_of(deliveries, destination, company))
+            ).scalar_one_or_none()
+        return found or 0
+
+    def outstanding(self, destination: str, company: str) -> set[str]:
+        """The source keys that still need work: pending, failed, in doubt or in quarantine."""
+        waiting = sa.select(records.c.source_key).where(
+            *_of(records, destination, company), records.c.state.in_([State.PENDING, State.FAILED])
+        )
+        members = batch_members.join(batches, batches.c.id == batch_members.c.batch_id)
+        unresolved = (
+            sa.select(batch_members.c.source_key)
+            .select_from(members)
+            .where(*_of(batches, destination, company), batches.c.state.in_(UNRESOLVED))
+        )
+        refused = sa.select(quarantine.c.source_key).where(
+            quarantine.c.place == destination,
+            quarantine.c.company == company,
+            quarantine.c.resolved_at.is_(None),
+            quarantine.c.source_key.is_not(None),
+        )
+        with reading(self.engine) as connection:
+            return set(connection.execute(sa.union(waiting, unresolved, refused)).scalars())
+
+    def known(
+        self, destination: str, company: str, *, keys: Collection[str], source_keys: Collection[str]
+    ) -> dict[str, Known]:
+        """The records of these keys and of these source keys, by key; others may be among them."""
+        columns = [records.c[name] for name in ("key", "source_key", "number", "state", "hash", "target_id")]
+        query = sa.select(*columns).where(*_of(records, destination, company))
+        queries = [query]
+        if len(keys) + len(source_keys) <= _FEW:
+            queries = [query.where(records.c.key.in_(some)) for some in chunks(list(keys))]
+            queries += [query.where(records.c.source_key.in_(some)) for some in chunks(list(source_keys))]
+        with reading(self.engine) as connection:
+            return {row.key: Known(*row) for query in queries for row in connection.execute(query)}
+
+    def payloads(self, destination: str, company: str, keys: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """The last delivered payloads of these keys, as far as the destination holds them."""
+        query = sa.select(records.c.key, records.c.payload).where(
+            *_of(records, destination, company), records.c.payload.is_not(None)
+        )
+        with reading(self.engine) as connection:
+            return {
+                row.key: decode(row.payload)
+                for some in chunks(keys)
+                for row in connection.execute(query.where(records.c.key.in_(some)))
+            }
+
+    def held(self, destination: str, company: str) -> Iterator[Held]:
+        """All rows the destination holds, in the order of their keys: for read-backs and for full reloads."""
+        query = sa.select(records).where(*_of(records, destination, company), records.c.payload.is_not(None))
+        with reading(self.engine) as connection:
+            for row in connection.execute(query.order_by(records.c.key).execution_options(yield_per=2_000)):
+                yield Held(
+                    Row(row.key, row.source_key, row.number, decode(row.payload)),
+                    State(row.state),
+                    row.target_id,
+                )
+
+    def counts(self, destination: str, company: str) -> dict[State, int]:
+        """How many records stand where."""
+        query = sa.select(records.c.state, sa.func.count()).where(*_of(records, destination, company))
+        with reading(self.engine) as connection:
+            return {
+                State(state): count for state, count in connection.execute(query.group_by(records.c.state))
+            }
+
+    def keys_in_doubt(self, destination: str, company: str) -> set[str]:
+        """The keys of all batches that are sent, or may be, and not judged."""
+        query = (
+            sa.select(batch_members.c.key)
+            .join(batches, batches.c.id == batch_members.c.batch_id)
+            .where(*_of(batches, destination, company), batches.c.state.in_(UNRESOLVED))
+        )
+        with reading(self.engine) as connection:
+            return set(connection.execute(query).scalars())
+
+    def in_doubt(self, *, before: datetime) -> list[Doubt]:
+        """Batches intended before that time and still not judged, over all destinations, oldest first."""
+        query = sa.select(batches).where(batches.c.state.in_(UNRESOLVED), batches.c.created_at < before)
+        with reading(self.engine) as connection:
+            return [
+                Doubt(row.id, row.destination, row.company, row.size, row.created_at, row.reason)
+                for row in connection.execute(query.order_by(batches.c.created_at))
+            ]
+
+    def unresolved(self, destination: str, company: str) -> list[Batch]:
+        """The batches a former run left open or in doubt, rebuilt with all their changes, oldest first."""
+        query = sa.select(batches).where(*_of(batches, destination, company), batches.c.state.in_(UNRESOLVED))
+        with reading(self.engine) as connection:
+            found = connection.execute(query.order_by(batches.c.created_at, batches.c.id)).all()
+            return [
+                Batch(
+                    id=row.id,
+                    destination=destination,
+                    company=company,
+                    token=row.token,
+                    changes=_changes(connection, row.id),
+                    created_at=row.created_at,
+                    checkpoint=_checkpoint(row.checkpoint),
+                )
+                for row in found
+            ]
+
+
+def chunks(items: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Split a sequence into pieces that fit one statement's parameters."""
+    for start in range(0, len(items), _CHUNK):
+        yield items[start : start + _CHUNK]
+
+
+def _of(table: sa.Table, destination: str, company: str) -> tuple[sa.ColumnElement[bool], ...]:
+    return table.c.destination == destination, table.c.company == company
+
+
+def _checkpoint(text: str) -> Mapping[str, Any]:
+    return dict(json.loads(text))
+
+
+def _changes(connection: sa.Connection, batch_id: str) -> tuple[Change, ...]:
+    query = (
+        sa.select(batch_members)
+        .where(batch_members.c.batch_id == batch_id)
+        .order_by(batch_members.c.position)
+    )
+    return tuple(
+        Change(
+            Op(row.op), Row(row.key, row.source_key, row.number, decode(row.payload)), row.hash, row.target_id
+        )
+        for row in connection.execute(query)
+    )

@@ -1,0 +1,201 @@
+"""Records refused on the way, with the reason: kept, shown, and released when a later version passes."""
+
+import hashlib
+import json
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from mlc_dagster.database import reading
+from mlc_dagster.database.schema import events, quarantine
+from mlc_dagster.delivery.audit import Kind
+from mlc_dagster.delivery.clock import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A record to be kept in quarantine. stage: where it was refused (visma, contract, preflight)."""
+
+    stage: str
+    key: str
+    source_key: str | None
+    number: str | None
+    reason: str
+    raw: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A record in quarantine. place: the entity or the destination; resolved_at is None while it is there."""
+
+    id: int
+    stage: str
+    place: str
+    company: str
+    key: str
+    source_key: str | None
+    number: str | None
+    reason: str
+    raw: str
+    first_at: datetime
+    last_at: datetime
+    resolved_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """Who looks after a place's quarantine, and when: what its audit events carry."""
+
+    place: str
+    company: str
+    run_id: str
+    at: datetime
+
+
+def key_of(raw: str) -> str:
+    """A stand-in key for a record so broken that its own key cannot be read."""
+    return f"sha256:{hashlib.sha256(raw.encode()).hexdigest()}"
+
+
+class Quarantine:
+    """The quarantine as the readers of a source and the operator use it; a delivery calls `settle` itself."""
+
+    def __init__(self, engine: sa.Engine, clock: Clock) -> None:
+        self._engine, self._clock = engine, clock
+
+    def add(
+        self,
+        *,
+        stage: str,
+        place: str,
+        company: str,
+        key: str | None,
+        reason: str,
+        raw: str,
+        run_id: str,
+        number: str | None = None,
+    ) -> None:
+        """Keep one record; the same record refused again for the same reason changes nothing.
+
+        Without a key the raw text stands in for it.
+        """
+        refused = Refused(stage, key or key_of(raw), key, number, reason, raw)
+        self._settle(Visit(place, company, run_id, self._clock.now()), [refused], lambda _: False)
+
+    def resolve(self, *, stage: str, place: str, company: str, keys: Collection[str], run_id: str) -> int:
+        """Release the records of these keys, because they passed this time. Return how many were there."""
+        passed = set(keys)
+        return self._settle(
+            Visit(place, company, run_id, self._clock.now()),
+            [],
+            lambda entry: entry.stage == stage and entry.key in passed,
+        )
+
+    def open(self, place: str | None = None, company: str | None = None) -> list[Entry]:
+        """All records in quarantine, oldest first."""
+        query = sa.select(quarantine).where(quarantine.c.resolved_at.is_(None)).order_by(quarantine.c.id)
+        if place is not None:
+            query = query.where(quarantine.c.place == place)
+        if company is not None:
+            query = query.where(quarantine.c.company == company)
+        with reading(self._engine) as connection:
+            return [_entry(row) for row in connection.execute(query)]
+
+    def _settle(self, visit: Visit, refused: Sequence[Refused], passed: Callable[[Entry], bool]) -> int:
+        with self._engine.begin() as connection:
+            return settle(connection, visit, refused, passed)
+
+
+def settle(
+    connection: sa.Connection, visit: Visit, refused: Sequence[Refused], passed: Callable[[Entry], bool]
+) -> int:
+    """Bring the quarantine of a place and company up to date, in the caller's transaction.
+
+    refused: what was refused now; new or changed ones are written. passed: says of an entry that is not among
+    them whether its record was looked at and passed; it is released then. Returns how many were released.
+    """
+    entries = {(entry.stage, entry.key): entry for entry in _open(connection, visit)}
+    now = {(item.stage, item.key): item for item in refused}
+    fresh = [item for name, item in now.items() if name not in entries]
+    changed = [
+        (entries[name], item)
+        for name, item in now.items()
+        if name in entries and (entries[name].reason, entries[name].raw) != (item.reason, item.raw)
+    ]
+    released = [entry for name, entry in entries.items() if name not in now and passed(entry)]
+    _write(connection, visit, fresh, changed)
+    _release(connection, visit, released)
+    return len(released)
+
+
+def _write(
+    connection: sa.Connection, visit: Visit, fresh: list[Refused], changed: list[tuple[Entry, Refused]]
+) -> None:
+    if fresh:
+        connection.execute(quarantine.insert(), [_values(visit, item) for item in fresh])
+    for entry, item in changed:
+        values = {"reason": item.reason, "raw": item.raw, "number": item.number, "last_at": visit.at}
+        connection.execute(quarantine.update().where(quarantine.c.id == entry.id).values(values))
+    written = [*fresh, *(item for _, item in changed)]
+    _record(connection, visit, Kind.QUARANTINED, written)
+
+
+def _release(connection: sa.Connection, visit: Visit, released: list[Entry]) -> None:
+    for entry in released:
+        connection.execute(
+            quarantine.update().where(quarantine.c.id == entry.id).values(resolved_at=visit.at)
+        )
+    _record(connection, visit, Kind.RELEASED, released)
+
+
+def _record(connection: sa.Connection, visit: Visit, kind: Kind, items: Sequence[Entry | Refused]) -> None:
+    if not items:
+        return
+    rows = [
+        {
+            "at": visit.at,
+            "run_id": visit.run_id,
+            "destination": visit.place,
+            "company": visit.company,
+            "source_key": item.source_key,
+            "key": item.key,
+            "number": item.number,
+            "kind": kind,
+            "detail": json.dumps({"stage": item.stage, "reason": item.reason}, ensure_ascii=False),
+        }
+        for item in items
+    ]
+    connection.execute(events.insert(), rows)
+
+
+def _values(visit: Visit, item: Refused) -> dict[str, object]:
+    return {
+        "stage": item.stage,
+        "place": visit.place,
+        "company": visit.company,
+        "key": item.key,
+        "source_key": item.source_key,
+        "number": item.number,
+        "reason": item.reason,
+        "raw": item.raw,
+        "run_id": visit.run_id,
+        "first_at": visit.at,
+        "last_at": visit.at,
+    }
+
+
+def _open(connection: sa.Connection, visit: Visit) -> list[Entry]:
+    query = sa.select(quarantine).where(
+        quarantine.c.place == visit.place,
+        quarantine.c.company == visit.company,
+        quarantine.c.resolved_at.is_(None),
+    )
+    return [_entry(row) for row in connection.execute(query)]
+
+
+def _entry(row: sa.Row[Any]) -> Entry:
+    values = {name: value for name, value in row._mapping.items() if name != "run_id"}
+    return Entry(**values)

@@ -1,0 +1,42 @@
+"""The sum of one delivery, and the rule that no row may go missing in it."""
+
+from dataclasses import dataclass
+
+
+@dataclass
+class Report:
+    """Counts of one delivery.
+
+    read counts the rows it was given, those the contract refused included; each is counted once more below.
+    Deletes are counted apart: deleted, and undeleted for those that still have to go.
+    """
+
+    destination: str
+    company: str
+    read: int = 0
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    failed: int = 0
+    quarantined: int = 0
+    pending: int = 0
+    in_doubt: int = 0
+    deleted: int = 0
+    undeleted: int = 0
+    batches: int = 0
+    recovered: int = 0
+    stopped: str | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Everything asked for is at the destination, except rows that were refused with a reason."""
+        return not (self.stopped or self.pending or self.in_doubt)
+
+    def check(self) -> None:
+        """Raise AssertionError when a row was lost or counted twice: a defect of the engine."""
+        parts = (
+            self.created + self.updated + self.unchanged + self.failed,
+            self.quarantined + self.pending + self.in_doubt,
+        )
+        if self.read != sum(parts):
+            raise AssertionError(f"{self.read} rows were read but {sum(parts)} are accounted for: {self}")

@@ -1,0 +1,295 @@
+"""Writes the ledger and the audit trail for one delivery; every transaction first makes sure of the lease."""
+
+import json
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from mlc_dagster.database import upsert
+from mlc_dagster.database.schema import UtcDateTime, batch_members, batches, deliveries, events, records
+from mlc_dagster.delivery.audit import Kind
+from mlc_dagster.delivery.destination import Batch, Outcome
+from mlc_dagster.delivery.leases import Hold
+from mlc_dagster.delivery.ledger import BatchState, Known, Ledger, State, chunks
+from mlc_dagster.delivery.quarantine import Entry, Refused, Visit, settle
+from mlc_dagster.delivery.rows import Change, Op, encode
+
+_DONE = {Op.CREATE: Kind.CREATED, Op.UPDATE: Kind.UPDATED, Op.DELETE: Kind.DELETED}
+
+
+class Writer:
+    """The ledger in the hands of one delivery. Every method is one transaction and raises LeaseLost."""
+
+    def __init__(self, ledger: Ledger, hold: Hold, destination: str, company: str, run_id: str) -> None:
+        self._engine, self._clock, self._hold = ledger.engine, ledger.clock, hold
+        self._destination, self._company, self._run_id = destination, company, run_id
+
+    @contextmanager
+    def transaction(self) -> Iterator[sa.Connection]:
+        """The only way this class writes: nothing is written once another process holds the lease."""
+        with self._engine.begin() as connection:
+            self._hold.check(connection)
+            yield connection
+
+    def begin(self) -> None:
+        """Note that a delivery writes from now on: until it finishes there is no fingerprint to rely on."""
+        here = sa.and_(deliveries.c.destination == self._destination, deliveries.c.company == self._company)
+        with self.transaction() as connection:
+            last = connection.execute(sa.select(deliveries.c.generation).where(here)).scalar_one_or_none()
+            row = {
+                "fingerprint": None,
+                "run_id": self._run_id,
+                "generation": (last or 0) + 1,
+                "finished_at": None,
+            }
+            upsert(connection, deliveries, {**self._place, **row, "started_at": self._clock.now()})
+
+    def finish(self, fingerprint: str) -> None:
+        """Note that everything this fingerprint stands for has been dealt with."""
+        now = self._clock.now()
+        row = {"fingerprint": fingerprint, "run_id": self._run_id, "finished_at": now}
+        here = sa.and_(deliveries.c.destination == self._destination, deliveries.c.company == self._company)
+        with self.transaction() as connection:
+            if connection.execute(deliveries.update().where(here).values(row)).rowcount == 0:
+                connection.execute(
+                    deliveries.insert(), {**self._place, **row, "generation": 0, "started_at": now}
+                )
+
+    def intend(self, changes: Sequence[Change]) -> Batch:
+        """Write a batch with its members and token down, before the first call for it."""
+        now = self._clock.now()
+        token = uuid.uuid4().hex
+        batch = Batch(
+            f"{now:%Y%m%dT%H%M%S}-{token[:8]}", self._destination, self._company, token, tuple(changes), now
+        )
+        with self.transaction() as connection:
+            row = {"id": batch.id, "token": token, "state": BatchState.OPEN, "size": len(changes)}
+            row |= {"run_id": self._run_id, "checkpoint": "{}", "created_at": now}
+            connection.execute(batches.insert(), {**self._place, **row})
+            connection.execute(
+                batch_members.insert(), [_member(batch.id, *item) for item in enumerate(changes)]
+            )
+            self._note(connection, batch.id, Kind.INTENDED, rows=len(changes))
+        batch.keep = self._keeper(batch.id)
+        return batch
+
+    def resume(self, batch: Batch) -> None:
+        """Take over a batch of a former run, before the destination is asked about it."""
+        with self.transaction() as connection:
+            self._note(connection, batch.id, Kind.RESUMED, created_at=batch.created_at.isoformat())
+        batch.keep = self._keeper(batch.id)
+
+    def confirm(self, batch: Batch, outcome: Outcome) -> None:
+        """Close a batch that landed: members delivered, deleted, or failed with the destination's words."""
+        with self.transaction() as connection:
+            self._refuse(connection, batch, outcome.refused)
+            _learn_ids(connection, batch.id, outcome.target_ids)
+            self._deliver(connection, batch.id)
+            self._delete(connection, batch)
+            self._trace(connection, batch.id, sa.case(*_kinds_by_op()), {})
+            self._close(connection, batch.id, BatchState.LANDED, None)
+            detail = {**outcome.detail, "rows": len(batch.changes), "refused": len(outcome.refused)}
+            self._note(connection, batch.id, Kind.LANDED, **detail)
+
+    def abandon(self, batch: Batch, reason: str) -> None:
+        """Close a batch of which the destination took nothing: its members go again with the next run."""
+        with self.transaction() as connection:
+            members = sa.select(
+                *(sa.literal(value).label(name) for name, value in self._place.items()),
+                *(batch_members.c[name] for name in ("key", "source_key", "number")),
+                *self._marks(State.PENDING, batch.id, reason),
+            )
+            upsert(connection, records, members.where(batch_members.c.batch_id == batch.id))
+            self._trace(connection, batch.id, sa.literal(str(Kind.PENDING)), {"reason": reason})
+            self._close(connection, batch.id, BatchState.ABANDONED, reason)
+            self._note(connection, batch.id, Kind.ABANDONED, reason=reason)
+
+    def doubt(self, batch: Batch, reason: str) -> None:
+        """Leave a batch in doubt: its members stay with it until the destination has been asked."""
+        with self.transaction() as connection:
+            values = {"state": BatchState.IN_DOUBT, "reason": reason}
+            connection.execute(batches.update().where(batches.c.id == batch.id).values(values))
+            self._note(connection, batch.id, Kind.IN_DOUBT, reason=reason)
+
+    def postpone(self, changes: Sequence[Change], reason: str) -> None:
+        """Mark changes that were planned and not sent: they go with the next run."""
+        with self.transaction() as connection:
+            self._mark(connection, changes, State.PENDING, None, lambda _: reason)
+            self._trace_each(connection, changes, Kind.PENDING, None, lambda _: reason)
+
+    def forget(self, gone: Sequence[Known]) -> None:
+        """Close records the destination never held and nobody wants any more."""
+        values = {"state": State.DELETED, "reason": None, "updated_at": self._clock.now()}
+        with self.transaction() as connection:
+            for keys in chunks([record.key for record in gone]):
+                connection.execute(
+                    records.update().where(*self._here, records.c.key.in_(keys)).values(values)
+                )
+            detail = json.dumps({"reason": "It never reached the destination; no call was needed."})
+            rows = [
+                self._event(Kind.DELETED, None, detail)
+                | {"source_key": record.source_key, "key": record.key, "number": record.number}
+                for record in gone
+            ]
+            connection.execute(events.insert(), rows)
+
+    def quarantine(self, refused: Sequence[Refused], passed: Callable[[Entry], bool]) -> None:
+        """Bring the destination's quarantine up to date; see quarantine.settle."""
+        with self.transaction() as connection:
+            settle(
+                connection,
+                Visit(self._destination, self._company, self._run_id, self._clock.now()),
+                refused,
+                passed,
+            )
+
+    @property
+    def _place(self) -> dict[str, str]:
+        return {"destination": self._destination, "company": self._company}
+
+    @property
+    def _here(self) -> tuple[sa.ColumnElement[bool], ...]:
+        return records.c.destination == self._destination, records.c.company == self._company
+
+    def _keeper(self, batch_id: str) -> Callable[[Mapping[str, Any]], None]:
+        def keep(checkpoint: Mapping[str, Any]) -> None:
+            values = {"checkpoint": json.dumps(checkpoint, ensure_ascii=False)}
+            with self.transaction() as connection:
+                connection.execute(batches.update().where(batches.c.id == batch_id).values(values))
+
+        return keep
+
+    def _refuse(self, connection: sa.Connection, batch: Batch, refused: Mapping[str, str]) -> None:
+        if not refused:
+            return
+        changes = [change for change in batch.changes if change.row.key in refused]
+        self._mark(connection, changes, State.FAILED, batch.id, lambda change: refused[change.row.key])
+        self._trace_each(connection, changes, Kind.FAILED, batch.id, lambda change: refused[change.row.key])
+        for keys in chunks(list(refused)):
+            members = sa.and_(batch_members.c.batch_id == batch.id, batch_members.c.key.in_(keys))
+            connection.execute(batch_members.delete().where(members))
+
+    def _deliver(self, connection: sa.Connection, batch_id: str) -> None:
+        copied = ("key", "source_key", "number", "hash", "payload", "target_id")
+        members = sa.select(
+            *(sa.literal(value).label(name) for name, value in self._place.items()),
+            *(batch_members.c[name] for name in copied),
+            *self._marks(State.DELIVERED, batch_id, None),
+        )
+        here = sa.and_(batch_members.c.batch_id == batch_id, batch_members.c.op != Op.DELETE)
+        upsert(connection, records, members.where(here))
+
+    def _delete(self, connection: sa.Connection, batch: Batch) -> None:
+        deleted = sa.select(batch_members.c.key).where(
+            batch_members.c.batch_id == batch.id, batch_members.c.op == Op.DELETE
+        )
+        values: dict[str, Any] = {
+            "state": State.DELETED,
+            "batch_id": batch.id,
+            "updated_at": self._clock.now(),
+        }
+        values |= dict.fromkeys(("hash", "payload", "target_id", "reason"))
+        connection.execute(records.update().where(*self._here, records.c.key.in_(deleted)).values(values))
+
+    def _close(self, connection: sa.Connection, batch_id: str, state: BatchState, reason: str | None) -> None:
+        connection.execute(batch_members.delete().where(batch_members.c.batch_id == batch_id))
+        values = {"state": state, "reason": reason, "finished_at": self._clock.now()}
+        connection.execute(batches.update().where(batches.c.id == batch_id).values(values))
+
+    def _mark(
+        self,
+        connection: sa.Connection,
+        changes: Sequence[Change],
+        state: State,
+        batch_id: str | None,
+        reason: Callable[[Change], str],
+    ) -> None:
+        """Set the state of records without touching what the destination holds of them."""
+        marks = {**self._place, "state": state, "batch_id": batch_id, "updated_at": self._clock.now()}
+        rows = [
+            marks
+            | {"key": change.row.key, "source_key": change.row.source_key, "number": change.row.number}
+            | {"reason": reason(change)}
+            for change in changes
+        ]
+        upsert(connection, records, rows)
+
+    def _marks(self, state: State, batch_id: str, reason: str | None) -> Iterator[sa.Label[Any]]:
+        yield sa.literal(str(state)).label("state")
+        yield sa.literal(batch_id).label("batch_id")
+        yield sa.literal(reason, sa.Text).label("reason")
+        yield sa.literal(self._clock.now(), UtcDateTime).label("updated_at")
+
+    def _trace(
+        self, connection: sa.Connection, batch_id: str, kind: sa.ColumnElement[str], detail: Mapping[str, Any]
+    ) -> None:
+        """One event for every member of a batch, in one statement."""
+        fixed = self._event(Kind.PENDING, batch_id, json.dumps(detail, ensure_ascii=False))
+        columns = {name: sa.literal(value, events.c[name].type) for name, value in fixed.items()} | {
+            "kind": kind
+        }
+        columns |= {name: batch_members.c[name] for name in ("source_key", "key", "number")}
+        members = sa.select(*(column.label(name) for name, column in columns.items()))
+        members = members.where(batch_members.c.batch_id == batch_id).order_by(batch_members.c.position)
+        connection.execute(events.insert().from_select(list(columns), members))
+
+    def _trace_each(
+        self,
+        connection: sa.Connection,
+        changes: Sequence[Change],
+        kind: Kind,
+        batch_id: str | None,
+        reason: Callable[[Change], str],
+    ) -> None:
+        rows = [
+            self._event(
+                kind, batch_id, json.dumps({"op": change.op, "reason": reason(change)}, ensure_ascii=False)
+            )
+            | {"source_key": change.row.source_key, "key": change.row.key, "number": change.row.number}
+            for change in changes
+        ]
+        connection.execute(events.insert(), rows)
+
+    def _note(self, connection: sa.Connection, batch_id: str, kind: Kind, **detail: Any) -> None:
+        text = json.dumps(detail, ensure_ascii=False, default=str)
+        connection.execute(events.insert(), self._event(kind, batch_id, text))
+
+    def _event(self, kind: Kind, batch_id: str | None, detail: str) -> dict[str, Any]:
+        at: datetime = self._clock.now()
+        row = {"at": at, "run_id": self._run_id, "batch_id": batch_id, "kind": kind, "detail": detail}
+        return {**self._place, **row}
+
+
+def _member(batch_id: str, position: int, change: Change) -> dict[str, Any]:
+    return {
+        "batch_id": batch_id,
+        "position": position,
+        "op": change.op,
+        "key": change.row.key,
+        "source_key": change.row.source_key,
+        "number": change.row.number,
+        "hash": change.hash,
+        "payload": encode(change.row.payload),
+        "target_id": change.target_id,
+    }
+
+
+def _learn_ids(connection: sa.Connection, batch_id: str, target_ids: Mapping[str, str]) -> None:
+    if not target_ids:
+        return
+    statement = (
+        batch_members.update()
+        .where(batch_members.c.batch_id == batch_id, batch_members.c.key == sa.bindparam("learnt_key"))
+        .values(target_id=sa.bindparam("learnt_id"))
+    )
+    rows = [{"learnt_key": key, "learnt_id": target_id} for key, target_id in target_ids.items()]
+    connection.execute(statement, rows)
+
+
+def _kinds_by_op() -> Iterator[tuple[sa.ColumnElement[bool], str]]:
+    for op, kind in _DONE.items():
+        yield batch_members.c.op == op, str(kind)

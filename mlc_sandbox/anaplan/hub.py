@@ -1,0 +1,110 @@
+"""The data hub model that the sandbox tenant starts with: feeds and columns, declared in one table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+WORKSPACE_ID = "8a81b01168d4f7f50169a1b2c3d4e5f6"
+WORKSPACE_NAME = "Finance"
+MODEL_ID = "5C6E7F8091A2B3C4D5E6F708192A3B4C"
+MODEL_NAME = "Data Hub"
+
+CODE_HEADER = "code"
+LIST_HEADERS = (CODE_HEADER, "name")
+DISPLAY_NAME = "Display Name"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a module import. `kind` is TEXT, NUMBER, DATE, BOOLEAN or LIST; LIST names its list."""
+
+    name: str
+    kind: str = "TEXT"
+    list_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """One kind of ERP record in the hub: a list, a module by that list, two imports and a process."""
+
+    key: str
+    title: str
+    list_name: str
+    columns: tuple[Column, ...]
+
+    @property
+    def module_name(self) -> str:
+        """The module that holds the feed's line items."""
+        return f"DAT01 {self.list_name.removeprefix('#')}"
+
+    @property
+    def headers(self) -> tuple[str, ...]:
+        """Header row of the data import's file."""
+        return (CODE_HEADER, *(column.name for column in self.columns))
+
+
+_MARKS = {"n": "NUMBER", "d": "DATE", "b": "BOOLEAN"}
+
+
+def _columns(text: str) -> tuple[Column, ...]:
+    """Read `name`, `name:n|d|b` or `name:@List`, separated by commas."""
+    columns = []
+    for part in text.split(","):
+        name, _, mark = part.strip().partition(":")
+        if mark.startswith("@"):
+            columns.append(Column(name, "LIST", mark[1:]))
+        else:
+            columns.append(Column(name, _MARKS.get(mark, "TEXT")))
+    return tuple(columns)
+
+
+def _feed(key: str, title: str, list_name: str, columns: str) -> Feed:
+    return Feed(key, title, list_name, _columns(columns))
+
+
+FEEDS: tuple[Feed, ...] = (
+    _feed(
+        "suppliers",
+        "Suppliers",
+        "Suppliers",
+        "company, supplier_number, name, status, supplier_class, currency, country, vat_registration_id",
+    ),
+    _feed("gl_accounts", "GL Accounts", "GL Accounts", "company, account, description, type, active:b"),
+    _feed("dimensions", "Dimensions", "Dimensions", "company, dimension, description"),
+    _feed(
+        "segment_values",
+        "Segment Values",
+        "Segment Values",
+        "company, dimension, segment_id, segment, value_id, description, active:b",
+    ),
+    _feed(
+        "supplier_invoices",
+        "Supplier Invoices",
+        "#Supplier Invoices",
+        "company, document_type, reference_number, status, supplier:@Suppliers, supplier_name,"
+        "supplier_reference, date:d, due_date:d, financial_period, currency, amount:n, vat_amount:n,"
+        "balance:n, description",
+    ),
+    _feed(
+        "supplier_invoice_lines",
+        "Supplier Invoice Lines",
+        "#Supplier Invoice Lines",
+        "invoice:@#Supplier Invoices, company, line_number, description, account:@GL Accounts, subaccount,"
+        "quantity:n, unit_cost:n, amount:n, vat_code, po_number, po_line",
+    ),
+    _feed(
+        "purchase_orders",
+        "Purchase Orders",
+        "#Purchase Orders",
+        "company, order_type, order_number, status, supplier:@Suppliers, supplier_name, date:d,"
+        "promised_on:d, currency, order_total:n, tax_total:n, description",
+    ),
+    _feed(
+        "purchase_order_lines",
+        "Purchase Order Lines",
+        "#Purchase Order Lines",
+        "purchase_order:@#Purchase Orders, company, line_number, inventory, description,"
+        "account:@GL Accounts, subaccount, uom, quantity:n, received_quantity:n, unit_cost:n, amount:n,"
+        "completed:b, canceled:b",
+    ),
+)

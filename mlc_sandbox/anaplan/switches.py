@@ -1,0 +1,95 @@
+"""Switches: one per open question about Anaplan, and for what tests want different, with our default."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+# Defaults marked "assumption" are ours: vendors/anaplan.md marks the fact as not verified.
+DEFAULTS: dict[str, Any] = {
+    # Authentication
+    "token_minutes": 35,
+    "refresh_value": "same",  # same | new: what POST /token/refresh does to tokenValue
+    "certificate_v1": True,  # False: v1 logins are refused
+    "certificate_clock_tolerance": 300,  # seconds between the v2 prefix and our clock; assumption
+    "certificate_needs_ca": True,
+    "sso": False,  # True: Basic only for exception users, no device flow
+    "oauth_rotation": True,
+    "oauth_refresh_seconds": 43_000,
+    "device_auto_approve": True,
+    # Times on the wire (expiresAt, creationTime): real, as the client's own clock; or the sandbox clock
+    "wire_time": "real",
+    # Requests a minute per tenant, 0 = off, counted on real or sandbox time
+    "rate_per_minute": 600,
+    "rate_clock": "real",
+    "retry_after": "seconds",  # seconds | http-date | absent
+    # Tasks: done once both its polls and its seconds have passed
+    "task_start_polls": 0,
+    "task_start_seconds": 0,
+    "task_polls": 2,
+    "task_seconds": 0,
+    "task_privacy": True,  # a user sees his own tasks only; assumption
+    "task_list_order": "newest",  # newest | oldest; assumption
+    "bare_task_id": False,
+    "process_stops_at_failure": True,  # assumption
+    "cancel_rolls_back": True,
+    "dump_hours": 48,
+    "dump_chunk_bytes": 10_000_000,
+    "dump_line": "physical",  # physical | record: what _Line_ counts when a text holds line ends; assumption
+    # Files
+    "file_hours": 48,
+    "export_chunk_bytes": 10_000_000,
+    # Imports
+    "header_check": "exact",  # exact | name | position: columns at run time; assumption
+    "empty_cells": "keep",  # keep | clear: an empty cell of a module import; assumption
+    "bad_cell": "reject_row",  # reject_row (E) | warn (W: the row's other cells load); assumption
+    "text_collision": "last",  # last | first: text cells when rows collide; assumption
+    "code_matching": "exact",  # exact | folded (trimmed, case-folded); assumption
+    # Answers
+    "extra_fields": False,
+}
+
+CHOICES: dict[str, tuple[str, ...]] = {
+    "refresh_value": ("same", "new"),
+    "wire_time": ("real", "sandbox"),
+    "rate_clock": ("real", "sandbox"),
+    "retry_after": ("seconds", "http-date", "absent"),
+    "task_list_order": ("newest", "oldest"),
+    "dump_line": ("physical", "record"),
+    "header_check": ("exact", "name", "position"),
+    "empty_cells": ("keep", "clear"),
+    "bad_cell": ("reject_row", "warn"),
+    "text_collision": ("last", "first"),
+    "code_matching": ("exact", "folded"),
+}
+
+
+class Switches(dict[str, Any]):
+    """The switches by name; an unknown name or a wrong kind of value is a ValueError that says what fits."""
+
+    def __init__(self, values: Mapping[str, Any] | None = None) -> None:
+        super().__init__(DEFAULTS)
+        self.update(values or {})
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        if name not in DEFAULTS:
+            raise ValueError(f"no switch {name!r}; known: {', '.join(sorted(DEFAULTS))}")
+        if type(value) is not type(DEFAULTS[name]):
+            raise ValueError(f"switch {name!r} takes {type(DEFAULTS[name]).__name__}, not {value!r}")
+        if name in CHOICES and value not in CHOICES[name]:
+            raise ValueError(f"switch {name!r} is one of {', '.join(CHOICES[name])}, not {value!r}")
+        super().__setitem__(name, value)
+
+    def update(self, values: Mapping[str, Any] = {}, /, **more: Any) -> None:  # type: ignore[override]
+        """Set several; nothing is set when one of them is wrong."""
+        wanted = {**values, **more}
+        before = dict(self)
+        try:
+            for name, value in wanted.items():
+                self[name] = value
+        except ValueError:
+            super().update(before)
+            raise
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Switches, (dict(self),)

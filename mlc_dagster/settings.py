@@ -93,11 +93,17 @@ def _cron(value: str) -> str:
     return value
 
 
+def _company_code(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,20}", value):
+        raise ValueError(f"{value!r} cannot be a company code; use up to 20 letters, digits, `_` or `-`")
+    return value
+
+
 SecretValue = Annotated[Secret, BeforeValidator(_secret)]
 Url = Annotated[str, AfterValidator(_http_url)]
 TimeZone = Annotated[str, AfterValidator(_time_zone)]
 Cron = Annotated[str, AfterValidator(_cron)]
-CompanyCode = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,20}$")]
+CompanyCode = Annotated[str, AfterValidator(_company_code)]
 
 
 class Section(BaseModel):
@@ -135,6 +141,10 @@ class PairSettings(Section):
     stale_after_hours: int = Field(default=36, ge=1)
     companies: tuple[CompanyCode, ...] | None = None
 
+    def names(self) -> list[str]:
+        """The destinations that are switched on."""
+        return []
+
 
 class AnaplanBasic(Section):
     """User and password; on tenants with SSO only for an exception user."""
@@ -154,10 +164,14 @@ class AnaplanCertificate(Section):
 
 
 class AnaplanDestination(Section):
-    """The two pre-built import actions of one feed, by name or id."""
+    """The two pre-built import actions of one feed, by name or id.
+
+    `item_name` is the contract's column that names the list's items; without it their code does.
+    """
 
     list_import: str
     data_import: str
+    item_name: str | None = None
 
 
 class AnaplanSettings(PairSettings):
@@ -172,6 +186,10 @@ class AnaplanSettings(PairSettings):
     headroom_percent: int = Field(default=80, ge=1, le=100)
     patience_seconds: int = Field(default=60, ge=0, le=3600)
     destinations: dict[str, AnaplanDestination] = Field(min_length=1)
+
+    def names(self) -> list[str]:
+        """The destinations that are switched on."""
+        return list(self.destinations)
 
 
 class Pairs(Section):

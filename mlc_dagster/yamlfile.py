@@ -62,7 +62,12 @@ class YamlFile:
             return self._mapping(node, place)
         if isinstance(node, yaml.SequenceNode):
             return [self._value(child, (*place, index)) for index, child in enumerate(node.value)]
-        return yaml.SafeLoader("").construct_object(node, deep=True)
+        try:
+            return yaml.SafeLoader("").construct_object(node, deep=True)
+        except (
+            ValueError
+        ):  # such as 2026-13-01: the text goes on, and whoever wants a date refuses it by name
+            return node.value
 
     def _mapping(self, node: yaml.MappingNode, place: Place) -> Mapping[str, Any]:
         found: dict[str, Any] = {}

@@ -1,13 +1,16 @@
 """The assets of a pair: rows by contract, their checks, and the destinations that receive them."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from datetime import date, timedelta
 from pathlib import Path
 
 import dagster as dg
 
-from mlc_dagster import partitions
+from mlc_dagster import flow, partitions
+from mlc_dagster.delivery import Report
 from mlc_dagster.mappings import Mapped, Mappings, Model
+from mlc_dagster.outlook import left_behind
 from mlc_dagster.pair.resource import SuiteResource
 from mlc_dagster.pair.steps import by_company
 from mlc_dagster.settings import PairSettings
@@ -39,7 +42,7 @@ def rows_asset(
         last: list[Mapped] = []
 
         def work(company: str, days: list[date]) -> Mapping[str, int]:
-            mapped = house.rows(model.key, company, days)
+            mapped = flow.rows(house, model.key, company, days)
             last[:] = [mapped]
             return {
                 "rows": mapped.table.num_rows,
@@ -90,7 +93,7 @@ def rows_checks(
         results = [
             (company, result)
             for company, days in partitions.company_days(context).items()
-            for result in house.mappings.checks(model.key, house.rows(model.key, company, days))
+            for result in house.mappings.checks(model.key, flow.rows(house, model.key, company, days))
         ]
         for spec in specs:
             mine = [(company, result) for company, result in results if result.name == spec.name]
@@ -132,9 +135,9 @@ def destination_asset(
         house = suite.open()
 
         def work(company: str, days: list[date]) -> Mapping[str, int]:
-            report = house.deliver(model.key, company, days, run_id=context.run_id)
+            report = flow.send(house, model.key, company, days, run_id=context.run_id)
             context.log.info(f"{model.key} {company} {days[0]} to {days[-1]}: {report}")
-            return report.counts()
+            return counts(report)
 
         totals = by_company(context, house, work)
         if totals is not None:
@@ -159,7 +162,7 @@ def destination_check(model: Model, days: dg.PartitionsDefinition) -> dg.AssetCh
         left = {
             f"{company} {state}": count
             for company in partitions.company_days(context)
-            for state, count in house.left_behind(model.key, company).items()
+            for state, count in left_behind(house, model.key, company).items()
         }
         return dg.AssetCheckResult(
             passed=not left,
@@ -176,6 +179,11 @@ def freshness(pair: PairSettings) -> dg.FreshnessPolicy:
     """An asset is stale when no run finished within the pair's time."""
     fail = timedelta(hours=pair.stale_after_hours)
     return dg.FreshnessPolicy.time_window(fail_window=fail, warn_window=fail * 3 / 4)
+
+
+def counts(report: Report) -> dict[str, int]:
+    """The numbers of a delivery, as run metadata."""
+    return {name: value for name, value in asdict(report).items() if isinstance(value, int)}
 
 
 def _static_metadata(model: Model, mappings: Mappings) -> dict[str, object]:

@@ -4,6 +4,7 @@ from datetime import date, datetime
 
 import dagster as dg
 
+from mlc_dagster.outlook import news, open_days
 from mlc_dagster.pair.resource import SuiteResource
 from mlc_dagster.pair.steps import COMPANY_TAG, PAIR_TAG
 from mlc_dagster.partitions import range_tags
@@ -58,7 +59,7 @@ def polling_sensor(pair: str, settings: PairSettings) -> dg.SensorDefinition:
         requests, reasons = [], []
         for company in house.settings.companies_of(pair):
             reason = _not_now(context.instance, pair, company, house.clock.now())
-            if reason is None and house.news(pair, company):
+            if reason is None and news(house, pair, company):
                 requests.append(_request(house, pair, company))
             else:
                 reasons.append(f"{company}: {reason or 'nothing new'}")
@@ -93,7 +94,7 @@ def resume_sensor(pair: str, target: dg.AssetSelection) -> dg.SensorDefinition:
 
 
 def _request(house: Suite, pair: str, company: str, run_key: str | None = None) -> dg.RunRequest:
-    first, last = house.open_days(pair, company)
+    first, last = open_days(house, pair, company)
     return dg.RunRequest(run_key=run_key, tags=_tags(pair, company, first, last))
 
 

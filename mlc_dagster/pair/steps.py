@@ -84,7 +84,7 @@ def _defer(
     company: str,
     days: list[date],
 ) -> None:
-    suite.deferrals.add(
+    suite.deferrals.store(
         pair=pair_of(context, suite.settings.pairs.on()),
         company=company,
         first_day=days[0],

@@ -1,0 +1,54 @@
+"""`mlc audit`: one record's life, from the ERP to every target."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from mlc_dagster.delivery import Audit, Event
+from mlc_dagster.settings import load_settings
+from mlc_dagster.suite import Suite
+
+
+def show_audit(number: str) -> int:
+    """Print the record's life; 1 when nothing is known of the number."""
+    suite = Suite(load_settings())
+    console = Console()
+    history = Audit(suite.engine).history(number)
+    sightings = suite.sightings(number)
+    if not history and not sightings:
+        console.print(
+            f"Nothing is known of {number}: it was not read from the ERP yet, or it is written differently."
+        )
+        return 1
+    for sighting in sightings:
+        console.print(
+            f"ERP: {sighting.company} {sighting.entity} {sighting.key}, last changed {sighting.changed}, "
+            f"read {sighting.read_at:%Y-%m-%d %H:%M:%S} UTC"
+            + (", deleted in the ERP" if sighting.deleted else ""),
+            highlight=False,
+        )
+    console.print(_table(number, history))
+    return 0
+
+
+def _table(number: str, history: list[Event]) -> Table:
+    table = Table(title=f"The life of {number}")
+    for heading in ("when (UTC)", "company", "destination", "record", "event", "batch", "detail"):
+        table.add_column(heading, overflow="fold")
+    for event in history:
+        table.add_row(
+            f"{event.at:%Y-%m-%d %H:%M:%S}",
+            event.company,
+            event.destination,
+            event.key or "",
+            event.kind.value,
+            (event.batch_id or "")[:8],
+            _words(event.detail),
+        )
+    return table
+
+
+def _words(detail: Mapping[str, Any]) -> str:
+    return "; ".join(f"{name} {value}" for name, value in detail.items() if value not in (None, "", {}, []))

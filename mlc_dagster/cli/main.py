@@ -1,0 +1,141 @@
+"""The `mlc` command: what an operator and an integrator do outside Dagster's UI.
+
+Imports inside the commands keep `mlc --help` quick: only what a command uses is loaded.
+"""
+
+import os
+import sys
+from datetime import date, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Keeps Anaplan and others equal to Visma.net ERP, and shows what happened to each record.",
+)
+mappings_app = typer.Typer(no_args_is_help=True, help="The SQL mappings an integrator edits.")
+sandbox_app = typer.Typer(no_args_is_help=True, help="A local server that speaks the vendors' protocols.")
+app.add_typer(mappings_app, name="mappings")
+app.add_typer(sandbox_app, name="sandbox")
+
+DEMO_FOLDER = Path(".mlc/demo")
+Folder = Annotated[Path, typer.Option(help="Where the demo keeps its state.")]
+
+
+def main() -> None:
+    """Run the command. Our own errors say what to do next and need no traceback; others show where they arose."""
+    try:
+        app()
+    except Exception as error:
+        if not type(error).__module__.startswith("mlc_dagster."):
+            raise
+        typer.echo(str(error), err=True)
+        sys.exit(1)
+
+
+@app.command()
+def demo(
+    folder: Folder = DEMO_FOLDER,
+    seed: Annotated[int, typer.Option(help="Another seed, other data.")] = 1,
+    scale: Annotated[str, typer.Option(help="1 is about 400 invoices a company.")] = "1",
+) -> None:
+    """Load a sandbox ERP into every target, let a day pass, load again."""
+    from mlc_dagster.cli.demo import run_demo
+
+    run_demo(folder, seed=seed, scale=scale)
+
+
+@app.command()
+def ui(
+    folder: Folder = DEMO_FOLDER,
+    port: Annotated[int, typer.Option(help="Port of Dagster's webserver.")] = 3000,
+) -> None:
+    """Open Dagster's webserver and daemon on what the demo made, with its sandbox beside."""
+    from mlc_dagster.cli.ui import serve_ui
+
+    serve_ui(folder, port)
+
+
+@app.command()
+def check() -> None:
+    """Check the configuration, the mappings, the credentials and every object the settings name."""
+    from mlc_dagster.cli.check import run_check
+
+    sys.exit(run_check())
+
+
+@app.command()
+def plan(
+    destination: Annotated[
+        str | None, typer.Argument(help="Such as anaplan/supplier_invoices; all by default.")
+    ] = None,
+    company: Annotated[str | None, typer.Option(help="One company; all by default.")] = None,
+    since: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First day.")] = None,
+    until: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last day.")] = None,
+) -> None:
+    """Show what the next run would create, update and delete, and the calls it costs. Changes nothing."""
+    from mlc_dagster.cli.plan import show_plan
+
+    show_plan(destination, company, _day(since), _day(until))
+
+
+@app.command()
+def audit(
+    number: Annotated[str, typer.Argument(help="A business number, such as an invoice number.")],
+) -> None:
+    """Show the life of a record: read, mapped, sent, refused, over all targets."""
+    from mlc_dagster.cli.audit import show_audit
+
+    sys.exit(show_audit(number))
+
+
+@mappings_app.command("compile")
+def compile_mappings(
+    model: Annotated[
+        str | None, typer.Argument(help="Such as anaplan/supplier_invoices; all by default.")
+    ] = None,
+) -> None:
+    """Check every model and print the SQL that runs."""
+    from mlc_dagster.cli.mappings import print_compiled
+
+    print_compiled(model)
+
+
+@mappings_app.command("test")
+def test_mappings(
+    model: Annotated[
+        str | None, typer.Argument(help="Such as anaplan/supplier_invoices; all by default.")
+    ] = None,
+) -> None:
+    """Run the contracts' tests over everything in the lake."""
+    from mlc_dagster.cli.mappings import run_tests
+
+    sys.exit(run_tests(model))
+
+
+@mappings_app.command("docs")
+def mappings_docs(
+    out: Annotated[Path | None, typer.Option(help="A file to write; the terminal by default.")] = None,
+) -> None:
+    """Describe every model: columns, types, tests and where each column comes from."""
+    from mlc_dagster.cli.mappings import write_docs
+
+    write_docs(out)
+
+
+@sandbox_app.command(
+    "serve",
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+)
+def serve_sandbox(context: typer.Context) -> None:
+    """Run the sandbox alone: --seed N --scale X --port P --config DIR --state DIR."""
+    arguments = [sys.executable, "-m", "mlc_sandbox", "serve", *context.args]
+    os.execv(sys.executable, arguments)  # noqa: S606 - our own interpreter, no shell
+
+
+def _day(value: datetime | None) -> date | None:
+    return value.date() if value else None

@@ -1,0 +1,47 @@
+"""`mlc mappings`: compile, test and describe the models an integrator edits."""
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.syntax import Syntax
+
+from mlc_dagster.settings import load_settings
+from mlc_dagster.suite import Suite
+
+
+def print_compiled(model: str | None) -> None:
+    """Check all models and print the SQL of one, or of all.
+
+    Raises:
+        ProblemsFound: mistakes in models or contracts, all at once.
+    """
+    suite, console = Suite(load_settings()), Console()
+    for name in suite.models(model):
+        console.rule(name, align="left")
+        console.print(Syntax(suite.mappings.compiled_sql(name), "sql", background_color="default"))
+
+
+def run_tests(model: str | None) -> int:
+    """Run the contracts' tests over everything in the lake; 1 when a blocking one fails."""
+    suite, console = Suite(load_settings()), Console()
+    failed = False
+    for name in suite.models(model):
+        for company in suite.settings.companies:
+            mapped = suite.everything(name, company)
+            refused = f", {len(mapped.refused)} refused" if mapped.refused else ""
+            console.print(f"{name} {company}: {mapped.table.num_rows} rows{refused}", highlight=False)
+            for check in suite.mappings.checks(name, mapped):
+                if check.passed:
+                    continue
+                failed |= check.blocking
+                console.print(f"  {check.name} ({check.severity}): {check.message}", highlight=False)
+    return int(failed)
+
+
+def write_docs(out: Path | None) -> None:
+    """Write the description of all models to a file, or to the terminal."""
+    text = Suite(load_settings()).mappings.docs()
+    if out is None:
+        print(text)
+    else:
+        out.write_text(text, "utf-8")

@@ -1,0 +1,33 @@
+"""`mlc plan`: what the next run would do, and whether the budgets cover it. Changes nothing."""
+
+from datetime import date
+
+from rich.console import Console
+from rich.table import Table
+
+from mlc_dagster.settings import load_settings
+from mlc_dagster.suite import Suite
+
+
+def show_plan(destination: str | None, company: str | None, since: date | None, until: date | None) -> None:
+    """Print the plan of each destination and company, from what the lake holds now."""
+    suite = Suite(load_settings())
+    table = Table(title="What the next run would do with what the lake holds now")
+    for heading in ("destination", "company"):
+        table.add_column(heading)
+    for heading in ("create", "update", "delete", "unchanged", "refused", "in doubt", "calls"):
+        table.add_column(heading, justify="right")
+    total = 0
+    for name in suite.destinations(destination):
+        for code in [company] if company else suite.settings.companies_of(name.split("/")[0]):
+            forecast = suite.plan(name, code, since, until)
+            plan = forecast.plan
+            counts = (plan.creates, plan.updates, plan.deletes, plan.unchanged, forecast.refused)
+            table.add_row(name, code, *map(str, counts), str(len(plan.in_doubt)), str(forecast.calls))
+            total += forecast.calls
+    console = Console()
+    console.print(table)
+    for budget, left in suite.budgets_left().items():
+        known = f"{left} of our share are left now" if left is not None else "the limit is not known yet"
+        console.print(f"Budget {budget}: {known}.", highlight=False)
+    console.print(f"The plan needs about {total} calls, besides reading the ERP.", highlight=False)

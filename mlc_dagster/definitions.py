@@ -1,0 +1,60 @@
+"""The Dagster definitions: a table of contents."""
+
+import warnings
+
+import dagster as dg
+
+from mlc_dagster.mappings import Mappings
+from mlc_dagster.pair.assets import destination_asset, destination_check, freshness, rows_asset, rows_checks
+from mlc_dagster.pair.automation import chain, polling_sensor, resume_sensor, schedule
+from mlc_dagster.pair.resource import SuiteResource
+from mlc_dagster.partitions import company_day
+from mlc_dagster.settings import PairSettings, Settings, load_settings
+from mlc_dagster.visma.assets import entity_asset
+from mlc_dagster.visma.entities import CATALOG, ENTITIES
+
+# Partitioned backfill policies and checks are still marked beta in this line of Dagster; we test them.
+warnings.filterwarnings("ignore", category=dg.BetaWarning)
+warnings.filterwarnings("ignore", category=dg.PreviewWarning)
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """Visma's entities, the pairs that are switched on, and what runs them."""
+    settings = load_settings()
+    mappings = Mappings.load(settings.mappings_folder, CATALOG, variables=settings.variables)
+    days = company_day(settings)
+    pairs = [pair(name, part, mappings, days) for name, part in settings.pairs.on().items()]
+    return dg.Definitions.merge(source(settings, days), *pairs)
+
+
+def source(settings: Settings, days: dg.PartitionsDefinition) -> dg.Definitions:
+    """What is read from the ERP."""
+    strictest = min(
+        settings.pairs.on().values(), key=lambda pair: pair.stale_after_hours, default=PairSettings()
+    )
+    return dg.Definitions(
+        assets=[entity_asset(entity, days, freshness(strictest)) for entity in ENTITIES.values()],
+        sensors=[resume_sensor("visma", dg.AssetSelection.groups("visma"))],
+        resources={"suite": SuiteResource(settings_file=str(settings.file))},
+        executor=dg.in_process_executor,
+    )
+
+
+def pair(
+    target: str, settings: PairSettings, mappings: Mappings, days: dg.PartitionsDefinition
+) -> dg.Definitions:
+    """Rows, destinations, checks, schedule and sensors of one target."""
+    models = [mappings.models[f"{target}/{name}"] for name in settings.names()]
+    return dg.Definitions(
+        assets=[
+            *(rows_asset(model, mappings, settings, days) for model in models),
+            *(destination_asset(model, settings, days, pool=target, kind=target) for model in models),
+        ],
+        asset_checks=[
+            *filter(None, (rows_checks(model, mappings, days) for model in models)),
+            *(destination_check(model, days) for model in models),
+        ],
+        schedules=[schedule(target, settings)],
+        sensors=[polling_sensor(target, settings), resume_sensor(target, chain(target))],
+    )

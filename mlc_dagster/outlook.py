@@ -1,0 +1,53 @@
+"""What is still to be done: days not wholly read, news in the ERP, records left behind."""
+
+from datetime import date, timedelta
+from zoneinfo import ZoneInfo
+
+from mlc_dagster.delivery import State
+from mlc_dagster.suite import Suite
+from mlc_dagster.visma.entities import ENTITIES, Entity
+from mlc_dagster.visma.reader import has_news
+
+LEFT_BEHIND = (State.PENDING, State.FAILED)
+
+
+def today(suite: Suite) -> date:
+    """Today by the ERP's clock: the newest partition."""
+    return suite.clock.now().astimezone(ZoneInfo(suite.settings.timezone)).date()
+
+
+def entities(suite: Suite, pair: str) -> list[Entity]:
+    """The entities a pair reads."""
+    names = {name for model in suite.destinations() if model.startswith(f"{pair}/")
+             for name in suite.mappings.models[model].entities}  # fmt: skip
+    return [ENTITIES[name] for name in sorted(names)]
+
+
+def open_days(suite: Suite, pair: str, company: str) -> tuple[date, date]:
+    """From the first day that some entity of the pair has not read to its end, to today."""
+    last = today(suite)
+    return min(first_open_day(suite, entity, company, last) for entity in entities(suite, pair)), last
+
+
+def first_open_day(suite: Suite, entity: Entity, company: str, last: date) -> date:
+    """The first day of the axis without a complete reading of the entity; `last` when there is none."""
+    notes = suite.lake.notes(entity.name, company)
+    day = suite.settings.start_day
+    while day < last and day in notes and notes[day].complete:
+        day += timedelta(days=1)
+    return day
+
+
+def news(suite: Suite, pair: str, company: str) -> bool:
+    """Whether the ERP holds rows that the lake has not read: one cheap question an entity, none after a yes."""
+    client = suite.visma(company)
+    return any(has_news(client, suite.lake, entity, company) for entity in entities(suite, pair))
+
+
+def left_behind(suite: Suite, destination: str, company: str) -> dict[str, int]:
+    """Records of a destination that need somebody or the next run: by state, without zeros."""
+    counts = suite.ledger.counts(destination, company)
+    found = {state.value: counts.get(state, 0) for state in LEFT_BEHIND}
+    found["in doubt"] = len(suite.ledger.keys_in_doubt(destination, company))
+    found["quarantined"] = len(suite.quarantine.open(destination, company))
+    return {name: count for name, count in found.items() if count}

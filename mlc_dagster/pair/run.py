@@ -1,0 +1,66 @@
+"""One run of a pair's chain in this process, as `dagster asset materialize` would do it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import dagster as dg
+
+from mlc_dagster.pair.automation import chain
+from mlc_dagster.pair.steps import COMPANY_TAG, PAIR_TAG
+from mlc_dagster.partitions import range_tags
+
+
+@dataclass(frozen=True)
+class PairRun:
+    """What a run did: the metadata of each asset it materialized, by asset key, and each step's seconds."""
+
+    run_id: str
+    success: bool
+    metadata: Mapping[str, Mapping[str, Any]]
+    seconds: Mapping[str, float]
+
+
+def run_pair(
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    pair: str,
+    company: str,
+    first: date,
+    last: date,
+    *,
+    step_done: Callable[[str], None] = lambda _: None,
+) -> PairRun:
+    """Run the chain of a pair for one company over the days from first to last, in this process.
+
+    `step_done` is called with the name of each finished step. A failed run is reported, not raised.
+    """
+    job = definitions.resolve_implicit_global_asset_job_def()
+    keys = list(chain(pair).resolve(definitions.resolve_asset_graph()))
+    result = job.execute_in_process(
+        instance=instance,
+        asset_selection=keys,
+        tags={**range_tags(company, first, last), PAIR_TAG: pair, COMPANY_TAG: company},
+        raise_on_error=False,
+    )
+    return PairRun(result.run_id, result.success, _metadata(result), _seconds(result))
+
+
+def _metadata(result: dg.ExecuteInProcessResult) -> dict[str, dict[str, Any]]:
+    return {
+        event.asset_key.to_user_string(): {
+            name: value.value
+            for name, value in event.step_materialization_data.materialization.metadata.items()
+        }
+        for event in result.get_asset_materialization_events()
+        if event.asset_key is not None
+    }
+
+
+def _seconds(result: dg.ExecuteInProcessResult) -> dict[str, float]:
+    return {
+        event.step_key or "": event.step_success_data.duration_ms / 1000
+        for event in result.all_events
+        if event.is_step_success
+    }

@@ -1,0 +1,140 @@
+"""Everything a run or a command needs, built once from the settings. Knows no Dagster."""
+
+from functools import cached_property
+
+from sqlalchemy import Engine
+
+from mlc_dagster import anaplan
+from mlc_dagster.database import connect, migrate
+from mlc_dagster.delivery import Audit, Deferrals, Destination, Ledger, Quarantine
+from mlc_dagster.lake import Lake
+from mlc_dagster.mappings import Mappings
+from mlc_dagster.settings import Settings
+from mlc_dagster.transport.budget import Budgets
+from mlc_dagster.transport.clock import Clock, SystemClock
+from mlc_dagster.transport.session import CallCounter
+from mlc_dagster.visma.client import VismaClient
+from mlc_dagster.visma.connect import connect as connect_visma
+from mlc_dagster.visma.entities import CATALOG
+
+
+class Suite:
+    """The parts of the house for one configuration: database, lake, mappings and the vendors' clients.
+
+    Parts are opened when they are first asked for. `counter` adds up the calls of everything opened here.
+    """
+
+    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
+        self.settings = settings
+        self.clock: Clock = clock or SystemClock()
+        self.counter = CallCounter()
+        self._visma: dict[str, VismaClient] = {}
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The database, migrated to the schema of this version."""
+        engine = connect(self.settings.database_url)
+        migrate(engine)
+        return engine
+
+    @cached_property
+    def lake(self) -> Lake:
+        """The lake."""
+        return Lake(self.settings.lake_url)
+
+    @cached_property
+    def mappings(self) -> Mappings:
+        """The models. Raises ProblemsFound with every mistake in them."""
+        return Mappings.load(self.settings.mappings_folder, CATALOG, variables=self.settings.variables)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """What each destination last received."""
+        return Ledger(self.engine, self.clock)
+
+    @cached_property
+    def audit(self) -> Audit:
+        """The audit trail."""
+        return Audit(self.engine)
+
+    @cached_property
+    def quarantine(self) -> Quarantine:
+        """Refused records."""
+        return Quarantine(self.engine, self.clock)
+
+    @cached_property
+    def deferrals(self) -> Deferrals:
+        """Work that waits for a vendor's window."""
+        return Deferrals(self.engine, self.clock)
+
+    @cached_property
+    def budgets(self) -> Budgets:
+        """The rate budgets all processes share."""
+        return Budgets(self.engine, self.clock)
+
+    def visma(self, company: str) -> VismaClient:
+        """The client of one company."""
+        if company not in self._visma:
+            self._visma[company] = connect_visma(
+                self.settings.visma,
+                company,
+                self.settings.companies[company],
+                budgets=self.budgets,
+                clock=self.clock,
+                counter=self.counter,
+            )
+        return self._visma[company]
+
+    @cached_property
+    def anaplan(self) -> "anaplan.AnaplanClient":
+        """The client of the configured Anaplan model."""
+        settings = self.settings.pairs.anaplan
+        if settings is None:
+            raise LookupError("the Anaplan pair is not switched on in mlc.yaml")
+        return anaplan.connect(settings, budgets=self.budgets, clock=self.clock, counter=self.counter)
+
+    def destinations(self, only: str | None = None) -> list[str]:
+        """The names of the destinations that are switched on, such as anaplan/gl_accounts, in order of delivery."""
+        names = [
+            f"{target}/{name}"
+            for target, pair in self.settings.pairs.on().items()
+            for name in self.mappings.in_order(target)
+            if name in pair.names()
+        ]
+        if only is not None and only not in names:
+            raise UnknownDestination(only, names)
+        return [only] if only else names
+
+    def destination(self, name: str) -> Destination:
+        """One destination, ready to send."""
+        target, model = name.split("/", 1)
+        settings = self.settings.pairs.anaplan
+        if target != "anaplan" or settings is None:
+            raise UnknownDestination(name, self.destinations())
+        contract = self.mappings.models[name]
+        return anaplan.destination(
+            settings,
+            model,
+            self.anaplan,
+            columns=list(contract.contract.columns),
+            tombstone=contract.tombstone,
+        )
+
+    def calls(self) -> dict[str, int]:
+        """The calls made so far, as run metadata."""
+        counter = self.counter
+        return {
+            "calls": counter.calls,
+            "retries": counter.retries,
+            "bytes_in": counter.bytes_in,
+            "bytes_out": counter.bytes_out,
+        }
+
+
+class UnknownDestination(Exception):
+    """A name that is no destination of this configuration."""
+
+    def __init__(self, name: str, known: list[str]) -> None:
+        super().__init__(
+            f"{name} is no destination of this configuration. Known: {', '.join(known) or 'none'}."
+        )

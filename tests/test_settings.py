@@ -1,0 +1,104 @@
+"""mlc.yaml: every mistake at once with its place, and credentials that never show."""
+
+from pathlib import Path
+
+import pytest
+
+from mlc_dagster.problems import ProblemsFound
+from mlc_dagster.settings import Secret, SecretMissing, load_settings
+
+GOOD = """\
+start_day: 2026-11-15
+visma:
+  client_id: ${VISMA_CLIENT_ID}
+  client_secret: ${VISMA_CLIENT_SECRET}
+companies:
+  NO01: {name: Nordlys Handel AS, tenant_id: t-1, company_id: "1100"}
+  SE01: {name: Björk Industri AB, tenant_id: t-2, company_id: "1200"}
+pairs:
+  anaplan:
+    schedule: "0 6 * * *"
+    auth: {method: basic, user: "${ANAPLAN_USER}", password: "${ANAPLAN_PASSWORD}"}
+    workspace_id: 0123456789abcdef0123456789abcdef
+    model_id: 0123456789ABCDEF0123456789ABCDEF
+    destinations:
+      gl_accounts: {list_import: GL Accounts list, data_import: GL Accounts data}
+"""
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "mlc.yaml"
+    path.write_text(text, "utf-8")
+    return path
+
+
+def problems_of(folder: Path, text: str) -> list[tuple[int, str]]:
+    with pytest.raises(ProblemsFound) as found:
+        load_settings(written(folder, text))
+    return [(problem.line, problem.message) for problem in found.value.problems]
+
+
+def test_a_good_file_loads_and_state_lives_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLC_DATABASE_URL", raising=False)
+    settings = load_settings(written(tmp_path, GOOD))
+    assert list(settings.companies) == ["NO01", "SE01"]
+    assert settings.companies_of("anaplan") == ["NO01", "SE01"]
+    assert settings.database_url == f"sqlite:///{tmp_path / '.mlc' / 'mlc.db'}"
+
+
+def test_five_mistakes_are_reported_at_once_each_with_its_line(tmp_path: Path) -> None:
+    broken = (
+        GOOD.replace("2026-11-15", "2026-13-15")
+        .replace("tenant_id: t-2, ", "")
+        .replace('"0 6 * * *"', "often")
+        .replace("list_import: GL", "list_imprt: GL")
+        .replace("method: basic", "method: magic")
+    )
+    found = problems_of(tmp_path, broken)
+    assert [line for line, _ in found] == [1, 7, 10, 11, 15, 15]
+    assert "`tenant_id` is missing." in found[1][1]
+    assert "`list_imprt` is not a setting here." in {message for _, message in found}
+
+
+def test_an_unknown_company_of_a_pair_is_named_with_the_known_ones(tmp_path: Path) -> None:
+    text = GOOD.replace("  anaplan:\n", "  anaplan:\n    companies: [NO01, FI01]\n")
+    assert problems_of(tmp_path, text) == [(10, "There is no company FI01.")]
+
+
+def test_a_key_that_stands_twice_is_a_mistake_not_a_silent_choice(tmp_path: Path) -> None:
+    text = GOOD.replace("start_day", "start_day: 2026-11-01\nstart_day", 1)
+    assert problems_of(tmp_path, text) == [(2, "`start_day` stands here twice.")]
+
+
+def test_broken_yaml_names_the_line(tmp_path: Path) -> None:
+    assert problems_of(tmp_path, GOOD.replace("pairs:", "pairs"))[0][0] == 9
+
+
+def test_a_credential_in_clear_is_refused_and_not_repeated_in_the_message(tmp_path: Path) -> None:
+    with pytest.raises(ProblemsFound) as found:
+        load_settings(written(tmp_path, GOOD.replace("${VISMA_CLIENT_SECRET}", "hunter2")))
+    assert "client_secret" in str(found.value)
+    assert "hunter2" not in str(found.value)
+
+
+def test_plain_http_is_for_this_machine_only(tmp_path: Path) -> None:
+    remote = GOOD.replace("visma:\n", "visma:\n  base_url: http://erp.example.com\n", 1)
+    assert problems_of(tmp_path, remote)[0][0] == 3
+    local = GOOD.replace("visma:\n", "visma:\n  base_url: http://127.0.0.1:8080/api\n", 1)
+    assert load_settings(written(tmp_path, local)).visma.base_url == "http://127.0.0.1:8080/api"
+
+
+def test_a_secret_shows_its_name_and_never_its_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANAPLAN_PASSWORD", "hunter2")
+    secret = Secret("${ANAPLAN_PASSWORD}")
+    assert secret.reveal() == "hunter2"
+    assert "hunter2" not in f"{secret} {secret!r}"
+
+
+def test_a_missing_variable_is_told_when_it_is_needed_not_when_the_file_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("VISMA_CLIENT_ID", raising=False)
+    settings = load_settings(written(tmp_path, GOOD))
+    with pytest.raises(SecretMissing, match="VISMA_CLIENT_ID is not set"):
+        settings.visma.client_id.reveal()

@@ -50,7 +50,7 @@ def deliver(
     generation: ledger.generation() from before the rows were made: old rows cannot overwrite newer ones.
 
     Returns the report: report.complete says whether anything still has to go, report.stopped why it ended.
-    Raises Closed and Stop (with the report as `report`) or what the destination raised unexpectedly, after the
+    Raises Closed and Stop (with the report as `report`) or what the destination raised unexpectedly, once the
     books are right; LeaseHeld, Overtaken and DuplicateKeys before anything was sent; LeaseLost when another
     process has taken over.
     """

@@ -1,0 +1,190 @@
+"""A destination for tests: a shelf of items in an SQLite file of its own, as careless as a real vendor.
+
+Creating twice makes two items: the shelf does not know keys. It keeps a note per token, so that it can be asked
+what it took. Faults are given one per call; the file survives the sender.
+"""
+
+import sqlite3
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from mlc_dagster.delivery import Batch, Change, Op, Outcome, Row
+from mlc_dagster.delivery.errors import Closed, InDoubtError, NothingHappened, Stop
+from mlc_dagster.delivery.rows import decode, encode
+from tests.support.manual_clock import START
+
+TABLES = """
+CREATE TABLE IF NOT EXISTS items (id INTEGER PRIMARY KEY, key TEXT, payload TEXT);
+CREATE TABLE IF NOT EXISTS notes (token TEXT, key TEXT, target_id TEXT);
+CREATE TABLE IF NOT EXISTS inbox (position INTEGER PRIMARY KEY, token TEXT, op TEXT, key TEXT, target_id TEXT, payload TEXT);
+CREATE TABLE IF NOT EXISTS calls (id INTEGER PRIMARY KEY, call TEXT, token TEXT, rows INTEGER);
+"""
+
+Faults = Mapping[str, Exception]
+
+
+class Lost(Exception):
+    """A defect in the destination's own code; its text holds a password."""
+
+
+ERRORS: Faults = {
+    "nothing happened": NothingHappened("the shelf is out of order"),
+    "closed": Closed("the shelf is closed", START + timedelta(hours=1)),
+    "stop": Stop("the shelf has no such board; add it"),
+    "lose request": InDoubtError("the connection broke while sending"),
+    "defect": Lost("password=hunter2"),
+}
+
+
+class Shelf:
+    """faults: for each coming send one of ERRORS, "lose answer", "late" or None. piecemeal: one commit a row."""
+
+    def __init__(
+        self,
+        file: Path,
+        *,
+        name: str = "shelf/items",
+        max_rows: int = 1_000,
+        max_bytes: int = 1_000_000,
+        faults: Iterable[str | None] = (),
+        refuse: Mapping[str, str] | None = None,
+        unfit: Mapping[str, str] | None = None,
+        tombstone: Mapping[str, Any] | None = None,
+        exclusive: tuple[str, ...] = (),
+        piecemeal: bool = False,
+        preflight_error: Exception | None = None,
+    ) -> None:
+        self.name, self.max_rows, self.max_bytes = name, max_rows, max_bytes
+        self.tombstone, self.exclusive, self.piecemeal = tombstone, exclusive, piecemeal
+        self.faults, self.refuse, self.unfit = deque(faults), dict(refuse or {}), dict(unfit or {})
+        self.preflight_error = preflight_error
+        self._file = file
+        self._run(TABLES)
+
+    # what a destination must do
+
+    def preflight(self, changes: Sequence[Change]) -> Mapping[str, str]:
+        if self.preflight_error is not None:
+            raise self.preflight_error
+        return {
+            change.row.key: self.unfit[change.row.key] for change in changes if change.row.key in self.unfit
+        }
+
+    def send(self, batch: Batch) -> Outcome:
+        self._called("send", batch)
+        fault = self.faults.popleft() if self.faults else None
+        if fault in ERRORS:
+            raise ERRORS[fault]
+        if fault == "late":
+            self._put_in_inbox(batch)
+            raise InDoubtError("no answer within two minutes")
+        batch.save(started=True)
+        outcome = self._take(batch)
+        if fault == "lose answer":
+            raise InDoubtError("the connection broke while waiting")
+        return outcome
+
+    def resolve(self, batch: Batch) -> Outcome | None:
+        self._called("resolve", batch)
+        if self._rows("SELECT 1 FROM inbox WHERE token = ?", batch.token):
+            return None
+        noted = dict(self._rows("SELECT key, target_id FROM notes WHERE token = ?", batch.token))
+        if not noted:
+            return Outcome(landed=False)
+        return self._take(batch, done=noted)
+
+    def calls(self, changes: Sequence[Change]) -> int:
+        return -(-len(changes) // self.max_rows)
+
+    # what the test sees
+
+    def content(self) -> list[tuple[str, dict[str, Any]]]:
+        """All items, duplicates included."""
+        return [
+            (key, decode(text)) for key, text in self._rows("SELECT key, payload FROM items ORDER BY key, id")
+        ]
+
+    def count(self, call: str) -> int:
+        return len(self._rows("SELECT 1 FROM calls WHERE call = ?", call))
+
+    def batch_sizes(self) -> list[int]:
+        return [size for (size,) in self._rows("SELECT rows FROM calls WHERE call = 'send' ORDER BY id")]
+
+    def arrive(self) -> None:
+        """What was late lands now."""
+        waiting = self._rows("SELECT token, op, key, target_id, payload FROM inbox ORDER BY position")
+        with closing(self._open()) as connection, connection:
+            for token, op, key, target_id, payload in waiting:
+                _apply(connection, token, Op(op), key, target_id, payload)
+            connection.execute("DELETE FROM inbox")
+
+    # how it keeps its items
+
+    def _take(self, batch: Batch, done: Mapping[str, str] | None = None) -> Outcome:
+        ids = dict(done or {})
+        left = [c for c in batch.changes if c.row.key not in ids and c.row.key not in self.refuse]
+        for part in [[change] for change in left] if self.piecemeal else [left]:
+            ids |= self._commit(batch.token, part)
+        refused = {c.row.key: self.refuse[c.row.key] for c in batch.changes if c.row.key in self.refuse}
+        taken = {key: target_id for key, target_id in ids.items() if target_id}
+        return Outcome(landed=True, target_ids=taken, refused=refused, detail={"taken": len(ids)})
+
+    def _commit(self, token: str, changes: Sequence[Change]) -> dict[str, str]:
+        with closing(self._open()) as connection, connection:
+            return {
+                change.row.key: _apply(
+                    connection, token, change.op, change.row.key, change.target_id, encode(change.row.payload)
+                )
+                for change in changes
+            }
+
+    def _put_in_inbox(self, batch: Batch) -> None:
+        with closing(self._open()) as connection, connection:
+            connection.executemany(
+                "INSERT INTO inbox (token, op, key, target_id, payload) VALUES (?, ?, ?, ?, ?)",
+                [
+                    (batch.token, str(c.op), c.row.key, c.target_id, encode(c.row.payload))
+                    for c in batch.changes
+                ],
+            )
+
+    def _called(self, call: str, batch: Batch) -> None:
+        with closing(self._open()) as connection, connection:
+            values = (call, batch.token, len(batch.changes))
+            connection.execute("INSERT INTO calls (call, token, rows) VALUES (?, ?, ?)", values)
+
+    def _rows(self, query: str, *values: object) -> list[Any]:
+        with closing(self._open()) as connection:
+            return connection.execute(query, values).fetchall()
+
+    def _run(self, script: str) -> None:
+        with closing(self._open()) as connection, connection:
+            connection.executescript(script)
+
+    def _open(self) -> sqlite3.Connection:
+        return sqlite3.connect(self._file, timeout=30)
+
+
+def wanted(rows: Iterable[Row]) -> list[tuple[str, dict[str, Any]]]:
+    """What the shelf must hold when it is equal to the rows."""
+    return sorted((row.key, dict(row.payload)) for row in rows)
+
+
+def _apply(
+    connection: sqlite3.Connection, token: str, op: Op, key: str, target_id: str | None, payload: str
+) -> str:
+    if op is Op.CREATE:
+        cursor = connection.execute("INSERT INTO items (key, payload) VALUES (?, ?)", (key, payload))
+        target_id = str(cursor.lastrowid)
+    elif op is Op.UPDATE:
+        changed = connection.execute("UPDATE items SET payload = ? WHERE id = ?", (payload, target_id))
+        assert changed.rowcount == 1, f"there is no item {target_id} to update"
+    else:
+        connection.execute("DELETE FROM items WHERE id = ?", (target_id,))
+    note = (token, key, "" if op is Op.DELETE else target_id)
+    connection.execute("INSERT INTO notes (token, key, target_id) VALUES (?, ?, ?)", note)
+    return note[2] or ""

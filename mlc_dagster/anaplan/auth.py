@@ -69,8 +69,7 @@ class CertificateLogin:
 
     remedy = (
         "Register this certificate for this user in Anaplan, under Administration, Security, Certificates. "
-        "It "
-        "must come from a certificate authority Anaplan accepts. Check that this machine's clock is right."
+        "It must come from a certificate authority Anaplan accepts. Check that this machine's clock is right."
     )
 
     def __init__(self, certificate: str, private_key: str, *, version: Literal["v1", "v2"] = "v2") -> None:

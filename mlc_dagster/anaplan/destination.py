@@ -87,7 +87,7 @@ class AnaplanImport:
 
         Raises:
             Stop: somebody must change something in the model first; nothing of the batch counts as delivered.
-            NothingHappened: the rows may go again.
+            NothingHappened: an import failed as a whole, was cancelled, or could not start; the rows go again.
             InDoubtError: an import was started and its end is not known; `resolve` carries on.
             Closed: the rate budget is used up and no import is running.
         """
@@ -96,7 +96,7 @@ class AnaplanImport:
         except _NotLanded as failure:
             if failure.verdict.stop:
                 raise delivery.Stop(f"{self.name}: {failure}") from failure
-            return Outcome(landed=False, detail={"reason": str(failure)})
+            raise delivery.NothingHappened(f"{self.name}: {failure}") from failure
 
     def resolve(self, batch: Batch) -> Outcome | None:
         """Carry a batch of a dead run to its end. None while an import of it runs or cannot be seen."""

@@ -188,8 +188,7 @@ class ImportRun:
             clock.sleep(pause)
         raise StillRunning(
             f"import {self.action.name!r} has not ended after {self.pace.deadline:.0f} s. The next run "
-            f"asks again; "
-            f"look at the model's transactions if it stays."
+            f"asks again; look at the model's transactions if it stays."
         )
 
     def _keep(self, values: Mapping[str, Any]) -> None:

@@ -51,14 +51,12 @@ def find_import(imports: Sequence[ImportAction], wanted: str, kind: str) -> Impo
     if action.type != kind:
         raise PreflightFailed(
             f"Import {action.name!r} ({action.id}) is of type {action.type}; {KINDS[kind]} ({kind}) is "
-            f"needed "
-            f"here. Correct the settings."
+            f"needed here. Correct the settings."
         )
     if not action.source_id.startswith("113"):
         raise PreflightFailed(
             f"Import {action.name!r} reads from {action.source_id or 'no source'}, which is no uploaded "
-            f"file: the "
-            f"model builder must give it a file as its source."
+            f"file: the model builder must give it a file as its source."
         )
     return action
 
@@ -76,14 +74,12 @@ def check_layout(name: str, layout: FileFormat, columns: Sequence[str]) -> None:
     except LookupError:
         raise PreflightFailed(
             f"Import {name!r} wants its file in {layout.encoding!r}, which is not known here. The model "
-            f"builder "
-            f"must set the data source to UTF-8."
+            f"builder must set the data source to UTF-8."
         ) from None
     if len(layout.separator) != 1 or len(layout.delimiter) > 1:
         raise PreflightFailed(
             f"Import {name!r}: separator {layout.separator!r} and text delimiter {layout.delimiter!r} must "
-            f"be "
-            f"single characters. The model builder must change the data source."
+            f"be single characters. The model builder must change the data source."
         )
     if (layout.header_row, layout.first_data_row) != (1, 2):
         raise PreflightFailed(
@@ -94,8 +90,7 @@ def check_layout(name: str, layout: FileFormat, columns: Sequence[str]) -> None:
         difference = _difference(columns, layout.headers)
         raise PreflightFailed(
             f"Import {name!r} expects other columns than the mapping has: {difference}. The model builder "
-            f"uploads a "
-            f"file with the mapping's columns and maps them, or the mapping is changed."
+            f"uploads a file with the mapping's columns and maps them, or the mapping is changed."
         )
 
 
@@ -118,8 +113,7 @@ def check_codes(codes: Sequence[str]) -> dict[str, str]:
     if twice:
         raise PreflightFailed(
             f"{len(twice)} codes occur more than once, such as {twice[0]!r}: Anaplan would add up the "
-            f"numbers of "
-            f"such rows. The mapping's key must be unique."
+            f"numbers of such rows. The mapping's key must be unique."
         )
     return {code: reason for code in codes if (reason := _code_problem(code))}
 

@@ -1,0 +1,81 @@
+"""A running sandbox tenant, and the pieces that speak to it."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from mlc_dagster.anaplan.auth import BasicLogin, Login, token_auth
+from mlc_dagster.anaplan.client import AnaplanClient, open_http
+from mlc_dagster.anaplan.destination import AnaplanImport
+from mlc_dagster.transport.session import Http
+from mlc_sandbox.anaplan import hub
+from mlc_sandbox.anaplan.vendor import AnaplanVendor
+from mlc_sandbox.anaplan.world import PASSWORD, USER, World
+from mlc_sandbox.core import CallLog, Faults, SandboxClock
+from mlc_sandbox.server import Sandbox, serving
+from tests.transport.clocks import ManualClock
+
+INVOICES = next(feed for feed in hub.FEEDS if feed.key == "supplier_invoices")
+TOMBSTONE = {"status": "Deleted", "amount": 0}
+
+
+@pytest.fixture(scope="package")
+def server() -> Iterator[Sandbox]:
+    clock, faults, log = SandboxClock(), Faults(), CallLog()
+    sandbox = Sandbox([AnaplanVendor(clock, faults)], clock, faults, log, seed=1)
+    with serving(sandbox):
+        yield sandbox
+
+
+@pytest.fixture
+def sandbox(server: Sandbox) -> Sandbox:
+    """The tenant as it starts: an empty hub, no faults, no calls."""
+    fresh = AnaplanVendor(server.clock, server.faults)
+    server.anaplan.load(fresh.dump())
+    server.faults.clear()
+    server.log.reset()
+    return server
+
+
+@pytest.fixture
+def world(sandbox: Sandbox) -> World:
+    return sandbox.anaplan.world
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(datetime.now(UTC))
+
+
+@pytest.fixture
+def connect(sandbox: Sandbox, clock: ManualClock) -> Callable[..., AnaplanClient]:
+    def connected(login: Login | None = None, **options: Any) -> AnaplanClient:
+        tokens = Http("Anaplan", f"{sandbox.url}/anaplan/auth", clock=clock)
+        auth = token_auth(tokens, login or BasicLogin(USER, PASSWORD))
+        http = open_http(f"{sandbox.url}/anaplan/2/0", auth=auth, clock=clock)
+        return AnaplanClient(http, hub.WORKSPACE_ID, hub.MODEL_ID, **options)
+
+    return connected
+
+
+@pytest.fixture
+def client(connect: Callable[..., AnaplanClient]) -> AnaplanClient:
+    return connect()
+
+
+@pytest.fixture
+def invoices(client: AnaplanClient) -> AnaplanImport:
+    return invoice_feed(client)
+
+
+def invoice_feed(client: AnaplanClient, **options: Any) -> AnaplanImport:
+    wanted = {
+        "list_import": "Supplier Invoices list",
+        "data_import": "Supplier Invoices data",
+        "columns": INVOICES.headers,
+        "list_name": "reference_number",
+        "tombstone": TOMBSTONE,
+    } | options
+    return AnaplanImport("anaplan/supplier_invoices", client, **wanted)

@@ -1,0 +1,243 @@
+"""Delivering into the sandbox over HTTP: what arrives, what is refused, and what stops a delivery."""
+
+from decimal import Decimal
+
+import pytest
+
+from mlc_dagster.anaplan.client import AnaplanClient
+from mlc_dagster.anaplan.destination import AnaplanImport
+from mlc_dagster.delivery import errors
+from mlc_dagster.delivery.rows import Op
+from mlc_sandbox.anaplan.world import World
+from mlc_sandbox.server import Sandbox
+from tests.anaplan.conftest import invoice_feed
+from tests.anaplan.rows import LIST, MODULE, arrived, batch, change
+from tests.transport.clocks import ManualClock
+
+
+def test_a_load_arrives_exactly_in_list_and_module(invoices: AnaplanImport, world: World) -> None:
+    changes = [change("1001"), change("1002", amount=Decimal("999999999999.99"), balance=Decimal("1E+3"))]
+    assert invoices.preflight(changes) == {}
+    outcome = invoices.send(batch(*changes))
+    assert outcome.landed
+    assert outcome.refused == {}
+    assert outcome.detail["list"]["createdCount"] == 2
+    assert {item.code: item.text for item in world.list_items(LIST).values()} == {
+        "NO01|Invoice|1001": "1001",
+        "NO01|Invoice|1002": "1002",
+    }
+    assert world.module_rows(MODULE) == {c.row.key: arrived(c.row.payload) for c in changes}
+
+
+def test_each_import_runs_once_a_batch(invoices: AnaplanImport, world: World) -> None:
+    invoices.send(batch(change("1001")))
+    assert [ran.import_name for ran in world.history] == ["Supplier Invoices list", "Supplier Invoices data"]
+
+
+def test_a_deleted_row_is_marked_through_the_data_import_only(invoices: AnaplanImport, world: World) -> None:
+    invoices.send(batch(change("1001")))
+    invoices.send(batch(change("1001", Op.DELETE, status="Deleted", amount=Decimal(0))))
+    assert [ran.import_name for ran in world.history][2:] == ["Supplier Invoices data"]
+    held = world.module_rows(MODULE)["NO01|Invoice|1001"]
+    assert (held["status"], held["amount"]) == ("Deleted", 0)
+
+
+def test_an_update_renames_the_item_when_a_column_names_it(invoices: AnaplanImport, world: World) -> None:
+    invoices.send(batch(change("1001")))
+    invoices.send(batch(change("1001", Op.UPDATE, reference_number="1001-B")))
+    assert world.list_items(LIST)["NO01|Invoice|1001"].text == "1001-B"
+
+
+def test_an_update_costs_no_list_import_when_the_code_names_the_item(
+    client: AnaplanClient, world: World
+) -> None:
+    feed = invoice_feed(client, list_name=None)
+    feed.send(batch(change("1001")))
+    feed.send(batch(change("1001", Op.UPDATE, status="Closed")))
+    assert [ran.import_name for ran in world.history].count("Supplier Invoices list") == 1
+    assert world.module_rows(MODULE)["NO01|Invoice|1001"]["status"] == "Closed"
+
+
+def test_a_row_refused_by_the_data_import_carries_anaplans_words_and_the_rest_is_delivered(
+    invoices: AnaplanImport, world: World
+) -> None:
+    outcome = invoices.send(batch(change("1001"), change("1002", supplier="NO01|nobody"), change("1003")))
+    assert outcome.landed
+    assert list(outcome.refused) == ["NO01|Invoice|1002"]
+    assert "Item not located in Suppliers list: NO01|nobody" in outcome.refused["NO01|Invoice|1002"]
+    assert sorted(world.module_rows(MODULE)) == ["NO01|Invoice|1001", "NO01|Invoice|1003"]
+
+
+def test_a_row_refused_by_the_list_import_is_not_sent_to_the_module(
+    sandbox: Sandbox, invoices: AnaplanImport, world: World
+) -> None:
+    sandbox.faults.arm(
+        "anaplan", "reject_rows", match="Supplier Invoices list", matching="1002", text="Not in this list"
+    )
+    outcome = invoices.send(batch(change("1001"), change("1002")))
+    assert outcome.refused == {"NO01|Invoice|1002": "Not in this list"}
+    assert [ran.rows for ran in world.history] == [2, 1]
+
+
+def test_a_warned_row_is_delivered_and_the_warning_is_noted(invoices: AnaplanImport, world: World) -> None:
+    world.switches["bad_cell"] = "warn"
+    outcome = invoices.send(batch(change("1001", supplier="NO01|nobody")))
+    assert outcome.refused == {}
+    assert "nobody" in outcome.detail["data"]["warnings"]["NO01|Invoice|1001"]
+
+
+def test_rows_ignored_without_a_dump_leave_no_row_of_the_file_delivered(
+    sandbox: Sandbox, invoices: AnaplanImport
+) -> None:
+    sandbox.faults.arm("anaplan", "ignore_rows", match="Supplier Invoices data", matching="1002")
+    outcome = invoices.send(batch(change("1001"), change("1002")))
+    assert sorted(outcome.refused) == ["NO01|Invoice|1001", "NO01|Invoice|1002"]
+    assert "left out 1 of 2 rows" in outcome.refused["NO01|Invoice|1001"]
+
+
+def test_a_dump_that_is_gone_leaves_no_row_of_the_file_delivered(
+    sandbox: Sandbox, invoices: AnaplanImport
+) -> None:
+    sandbox.faults.arm("anaplan", "dump_missing", times=None)
+    outcome = invoices.send(batch(change("1001"), change("1002", supplier="NO01|nobody")))
+    assert len(outcome.refused) == 2
+    assert "its failure dump explains 0" in outcome.refused["NO01|Invoice|1001"]
+
+
+def test_a_stale_default_file_read_in_place_of_ours_is_noticed(
+    sandbox: Sandbox, invoices: AnaplanImport, world: World
+) -> None:
+    world.set_default_file("Supplier Invoices list", b"code,name\nNO01|old,old\nNO01|older,older\n")
+    sandbox.faults.arm("anaplan", "file_gone", match="Supplier Invoices list")
+    outcome = invoices.send(batch(change("1001")))
+    assert "Anaplan read 2 rows and we sent 1" in outcome.refused["NO01|Invoice|1001"]
+
+
+def test_a_file_anaplan_has_removed_goes_again(sandbox: Sandbox, invoices: AnaplanImport) -> None:
+    sandbox.faults.arm("anaplan", "file_gone", match="Supplier Invoices data")
+    with pytest.raises(errors.NothingHappened, match="no longer available"):
+        invoices.send(batch(change("1001")))
+    assert invoices.send(batch(change("1001"))).landed
+
+
+def test_a_cancelled_import_lands_nothing(sandbox: Sandbox, invoices: AnaplanImport) -> None:
+    sandbox.faults.arm("anaplan", "task_cancelled", match="Supplier Invoices data")
+    with pytest.raises(errors.NothingHappened, match="cancelled in Anaplan"):
+        invoices.send(batch(change("1001")))
+
+
+def test_a_failure_only_the_model_builder_can_heal_stops(sandbox: Sandbox, invoices: AnaplanImport) -> None:
+    sandbox.faults.arm(
+        "anaplan", "import_fails_whole", match="data", type="moduleImportNoWriteAccess", text="No access."
+    )
+    with pytest.raises(errors.Stop, match="workspace administrator must give our user write access"):
+        invoices.send(batch(change("1001")))
+
+
+def test_a_header_that_lacks_a_column_stops_before_anything_is_sent(
+    sandbox: Sandbox, invoices: AnaplanImport, world: World
+) -> None:
+    source = world.model.files[world.import_named("Supplier Invoices data").source_id]
+    source.headers = tuple(name for name in source.headers if name != "vat_amount")
+    with pytest.raises(errors.Stop, match="the import lacks vat_amount"):
+        invoices.preflight([change("1001")])
+    assert sandbox.log.count("anaplan", match="/files/|/tasks") == 0
+
+
+@pytest.mark.parametrize(
+    ("state", "who"),
+    [("ARCHIVED", "unarchive"), ("LOCKED", "unlock"), ("MAINTENANCE", "bring it online")],
+)
+def test_a_closed_model_stops_and_says_who_must_act(
+    invoices: AnaplanImport, world: World, state: str, who: str
+) -> None:
+    world.model.active_state = state
+    with pytest.raises(errors.Stop, match=who):
+        invoices.preflight([change("1001")])
+
+
+@pytest.mark.parametrize(
+    ("status", "who"),
+    [
+        (422, "unarchive"),
+        (423, "unlock"),
+        (424, "bring it online"),
+        (425, "deployed mode"),
+        (404, "NO ACCESS"),
+    ],
+)
+def test_a_model_that_closes_during_a_delivery_stops_it(
+    sandbox: Sandbox, invoices: AnaplanImport, status: int, who: str
+) -> None:
+    invoices.preflight([change("1001")])
+    sandbox.faults.arm("anaplan", "http_status", match="POST .*/files/", status=status)
+    with pytest.raises(errors.Stop, match=who):
+        invoices.send(batch(change("1001")))
+
+
+def test_a_busy_model_is_asked_again_before_the_delivery_gives_up(
+    sandbox: Sandbox, invoices: AnaplanImport, world: World
+) -> None:
+    sandbox.faults.arm("anaplan", "http_status", match="POST .*/tasks", times=2, status=409)
+    assert invoices.send(batch(change("1001"))).landed
+    assert len(world.history) == 2
+    sandbox.faults.arm("anaplan", "http_status", match="POST .*/tasks", times=None, status=409)
+    with pytest.raises(errors.NothingHappened, match="model is busy"):
+        invoices.send(batch(change("1002")))
+
+
+@pytest.mark.parametrize("form", ["seconds", "http-date"])
+def test_a_429_is_waited_out_whatever_form_its_date_has(
+    sandbox: Sandbox, invoices: AnaplanImport, world: World, clock: ManualClock, form: str
+) -> None:
+    sandbox.faults.arm("anaplan", "rate_limit", match="POST .*/tasks", retry_after=40, form=form)
+    assert invoices.send(batch(change("1001"))).landed
+    assert len(world.history) == 2
+    assert sum(clock.slept) >= 39
+
+
+def test_a_token_that_dies_in_the_middle_is_renewed(sandbox: Sandbox, invoices: AnaplanImport) -> None:
+    sandbox.faults.arm("anaplan", "token_expired", match="GET .*/tasks/")
+    assert invoices.send(batch(change("1001"))).landed
+    assert sandbox.log.count("anaplan", match="/token/authenticate") == 2
+
+
+def test_codes_anaplan_cannot_take_are_refused_row_by_row(invoices: AnaplanImport) -> None:
+    long, empty = change("2", code="x" * 61), change("3", code="")
+    assert invoices.preflight([change("1"), long, empty]) == {
+        "x" * 61: "the code has 61 characters and Anaplan takes 60",
+        "": "the code is empty",
+    }
+
+
+def test_two_rows_on_one_cell_stop_the_delivery(invoices: AnaplanImport) -> None:
+    with pytest.raises(errors.Stop, match="would add up"):
+        invoices.preflight([change("1"), change("1")])
+
+
+def test_an_import_somebody_else_is_running_is_left_alone(
+    sandbox: Sandbox, invoices: AnaplanImport, client: AnaplanClient, world: World
+) -> None:
+    invoices.send(batch(change("1001")))
+    sandbox.faults.arm("anaplan", "slow_model", polls=9)
+    client.start_import(world.import_named("Supplier Invoices data").id)
+    with pytest.raises(errors.NothingHappened, match="already running"):
+        invoices.send(batch(change("1002", Op.DELETE)))
+
+
+def test_a_character_the_files_encoding_lacks_is_refused_not_replaced(
+    invoices: AnaplanImport, world: World
+) -> None:
+    world.model.files[world.import_named("Supplier Invoices data").source_id].encoding = "ISO-8859-1"
+    outcome = invoices.send(batch(change("1001"), change("1002", description="Łódź")))
+    assert "does not exist in ISO-8859-1" in outcome.refused["NO01|Invoice|1002"]
+    assert world.module_rows(MODULE)["NO01|Invoice|1001"]["supplier_name"] == "Ærøskøbing Båtbyggeri, Ås"
+
+
+def test_the_estimate_covers_the_calls_a_delivery_makes(sandbox: Sandbox, invoices: AnaplanImport) -> None:
+    changes = [change("1001"), change("1002")]
+    invoices.preflight(changes)
+    invoices.send(batch(*changes))
+    made = sandbox.log.count("anaplan", match="/2/0/")
+    assert made <= invoices.calls(changes) <= made + 4
+    assert invoices.calls([]) == 0

@@ -1,0 +1,117 @@
+"""What is refused on the way is kept with its reason, blocks nobody, and is released when it passes."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from mlc_dagster.database.schema import events, quarantine
+from mlc_dagster.delivery import Ledger, Quarantine
+from tests.delivery.conftest import Deliver, row
+from tests.support.manual_clock import ManualClock
+from tests.support.shelf import Shelf, wanted
+
+
+@dataclass(frozen=True)
+class BadRow:
+    source_key: str
+    key: str | None = None
+    number: str | None = None
+    reason: str = "amount: 'abc' is not a number"
+    row: dict[str, Any] = field(default_factory=lambda: {"amount": "abc"})
+
+
+@pytest.fixture
+def kept(engine: sa.Engine, clock: ManualClock) -> Quarantine:
+    return Quarantine(engine, clock)
+
+
+def test_rows_the_contract_refused_are_kept_and_the_rest_is_delivered(
+    shelf: Shelf, run: Deliver, kept: Quarantine
+) -> None:
+    report = run(shelf, row("a"), refused=[BadRow("b", "b", "INV-b")], scope={"a", "b"})
+    assert (report.read, report.created, report.quarantined, report.complete) == (2, 1, 1, True)
+    assert shelf.content() == wanted([row("a")])
+    entry = kept.open("shelf/items", "NO01")[0]
+    assert (entry.stage, entry.key, entry.number) == ("contract", "b", "INV-b")
+    assert entry.reason == "amount: 'abc' is not a number"
+    assert entry.raw == '{"amount": "abc"}'
+
+
+@pytest.mark.parametrize("key", ["a", None])
+def test_a_refused_row_never_deletes_its_last_good_version(
+    shelf: Shelf, run: Deliver, key: str | None
+) -> None:
+    run(shelf, row("a"), row("a|2", source="a"))
+    report = run(shelf, refused=[BadRow("a", key)], scope={"a"})
+    assert report.deleted == 0
+    assert len(shelf.content()) == 2
+
+
+def test_a_record_is_released_when_a_later_version_passes(
+    shelf: Shelf, run: Deliver, kept: Quarantine
+) -> None:
+    run(shelf, refused=[BadRow("a", "a", "INV-a")], scope={"a"})
+    run(shelf, row("a"))
+    assert kept.open() == []
+    assert shelf.content() == wanted([row("a")])
+
+
+def test_a_record_not_looked_at_stays(shelf: Shelf, run: Deliver, kept: Quarantine, ledger: Ledger) -> None:
+    run(shelf, refused=[BadRow("a", "a")], scope={"a"})
+    assert ledger.outstanding("shelf/items", "NO01") == {"a"}
+    run(shelf, row("b"), refused=[BadRow("a", "a")])
+    assert [entry.key for entry in kept.open()] == ["a"]
+
+
+def test_the_same_refusal_again_writes_nothing_and_a_new_reason_is_noted(
+    shelf: Shelf, run: Deliver, kept: Quarantine, engine: sa.Engine
+) -> None:
+    for _ in range(3):
+        run(shelf, refused=[BadRow("a", "a")], scope={"a"})
+    run(shelf, refused=[BadRow("a", "a", reason="code: longer than 60")], scope={"a"})
+    assert [entry.reason for entry in kept.open()] == ["code: longer than 60"]
+    with engine.connect() as connection:
+        told = connection.execute(sa.select(events.c.kind).where(events.c.kind == "quarantined")).all()
+    assert len(told) == 2
+
+
+def test_rows_without_a_key_do_not_hide_each_other(shelf: Shelf, run: Deliver, kept: Quarantine) -> None:
+    bad = [BadRow("a", row={"line": line}) for line in (1, 2)]
+    report = run(shelf, refused=bad, scope={"a"})
+    assert report.quarantined == 2
+    assert len(kept.open()) == 2
+
+
+def test_rows_the_destination_can_never_take_are_kept_apart_from_failures(
+    shelf: Shelf, run: Deliver, kept: Quarantine
+) -> None:
+    shelf.unfit = {"b": "The code has 61 characters"}
+    report = run(shelf, row("a"), row("b"))
+    assert (report.created, report.quarantined, shelf.batch_sizes()) == (1, 1, [1])
+    assert [(entry.stage, entry.reason) for entry in kept.open()] == [
+        ("preflight", "The code has 61 characters")
+    ]
+    shelf.unfit = {}
+    assert run(shelf, row("a"), row("b")).created == 1
+    assert kept.open() == []
+
+
+def test_a_record_of_the_source_that_does_not_parse_is_kept_raw(kept: Quarantine) -> None:
+    where = {"stage": "visma", "place": "supplier_invoices", "company": "NO01", "run_id": "run-1"}
+    kept.add(**where, key="10023", reason="amount is text", raw='{"amount": "abc"}')
+    kept.add(**where, key=None, reason="no reference number", raw="{}")
+    assert [entry.raw for entry in kept.open("supplier_invoices", "NO01")] == ['{"amount": "abc"}', "{}"]
+    assert kept.open("supplier_invoices", "SE01") == []
+    assert kept.resolve(**where, keys=["10023", "10024"]) == 1
+    assert [entry.key[:7] for entry in kept.open()] == ["sha256:"]
+
+
+def test_a_released_record_may_be_refused_again(kept: Quarantine, engine: sa.Engine) -> None:
+    where = {"stage": "visma", "place": "suppliers", "company": "NO01", "run_id": "run-1"}
+    for _ in range(2):
+        kept.add(**where, key="7", reason="no name", raw="{}")
+        kept.resolve(**where, keys=["7"])
+    with engine.connect() as connection:
+        assert connection.execute(sa.select(sa.func.count()).select_from(quarantine)).scalar_one() == 2

@@ -1,0 +1,181 @@
+"""A batch left in doubt is judged by asking the destination, and never sent a second time before that."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from mlc_dagster.database.schema import batches
+from mlc_dagster.delivery import Batch, Ledger, Outcome
+from mlc_dagster.delivery.errors import Closed, InDoubtError, LeaseLost
+from tests.delivery.conftest import Deliver, row
+from tests.support.manual_clock import START
+from tests.support.shelf import Shelf, wanted
+
+ROWS = [row("a"), row("b"), row("c")]
+
+
+def in_doubt(ledger: Ledger) -> int:
+    return len(ledger.in_doubt(before=START + timedelta(days=1)))
+
+
+def test_a_batch_that_landed_without_an_answer_is_adopted(shelf: Shelf, ledger: Ledger, run: Deliver) -> None:
+    shelf.faults.append("lose answer")
+    report = run(shelf, *ROWS)
+    assert (report.in_doubt, report.created, report.complete) == (3, 0, False)
+    report = run(shelf, *ROWS)
+    assert (report.recovered, report.unchanged, shelf.count("send")) == (1, 3, 1)
+    assert shelf.content() == wanted(ROWS)
+    assert in_doubt(ledger) == 0
+
+
+def test_the_ids_of_an_adopted_batch_are_known_to_later_updates(shelf: Shelf, run: Deliver) -> None:
+    shelf.faults.append("lose answer")
+    run(shelf, *ROWS)
+    assert run(shelf, row("a", "2.00"), *ROWS[1:]).updated == 1
+    assert shelf.content() == wanted([row("a", "2.00"), *ROWS[1:]])
+
+
+def test_a_batch_that_never_arrived_is_sent_again(shelf: Shelf, run: Deliver) -> None:
+    shelf.faults.append("lose request")
+    run(shelf, *ROWS)
+    report = run(shelf, *ROWS)
+    assert (report.created, shelf.count("send")) == (3, 2)
+    assert shelf.content() == wanted(ROWS)
+
+
+def test_after_a_lost_answer_the_run_sends_nothing_more(
+    shelf_file: Path, ledger: Ledger, run: Deliver
+) -> None:
+    shelf = Shelf(shelf_file, max_rows=1, faults=["lose answer"])
+    report = run(shelf, *ROWS)
+    assert (report.in_doubt, report.pending, shelf.count("send")) == (1, 2, 1)
+    assert ledger.outstanding("shelf/items", "NO01") == {"a", "b", "c"}
+
+
+def test_rows_in_doubt_are_held_back_and_others_go(shelf: Shelf, ledger: Ledger, run: Deliver) -> None:
+    shelf.faults.append("late")
+    run(shelf, *ROWS)
+    report = run(shelf, *ROWS, row("d"))
+    assert (report.in_doubt, report.created, report.recovered) == (3, 1, 0)
+    assert in_doubt(ledger) == 1
+    shelf.arrive()
+    report = run(shelf, *ROWS, row("d"))
+    assert (report.in_doubt, report.unchanged) == (0, 4)
+    assert shelf.content() == wanted([*ROWS, row("d")])
+
+
+def test_a_row_deleted_while_its_creation_is_in_doubt_is_deleted_once_that_is_known(
+    shelf: Shelf, run: Deliver
+) -> None:
+    shelf.faults.append("late")
+    run(shelf, row("a"))
+    assert run(shelf, scope={"a"}).deleted == 0
+    shelf.arrive()
+    assert run(shelf, scope=set()).deleted == 1
+    assert shelf.content() == []
+
+
+def test_a_row_changed_while_in_doubt_is_updated_once_that_is_known(shelf: Shelf, run: Deliver) -> None:
+    shelf.faults.append("late")
+    run(shelf, row("a", "1.00"))
+    run(shelf, row("a", "2.00"))
+    shelf.arrive()
+    assert run(shelf, row("a", "2.00")).updated == 1
+    assert shelf.content() == wanted([row("a", "2.00")])
+
+
+def test_the_destination_finds_its_checkpoint_and_exact_values_again(
+    shelf_file: Path, run: Deliver, ledger: Ledger
+) -> None:
+    found: list[Batch] = []
+
+    class Forgetful(Shelf):
+        def resolve(self, batch: Batch) -> Outcome | None:
+            found.append(batch)
+            return super().resolve(batch)
+
+    shelf = Forgetful(shelf_file, faults=["lose answer"])
+    run(shelf, *ROWS)
+    run(shelf, *ROWS)
+    assert found[0].checkpoint == {"started": True}
+    assert [change.row for change in found[0].changes] == ROWS
+
+
+def test_a_destination_may_forbid_everything_until_it_can_judge(shelf_file: Path, run: Deliver) -> None:
+    class Careful(Shelf):
+        judge = False
+
+        def resolve(self, batch: Batch) -> Outcome | None:
+            if not self.judge:
+                raise InDoubtError("the import is still queued")
+            return super().resolve(batch)
+
+    shelf = Careful(shelf_file, faults=["lose answer"])
+    run(shelf, *ROWS)
+    report = run(shelf, *ROWS, row("d"))
+    assert (report.in_doubt, report.pending, shelf.count("send")) == (3, 1, 1)
+    assert report.stopped == "the import is still queued"
+    shelf.judge = True
+    run(shelf, *ROWS, row("d"))
+    assert shelf.content() == wanted([*ROWS, row("d")])
+
+
+def test_a_closed_window_during_recovery_leaves_the_batch_in_doubt(
+    shelf_file: Path, ledger: Ledger, run: Deliver
+) -> None:
+    class Shut(Shelf):
+        def resolve(self, batch: Batch) -> Outcome | None:
+            raise Closed("the shelf is closed", START + timedelta(hours=1))
+
+    run(Shelf(shelf_file, faults=["lose answer"]), *ROWS)
+    with pytest.raises(Closed) as raised:
+        run(Shut(shelf_file), *ROWS, row("d"))
+    assert raised.value.report is not None
+    assert (raised.value.report.in_doubt, raised.value.report.pending) == (3, 1)
+    assert in_doubt(ledger) == 1
+
+
+def test_a_batch_taken_in_part_is_finished_row_by_row(shelf_file: Path, run: Deliver) -> None:
+    class Tripping(Shelf):
+        def _commit(self, token, changes):  # type: ignore[no-untyped-def]
+            if changes[0].row.key == "b":
+                raise ConnectionResetError
+            return super()._commit(token, changes)
+
+    with pytest.raises(ConnectionResetError):
+        run(Tripping(shelf_file, piecemeal=True), *ROWS)
+    shelf = Shelf(shelf_file, piecemeal=True)
+    assert shelf.content() == wanted([row("a")])
+    assert run(shelf, *ROWS).recovered == 1
+    assert shelf.content() == wanted(ROWS)
+
+
+def test_a_batch_in_doubt_past_its_deadline_is_named(shelf: Shelf, ledger: Ledger, run: Deliver) -> None:
+    shelf.faults.append("late")
+    run(shelf, *ROWS)
+    assert ledger.in_doubt(before=START) == []
+    doubt = ledger.in_doubt(before=START + timedelta(seconds=1))[0]
+    assert (doubt.destination, doubt.company, doubt.size) == ("shelf/items", "NO01", 3)
+    assert doubt.reason == "no answer within two minutes"
+
+
+def test_a_sender_that_lost_its_lease_can_neither_save_nor_confirm(
+    shelf_file: Path, engine: sa.Engine, ledger: Ledger, run: Deliver
+) -> None:
+    class Stalled(Shelf):
+        def send(self, batch: Batch) -> Outcome:
+            ledger.clock.sleep(3_600)
+            other = Shelf(shelf_file)
+            run(other, *ROWS, run_id="run-2")
+            with pytest.raises(LeaseLost):
+                batch.save(too="late")
+            return Outcome(landed=True)
+
+    with pytest.raises(LeaseLost, match="another process took it"):
+        run(Stalled(shelf_file), *ROWS)
+    with engine.connect() as connection:
+        states = connection.execute(sa.select(batches.c.state, batches.c.run_id).order_by("created_at")).all()
+    assert [tuple(state) for state in states] == [("abandoned", "run-1"), ("landed", "run-2")]
+    assert Shelf(shelf_file).content() == wanted(ROWS)

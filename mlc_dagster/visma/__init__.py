@@ -1,0 +1,1 @@
+"""Visma.net ERP: the source of every record."""

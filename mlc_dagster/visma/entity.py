@@ -1,0 +1,88 @@
+"""What the reader must know about one kind of ERP record."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import cached_property
+
+import pyarrow as pa
+
+from mlc_dagster.lake import with_system
+from mlc_dagster.visma.fields import Field, wire_struct
+
+
+class Filter(Enum):
+    """How a list is limited to what changed (vendors/visma.md section 5)."""
+
+    WITH_CONDITION = "lastModifiedDateTime with its condition"
+    SINCE = "lastModifiedDateTime alone, meaning since"
+    NONE = "no change filter: read whole and compared"
+
+
+class Paging(Enum):
+    """How a list comes (vendors/visma.md section 4)."""
+
+    PAGED = "pages of records"
+    BY_LINE = "pages counted in lines: one record may be split over several"
+    NONE = "all in one answer"
+    BY_ID = "a list of ids, then each record by its id"
+
+
+@dataclass(frozen=True)
+class Unreleased:
+    """The query that lists documents which may still be deleted, and the states they are in."""
+
+    parameter: str
+    value: str
+    states: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Entity:
+    """One kind of ERP record.
+
+    ``key`` names the fields that identify a record; dots reach into sections, a trailing ``?`` allows an
+    empty part. ``single`` is the path of one record, with key fields in braces. ``number`` is what people
+    call the record by. ``lines`` is the list of a BY_LINE entity.
+    """
+
+    name: str
+    title: str
+    path: str
+    key: tuple[str, ...]
+    number: str
+    fields: tuple[Field, ...] = field(repr=False)
+    single: str | None = None
+    stamp: str | None = "lastModifiedDateTime"
+    filter: Filter = Filter.WITH_CONDITION
+    paging: Paging = Paging.PAGED
+    expand: tuple[str, ...] = ()
+    params: Mapping[str, str] = field(default_factory=dict)
+    unreleased: Unreleased | None = None
+    lines: str | None = None
+    demands_filter: bool = False
+
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """The columns in the lake: the lake's own first, then the declared fields."""
+        return with_system(pa.schema([(f.name, f.lake_type) for f in self.fields]))
+
+    @cached_property
+    def wire(self) -> pa.StructType:
+        """The type a JSON record is taken in as."""
+        return wire_struct(self.fields)
+
+    @property
+    def paged(self) -> bool:
+        """Whether the list takes pageNumber and pageSize."""
+        return self.paging in (Paging.PAGED, Paging.BY_LINE)
+
+    @property
+    def has_filter(self) -> bool:
+        """Whether what changed since a moment can be asked for."""
+        return self.filter is not Filter.NONE
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The parameters every list and single read carries."""
+        return {**self.params, **dict.fromkeys(self.expand, "true")}

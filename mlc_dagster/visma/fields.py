@@ -1,0 +1,224 @@
+"""Field declarations in the notation of vendors/visma.md section 6, and the Arrow types made from them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+MONEY = pa.decimal128(28, 8)
+MOMENT = pa.timestamp("us", tz="UTC")
+
+# The lake's type of each kind: text, guid, integer, decimal, business date, ERP stamp, UTC stamp, boolean.
+LAKE_TYPES = {
+    "s": pa.string(),
+    "g": pa.string(),
+    "i": pa.int64(),
+    "n": MONEY,
+    "d": pa.date32(),
+    "t": MOMENT,
+    "u": MOMENT,
+    "b": pa.bool_(),
+}
+# What JSON values are taken in as first. Integers as decimals: Arrow would cut 1.5 to 1 without a word.
+WIRE_TYPES = {"i": pa.decimal128(19, 0), "d": pa.string(), "t": pa.string(), "u": pa.string()}
+# Catches a wrapped section {"value": {...}}, which would become a struct of nulls: only null fits here.
+WRAPPER = pa.field("value", pa.null())
+
+# Structs that several entities share, with the vendor's names.
+SHARED = {
+    "NN": "s number name",
+    "ID": "s id description",
+    "ND": "s number description",
+    "PARTY": """
+        i internalId
+        s number name
+    """,
+    "LOC": "s countryId id name",
+    "PLACE": """
+        i id
+        s name
+    """,
+    "PRJ": """
+        i internalId
+        s id description
+    """,
+    "COUNTRY": "s id name",
+    "ADDR": """
+        i addressId
+        s addressLine1 addressLine2 addressLine3 postalCode city
+        COUNTRY country county
+    """,
+    "CON": """
+        i contactId
+        s name attention email web phone1 phone2 fax
+    """,
+    "SHIP_ADDR": """
+        b overrideAddress
+        i addressId
+        s addressLine1 addressLine2 addressLine3 postalCode city
+        COUNTRY country county
+    """,
+    "SHIP_CON": """
+        b overrideContact
+        i contactId
+        s name attention email web phone1 phone2 fax
+    """,
+    "INVOICE_ADDR": """
+        i addressId
+        s addressLine1 addressLine2 addressLine3 postalCode city
+        COUNTRY country county
+        b overrideAddress
+    """,
+    "INVOICE_CON": """
+        i contactId
+        s businessName attention email phone1
+        b overrideContact
+    """,
+    "SEGMENT": """
+        i segmentId
+        s segmentDescription segmentValue segmentValueDescription
+    """,
+    "SUB": """
+        s subaccountNumber
+        i subaccountId
+        s description
+        t lastModifiedDateTime
+        b active
+        SEGMENT[] segments
+    """,
+    "SUBID": """
+        s id description
+        b active
+    """,
+    "ACC": "s type number description",
+    "ACCX": """
+        s type number description externalCode1 externalCode2
+        b active
+    """,
+    "VATZONE": """
+        s id description defaultVatCategory
+        ND defaultTaxCategory
+    """,
+    "ATTACHMENT": """
+        s name
+        g id
+        i revision
+    """,
+    "ATTRIBUTE": "s id value description",
+    "TAX": """
+        s taxId
+        i recordId
+        ND vatId
+        n vatRate taxableAmount vatAmount expenseAmount
+    """,
+    "APPLICATION": """
+        s docType customerCD refNbr ppdCrMemoRefNbr paymentRef status applicationPeriod invoiceText
+        d applicationDate
+        b pendingPPD released hold voided
+        n amountPaid cashDiscountTaken balance
+    """,
+    "WORK": "s rutRotType description xmlTag",
+}
+
+
+@dataclass(frozen=True)
+class Field:
+    """One declared field. A struct has ``fields`` and no kind; ``many`` makes it a list."""
+
+    name: str
+    kind: str = ""
+    fields: tuple["Field", ...] = ()
+    many: bool = False
+
+    @property
+    def lake_type(self) -> pa.DataType:
+        """Return the type of the column in the lake."""
+        one = LAKE_TYPES[self.kind] if self.kind else pa.struct([(f.name, f.lake_type) for f in self.fields])
+        return pa.list_(one) if self.many else one
+
+    @property
+    def wire_type(self) -> pa.DataType:
+        """Return the type JSON values are taken in as."""
+        one = WIRE_TYPES.get(self.kind, LAKE_TYPES[self.kind]) if self.kind else wire_struct(self.fields)
+        return pa.list_(one) if self.many else one
+
+    @property
+    def one(self) -> "Field":
+        """Return the declaration of a single element."""
+        return Field(self.name, self.kind, self.fields)
+
+
+def shape(text: str, **structs: str) -> tuple[Field, ...]:
+    """Read a declaration: each line is a kind and the names of its fields, ``KIND[]`` a list.
+
+    A kind is one of ``s g i n d t u b``, a shared struct, or one of ``structs``. Raises ValueError for
+    an unknown one.
+    """
+    return _shape(text, {**SHARED, **structs})
+
+
+def wire_struct(fields: tuple[Field, ...]) -> pa.StructType:
+    """Return the struct type JSON objects with these fields are taken in as."""
+    declared = [pa.field(f.name, f.wire_type) for f in fields]
+    return pa.struct(declared if any(f.name == "value" for f in fields) else [*declared, WRAPPER])
+
+
+def typed(array: pa.Array, field: Field, zone: str) -> pa.Array:
+    """Turn values taken in by ``wire_type`` into the lake's types, whole columns at a time.
+
+    Raises pyarrow.ArrowInvalid when a value does not fit, without naming it.
+    """
+    if array.null_count == len(array):
+        return pa.nulls(len(array), field.lake_type)
+    if field.many:
+        elements = typed(array.values, field.one, zone)
+        return pa.ListArray.from_arrays(array.offsets, elements, mask=array.is_null())
+    if not field.kind:
+        # struct_field, not array.field: the latter shows "" and 0 where the whole section is null.
+        columns = [typed(pc.struct_field(array, f.name), f, zone) for f in field.fields]
+        names = [pa.field(f.name, f.lake_type) for f in field.fields]
+        return pa.StructArray.from_arrays(columns, fields=names, mask=array.is_null())
+    if field.kind == "i":
+        return pc.cast(array, pa.int64())
+    if field.kind == "d":
+        # Midnight without a zone is a calendar day: the ten characters as they stand, never shifted.
+        return pc.cast(pc.utf8_slice_codeunits(array, 0, 10), pa.date32())
+    if field.kind in "tu":
+        return moments(array, zone if field.kind == "t" else "UTC")
+    return array
+
+
+def moments(texts: pa.Array, zone: str) -> pa.Array:
+    """Turn date-time texts into UTC. A text without zone is wall time of ``zone`` (section 5: Europe/Oslo).
+
+    An hour that comes twice is taken as its first pass, an hour that never was as its end.
+    """
+    texts = pc.replace_substring_regex(texts, r"(\.\d{6})\d+", r"\1")
+    zoned = pc.match_substring_regex(texts, r"(Z|[+-]\d\d:?\d\d)$")
+    if not pc.any(zoned).as_py():
+        return _wall(texts, zone)
+    nothing = pa.scalar(None, pa.string())
+    with_zone = pc.cast(pc.if_else(zoned, texts, nothing), MOMENT)
+    without = _wall(pc.if_else(zoned, nothing, texts), zone)
+    return pc.coalesce(with_zone, without)
+
+
+def _wall(texts: pa.Array, zone: str) -> pa.Array:
+    naive = pc.cast(texts, pa.timestamp("us"))
+    return pc.cast(pc.assume_timezone(naive, zone, ambiguous="earliest", nonexistent="latest"), MOMENT)
+
+
+def _shape(text: str, structs: Mapping[str, str]) -> tuple[Field, ...]:
+    fields: list[Field] = []
+    for line in text.strip().splitlines():
+        kind, *names = line.split()
+        one, many = kind.removesuffix("[]"), kind.endswith("[]")
+        if one in LAKE_TYPES:
+            fields += [Field(name, one, many=many) for name in names]
+        elif one in structs:
+            inner = _shape(structs[one], structs)
+            fields += [Field(name, fields=inner, many=many) for name in names]
+        else:
+            raise ValueError(f"The kind {one!r} of {', '.join(names)} is unknown. Declare it as a struct.")
+    return tuple(fields)

@@ -1,0 +1,134 @@
+"""From the JSON text of an answer to a typed Arrow table; what does not fit is set aside with its reason."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mlc_dagster.transport import exact_json
+from mlc_dagster.visma.entity import Entity
+from mlc_dagster.visma.fields import MOMENT, typed
+from mlc_dagster.visma.tidy import Misfit, tidy_record, unwrapped
+
+_MISFITS = (pa.ArrowException, ValueError, TypeError, OverflowError)
+
+
+@dataclass(frozen=True)
+class BadRecord:
+    """A record that does not fit its declaration: where it came from, why, and its JSON as received."""
+
+    entity: str
+    company: str
+    key: str | None
+    reason: str
+    raw: str
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Typed records and the ones that are none."""
+
+    table: pa.Table
+    bad: tuple[BadRecord, ...] = ()
+
+
+def parse(text: str) -> Any:
+    """Parse an answer's JSON. Numbers with a fraction become Decimal."""
+    return json.loads(text, parse_float=Decimal)
+
+
+def to_rows(entity: Entity, company: str, records: Sequence[Any], *, read_at: datetime, zone: str) -> Rows:
+    """Turn records into a table with the entity's schema. One bad record never costs the others."""
+    try:
+        return _keyed(entity, company, records, _table(entity, records, read_at, zone))
+    except _MISFITS:
+        return _one_by_one(entity, company, records, read_at, zone)
+
+
+def record_key(entity: Entity, record: Any) -> str | None:
+    """Return the key of a record as far as it can be told, None when it has none."""
+    parts = [_at(record, name.removesuffix("?")) for name in entity.key]
+    known = all(
+        part not in (None, "") or name.endswith("?") for part, name in zip(parts, entity.key, strict=True)
+    )
+    return "|".join("" if part is None else str(part) for part in parts) if known else None
+
+
+def _table(entity: Entity, records: Sequence[Any], read_at: datetime, zone: str) -> pa.Table:
+    taken = pa.array(records, type=entity.wire)
+    columns = {f.name: typed(pc.struct_field(taken, f.name), f, zone) for f in entity.fields}
+    count = len(taken)
+    stamp_text = pc.struct_field(taken, entity.stamp) if entity.stamp else pa.nulls(count, pa.string())
+    system = {
+        "_key": _keys(entity, columns),
+        "_stamp": columns[entity.stamp] if entity.stamp else pa.nulls(count, MOMENT),
+        "_stamp_text": stamp_text,
+        "_read_at": pa.repeat(pa.scalar(read_at, MOMENT), count),
+        "_deleted": pa.repeat(pa.scalar(False), count),
+    }
+    return pa.table([*system.values(), *columns.values()], schema=entity.schema)
+
+
+def _keys(entity: Entity, columns: dict[str, pa.Array]) -> pa.Array:
+    parts = []
+    for name in entity.key:
+        top, *below = name.removesuffix("?").split(".")
+        part = columns[top]
+        for step in below:
+            part = pc.struct_field(part, step)
+        part = pc.cast(part, pa.string())
+        parts.append(pc.fill_null(part, "") if name.endswith("?") else _nothing_for_empty(part))
+    return pc.binary_join_element_wise(*parts, "|")
+
+
+def _nothing_for_empty(texts: pa.Array) -> pa.Array:
+    return pc.if_else(pc.equal(texts, ""), pa.scalar(None, pa.string()), texts)
+
+
+def _keyed(entity: Entity, company: str, records: Sequence[Any], table: pa.Table) -> Rows:
+    """Set aside the records without a key."""
+    keys = table.column("_key")
+    if not keys.null_count:
+        return Rows(table)
+    names = " and ".join(part for part in entity.key if not part.endswith("?"))
+    reason = f"{names}: missing, so the record has no key"
+    bad = [
+        _bad(entity, company, record, reason)
+        for record, missing in zip(records, keys.is_null().to_pylist(), strict=True)
+        if missing
+    ]
+    return Rows(table.filter(keys.is_valid()), tuple(bad))
+
+
+def _one_by_one(entity: Entity, company: str, records: Sequence[Any], read_at: datetime, zone: str) -> Rows:
+    good: list[Any] = []
+    tidied: list[Any] = []
+    bad: list[BadRecord] = []
+    for record in records:
+        try:
+            tidied.append(tidy_record(entity.fields, record))
+            good.append(record)
+        except Misfit as misfit:
+            bad.append(_bad(entity, company, record, str(misfit)))
+    rows = _keyed(entity, company, good, _table(entity, tidied, read_at, zone))
+    return Rows(rows.table, (*bad, *rows.bad))
+
+
+def _bad(entity: Entity, company: str, record: Any, reason: str) -> BadRecord:
+    try:
+        raw = exact_json(record)
+    except ValueError:
+        raw = json.dumps(record, default=str)
+    return BadRecord(entity.name, company, record_key(entity, record), reason, raw)
+
+
+def _at(record: Any, path: str) -> Any:
+    for step in path.split("."):
+        record = unwrapped(record)
+        record = record.get(step) if isinstance(record, dict) else None
+    return unwrapped(record)

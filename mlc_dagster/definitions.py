@@ -22,7 +22,7 @@ warnings.filterwarnings("ignore", category=dg.PreviewWarning)
 def defs() -> dg.Definitions:
     """Visma's entities, the pairs that are switched on, and what runs them."""
     settings = load_settings()
-    mappings = Mappings.load(settings.mappings_folder, CATALOG, variables=settings.variables)
+    mappings = Mappings.load(settings.mappings_folder, CATALOG)
     days = company_day(settings)
     pairs = [pair(name, part, mappings, days) for name, part in settings.pairs.on().items()]
     return dg.Definitions.merge(source(settings, days), *pairs)

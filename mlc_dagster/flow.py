@@ -1,18 +1,17 @@
-"""The way of a record, for one company and some days: read, map, deliver. Knows no Dagster and no vendor's calls."""
+"""The way of a record, for one company and some days: read, map, deliver. Knows no Dagster."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from mlc_dagster.delivery import Plan, Report, deliver, plan
+from mlc_dagster.delivery import Plan, Report, Row, deliver, plan
 from mlc_dagster.delivery.errors import Overtaken
-from mlc_dagster.mappings import Mapped
-from mlc_dagster.mappings.rows import current
+from mlc_dagster.mappings import Mapped, current
 from mlc_dagster.suite import Suite
 from mlc_dagster.visma.entities import Entity
 from mlc_dagster.visma.reader import ReadReport, read_days
 
-# Another delivery of the same destination may finish between mapping and sending; the rows are then made again.
+# Another delivery may write between mapping and sending; the rows are then made again.
 OVERTAKEN_AT_MOST = 3
 STAGE = "visma"
 
@@ -41,9 +40,15 @@ def read(
     )
     for bad in report.quarantined:
         suite.quarantine.add(
-            stage=STAGE, place=f"visma/{entity.name}", company=company, key=bad.key, reason=bad.reason, raw=bad.raw,
-            run_id=run_id, number=bad.number,
-        )  # fmt: skip
+            stage=STAGE,
+            place=f"visma/{entity.name}",
+            company=company,
+            key=bad.key,
+            reason=bad.reason,
+            raw=bad.raw,
+            run_id=run_id,
+            number=bad.number,
+        )
     suite.lake.compact(entity.name, company, before=days[-1].replace(day=1))
     return report
 
@@ -68,16 +73,20 @@ def rows(suite: Suite, model: str, company: str, days: Sequence[date]) -> Mapped
 def send(suite: Suite, name: str, company: str, days: Sequence[date], *, run_id: str) -> Report:
     """Make a destination equal to the rows of its model for these days' records.
 
-    Raises what `delivery.deliver` raises.
+    Raises:
+        ContractBroken: a blocking test of the contract fails; nothing was sent.
+        Exception: what `delivery.deliver` raises.
     """
     for attempt in range(OVERTAKEN_AT_MOST):
         generation = suite.ledger.generation(name, company)
         mapped = rows(suite, name, company, days)
+        if mapped.blocked:
+            raise ContractBroken(mapped)
         try:
             return deliver(
                 suite.destination(name),
                 company,
-                suite.mappings.delivery_rows(name, mapped),
+                _rows(mapped),
                 mapped.scope,
                 mapped.refused,
                 ledger=suite.ledger,
@@ -91,6 +100,22 @@ def send(suite: Suite, name: str, company: str, days: Sequence[date], *, run_id:
             if attempt == OVERTAKEN_AT_MOST - 1:
                 raise
     raise AssertionError("unreachable")
+
+
+def everything(suite: Suite, model: str, company: str) -> Mapped:
+    """The rows of all records in the lake, as a first delivery would get them."""
+    return suite.mappings.run(model, suite.lake, company, [], seen=None)
+
+
+class ContractBroken(Exception):
+    """A blocking test fails, so nothing of the model may be delivered."""
+
+    def __init__(self, mapped: Mapped) -> None:
+        tests = "; ".join(f"{check.name}: {check.message}" for check in mapped.blocked)
+        super().__init__(
+            f"{mapped.model} {mapped.company}: nothing was sent, because a blocking test fails. {tests} "
+            "Correct the records in the ERP or the model, then run again."
+        )
 
 
 @dataclass(frozen=True)
@@ -117,8 +142,12 @@ def forecast(suite: Suite, name: str, company: str, days: Sequence[date]) -> For
         suite.ledger,
         destination,
         company,
-        suite.mappings.delivery_rows(name, mapped),
+        _rows(mapped),
         mapped.scope,
         refused=mapped.refused,
     )
     return Forecast(planned, len(mapped.refused), destination.calls(planned.changes))
+
+
+def _rows(mapped: Mapped) -> Iterator[Row]:
+    return (Row(row.key, row.source_key, row.number, row.payload) for row in mapped.rows())

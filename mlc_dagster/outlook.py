@@ -38,8 +38,13 @@ def first_open_day(suite: Suite, entity: Entity, company: str, last: date) -> da
     return day
 
 
+def span(first: date, last: date) -> list[date]:
+    """Every day from first to last."""
+    return [first + timedelta(days=number) for number in range((last - first).days + 1)]
+
+
 def news(suite: Suite, pair: str, company: str) -> bool:
-    """Whether the ERP holds rows that the lake has not read: one cheap question an entity, none after a yes."""
+    """Whether the ERP holds rows that the lake has not read: one cheap question an entity."""
     client = suite.visma(company)
     return any(has_news(client, suite.lake, entity, company) for entity in entities(suite, pair))
 

@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import date
 
 import dagster as dg
@@ -11,7 +11,7 @@ from mlc_dagster.settings import Settings
 
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
-Days = Mapping[str, Sequence[date]]
+Days = Mapping[str, list[date]]
 
 
 def company_day(settings: Settings) -> dg.MultiPartitionsDefinition:
@@ -23,7 +23,7 @@ def company_day(settings: Settings) -> dg.MultiPartitionsDefinition:
     return dg.MultiPartitionsDefinition({"company": companies, "modified_day": days})
 
 
-def company_days(context: dg.AssetExecutionContext) -> Days:
+def company_days(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> Days:
     """The days this run covers, by company.
 
     Raises:

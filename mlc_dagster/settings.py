@@ -209,7 +209,6 @@ class Settings(Section):
     timezone: TimeZone = "Europe/Oslo"
     home: Path = Path(".mlc")
     mappings: Path | None = None
-    variables: dict[str, str] = Field(default_factory=dict)
     visma: VismaSettings
     companies: dict[CompanyCode, CompanySettings] = Field(min_length=1)
     pairs: Pairs = Field(default_factory=Pairs)

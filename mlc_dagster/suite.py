@@ -4,7 +4,9 @@ from functools import cached_property
 
 from sqlalchemy import Engine
 
-from mlc_dagster import anaplan
+from mlc_dagster.anaplan.client import AnaplanClient
+from mlc_dagster.anaplan.connect import connect as connect_anaplan
+from mlc_dagster.anaplan.connect import destination as anaplan_destination
 from mlc_dagster.database import connect, migrate
 from mlc_dagster.delivery import Audit, Deferrals, Destination, Ledger, Quarantine
 from mlc_dagster.lake import Lake
@@ -45,7 +47,7 @@ class Suite:
     @cached_property
     def mappings(self) -> Mappings:
         """The models. Raises ProblemsFound with every mistake in them."""
-        return Mappings.load(self.settings.mappings_folder, CATALOG, variables=self.settings.variables)
+        return Mappings.load(self.settings.mappings_folder, CATALOG)
 
     @cached_property
     def ledger(self) -> Ledger:
@@ -86,20 +88,20 @@ class Suite:
         return self._visma[company]
 
     @cached_property
-    def anaplan(self) -> "anaplan.AnaplanClient":
+    def anaplan(self) -> AnaplanClient:
         """The client of the configured Anaplan model."""
         settings = self.settings.pairs.anaplan
         if settings is None:
             raise LookupError("the Anaplan pair is not switched on in mlc.yaml")
-        return anaplan.connect(settings, budgets=self.budgets, clock=self.clock, counter=self.counter)
+        return connect_anaplan(settings, budgets=self.budgets, clock=self.clock, counter=self.counter)
 
     def destinations(self, only: str | None = None) -> list[str]:
-        """The names of the destinations that are switched on, such as anaplan/gl_accounts, in order of delivery."""
+        """The destinations that are switched on, such as anaplan/gl_accounts, in order of delivery."""
         names = [
-            f"{target}/{name}"
+            key
             for target, pair in self.settings.pairs.on().items()
-            for name in self.mappings.in_order(target)
-            if name in pair.names()
+            for key in self.mappings.in_order(target)
+            if key.split("/", 1)[1] in pair.names()
         ]
         if only is not None and only not in names:
             raise UnknownDestination(only, names)
@@ -112,7 +114,7 @@ class Suite:
         if target != "anaplan" or settings is None:
             raise UnknownDestination(name, self.destinations())
         contract = self.mappings.models[name]
-        return anaplan.destination(
+        return anaplan_destination(
             settings,
             model,
             self.anaplan,

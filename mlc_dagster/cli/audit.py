@@ -1,14 +1,16 @@
 """`mlc audit`: one record's life, from the ERP to every target."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from mlc_dagster.delivery import Audit, Event
+from mlc_dagster.lake import Version
 from mlc_dagster.settings import load_settings
 from mlc_dagster.suite import Suite
+from mlc_dagster.visma.entities import ENTITIES
 
 
 def show_audit(number: str) -> int:
@@ -16,21 +18,28 @@ def show_audit(number: str) -> int:
     suite = Suite(load_settings())
     console = Console()
     history = Audit(suite.engine).history(number)
-    sightings = suite.sightings(number)
+    sightings = list(_sightings(suite, number))
     if not history and not sightings:
         console.print(
             f"Nothing is known of {number}: it was not read from the ERP yet, or it is written differently."
         )
         return 1
-    for sighting in sightings:
+    for company, entity, version in sightings:
+        what = "found deleted" if version.deleted else f"changed {version.stamp or 'at an unknown time'}"
         console.print(
-            f"ERP: {sighting.company} {sighting.entity} {sighting.key}, last changed {sighting.changed}, "
-            f"read {sighting.read_at:%Y-%m-%d %H:%M:%S} UTC"
-            + (", deleted in the ERP" if sighting.deleted else ""),
+            f"ERP {company}: {entity} {version.key} {what}, read {version.read_at:%Y-%m-%d %H:%M:%S} UTC",
             highlight=False,
         )
-    console.print(_table(number, history))
+    console.print(_table(number, history) if history else "No target has received it yet.")
     return 0
+
+
+def _sightings(suite: Suite, number: str) -> Iterator[tuple[str, str, Version]]:
+    """Every version of a record the lake holds, by company and entity."""
+    for company in suite.settings.companies:
+        for entity in ENTITIES.values():
+            for version in suite.lake.versions(entity.name, company, entity.number, number):
+                yield company, entity.name, version
 
 
 def _table(number: str, history: list[Event]) -> Table:

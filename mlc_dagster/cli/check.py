@@ -1,9 +1,11 @@
 """`mlc check`: configuration, mappings, credentials and every object the settings name."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from rich.console import Console
 
+from mlc_dagster import health
 from mlc_dagster.settings import Settings, load_settings
 from mlc_dagster.suite import Suite
 
@@ -24,9 +26,9 @@ def _steps(settings: Settings) -> Iterator[Step]:
     yield "lake", lambda: suite.lake.url
     yield "mappings", lambda: f"{len(suite.mappings.models)} models in {settings.mappings_folder}"
     for company in settings.companies:
-        yield f"visma {company}", lambda company=company: suite.check_visma(company)  # type: ignore[misc]
+        yield f"visma {company}", partial(health.company, suite, company)
     for name in suite.destinations(None):
-        yield name, lambda name=name: suite.check_destination(name)  # type: ignore[misc]
+        yield name, partial(health.destination, suite, name)
 
 
 def _try(console: Console, name: str, step: Callable[[], str]) -> bool:

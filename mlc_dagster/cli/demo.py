@@ -20,7 +20,7 @@ from rich.table import Table
 from mlc_dagster.cli.progress import Progress
 from mlc_dagster.cli.sandbox import Sandbox, read_credentials
 from mlc_dagster.definitions import defs
-from mlc_dagster.pair.run import PairRun, run_pair
+from mlc_dagster.pair.run import PairRun, run_pair, steps_done
 from mlc_dagster.settings import REPOSITORY, Settings, load_settings
 
 COMPANIES = ("NO01", "SE01")
@@ -118,7 +118,15 @@ def _load(load: str, settings: Settings) -> list[Line]:
         for pair, company in jobs:
             progress.begin(f"{company} to {pair}")
             started = perf_counter()
-            run = run_pair(definitions, instance, pair, company, settings.start_day, today)
+            with progress.watching(lambda pair=pair, company=company: steps_done(instance, pair, company)):  # type: ignore[misc]
+                run = run_pair(
+                    definitions,
+                    instance,
+                    pair=pair,
+                    company=company,
+                    first=settings.start_day,
+                    last=today,
+                )
             if not run.success:
                 raise DemoFailed(
                     f"Run {run.run_id} ({company} to {pair}) failed. Its log is in the UI: make ui"
@@ -174,10 +182,10 @@ def _activation(folder: Path) -> str:
 
 
 def _next_steps(folder: Path, number: str) -> str:
-    return f"""
-What to do next:
-  make ui                          lineage, partitions and backfills in Dagster's UI
-  . {folder}/activate{" " * max(1, 20 - len(str(folder)))}  use this demo's settings in a terminal of your own, then:
-  mlc audit {number:<22} the life of one invoice, from the ERP to every target
-  mlc plan                         what the next run would do, without doing it
-"""
+    steps = {
+        "make ui": "lineage, partitions and backfills in Dagster's UI",
+        f". {folder}/activate": "use the demo's settings in a terminal of your own, there:",
+        f"mlc audit {number}": "the life of one invoice, from the ERP to every target",
+        "mlc plan": "what the next run would do, without doing it",
+    }
+    return "\n".join(["What to do next:", *(f"  {command:<26} {what}" for command, what in steps.items())])

@@ -27,7 +27,7 @@ Folder = Annotated[Path, typer.Option(help="Where the demo keeps its state.")]
 
 
 def main() -> None:
-    """Run the command. Our own errors say what to do next and need no traceback; others show where they arose."""
+    """Run the command. Our own errors say what to do next; only others need a traceback."""
     try:
         app()
     except Exception as error:
@@ -106,7 +106,7 @@ def compile_mappings(
 
 
 @mappings_app.command("test")
-def test_mappings(
+def check_contracts(
     model: Annotated[
         str | None, typer.Argument(help="Such as anaplan/supplier_invoices; all by default.")
     ] = None,

@@ -5,6 +5,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.syntax import Syntax
 
+from mlc_dagster import flow
 from mlc_dagster.settings import load_settings
 from mlc_dagster.suite import Suite
 
@@ -16,7 +17,7 @@ def print_compiled(model: str | None) -> None:
         ProblemsFound: mistakes in models or contracts, all at once.
     """
     suite, console = Suite(load_settings()), Console()
-    for name in suite.models(model):
+    for name in _chosen(suite, model):
         console.rule(name, align="left")
         console.print(Syntax(suite.mappings.compiled_sql(name), "sql", background_color="default"))
 
@@ -25,9 +26,9 @@ def run_tests(model: str | None) -> int:
     """Run the contracts' tests over everything in the lake; 1 when a blocking one fails."""
     suite, console = Suite(load_settings()), Console()
     failed = False
-    for name in suite.models(model):
+    for name in _chosen(suite, model):
         for company in suite.settings.companies:
-            mapped = suite.everything(name, company)
+            mapped = flow.everything(suite, name, company)
             refused = f", {len(mapped.refused)} refused" if mapped.refused else ""
             console.print(f"{name} {company}: {mapped.table.num_rows} rows{refused}", highlight=False)
             for check in suite.mappings.checks(name, mapped):
@@ -36,6 +37,19 @@ def run_tests(model: str | None) -> int:
                 failed |= check.blocking
                 console.print(f"  {check.name} ({check.severity}): {check.message}", highlight=False)
     return int(failed)
+
+
+def _chosen(suite: Suite, model: str | None) -> list[str]:
+    known = sorted(suite.mappings.models)
+    if model is None:
+        return known
+    if model not in known:
+        raise UnknownModel(f"There is no model {model}. Known: {', '.join(known)}.")
+    return [model]
+
+
+class UnknownModel(Exception):
+    """No model has this name."""
 
 
 def write_docs(out: Path | None) -> None:

@@ -5,6 +5,9 @@ from datetime import date
 from rich.console import Console
 from rich.table import Table
 
+from mlc_dagster import flow
+from mlc_dagster.health import budgets_left
+from mlc_dagster.outlook import open_days, span
 from mlc_dagster.settings import load_settings
 from mlc_dagster.suite import Suite
 
@@ -20,14 +23,16 @@ def show_plan(destination: str | None, company: str | None, since: date | None, 
     total = 0
     for name in suite.destinations(destination):
         for code in [company] if company else suite.settings.companies_of(name.split("/")[0]):
-            forecast = suite.plan(name, code, since, until)
+            first, last = open_days(suite, name.split("/")[0], code)
+            days = span(since or first, until or last)
+            forecast = flow.forecast(suite, name, code, days)
             plan = forecast.plan
             counts = (plan.creates, plan.updates, plan.deletes, plan.unchanged, forecast.refused)
             table.add_row(name, code, *map(str, counts), str(len(plan.in_doubt)), str(forecast.calls))
             total += forecast.calls
     console = Console()
     console.print(table)
-    for budget, left in suite.budgets_left().items():
+    for budget, left in budgets_left(suite).items():
         known = f"{left} of our share are left now" if left is not None else "the limit is not known yet"
         console.print(f"Budget {budget}: {known}.", highlight=False)
     console.print(f"The plan needs about {total} calls, besides reading the ERP.", highlight=False)

@@ -1,10 +1,15 @@
 """Progress of long terminal work: a bar on a terminal, plain lines elsewhere."""
 
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as RichProgress
+
+WATCH_SECONDS = 0.5
 
 
 class Progress:
@@ -40,10 +45,23 @@ class Progress:
         if self._bar:
             self._bar.update(self._task, description=f"{self._title}: {part}")
 
-    def step(self, name: str) -> None:
-        """Something inside the part is under way; shown on a terminal only."""
-        if self._bar:
-            self._bar.update(self._task, description=f"{self._title}: {self._part}: {name}")
+    @contextmanager
+    def watching(self, steps: Callable[[], int]) -> Iterator[None]:
+        """Show, on a terminal, how many steps of the part are done, while the block runs."""
+        done = threading.Event()
+
+        def watch() -> None:
+            while self._bar and not done.wait(WATCH_SECONDS):
+                text = f"{self._title}: {self._part}, {steps()} steps"
+                self._bar.update(self._task, description=text)
+
+        watcher = threading.Thread(target=watch, daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            done.set()
+            watcher.join()
 
     def end(self, seconds: float) -> None:
         """The part is done."""

@@ -3,7 +3,7 @@
 from mlc_dagster.lake.columns import SYSTEM, with_system
 from mlc_dagster.lake.errors import LakeBusy, LakeError, LakeWriteFailed, TableRefused
 from mlc_dagster.lake.frames import to_frame, to_table
-from mlc_dagster.lake.lake import Lake
+from mlc_dagster.lake.lake import Lake, Version
 from mlc_dagster.lake.note import DayNote
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "LakeError",
     "LakeWriteFailed",
     "TableRefused",
+    "Version",
     "to_frame",
     "to_table",
     "with_system",

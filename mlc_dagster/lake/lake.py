@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Callable, Collection, Mapping
-from datetime import date
+from dataclasses import dataclass
+from datetime import date, datetime
 from typing import TypeVar
 
 import duckdb
@@ -19,6 +20,17 @@ Result = TypeVar("Result")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 # A reading is repeated when files were replaced under it; more often than this is a writer gone wild.
 READ_ATTEMPTS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One version of a record: key, the day it is filed under, the ERP's stamp, and when it was read (UTC)."""
+
+    key: str
+    day: date
+    stamp: str | None
+    read_at: datetime
+    deleted: bool
 
 
 class Lake:
@@ -85,6 +97,20 @@ class Lake:
 
         return self.steady([entity], company, read)
 
+    def notes(self, entity: str, company: str) -> dict[date, DayNote]:
+        """The note of every day that was written, in order; no row is read."""
+
+        def read(listings: Mapping[str, Listing]) -> dict[date, DayNote]:
+            listing = listings[entity]
+            found: dict[date, DayNote] = {}
+            for file in listing.months.values():
+                found.update(month_notes(self.storage.schema(file.path).metadata))
+            for day, file in listing.days.items():
+                found[day] = day_note(self.storage.schema(file.path).metadata)
+            return dict(sorted(found.items()))
+
+        return self.steady([entity], company, read)
+
     def keys(self, entity: str, company: str, days: Collection[date] | None = None) -> set[str]:
         """The source keys in some days (None: all), tombstones included. Reads those files' `_key` only."""
 
@@ -102,6 +128,26 @@ class Lake:
         return self.steady(
             [entity], company, lambda listings: latest.newest_rows(self.storage, listings[entity])
         )
+
+    def versions(self, entity: str, company: str, field: str, value: str) -> list[Version]:
+        """Every version in the lake of the records whose field has this value, oldest reading first.
+
+        `field` may reach into a section by dots, such as `account.number`.
+        """
+
+        def read(listings: Mapping[str, Listing]) -> list[Version]:
+            scan = listings[entity].scan()
+            if scan is None:
+                return []
+            column = ".".join(f'"{part}"' for part in field.split("."))
+            query = (
+                f"select _key, _day, _stamp_text, _read_at, _deleted from ({scan}) "
+                f"where cast({column} as varchar) = ? order by _read_at, _day"
+            )
+            with self.connect() as connection:
+                return [Version(*row) for row in connection.execute(query, [value]).fetchall()]
+
+        return self.steady([entity], company, read)
 
     def fingerprint(self, entity: str, company: str) -> str:
         """Changes whenever a file of the entity came, went or was replaced. Nothing is read but a listing."""
@@ -142,7 +188,7 @@ class Lake:
             failure: Exception | None = None
             try:
                 result = read(before)
-            except (OSError, duckdb.Error, pa.ArrowException) as error:
+            except Exception as error:  # noqa: BLE001  (a file that moves can break a reading anywhere)
                 failure = error
             after = {entity: self._listing(entity, company) for entity in entities}
             if all(after[entity].files == before[entity].files for entity in entities):

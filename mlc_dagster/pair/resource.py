@@ -9,7 +9,7 @@ from mlc_dagster.suite import Suite
 
 
 class SuiteResource(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """Settings, database, lake, mappings and clients. Its only configuration is a path: no secret is shown."""
+    """Database, lake, mappings and clients. Its only configuration is a path, so no secret can show."""
 
     settings_file: str
 

@@ -1,6 +1,6 @@
 """One run of a pair's chain in this process, as `dagster asset materialize` would do it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -25,16 +25,15 @@ class PairRun:
 def run_pair(
     definitions: dg.Definitions,
     instance: dg.DagsterInstance,
+    *,
     pair: str,
     company: str,
     first: date,
     last: date,
-    *,
-    step_done: Callable[[str], None] = lambda _: None,
 ) -> PairRun:
     """Run the chain of a pair for one company over the days from first to last, in this process.
 
-    `step_done` is called with the name of each finished step. A failed run is reported, not raised.
+    A failed run is reported, not raised.
     """
     job = definitions.resolve_implicit_global_asset_job_def()
     keys = list(chain(pair).resolve(definitions.resolve_asset_graph()))
@@ -43,8 +42,18 @@ def run_pair(
         asset_selection=keys,
         tags={**range_tags(company, first, last), PAIR_TAG: pair, COMPANY_TAG: company},
         raise_on_error=False,
+        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
     )
     return PairRun(result.run_id, result.success, _metadata(result), _seconds(result))
+
+
+def steps_done(instance: dg.DagsterInstance, pair: str, company: str) -> int:
+    """How many steps of the newest run of a pair and company have ended well; for a progress bar."""
+    runs = instance.get_runs(dg.RunsFilter(tags={PAIR_TAG: pair, COMPANY_TAG: company}), limit=1)
+    if not runs:
+        return 0
+    stats = instance.get_run_stats(runs[0].run_id)
+    return getattr(stats, "steps_succeeded", 0)
 
 
 def _metadata(result: dg.ExecuteInProcessResult) -> dict[str, dict[str, Any]]:

@@ -1,0 +1,25 @@
+"""Is everything the settings name really there? One question for each part; a failure says what to do."""
+
+from mlc_dagster.suite import Suite
+from mlc_dagster.visma.entities import ENTITIES
+
+
+def company(suite: Suite, code: str) -> str:
+    """Log in to a company and read its branches: token, tenant, approval and rights in one small call."""
+    branches = suite.visma(code).whole(ENTITIES["branches"])
+    name = suite.settings.companies[code].name
+    return f"{name}, {len(branches)} branches"
+
+
+def destination(suite: Suite, name: str) -> str:
+    """Look at everything a delivery would need, without delivering."""
+    suite.destination(name).preflight([])
+    return "ready"
+
+
+def budgets_left(suite: Suite) -> dict[str, int | None]:
+    """The calls left of our share of each budget in its current window; None while the limit is unknown."""
+    left = {f"visma {code}": suite.visma(code).budget.left() for code in suite.settings.companies}
+    if suite.settings.pairs.anaplan is not None:
+        left["anaplan"] = suite.anaplan.budget.left()
+    return left

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any, Protocol
 
 from starlette.background import BackgroundTask
@@ -22,17 +23,17 @@ from starlette.types import Receive, Scope, Send
 _NUMBER = "\ue000"
 
 
-def json_text(value: Any) -> str:
-    """JSON with Decimals as exact number text (no float), dates and times as ISO text."""
-    text = json.dumps(value, default=_plain, ensure_ascii=False, separators=(",", ":"))
+def json_text(value: Any, moments: Callable[[date], str] = date.isoformat) -> str:
+    """JSON with Decimals as exact number text (no float); `moments` writes dates and times."""
+    text = json.dumps(value, default=partial(_plain, moments), ensure_ascii=False, separators=(",", ":"))
     return text.replace(f'"{_NUMBER}', "").replace(f'{_NUMBER}"', "")
 
 
-def _plain(value: Any) -> Any:
+def _plain(moments: Callable[[date], str], value: Any) -> Any:
     if isinstance(value, Decimal):
         return f"{_NUMBER}{value:f}{_NUMBER}"
-    if isinstance(value, datetime | date):
-        return value.isoformat()
+    if isinstance(value, date):
+        return moments(value)
     if isinstance(value, set | frozenset):
         return sorted(value)
     raise TypeError(f"{type(value).__name__} has no JSON form in the sandbox")
@@ -77,6 +78,7 @@ class SandboxClock:
         self._real_now = real_now or (lambda: datetime.now(UTC))
         self._lock = threading.Lock()
         self.offset = -timedelta(days=days_behind)
+        self.passed = timedelta(0)  # how far the last pass_day moved
 
     def now(self) -> datetime:
         """Sandbox time, aware UTC."""
@@ -93,7 +95,9 @@ class SandboxClock:
     def pass_day(self) -> datetime:
         """Move one day forward, but never past the real now."""
         with self._lock:
-            self.offset = max(self.offset, min(self.offset + timedelta(days=1), timedelta(0)))
+            before = self.offset
+            self.offset = max(before, min(before + timedelta(days=1), timedelta(0)))
+            self.passed = self.offset - before
         return self.now()
 
 

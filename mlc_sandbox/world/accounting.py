@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import NamedTuple
 
 from mlc_sandbox.world.company import BUILDERS, Company, cents, fine, month, post_period
@@ -287,10 +287,10 @@ def _carry_forward(by_period: dict[str, Balance]) -> None:
         before = balance
 
 
-def post(company: Company, batch: Batch) -> None:
+def post(company: Company, batch: Batch, now: datetime) -> None:
     """Add a new posted batch to the balances of its (current) period and stamp them."""
     table = company.table("generalLedgerBalance")
-    period, now = month(batch.day), company.clock.now()
+    period = month(batch.day)
     for line in postings(company, batch):
         key = balance_key(company, batch.branch, period, line.account, line.sub)
         record = table.get(key)

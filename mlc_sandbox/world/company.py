@@ -12,7 +12,7 @@ from typing import Any
 
 from mlc_sandbox.core import SandboxClock
 from mlc_sandbox.world.countries import COUNTRIES, RATES, chart
-from mlc_sandbox.world.store import Record, Row, Table
+from mlc_sandbox.world.store import Row, Table
 
 NAMESPACE = uuid.UUID("5c1f6a52-6f0b-4b56-9a58-3a9a3f6d2b11")
 # How far the documents reach back.
@@ -93,10 +93,9 @@ class Company:
         """A stable id for a thing of this company."""
         return str(uuid.uuid5(NAMESPACE, f"{self.code}/{name}"))
 
-    def new_record(self, entity: str, facts: Any, key: str) -> Record:
-        """Add a record as of now."""
-        now = self.clock.now()
-        return self.table(entity).add(key, facts, now, now)
+    def age_now(self) -> float:
+        """Days before the world began, of now: negative, as what happens now happens after it."""
+        return (self.base - self.clock.now()).total_seconds() / 86_400
 
 
 class BoundBuild:
@@ -106,6 +105,7 @@ class BoundBuild:
         self.company, self.build = company, build
 
     def __call__(self, facts: Any) -> Row:
+        """The row of these facts."""
         return self.build(self.company, facts)
 
 

@@ -126,7 +126,7 @@ def _receive(company: Company, rng: random.Random, order: Order, age: float) -> 
                 arrived.append((index, quantity))
                 item.received += quantity if released else 0
         if arrived:
-            day = min(company.day(0), company.day(max(0, age - rng.uniform(3, 25) * (delivery + 1))))
+            day = company.day(max(min(0.0, age), age - rng.uniform(3, 25) * (delivery + 1)))
             status = "Released" if released else rng.choice(("Balanced", "Hold"))
             order.receipts.append(
                 Receipt(company.number("receipt", 600_001), "PoReceipt", status, order, day, arrived)
@@ -330,7 +330,7 @@ def _receipt_line_row(company: Company, receipt: Receipt, number: int, index: in
         "transactionDescription": line.text,
         "uom": line.uom,
         "orderQty": cents(line.quantity),
-        "openQty": cents(max(0, line.quantity - item.received)),
+        "openQty": cents(line.quantity - quantity),
         "receiptQty": cents(quantity),
         "baseReceiptQty": cents(quantity),
         "unitCost": fine(line.unit),

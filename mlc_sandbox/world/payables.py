@@ -64,7 +64,9 @@ def _fill_invoices(company: Company, table: Table) -> None:
         age = rng.uniform(0, 729)
         if receipt is not None:
             age = max(0.0, (company.base.date() - receipt.day).days - rng.uniform(0, 6))
-        invoice = make_invoice(company, rng, rng.choice(suppliers), age, receipt)
+        # A few are never released, whatever their age: the ones that may vanish.
+        status = rng.choice(("Hold", "Balanced")) if index % 25 == 7 else ""
+        invoice = make_invoice(company, rng, rng.choice(suppliers), age, receipt, status=status)
         stamp = company.touched(rng, age)
         table.add(invoice.key, invoice, stamp, min(stamp, company.day_start(age)))
 
@@ -214,11 +216,11 @@ def fill_payments(
         if len(group) >= rng.choice((1, 1, 2, 3)):
             paid.append(waiting.pop((document.party.number, document.currency)))
     for documents in paid + list(waiting.values()):
-        payment = make_payment(company, documents, company.number(series, first))
+        payment = make_payment(documents, company.number(series, first))
         table.add(payment.key, payment, company.touched(rng, (company.base.date() - payment.day).days))
 
 
-def make_payment(company: Company, documents: list[Document], number: str) -> Payment:
+def make_payment(documents: list[Document], number: str) -> Payment:
     """One payment that settles all the documents in full."""
     day = max(document.closed or document.due for document in documents)
     first = documents[0]

@@ -1,0 +1,304 @@
+"""The API itself: from a request to an answer, with the faults that were armed for it."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import random
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+from urllib.parse import parse_qsl
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mlc_sandbox.core import Dropped
+from mlc_sandbox.visma import writes
+from mlc_sandbox.visma.dimensions import dimension
+from mlc_sandbox.visma.entities import BY_PATH, Entity, allows
+from mlc_sandbox.visma.errors import ApiError, html
+from mlc_sandbox.visma.lists import shown_sections
+from mlc_sandbox.visma.tokens import Token
+from mlc_sandbox.world import Company, changes
+from mlc_sandbox.world.store import Record, Row
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request to the API, as far as every part of it needs to know."""
+
+    method: str
+    line: str  # "METHOD path?query": what faults match
+    route: str  # "v1/supplier", lower case
+    rest: tuple[str, ...]  # the path behind the route
+    query: dict[str, str]
+    headers: Any
+    body: bytes
+    root: str
+
+    @property
+    def is_list(self) -> bool:
+        """A read of the collection."""
+        return self.method == "GET" and not self.rest
+
+
+class Api:
+    """Handles /visma/api/...; `vendor` is the VismaVendor that holds worlds, tokens, limits and switches."""
+
+    def __init__(self, vendor: Any) -> None:
+        self.vendor = vendor
+
+    async def handle(self, request: Request) -> Response:
+        """Starlette endpoint for every path of the API."""
+        call = await _call(request)
+        if (slow := self._fault("slow", call)) is not None:
+            await asyncio.sleep(slow.get("seconds", 1))
+        drop = self._fault("drop_connection", call)
+        if drop is not None and drop.get("when", "before") == "before":
+            return Dropped()
+        if (error := self._fault("server_error", call)) is not None:
+            return self._server_error(error)
+        with self.vendor.lock:
+            response = self.answer(call)
+        if drop is not None:
+            return Dropped()
+        return self._damaged(response, call)
+
+    def answer(self, call: Call) -> Response:
+        """The answer as the real API would give it; refusals included."""
+        headers: dict[str, str] = {}
+        try:
+            entity = _route(call)
+            token, company = self._admitted(call, headers)
+            response = self._perform(call, entity, token, company)
+        except ApiError as error:
+            response = error.response(self.vendor.switches["error_body"])
+        response.headers.update(headers)
+        return response
+
+    def _admitted(self, call: Call, headers: dict[str, str]) -> tuple[Token, Company]:
+        """Bearer, rate limit, company header. Puts the rate-limit headers of the answer into `headers`."""
+        if self._fault("token_expired", call) is not None:
+            self.vendor.tokens.revoke()
+        if self._fault("unauthorized", call) is not None:
+            raise ApiError(401)
+        token: Token = self.vendor.tokens.check(call.headers.get("authorization"), call.method)
+        company: Company = self.vendor.companies[token.company]
+        if (lockout := self._fault("rate_limit_lockout", call)) is not None:
+            self.vendor.limits.lock(company.code, token.client, lockout.get("retry_after", 45))
+        headers.update(self.vendor.limits.count(company.code, token.client))
+        return token, company
+
+    def _perform(self, call: Call, entity: Entity | None, token: Token, company: Company) -> Response:
+        owner = (company.code, token.client)
+        if entity is None:
+            if call.rest[1:] == ("content",):
+                return self.vendor.background.content(call.rest[0], owner)
+            return self.vendor.background.state(call.rest[0], owner, call.root)
+        wrong_company = self._wrong_company(call, company)
+        wanted = call.headers.get("erp-api-background", "none").lower()
+        if wanted != "none" and self.vendor.switches["background"] == "honoured":
+            try:
+                response = self._execute(call, entity, company, wrong_company)
+            except ApiError as error:
+                response = error.response(self.vendor.switches["error_body"])
+            return self.vendor.background.accept(owner, call.line.partition(" ")[2], call.root, response)
+        return self._execute(call, entity, company, wrong_company)
+
+    def _wrong_company(self, call: Call, company: Company) -> bool:
+        """With the header required: absent is fault 12002, another company's reads as empty (section 3)."""
+        if self.vendor.switches["company_header"] == "ignored":
+            return False
+        given = call.headers.get("ipp-company-id")
+        if given is None:
+            detail = {"ExceptionType": "IPPException", "ExceptionMessage": "", "ExceptionFaultCode": "12002"}
+            raise ApiError(400, detail | {"ExceptionMessageID": "12002_00000000", "ExceptionDetails": ""})
+        return given != company.company_id
+
+    def _execute(self, call: Call, entity: Entity, company: Company, wrong_company: bool) -> Response:
+        if call.is_list:
+            return self._list(call, entity, company, wrong_company)
+        if call.method == "POST":
+            return writes.post(company, entity, call.body)
+        if entity.name == "dimension":
+            return self._json(dimension(company, call.rest, call.query))
+        record = None if wrong_company else _find(company, entity, call.rest)
+        if record is None:
+            raise ApiError(404, f"'{call.rest[-1]}' cannot be found in the system.")
+        if call.method == "GET":
+            return self._single(call, entity, company, record)
+        if call.method == "DELETE":
+            return writes.delete(company, entity, record)
+        return self._put(call, entity, company, record)
+
+    def _put(self, call: Call, entity: Entity, company: Company, record: Record) -> Response:
+        if self._fault("changed_meanwhile", call) is not None:
+            # Somebody else's write between the client's read and this one: its ETag is stale now.
+            company.table(entity.name).touch(record, company.clock.now())
+        return writes.put(company, entity, record, call.body, call.headers.get("if-match"))
+
+    def _single(self, call: Call, entity: Entity, company: Company, record: Record) -> Response:
+        shown = shown_sections(entity, call.query)
+        flags = {*entity.sections, *entity.line_sections} - set(entity.single_hidden)
+        visible = self.vendor.rows.visible(entity, company.table(entity.name), record, shown | flags)
+        headers = {"ETag": f'"{record.time_stamp}"'} if entity.time_stamp else {}
+        return self._json(visible, headers)
+
+    def _list(self, call: Call, entity: Entity, company: Company, wrong_company: bool) -> Response:
+        table = company.table(entity.name)
+        if self._fault("restamp_all", call) is not None:
+            table.restamp(table.sorted(), company.clock.now())
+        if wrong_company or self._fault("empty_list", call) is not None:
+            return Response(b"[]", media_type="application/json")
+        if entity.name == "dimension":
+            return self._json([record.key for record in table])
+        shown = shown_sections(entity, call.query)
+        page = self.vendor.lists.page(company, entity, call.query)
+        rows = self._damaged_rows(call, lambda: self.vendor.lists.dicts(company, entity, page, shown))
+        if rows is None and "togglebalancesigns" in call.query:
+            rows = _toggled(self.vendor.lists.dicts(company, entity, page, shown), call.query)
+        body = self.vendor.lists.body(company, entity, page, shown) if rows is None else self._encoded(rows)
+        self._drift(call, entity, company)
+        return Response(body, media_type="application/json")
+
+    def _drift(self, call: Call, entity: Entity, company: Company) -> None:
+        drift = self._fault("drift", call)
+        if drift is not None:
+            self.vendor.pages_drifted += 1
+            rng = random.Random(f"{drift.get('seed', 0)}/{self.vendor.pages_drifted}")
+            amounts = {name: int(drift.get(name, 0)) for name in ("restamp", "delete", "insert")}
+            changes.drift(company, entity.name, rng, **amounts)
+
+    def _damaged_rows(self, call: Call, rows: Any) -> list[Row] | None:
+        """Rows that no longer are what the schema says, or None when no such fault is armed."""
+        broken = self._fault("broken_row", call)
+        wrapped = self._fault("wrapped_values", call)
+        extra = self._fault("extra_fields", call)
+        if broken is None and wrapped is None and extra is None:
+            return None
+        damaged: list[Row] = rows()
+        if broken is not None and damaged:
+            field, value = broken.get("field", "amount"), broken.get("value", "abc")
+            number = broken.get("number")
+            hit = [row for row in damaged if number in row.values()] if number else damaged[:1]
+            for row in hit:
+                row[field] = value
+        if extra is not None:
+            unknown = extra.get(
+                "fields", {"newVendorField": {"id": "X", "since": "2026-11"}, "anotherFlag": True}
+            )
+            damaged = [row | unknown for row in damaged]
+        if wrapped is not None:
+            damaged = [_wrapped(row, wrapped.get("fields")) for row in damaged]
+        return damaged
+
+    def _damaged(self, response: Response, call: Call) -> Response:
+        """Bodies cut in half or turned into something that is not JSON, with status 200."""
+        if response.status_code != 200 or not call.is_list:
+            return response
+        if self._fault("truncated_body", call) is not None:
+            return Response(response.body[: len(response.body) // 2], media_type="application/json")
+        if self._fault("invalid_json", call) is not None:
+            return Response(bytes(response.body).replace(b":", b"=", 3), media_type="application/json")
+        return response
+
+    def _server_error(self, error: dict[str, Any]) -> Response:
+        status = error.get("status", 500)
+        if error.get("html"):
+            return html(status)
+        return ApiError(status, "An error has occurred.").response(self.vendor.switches["error_body"])
+
+    def _json(self, value: Any, headers: dict[str, str] | None = None) -> Response:
+        return Response(self._encoded(value), headers=headers, media_type="application/json")
+
+    def _encoded(self, value: Any) -> bytes:
+        text: str = self.vendor.rows.json(value)
+        return text.encode()
+
+    def _fault(self, name: str, call: Call) -> dict[str, Any] | None:
+        params: dict[str, Any] | None = self.vendor.faults.take("visma", name, call.line)
+        return params
+
+
+async def _call(request: Request) -> Call:
+    query = request.url.query
+    segments = [part for part in request.path_params["path"].split("/") if part]
+    root = str(request.base_url).rstrip("/") + "/api"
+    return Call(
+        request.method,
+        f"{request.method} {request.url.path}" + (f"?{query}" if query else ""),
+        "/".join(segments[:2]).lower(),
+        tuple(_decoded(part) for part in segments[2:]),
+        {name.lower(): value for name, value in parse_qsl(query, keep_blank_values=True)},
+        request.headers,
+        await request.body(),
+        root,
+    )
+
+
+def _decoded(segment: str) -> str:
+    """Ids with reserved characters come as b64(...), base64url inside (vendors/visma.md section 1)."""
+    if segment.startswith("b64(") and segment.endswith(")"):
+        text = segment[4:-1]
+        return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
+    return segment
+
+
+def _route(call: Call) -> Entity | None:
+    """The resource of the path, None for the background reads. Raises ApiError 404 or 405 before any token check."""
+    if call.route == "v1/background" and call.rest and call.method == "GET":
+        return None
+    entity = BY_PATH.get(call.route)
+    if entity is None or len(call.rest) > (4 if entity.name == "dimension" else 1 + entity.typed_path):
+        raise ApiError(404, "No HTTP resource was found that matches the request.")
+    if not allows(entity, call.method, call.route, single=bool(call.rest)):
+        verbs = [
+            v
+            for v in ("GET", "PUT", "POST", "DELETE")
+            if allows(entity, v, call.route, single=bool(call.rest))
+        ]
+        if not verbs:
+            raise ApiError(404, "No HTTP resource was found that matches the request.")
+        raise ApiError(
+            405, "The requested resource does not support this method.", {"Allow": ", ".join(verbs)}
+        )
+    return entity
+
+
+def _find(company: Company, entity: Entity, rest: tuple[str, ...]) -> Record | None:
+    """By type and number, or by the number alone: then of the default type, else of the first that has it."""
+    table = company.table(entity.name)
+    if len(entity.key) == 1 or len(rest) > 1:
+        return table.get("|".join(rest))
+    found = table.get(f"{entity.default_type}|{rest[0]}")
+    if found is not None or entity.name == "supplierInvoice":
+        return found
+    return next((record for record in table if record.key.endswith(f"|{rest[0]}")), None)
+
+
+def _wrapped(row: Row, fields: list[str] | None) -> Row:
+    return {
+        name: {"value": value}
+        if not isinstance(value, dict | list) and (fields is None or name in fields)
+        else value
+        for name, value in row.items()
+    }
+
+
+def _toggled(rows: list[Row], query: dict[str, str]) -> list[Row]:
+    """toggleBalanceSigns: liability and income balances with the other sign."""
+    if query["togglebalancesigns"].lower() not in {"true", "1"}:
+        return rows
+    names = (
+        "beginningBalance",
+        "yearToDateBalance",
+        "beginningBalanceInCurrency",
+        "yearToDateBalanceInCurrency",
+    )
+    return [
+        row | {name: -Decimal(row[name]) for name in names}
+        if row["account"]["type"] in {"Liability", "Income"}
+        else row
+        for row in rows
+    ]

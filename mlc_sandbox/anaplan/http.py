@@ -103,7 +103,7 @@ Handler = Callable[[ApiCall], Response]
 
 
 class Gate:
-    """Lets a call in (faults, rate limit, token, model access) and runs its handler under the world's lock."""
+    """Lets a call in (faults, rate limit, token, model access) and runs its handler under the lock."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -215,10 +215,14 @@ def require_open(world: World, call: ApiCall, *, structure: bool = False) -> Non
         raise ApiError(425)
 
 
+def prefix_url(request: Request) -> str:
+    """URL of the vendor's prefix, as the client reached it."""
+    return str(request.base_url).rstrip("/") + str(request.scope.get("root_path", ""))
+
+
 async def read_call(request: Request) -> ApiCall:
     """The request with its whole body."""
     path = request.url.path.removeprefix(request.scope.get("root_path", ""))
-    base = str(request.base_url).rstrip("/")
     return ApiCall(
         request.method,
         path,
@@ -226,7 +230,7 @@ async def read_call(request: Request) -> ApiCall:
         request.query_params,
         request.headers,
         await request.body(),
-        base,
+        prefix_url(request),
     )
 
 

@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from mlc_sandbox.anaplan.auth import CUSTOMER_ID, LoginRefused, Token
 from mlc_sandbox.anaplan.effects import VENDOR
+from mlc_sandbox.anaplan.http import prefix_url
 from mlc_sandbox.anaplan.oauth import INTERVAL, OAuthError
 from mlc_sandbox.anaplan.world import World
 from mlc_sandbox.core import Dropped, JsonResponse
@@ -112,7 +113,7 @@ class AuthRoutes:
 
     def _device_code(self, request: Request, body: bytes) -> Response:
         code, grant = self.world.oauth.device_code(_fields(request, body).get("client_id", ""))
-        page = f"{str(request.base_url).rstrip('/')}/oauth/activate"
+        page = f"{prefix_url(request)}/oauth/activate"
         return JsonResponse(
             {
                 "device_code": code,
@@ -130,7 +131,7 @@ class AuthRoutes:
 
 
 def _head(request: Request, message: str) -> dict[str, Any]:
-    url = f"{str(request.base_url).rstrip('/')}/auth/token/validate"
+    url = f"{prefix_url(request)}/auth/token/validate"
     return {"meta": {"validationUrl": url}, "status": "SUCCESS", "statusMessage": message}
 
 

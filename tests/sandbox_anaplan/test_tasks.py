@@ -137,7 +137,8 @@ def test_a_processs_dump_is_found_under_its_step(tenant: Tenant) -> None:
     tenant.upload("Dimensions data", table("dimensions", {"code": "D"}, {"code": "nowhere"}))
     task = tenant.run("Dimensions load", kind="processes")
     step = next(step for step in task["result"]["nestedResults"] if step["failureDumpAvailable"])
-    path = f"/processes/{tenant.id_of('processes', 'Dimensions load')}/tasks/{task['taskId']}/dumps/{step['objectId']}"
+    process = f"/processes/{tenant.id_of('processes', 'Dimensions load')}/tasks/{task['taskId']}"
+    path = f"{process}/dumps/{step['objectId']}"
     assert tenant.model("GET", f"{path}/chunks").json()["chunks"] == [{"id": "0"}]
     assert "nowhere" in tenant.model("GET", f"{path}/chunks/0").text
 

@@ -5,6 +5,7 @@ import json
 import os
 import struct
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Literal, Protocol
 
 import requests
@@ -21,9 +22,9 @@ from mlc_dagster.transport.session import Http
 LOGIN, REFRESH = "/token/authenticate", "/token/refresh"
 SCHEME = "AnaplanAuthToken"
 REFUSALS = frozenset({400, 401, 403})
-# Seconds. A token lives 35 minutes; Anaplan's own client refreshes when less than 5 remain
+# A token lives 35 minutes; Anaplan's own client refreshes when less than 5 remain
 # (vendors/anaplan.md section 2).
-LIFE, EARLY = 35 * 60, 5 * 60
+LIFE, EARLY = timedelta(minutes=35), timedelta(minutes=5)
 NONCE_BYTES = 150
 PEM = "Give the whole text, from its BEGIN line to its END line, with its line breaks."
 
@@ -128,7 +129,7 @@ class Tokens:
             Misconfigured: the login was refused, or the certificate is not valid.
         """
         left = self._token.expires_at - self._clock.now() if self._token else timedelta(0)
-        if self._token is not None and timedelta(0) < left <= timedelta(seconds=EARLY):
+        if self._token is not None and timedelta(0) < left <= EARLY:
             self._token = self._refresh(self._token) or self._log_in()
         else:
             self._token = self._log_in()
@@ -162,16 +163,24 @@ class Tokens:
 
     def _read(self, response: requests.Response) -> Token:
         info = json.loads(response.text)["tokenInfo"]
-        now, expires_at = self._clock.now(), datetime.fromtimestamp(int(info["expiresAt"]) / 1000, UTC)
-        if expires_at <= now:
-            # A fresh token is not expired: this machine's clock is wrong, and the documented life holds.
-            expires_at = now + timedelta(seconds=LIFE)
-        return Token(info["tokenValue"], expires_at)
+        expires_at = datetime.fromtimestamp(int(info["expiresAt"]) / 1000, UTC)
+        left = expires_at - _server_time(response, default=self._clock.now())
+        return Token(info["tokenValue"], self._clock.now() + (left if left > timedelta(0) else LIFE))
 
 
 def token_auth(http: Http, login: Login) -> CachedAuth:
     """Sign the Integration API's calls. `http` points at the token service and has no auth of its own."""
-    return CachedAuth(Tokens(http, login, http.clock).fetch, clock=http.clock, margin=EARLY, scheme=SCHEME)
+    return CachedAuth(
+        Tokens(http, login, http.clock).fetch, clock=http.clock, margin=EARLY.total_seconds(), scheme=SCHEME
+    )
+
+
+def _server_time(response: requests.Response, *, default: datetime) -> datetime:
+    """Anaplan's own time: a token's life is measured on the clock that set its end, however wrong ours is."""
+    try:
+        return parsedate_to_datetime(response.headers.get("Date", "")).astimezone(UTC)
+    except ValueError:
+        return default
 
 
 def _certificate(text: str) -> x509.Certificate:

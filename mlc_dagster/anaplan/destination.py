@@ -87,7 +87,7 @@ class AnaplanImport:
 
         Raises:
             Stop: somebody must change something in the model first; nothing of the batch counts as delivered.
-            NothingHappened: an import failed as a whole, was cancelled, or could not start; the rows go again.
+            NothingHappened: an import failed whole, was cancelled, or could not start: the rows go again.
             InDoubtError: an import was started and its end is not known; `resolve` carries on.
             Closed: the rate budget is used up and no import is running.
         """

@@ -34,6 +34,8 @@ def sandbox(server: Sandbox) -> Sandbox:
     """The tenant as it starts: an empty hub, no faults, no calls."""
     fresh = AnaplanVendor(server.clock, server.faults)
     server.anaplan.load(fresh.dump())
+    # The rate limit runs on real time and would outlive a test; tests that want a 429 arm the fault.
+    server.anaplan.switches["rate_per_minute"] = 0
     server.faults.clear()
     server.log.reset()
     return server

@@ -24,7 +24,7 @@ READ_ATTEMPTS = 50
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One version of a record: key, the day it is filed under, the ERP's stamp, and when it was read (UTC)."""
+    """One version of a record: key, day of the partition, the ERP's stamp, when it was read (UTC)."""
 
     key: str
     day: date

@@ -21,7 +21,7 @@ INVOICES = next(feed for feed in hub.FEEDS if feed.key == "supplier_invoices")
 TOMBSTONE = {"status": "Deleted", "amount": 0}
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def server() -> Iterator[Sandbox]:
     clock, faults, log = SandboxClock(), Faults(), CallLog()
     sandbox = Sandbox([AnaplanVendor(clock, faults)], clock, faults, log, seed=1)

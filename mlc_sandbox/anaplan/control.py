@@ -39,8 +39,6 @@ class ControlRoutes:
             self._route("/imports/{name:path}", "PATCH", self._import),
             self._route("/files/{name:path}", "PUT", self._default_file),
             self._route("/model", "PATCH", self._model),
-            self._route("/switches", "GET", self._switches),
-            self._route("/switches", "PATCH", self._set_switches),
         ]
 
     def _route(self, path: str, method: str, handler: Callable[[str, bytes], Any]) -> Route:
@@ -90,10 +88,3 @@ class ControlRoutes:
             raise ValueError(f"active_state is one of {', '.join(STATES)}")
         self.world.model.active_state = state
         return self.world.counts()
-
-    def _switches(self, name: str, body: bytes) -> Any:  # noqa: ARG002
-        return dict(self.world.switches)
-
-    def _set_switches(self, name: str, body: bytes) -> Any:
-        self.world.switches.update(json.loads(body))
-        return self._switches(name, b"")

@@ -18,6 +18,26 @@ from mlc_sandbox.core import Faults
 
 VENDOR = "anaplan"
 
+# Every fault that can be armed; docs/sandbox-anaplan.md says what each one takes.
+FAULTS = (
+    "bare_task_id",
+    "complete_500",
+    "drop_connection",
+    "dump_missing",
+    "extra_fields",
+    "file_gone",
+    "file_overwritten",
+    "http_status",
+    "ignore_rows",
+    "import_fails_whole",
+    "rate_limit",
+    "reject_rows",
+    "server_error",
+    "slow_model",
+    "task_cancelled",
+    "token_expired",
+)
+
 
 class Effects:
     """Runs a task's steps in order; every change goes through the task's journal."""

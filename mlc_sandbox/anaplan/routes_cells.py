@@ -97,7 +97,7 @@ class CellRoutes:
                 text = {"failureType": error.kind, "failureMessageDetails": str(error)}
                 failures.append({"requestIndex": index} | text)
         body: Row = {"numberOfCellsChanged": len(cells) - len(failures)}
-        return success(call, self.world, "cell", **body, failures=failures)
+        return JsonResponse(body | ({"failures": failures} if failures else {}))
 
     def _write_one(self, module: Module, cell: Row) -> None:
         line_item = self._line_item(module, cell)

@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute, Route
 
 from mlc_sandbox.anaplan import hub
 from mlc_sandbox.anaplan.control import ControlRoutes
-from mlc_sandbox.anaplan.effects import VENDOR
+from mlc_sandbox.anaplan.effects import FAULTS, VENDOR
 from mlc_sandbox.anaplan.http import API, METHODS, ApiError, Gate, failure, read_call
 from mlc_sandbox.anaplan.metadata import MetadataRoutes
 from mlc_sandbox.anaplan.oauth import CODE_CLIENT, CODE_SECRET, DEVICE_CLIENT
@@ -30,6 +30,7 @@ class AnaplanVendor:
     """The simulated Anaplan tenant, mounted under /anaplan."""
 
     name = VENDOR
+    fault_names = FAULTS
 
     def __init__(self, clock: SandboxClock, faults: Faults) -> None:
         self.world = World(clock, faults)

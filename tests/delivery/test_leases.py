@@ -11,7 +11,7 @@ from mlc_dagster.database import connect, migrate
 from mlc_dagster.database.schema import budgets, leases
 from mlc_dagster.delivery import Leases, Ledger, deliver
 from mlc_dagster.delivery.errors import LeaseHeld, LeaseLost
-from mlc_dagster.delivery.leases import LEASE_SECONDS
+from mlc_dagster.delivery.leases import LEASE_SECONDS, Hold
 from tests.delivery.conftest import Deliver, row, sources
 from tests.support.manual_clock import START, ManualClock
 from tests.support.shelf import Shelf, wanted
@@ -25,9 +25,12 @@ def lease(engine: sa.Engine, clock: ManualClock) -> Leases:
 def test_a_second_holder_is_refused_and_told_who_holds_it_since_when(
     lease: Leases, clock: ManualClock
 ) -> None:
-    with lease.hold(["shelf"], "run-1"):
-        with pytest.raises(LeaseHeld) as raised, lease.hold(["shelf"], "run-2", patience=5):
-            pass
+    with (
+        lease.hold(["shelf"], "run-1"),
+        pytest.raises(LeaseHeld) as raised,
+        lease.hold(["shelf"], "run-2", patience=5),
+    ):
+        pass
     assert f"process {os.getpid()}, run run-1 since 2026-11-20 12:00:00 UTC" in str(raised.value)
     assert clock.slept == 5
 
@@ -82,10 +85,8 @@ def test_a_stalled_holder_writes_nothing_once_another_took_over(
     assert stalled is not None
     clock.pass_time(LEASE_SECONDS)
     with lease.hold(["shelf"], "run-2"):
-        with pytest.raises(LeaseLost, match="Nothing was written"), engine.begin() as connection:
-            row = {"name": "x", "state": "", "updated_at": START}
-            connection.execute(budgets.insert(), row)
-            stalled.check(connection)
+        with pytest.raises(LeaseLost, match="Nothing was written"):
+            _write_then_check(engine, stalled)
         with pytest.raises(LeaseLost):
             lease.renew(stalled)
     with engine.connect() as connection:
@@ -113,9 +114,9 @@ def test_a_delivery_holds_what_its_destination_shares_with_others(
     shelf_file: Path, run: Deliver, lease: Leases
 ) -> None:
     shelf = Shelf(shelf_file, exclusive=("model:1",))
-    with lease.hold(["model:1"], "someone"):
-        with pytest.raises(LeaseHeld, match="model:1 is held by .*someone"):
-            run(shelf, row("a"), patience=0)
+    held = pytest.raises(LeaseHeld, match=r"model:1 is held by .*someone")
+    with lease.hold(["model:1"], "someone"), held:
+        run(shelf, row("a"), patience=0)
     assert run(shelf, row("a"), patience=0).created == 1
 
 
@@ -144,6 +145,12 @@ def test_of_two_processes_delivering_at_once_only_one_sends(database_url: str, s
     shelf = Shelf(shelf_file)
     assert shelf.content() == wanted([row("a")])
     assert shelf.count("send") == 1
+
+
+def _write_then_check(engine: sa.Engine, hold: Hold) -> None:
+    with engine.begin() as connection:
+        connection.execute(budgets.insert(), {"name": "x", "state": "", "updated_at": START})
+        hold.check(connection)
 
 
 def _tell(statement: str, renewed: threading.Event) -> None:

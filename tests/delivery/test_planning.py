@@ -49,7 +49,7 @@ def test_companies_and_destinations_do_not_mix(ledger: Ledger, shelf: Shelf, run
 
 
 def test_two_rows_with_one_key_are_refused_with_a_remedy(ledger: Ledger, shelf: Shelf) -> None:
-    with pytest.raises(DuplicateKeys, match="'a'.*unique test"):
+    with pytest.raises(DuplicateKeys, match=r"'a'.*unique test"):
         plan(ledger, shelf, "NO01", [row("a"), row("a", "2.00")], {"a"})
 
 

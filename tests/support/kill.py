@@ -136,7 +136,7 @@ def _live(
             for instrument in instruments:
                 stack.enter_context(instrument())
             work()
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - whatever it is, the parent reads it and fails
         traceback.print_exc()
         os._exit(1)
     os._exit(0)

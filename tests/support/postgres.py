@@ -41,9 +41,12 @@ def server_url() -> str:
 
 def fresh_postgres() -> str:
     """The URL of a new, empty PostgreSQL database."""
-    name = f"test_{os.getpid()}_{next(_numbers)}"
-    _administer(server_url(), f"CREATE DATABASE {name}")
-    return sa.make_url(server_url()).set(database=name).render_as_string(hide_password=False)
+    return _create("template1")
+
+
+def copy_postgres(url: str) -> str:
+    """The URL of a copy of a database of fresh_postgres; nobody may be connected to it meanwhile."""
+    return _create(str(sa.make_url(url).database))
 
 
 def drop_postgres(url: str) -> None:
@@ -66,6 +69,12 @@ def postgres_url() -> Iterator[str]:
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def database_url(request: pytest.FixtureRequest) -> str:
     return str(request.getfixturevalue(f"{request.param}_url"))
+
+
+def _create(template: str) -> str:
+    name = f"test_{os.getpid()}_{next(_numbers)}"
+    _administer(server_url(), f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+    return sa.make_url(server_url()).set(database=name).render_as_string(hide_password=False)
 
 
 def _administer(url: str, *statements: str) -> None:

@@ -1,7 +1,7 @@
 """A destination for tests: a shelf of items in an SQLite file of its own, as careless as a real vendor.
 
-Creating twice makes two items: the shelf does not know keys. It keeps a note per token, so that it can be asked
-what it took. Faults are given one per call; the file survives the sender.
+Creating twice makes two items: the shelf does not know keys. It keeps a note per token, so that it can be
+asked what it took. Faults are given one per call; the file survives the sender.
 """
 
 import sqlite3
@@ -20,7 +20,8 @@ from tests.support.manual_clock import START
 TABLES = """
 CREATE TABLE IF NOT EXISTS items (id INTEGER PRIMARY KEY, key TEXT, payload TEXT);
 CREATE TABLE IF NOT EXISTS notes (token TEXT, key TEXT, target_id TEXT);
-CREATE TABLE IF NOT EXISTS inbox (position INTEGER PRIMARY KEY, token TEXT, op TEXT, key TEXT, target_id TEXT, payload TEXT);
+CREATE TABLE IF NOT EXISTS inbox
+    (position INTEGER PRIMARY KEY, token TEXT, op TEXT, key TEXT, target_id TEXT, payload TEXT);
 CREATE TABLE IF NOT EXISTS calls (id INTEGER PRIMARY KEY, call TEXT, token TEXT, rows INTEGER);
 """
 
@@ -41,7 +42,7 @@ ERRORS: Faults = {
 
 
 class Shelf:
-    """faults: for each coming send one of ERRORS, "lose answer", "late" or None. piecemeal: one commit a row."""
+    """faults: for each coming send one of ERRORS, "lose answer", "late", None. piecemeal: a commit a row."""
 
     def __init__(
         self,
@@ -119,17 +120,18 @@ class Shelf:
         waiting = self._rows("SELECT token, op, key, target_id, payload FROM inbox ORDER BY position")
         with closing(self._open()) as connection, connection:
             for token, op, key, target_id, payload in waiting:
-                _apply(connection, token, Op(op), key, target_id, payload)
+                _apply(connection, token, key, op=Op(op), target_id=target_id, payload=payload)
             connection.execute("DELETE FROM inbox")
 
     # how it keeps its items
 
     def _take(self, batch: Batch, done: Mapping[str, str] | None = None) -> Outcome:
         ids = dict(done or {})
-        left = [c for c in batch.changes if c.row.key not in ids and c.row.key not in self.refuse]
+        new = [change for change in batch.changes if change.row.key not in ids]
+        refused = {c.row.key: self.refuse[c.row.key] for c in new if c.row.key in self.refuse}
+        left = [change for change in new if change.row.key not in refused]
         for part in [[change] for change in left] if self.piecemeal else [left]:
             ids |= self._commit(batch.token, part)
-        refused = {c.row.key: self.refuse[c.row.key] for c in batch.changes if c.row.key in self.refuse}
         taken = {key: target_id for key, target_id in ids.items() if target_id}
         return Outcome(landed=True, target_ids=taken, refused=refused, detail={"taken": len(ids)})
 
@@ -137,7 +139,12 @@ class Shelf:
         with closing(self._open()) as connection, connection:
             return {
                 change.row.key: _apply(
-                    connection, token, change.op, change.row.key, change.target_id, encode(change.row.payload)
+                    connection,
+                    token,
+                    change.row.key,
+                    op=change.op,
+                    target_id=change.target_id,
+                    payload=encode(change.row.payload),
                 )
                 for change in changes
             }
@@ -175,7 +182,7 @@ def wanted(rows: Iterable[Row]) -> list[tuple[str, dict[str, Any]]]:
 
 
 def _apply(
-    connection: sqlite3.Connection, token: str, op: Op, key: str, target_id: str | None, payload: str
+    connection: sqlite3.Connection, token: str, key: str, *, op: Op, target_id: str | None, payload: str
 ) -> str:
     if op is Op.CREATE:
         cursor = connection.execute("INSERT INTO items (key, payload) VALUES (?, ?)", (key, payload))

@@ -105,7 +105,7 @@ class AnaplanClient:
 
     def imports(self) -> list[ImportAction]:
         """All imports of the model."""
-        return list(self._items(f"{self._model}/imports", "imports", ImportAction.read))
+        return list(self._items(f"/models/{self.model_id}/imports", "imports", ImportAction.read))
 
     def import_format(self, import_id: str) -> FileFormat:
         """How the import's data source wants its file. For known ids only: unknown ones answer 500."""
@@ -114,15 +114,15 @@ class AnaplanClient:
 
     def files(self) -> list[NamedObject]:
         """The files of the model's data sources."""
-        return list(self._items(f"{self._model}/files", "files", NamedObject.read))
+        return list(self._items(f"/models/{self.model_id}/files", "files", NamedObject.read))
 
     def lists(self) -> list[NamedObject]:
         """The lists of the model."""
-        return list(self._items(f"{self._model}/lists", "lists", NamedObject.read))
+        return list(self._items(f"/models/{self.model_id}/lists", "lists", NamedObject.read))
 
     def modules(self) -> list[NamedObject]:
         """The modules of the model."""
-        return list(self._items(f"{self._model}/modules", "modules", NamedObject.read))
+        return list(self._items(f"/models/{self.model_id}/modules", "modules", NamedObject.read))
 
     def upload(self, file_id: str, content: bytes) -> None:
         """Replace the private content of a file, in chunks. The import must be started by the same user.

@@ -1,0 +1,171 @@
+"""Every request the client makes against the OpenAPI files: an undeclared path, method or field fails.
+
+The files are looked for under MLC_SPECS, in the repository, and beside it. The README that comes with them
+lists their own faults; MISSING and BODIES put right those that concern requests.
+"""
+
+import functools
+import json
+import os
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import requests
+from openapi_schema_validator import OAS30Validator
+
+from mlc_dagster.anaplan.auth import CertificateLogin
+from mlc_dagster.anaplan.client import AnaplanClient
+from mlc_sandbox.anaplan import hub
+from mlc_sandbox.anaplan.world import World
+from mlc_sandbox.server import Sandbox
+from tests.anaplan.conftest import invoice_feed
+from tests.anaplan.rows import batch, change
+from tests.transport.clocks import ManualClock
+
+REPOSITORY = Path(__file__).parents[2]
+PLACES = [REPOSITORY / "specs", REPOSITORY.parent / "shared" / "specs"]
+if "MLC_SPECS" in os.environ:
+    PLACES.insert(0, Path(os.environ["MLC_SPECS"]))
+SPECS = next((place / "anaplan" for place in PLACES if (place / "anaplan").is_dir()), None)
+pytestmark = pytest.mark.skipif(SPECS is None, reason="no OpenAPI files: set MLC_SPECS to the specs folder")
+
+MODEL = "/workspaces/{workspaceId}/models/{modelId}"
+# README fault 5.
+MISSING = {
+    f"{MODEL}/imports/{{importId}}/tasks/{{taskId}}": {"delete": {}},
+    f"{MODEL}/processes/{{processId}}/tasks/{{taskId}}/dumps/{{objectId}}/chunks": {"get": {}},
+}
+TEXT = {"type": "string", "minLength": 1}
+# README faults 1 and 4.
+BODIES: dict[tuple[str, str], dict[str, Any]] = {
+    ("post", f"{MODEL}/imports/{{importId}}/tasks"): {
+        "type": "object",
+        "properties": {"localeName": {"type": "string", "enum": ["en_US"]}},
+        "required": ["localeName"],
+    },
+    ("post", "/token/authenticate"): {
+        "type": "object",
+        "properties": {
+            "encodedData": TEXT,
+            "encodedSignedData": TEXT,
+            "encodedDataFormat": {"type": "string", "enum": ["v2"]},
+        },
+        "required": ["encodedData", "encodedSignedData", "encodedDataFormat"],
+    },
+    # The file declares no body; vendors/anaplan.md section 6 step 3 has one.
+    ("post", f"{MODEL}/files/{{fileId}}/complete"): {"type": "object", "properties": {"id": TEXT}},
+}
+# vendors/anaplan.md section 3: every collection takes them.
+PAGING = {"limit", "offset"}
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[requests.PreparedRequest]]:
+    requests_sent: list[requests.PreparedRequest] = []
+    send = requests.Session.send
+
+    def noting(
+        self: requests.Session, request: requests.PreparedRequest, **options: Any
+    ) -> requests.Response:
+        requests_sent.append(request)
+        return send(self, request, **options)
+
+    monkeypatch.setattr(requests.Session, "send", noting)
+    yield requests_sent
+    assert requests_sent
+    for request in requests_sent:
+        check(request)
+
+
+def check(request: requests.PreparedRequest) -> None:
+    url = urlsplit(str(request.url))
+    prefix, file = (
+        ("/anaplan/auth", "authentication") if "/token/" in url.path else ("/anaplan/2/0", "integration")
+    )
+    paths = declared(file)
+    path = url.path.removeprefix(prefix)
+    where, method = f"{request.method} {path}", str(request.method).lower()
+    template = next((t for t in paths if matches(t, path) and method in paths[t]), None)
+    assert template is not None, f"{where}: no such path and method"
+    operation = paths[template][method]
+    unknown = set(parse_qs(url.query)) - PAGING - parameters(paths[template], operation)
+    assert not unknown, f"{where}: unknown parameters {unknown}"
+    check_body(
+        request, where, operation.get("requestBody", {}).get("content", {}), BODIES.get((method, template))
+    )
+
+
+@functools.cache
+def declared(file: str) -> dict[str, Any]:
+    assert SPECS is not None
+    paths: dict[str, Any] = json.loads((SPECS / f"{file}-openapi.json").read_text("utf-8"))["paths"]
+    return {path: paths.get(path, {}) | MISSING.get(path, {}) for path in paths | MISSING}
+
+
+def matches(template: str, path: str) -> bool:
+    return re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", template), path) is not None
+
+
+def parameters(*places: dict[str, Any]) -> set[str]:
+    return {p["name"] for place in places for p in place.get("parameters", ()) if p.get("in") == "query"}
+
+
+def check_body(
+    request: requests.PreparedRequest, where: str, content: dict[str, Any], mended: dict[str, Any] | None
+) -> None:
+    if not request.body:
+        return
+    kind = request.headers["Content-Type"]
+    assert mended or kind in content, f"{where}: {kind} is none of {list(content)}"
+    if kind == "application/json":
+        schema = {"additionalProperties": False, **(mended or content[kind]["schema"])}
+        problems = [error.message for error in OAS30Validator(schema).iter_errors(json.loads(request.body))]
+        assert not problems, f"{where}: {problems}"
+
+
+def test_a_delivery_with_rejects_keeps_to_the_contract(
+    sent: list[requests.PreparedRequest], client: AnaplanClient
+) -> None:
+    feed, rows = invoice_feed(client), [change("1001"), change("1002", supplier="NO01|nobody")]
+    feed.preflight(rows)
+    assert len(feed.send(batch(*rows)).refused) == 1
+    assert any("/dump/chunks/0" in str(request.url) for request in sent)
+
+
+def test_a_certificate_login_and_a_refresh_keep_to_the_contract(
+    sent: list[requests.PreparedRequest],
+    connect: Callable[..., AnaplanClient],
+    world: World,
+    clock: ManualClock,
+) -> None:
+    certificate, key = world.new_certificate()
+    client = connect(CertificateLogin(certificate.decode(), key.decode()))
+    client.models()
+    clock.advance(31 * 60)
+    client.model()
+    assert [str(r.url).rpartition("/")[2] for r in sent if "/token/" in str(r.url)] == [
+        "authenticate",
+        "refresh",
+    ]
+
+
+def test_everything_else_the_client_can_ask_keeps_to_the_contract(
+    sent: list[requests.PreparedRequest],
+    connect: Callable[..., AnaplanClient],
+    sandbox: Sandbox,
+    world: World,
+) -> None:
+    client, action = connect(exact_chunk_count=True), world.import_named("Supplier Invoices list")
+    client.lists()
+    client.modules()
+    client.files()
+    client.upload(action.source_id, b"code,name\nA,B\n")
+    task = client.start_import(action.id)
+    client.cancel_import(action.id, task.id)
+    process = world.model.named("processes", "Supplier Invoices load").id
+    assert client.process_dump(process, "0" * 32, action.id) is None
+    assert sandbox.log.count("anaplan", match=hub.MODEL_ID) == len(sent) - 1

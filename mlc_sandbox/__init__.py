@@ -1,0 +1,1 @@
+"""Local servers that speak the vendors' protocols, with faults on demand. Never imports mlc_dagster."""

@@ -1,4 +1,4 @@
-"""The parts every simulated vendor shares: clock, faults on demand, call log, exact JSON, the Vendor protocol."""
+"""What every simulated vendor shares: clock, faults on demand, call log, exact JSON, the Vendor protocol."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import random
 import re
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -19,11 +19,11 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 from starlette.types import Receive, Scope, Send
 
-# Marks exact numbers inside JSON strings until the quotes around them are taken away; a private-use character.
+# Marks exact numbers inside JSON strings until their quotes are taken away; a private-use character.
 _NUMBER = "\ue000"
 
 
-def json_text(value: Any, moments: Callable[[date], str] = date.isoformat) -> str:
+def json_text(value: Any, moments: Callable[[date], str] = lambda moment: moment.isoformat()) -> str:
     """JSON with Decimals as exact number text (no float); `moments` writes dates and times."""
     text = json.dumps(value, default=partial(_plain, moments), ensure_ascii=False, separators=(",", ":"))
     return text.replace(f'"{_NUMBER}', "").replace(f'{_NUMBER}"', "")
@@ -61,6 +61,7 @@ class Dropped(Response):
         super().__init__(background=background)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
+        """Close the connection and wait until the server has noticed."""
         scope["transport"].close()
         while (await receive())["type"] != "http.disconnect":
             continue
@@ -87,7 +88,9 @@ class SandboxClock:
     def advance(self, delta: timedelta) -> datetime:
         """Move forward by delta, also past the real now (lockouts and expiries in tests); never backward."""
         if delta < timedelta(0):
-            raise ValueError("The sandbox clock only moves forward; records would get stamps from before earlier ones.")
+            raise ValueError(
+                "The sandbox clock only moves forward; records would get stamps from before earlier ones."
+            )
         with self._lock:
             self.offset += delta
         return self.now()
@@ -141,7 +144,7 @@ class Fault:
 
 
 class Faults:
-    """Faults armed by tests or the control API and taken by the vendors, deterministic by seed, thread-safe."""
+    """Faults armed by tests or the control API, taken by the vendors; deterministic by seed, thread-safe."""
 
     def __init__(self) -> None:
         self._armed: list[Fault] = []
@@ -168,7 +171,7 @@ class Faults:
         return fault
 
     def take(self, vendor: str, name: str, request_line: str = "") -> dict[str, Any] | None:
-        """The parameters of the first armed fault that hits this call, counted down; None when there is none."""
+        """The parameters of the first armed fault that hits this call, counted down; None without one."""
         with self._lock:
             for fault in self._armed:
                 if (fault.vendor, fault.name) == (vendor, name) and fault.fires(request_line):
@@ -181,7 +184,8 @@ class Faults:
             self._armed = [
                 fault
                 for fault in self._armed
-                if (vendor is not None and fault.vendor != vendor) or (name is not None and fault.name != name)
+                if (vendor is not None and fault.vendor != vendor)
+                or (name is not None and fault.name != name)
             ]
 
     def armed(self) -> list[Fault]:
@@ -192,7 +196,7 @@ class Faults:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request as it was answered; status 0 means the connection was dropped. `path` includes the query."""
+    """One request as answered; status 0 means the connection was dropped. `path` includes the query."""
 
     vendor: str
     method: str
@@ -254,10 +258,13 @@ class CallLog:
 
 
 class Vendor(Protocol):
-    """One simulated vendor. Its routes are mounted under `/<name>`; its state survives in what `dump` returns."""
+    """One simulated vendor, mounted under `/<name>`. Its state survives in what `dump` returns."""
 
     name: str
-    switches: dict[str, Any]  # every switch with its default or set value; documented in docs/sandbox*.md
+
+    @property
+    def switches(self) -> MutableMapping[str, Any]:
+        """Every switch with its default or set value; documented in docs/sandbox*.md."""
 
     def routes(self) -> Sequence[BaseRoute]:
         """Starlette routes below the vendor's prefix."""
@@ -269,7 +276,7 @@ class Vendor(Protocol):
         """Take over what an earlier `dump` returned."""
 
     def pass_day(self, rng: random.Random) -> Mapping[str, Any]:
-        """What happens in this vendor while a day passes; called after the clock has moved. Returns counts."""
+        """What happens here while a day passes; called after the clock has moved. Returns counts."""
 
     def describe(self) -> Mapping[str, Any]:
         """Counts for GET /control/state."""

@@ -1,22 +1,26 @@
-"""Starts the sandbox: one Starlette app with every vendor under its prefix, served by uvicorn, alone or in a thread."""
+"""Starts the sandbox: one app with every vendor under its prefix, served by uvicorn, alone or in a thread."""
 
 from __future__ import annotations
 
 import random
 import socket
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.routing import Mount
+from starlette.routing import BaseRoute, Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
+from mlc_sandbox.anaplan import AnaplanVendor
+from mlc_sandbox.control import ControlRoutes
 from mlc_sandbox.core import Call, CallLog, Faults, SandboxClock, Vendor
+from mlc_sandbox.visma import VismaVendor
 
 
 class Logged:
@@ -26,6 +30,7 @@ class Logged:
         self.app, self.log, self.clock = app, log, clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on and note its status."""
         if scope["type"] != "http" or scope["path"].startswith("/control"):
             await self.app(scope, receive, send)
             return
@@ -48,12 +53,12 @@ class Logged:
 
 
 class Protocol(AutoHTTPProtocol):  # type: ignore[misc,valid-type]
-    """uvicorn's HTTP protocol that hands the transport to the app, so that a fault can drop the connection."""
+    """uvicorn's HTTP protocol that hands the transport to the app, so that faults can drop connections."""
 
     def connection_made(self, transport: Any) -> None:
         """Wrap the app of this connection once its transport is known."""
         super().connection_made(transport)
-        app = self.app
+        app: ASGIApp = self.app
 
         async def with_transport(scope: Scope, receive: Receive, send: Send) -> None:
             scope["transport"] = transport
@@ -62,9 +67,16 @@ class Protocol(AutoHTTPProtocol):  # type: ignore[misc,valid-type]
         self.app = with_transport
 
 
-def create_app(vendors: Sequence[Vendor], clock: SandboxClock, faults: Faults, log: CallLog) -> Starlette:  # noqa: ARG001
-    """The sandbox as an ASGI app: `/<vendor>/...` for each vendor."""
-    routes = [Mount(f"/{vendor.name}", routes=vendor.routes()) for vendor in vendors]
+def create_app(
+    vendors: Sequence[Vendor],
+    clock: SandboxClock,
+    faults: Faults,  # noqa: ARG001 - vendors hold them; part of the agreed shape
+    log: CallLog,
+    control: Sequence[BaseRoute] = (),
+) -> Starlette:
+    """The sandbox as an ASGI app: `/<vendor>/...` for each vendor, `/control/...` besides."""
+    routes: list[BaseRoute] = [Mount(f"/{vendor.name}", routes=vendor.routes()) for vendor in vendors]
+    routes.append(Mount("/control", routes=list(control)))
     return Starlette(routes=routes, middleware=[Middleware(Logged, log=log, clock=clock)])
 
 
@@ -79,12 +91,15 @@ def uvicorn_server(app: ASGIApp, **options: Any) -> uvicorn.Server:
 class Sandbox:
     """Clock, faults, call log and vendors together; `vendors[name]` or `.visma`, `.anaplan`."""
 
-    def __init__(self, vendors: Sequence[Vendor], clock: SandboxClock, faults: Faults, log: CallLog, seed: int) -> None:
+    def __init__(
+        self, vendors: Sequence[Vendor], clock: SandboxClock, faults: Faults, log: CallLog, seed: int
+    ) -> None:
         self.vendors = {vendor.name: vendor for vendor in vendors}
-        self.clock, self.faults, self.log = clock, faults, log
+        self.clock, self.faults, self.log, self.seed = clock, faults, log, seed
         self.rng = random.Random(seed)
         self.url = ""
-        self.app = create_app(vendors, clock, faults, log)
+        self.state_folder: Path | None = None
+        self.app = create_app(vendors, clock, faults, log, ControlRoutes(self).routes())
 
     def __getattr__(self, name: str) -> Any:
         vendors = self.__dict__.get("vendors", {})
@@ -95,21 +110,44 @@ class Sandbox:
     @classmethod
     @contextmanager
     def running(cls, *, seed: int = 1, **options: Any) -> Iterator[Sandbox]:
-        """Serve in a thread on a free loopback port until the block ends."""
+        """Serve what `build` makes of the options in a thread, on a free port, until the block ends."""
         sandbox = build(seed=seed, **options)
         with serving(sandbox):
             yield sandbox
 
     def pass_day(self) -> dict[str, Any]:
-        """One day passes: the clock moves, then every vendor lives through it."""
+        """One day passes: the clock moves, then every vendor lives through it. Returns counts by vendor."""
         self.clock.pass_day()
-        return {name: vendor.pass_day(self.rng) for name, vendor in self.vendors.items()}
+        return {name: dict(vendor.pass_day(self.rng)) for name, vendor in self.vendors.items()}
+
+
+def build(
+    *,
+    seed: int = 1,
+    scale: float = 1,
+    companies: Sequence[str] = ("NO01", "SE01", "DK01"),
+    days_behind: float = 1,
+    switches: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Sandbox:
+    """All vendors with their worlds; nothing is served yet. `switches` is vendor -> switch -> value."""
+    clock, faults, log = SandboxClock(days_behind), Faults(), CallLog()
+    visma = VismaVendor(clock, faults, seed=seed, scale=scale, companies=companies)
+    sandbox = Sandbox([visma, AnaplanVendor(clock, faults)], clock, faults, log, seed)
+    for vendor, values in (switches or {}).items():
+        for name, value in values.items():
+            sandbox.vendors[vendor].switches[name] = value
+    return sandbox
+
+
+def listen(port: int = 0) -> socket.socket:
+    """A bound loopback socket. Binding first means nobody can take the port before it is served."""
+    return socket.create_server(("127.0.0.1", port), backlog=128)
 
 
 @contextmanager
 def serving(sandbox: Sandbox) -> Iterator[None]:
-    """Run the sandbox's app in a thread. The socket is bound first, so nobody can take the port in between."""
-    listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+    """Run the sandbox's app in a thread on a free port."""
+    listener = listen()
     sandbox.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     server = uvicorn_server(sandbox.app)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="sandbox", daemon=True)
@@ -120,10 +158,3 @@ def serving(sandbox: Sandbox) -> Iterator[None]:
         server.should_exit = True
         thread.join(timeout=10)
         listener.close()
-
-
-def build(*, seed: int = 1, scale: float = 1, companies: Sequence[str] = ("NO01", "SE01", "DK01"), days_behind: float = 1) -> Sandbox:
-    """Create the vendors and their worlds; nothing is served yet."""
-    clock, faults, log = SandboxClock(days_behind), Faults(), CallLog()
-    vendors: list[Vendor] = []
-    return Sandbox(vendors, clock, faults, log, seed)

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import random
-from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
-from urllib.parse import parse_qsl
+from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,42 +13,47 @@ from starlette.responses import Response
 from mlc_sandbox.core import Dropped
 from mlc_sandbox.visma import writes
 from mlc_sandbox.visma.dimensions import dimension
-from mlc_sandbox.visma.entities import BY_PATH, Entity, allows
+from mlc_sandbox.visma.entities import Entity
 from mlc_sandbox.visma.errors import ApiError, html
 from mlc_sandbox.visma.lists import shown_sections
+from mlc_sandbox.visma.routing import Call, find, read_call, route
 from mlc_sandbox.visma.tokens import Token
 from mlc_sandbox.world import Company, changes
 from mlc_sandbox.world.store import Record, Row
 
+if TYPE_CHECKING:
+    from mlc_sandbox.visma.vendor import VismaVendor
 
-@dataclass(frozen=True)
-class Call:
-    """One request to the API, as far as every part of it needs to know."""
-
-    method: str
-    line: str  # "METHOD path?query": what faults match
-    route: str  # "v1/supplier", lower case
-    rest: tuple[str, ...]  # the path behind the route
-    query: dict[str, str]
-    headers: Any
-    body: bytes
-    root: str
-
-    @property
-    def is_list(self) -> bool:
-        """A read of the collection."""
-        return self.method == "GET" and not self.rest
+# Every fault of this vendor; docs/sandbox.md says what each does and which parameters it takes.
+FAULTS = (
+    "slow",
+    "drop_connection",
+    "server_error",
+    "token_error",
+    "token_expired",
+    "unauthorized",
+    "rate_limit_lockout",
+    "changed_meanwhile",
+    "restamp_all",
+    "empty_list",
+    "broken_row",
+    "wrapped_values",
+    "extra_fields",
+    "drift",
+    "truncated_body",
+    "invalid_json",
+)
 
 
 class Api:
     """Handles /visma/api/...; `vendor` is the VismaVendor that holds worlds, tokens, limits and switches."""
 
-    def __init__(self, vendor: Any) -> None:
+    def __init__(self, vendor: VismaVendor) -> None:
         self.vendor = vendor
 
     async def handle(self, request: Request) -> Response:
         """Starlette endpoint for every path of the API."""
-        call = await _call(request)
+        call = await read_call(request)
         if (slow := self._fault("slow", call)) is not None:
             await asyncio.sleep(slow.get("seconds", 1))
         drop = self._fault("drop_connection", call)
@@ -69,7 +71,7 @@ class Api:
         """The answer as the real API would give it; refusals included."""
         headers: dict[str, str] = {}
         try:
-            entity = _route(call)
+            entity = route(call)
             token, company = self._admitted(call, headers)
             response = self._perform(call, entity, token, company)
         except ApiError as error:
@@ -84,7 +86,7 @@ class Api:
         if self._fault("unauthorized", call) is not None:
             raise ApiError(401)
         token: Token = self.vendor.tokens.check(call.headers.get("authorization"), call.method)
-        company: Company = self.vendor.companies[token.company]
+        company: Company = self.vendor.companies[str(token.company)]
         if (lockout := self._fault("rate_limit_lockout", call)) is not None:
             self.vendor.limits.lock(company.code, token.client, lockout.get("retry_after", 45))
         headers.update(self.vendor.limits.count(company.code, token.client))
@@ -123,7 +125,7 @@ class Api:
             return writes.post(company, entity, call.body)
         if entity.name == "dimension":
             return self._json(dimension(company, call.rest, call.query))
-        record = None if wrong_company else _find(company, entity, call.rest)
+        record = None if wrong_company else find(company, entity, call.rest)
         if record is None:
             raise ApiError(404, f"'{call.rest[-1]}' cannot be found in the system.")
         if call.method == "GET":
@@ -219,62 +221,6 @@ class Api:
     def _fault(self, name: str, call: Call) -> dict[str, Any] | None:
         params: dict[str, Any] | None = self.vendor.faults.take("visma", name, call.line)
         return params
-
-
-async def _call(request: Request) -> Call:
-    query = request.url.query
-    segments = [part for part in request.path_params["path"].split("/") if part]
-    root = str(request.base_url).rstrip("/") + "/api"
-    return Call(
-        request.method,
-        f"{request.method} {request.url.path}" + (f"?{query}" if query else ""),
-        "/".join(segments[:2]).lower(),
-        tuple(_decoded(part) for part in segments[2:]),
-        {name.lower(): value for name, value in parse_qsl(query, keep_blank_values=True)},
-        request.headers,
-        await request.body(),
-        root,
-    )
-
-
-def _decoded(segment: str) -> str:
-    """Ids with reserved characters come as b64(...), base64url inside (vendors/visma.md section 1)."""
-    if segment.startswith("b64(") and segment.endswith(")"):
-        text = segment[4:-1]
-        return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
-    return segment
-
-
-def _route(call: Call) -> Entity | None:
-    """The resource of the path, None for the background reads. Raises ApiError 404 or 405 before any token check."""
-    if call.route == "v1/background" and call.rest and call.method == "GET":
-        return None
-    entity = BY_PATH.get(call.route)
-    if entity is None or len(call.rest) > (4 if entity.name == "dimension" else 1 + entity.typed_path):
-        raise ApiError(404, "No HTTP resource was found that matches the request.")
-    if not allows(entity, call.method, call.route, single=bool(call.rest)):
-        verbs = [
-            v
-            for v in ("GET", "PUT", "POST", "DELETE")
-            if allows(entity, v, call.route, single=bool(call.rest))
-        ]
-        if not verbs:
-            raise ApiError(404, "No HTTP resource was found that matches the request.")
-        raise ApiError(
-            405, "The requested resource does not support this method.", {"Allow": ", ".join(verbs)}
-        )
-    return entity
-
-
-def _find(company: Company, entity: Entity, rest: tuple[str, ...]) -> Record | None:
-    """By type and number, or by the number alone: then of the default type, else of the first that has it."""
-    table = company.table(entity.name)
-    if len(entity.key) == 1 or len(rest) > 1:
-        return table.get("|".join(rest))
-    found = table.get(f"{entity.default_type}|{rest[0]}")
-    if found is not None or entity.name == "supplierInvoice":
-        return found
-    return next((record for record in table if record.key.endswith(f"|{rest[0]}")), None)
 
 
 def _wrapped(row: Row, fields: list[str] | None) -> Row:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from starlette.responses import Response
 
@@ -45,7 +46,7 @@ class Background:
         done = job.polls <= 0
         job.polls -= 1
         moment = job.received.isoformat(timespec="milliseconds")
-        answer = {
+        answer: dict[str, Any] = {
             "id": number,
             "status": "Finished" if done else "Started",
             "statusCode": job.response.status_code if done else 0,

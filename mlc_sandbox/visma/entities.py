@@ -1,4 +1,4 @@
-"""One declaration per API resource: paths, caps, filters, hidden sections (vendors/visma.md sections 4 to 6)."""
+"""One declaration per API resource: paths, caps, filters, sections (vendors/visma.md sections 4 to 6)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NONE: Mapping[str, str] = MappingProxyType({})
 class Entity:
     """A resource of the API. `name` is its table; paths are matched without case.
 
-    `sections` maps an expand flag to the fields it shows; `key` names the row fields of the table key, in order.
+    `sections` maps an expand flag to the fields it shows; `key` names the row fields of the table's key.
     """
 
     name: str
@@ -79,9 +79,10 @@ _CUSTOMER_SECTIONS = {
     "expandTaxDetails": ("taxDetails",),
     "expandInvoiceAddress": ("invoiceAddress", "invoiceContact"),
 }
-_CUSTOM = tuple(
-    f"custom{name}" for name in ("Str1", "Str2", "Str3", "Str4", "Str5", "Dec1", "Dec2", "Int1", "Int2")
-) + ("customDateTimeUTC1",)
+_CUSTOM = (
+    *(f"custom{name}" for name in ("Str1", "Str2", "Str3", "Str4", "Str5", "Dec1", "Dec2", "Int1", "Int2")),
+    "customDateTimeUTC1",
+)
 
 ENTITIES: tuple[Entity, ...] = (
     Entity(
@@ -393,23 +394,3 @@ ENTITIES: tuple[Entity, ...] = (
 )
 
 BY_NAME = {entity.name.lower(): entity for entity in ENTITIES}
-BY_PATH = {
-    path.lower(): entity
-    for entity in ENTITIES
-    for path in (entity.path, entity.post_path, entity.write_path)
-    if path
-}
-
-
-def allows(entity: Entity, method: str, path: str, *, single: bool) -> bool:
-    """Whether the route exists: reads and writes of one resource may live under different versions."""
-    writes = (entity.write_path or entity.path).lower()
-    if method == "GET":
-        return path == entity.path.lower() and (entity.single or not single)
-    if not entity.writable:
-        return False
-    if method == "POST":
-        return not single and path in {writes, entity.post_path.lower()}
-    if method == "PUT":
-        return single and path == writes
-    return method == "DELETE" and single and entity.deletable and path == writes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable, Mapping
-from datetime import date, datetime
+from datetime import date, datetime, time
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -28,7 +28,7 @@ _MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}:\d{2}(\.\d{1,3})?)?")
 
 
 def moment(name: str, value: str) -> datetime:
-    """A filter's date or time as naive wall time. Raises ApiError 400 for a zone suffix or anything unparsable."""
+    """A filter's date or time as naive wall time. ApiError 400 for a zone suffix or anything unparsable."""
     if not _MOMENT.fullmatch(value):
         raise ApiError(400, f"The value '{value}' is not valid for {name}.")
     try:
@@ -115,7 +115,7 @@ def dated(path: str) -> Filter:
 
         def test(row: Row) -> bool:
             found = at(row, path)
-            return isinstance(found, date) and compare(datetime(found.year, found.month, found.day), limit)  # noqa: DTZ001
+            return isinstance(found, date) and compare(datetime.combine(found, time.min), limit)
 
         return test
 

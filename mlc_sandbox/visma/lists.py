@@ -5,31 +5,41 @@ from __future__ import annotations
 import itertools
 import operator
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, NamedTuple
 
 from mlc_sandbox.visma.entities import Entity
 from mlc_sandbox.visma.errors import ApiError
 from mlc_sandbox.visma.filters import Test, condition, moment
-from mlc_sandbox.visma.rows import Rows, system_fields
+from mlc_sandbox.visma.rows import Rows
 from mlc_sandbox.visma.switches import Switches
 from mlc_sandbox.world import Company
 from mlc_sandbox.world.accounting import Batch, postings
-from mlc_sandbox.world.store import Record, Row
+from mlc_sandbox.world.store import Record, Row, Table, wall
 
 # Query parameters by lower-case name; the API does not care about case.
 Query = Mapping[str, str]
+TimeTest = tuple[Callable[[Any, Any], bool], datetime]
+
+
+class Piece(NamedTuple):
+    """The part of a journal batch that falls on a page: lines `first` to `end`, counted from nothing."""
+
+    record: Record
+    first: int
+    end: int
 
 
 @dataclass(frozen=True)
 class Page:
-    """One page: its records, or (journal) its rows with their share of lines, and the totals of the whole list."""
+    """One page: its records or (journal) pieces of records, and the totals of the whole list."""
 
     records: Sequence[Record]
     total: int
     size: int
-    pieces: Sequence[tuple[Record, int, int]] = ()  # journal: record, first line, end
+    pieces: Sequence[Piece] = ()
 
 
 class Lists:
@@ -56,7 +66,7 @@ class Lists:
         """The JSON array; metadata is repeated in every row, as the API does."""
         table = company.table(entity.name)
         if entity.by_line:
-            texts = [self._piece(company, entity, *piece, shown) for piece in page.pieces]
+            texts = [self._piece(company, entity, piece, shown) for piece in page.pieces]
         else:
             texts = [self.rows.text(entity, table, record, shown) for record in page.records]
         end = (
@@ -73,7 +83,7 @@ class Lists:
             {"metadata": {"totalCount": page.total, "maxPageSize": page.size}} if entity.metadata else {}
         )
         if entity.by_line:
-            rows = [self._piece_row(company, entity, *piece, shown) for piece in page.pieces]
+            rows = [self._piece_row(company, entity, piece, shown) for piece in page.pieces]
         else:
             rows = [self.rows.visible(entity, table, record, shown) for record in page.records]
         return [row | metadata for row in rows]
@@ -104,7 +114,7 @@ class Lists:
             records = [record for record in records if test(record.wall, limit)]
         if entity.created and (compare := self._timed("createdDateTime", query)) is not None:
             test, limit = compare
-            records = [record for record in records if test(_wall_created(record), limit)]
+            records = [record for record in records if test(wall(record.created), limit)]
         tests = _tests(entity, query)
         if tests:
             records = [record for record in records if all(test(table.row(record)) for test in tests)]
@@ -112,15 +122,15 @@ class Lists:
             return _ordered_branches(table, records, query["orderby"])
         return records
 
-    def _since(self, entity: Entity, query: Query) -> tuple[operator.attrgetter, datetime] | None:  # type: ignore[type-arg]
+    def _since(self, entity: Entity, query: Query) -> TimeTest | None:
         if entity.modified == "none":
             return None
         if entity.modified == "since":
             value = query.get("lastmodifieddatetime")
-            return None if value is None else (operator.ge, moment("lastModifiedDateTime", value))  # type: ignore[return-value]
+            return None if value is None else (operator.ge, moment("lastModifiedDateTime", value))
         return self._timed("lastModifiedDateTime", query)
 
-    def _timed(self, name: str, query: Query) -> tuple[operator.attrgetter, datetime] | None:  # type: ignore[type-arg]
+    def _timed(self, name: str, query: Query) -> TimeTest | None:
         """Value and condition together; a value alone changes nothing but must still be well formed."""
         value, given = query.get(name.lower()), query.get(f"{name.lower()}condition")
         if value is None:
@@ -130,20 +140,16 @@ class Lists:
             return None
         if given == ">" and self.switches["greater_than"] == "inclusive":
             given = ">="
-        return condition(f"{name}Condition", given), limit  # type: ignore[return-value]
+        return condition(f"{name}Condition", given), limit
 
-    def _piece(
-        self, company: Company, entity: Entity, record: Record, first: int, end: int, shown: frozenset[str]
-    ) -> bytes:
-        if first == 0 and end == _line_count(company, record):
-            return self.rows.text(entity, company.table(entity.name), record, shown)
-        return self.rows.json(self._piece_row(company, entity, record, first, end, shown))[:-1].encode()
+    def _piece(self, company: Company, entity: Entity, piece: Piece, shown: frozenset[str]) -> bytes:
+        if piece.first == 0 and piece.end == _line_count(company, piece.record):
+            return self.rows.text(entity, company.table(entity.name), piece.record, shown)
+        return self.rows.json(self._piece_row(company, entity, piece, shown))[:-1].encode()
 
-    def _piece_row(
-        self, company: Company, entity: Entity, record: Record, first: int, end: int, shown: frozenset[str]
-    ) -> Row:
-        row = self.rows.visible(entity, company.table(entity.name), record, shown)
-        return row | {entity.lines: row[entity.lines][first:end]} | system_fields(entity, record)
+    def _piece_row(self, company: Company, entity: Entity, piece: Piece, shown: frozenset[str]) -> Row:
+        row = self.rows.visible(entity, company.table(entity.name), piece.record, shown)
+        return row | {entity.lines: row[entity.lines][piece.first : piece.end]}
 
 
 def shown_sections(entity: Entity, query: Query) -> frozenset[str]:
@@ -173,12 +179,6 @@ def _number(query: Query, name: str, default: int) -> int:
         raise ApiError(400, f"The value '{value}' is not valid for {name}.") from error
 
 
-def _wall_created(record: Record) -> datetime:
-    from mlc_sandbox.world.store import wall
-
-    return wall(record.created)
-
-
 def _line_count(company: Company, record: Record) -> int:
     if record.row is not None:
         return len(record.row["journalTransactionLines"])
@@ -193,7 +193,7 @@ def _page_of_lines(company: Company, records: Sequence[Record], start: int, size
         count = _line_count(company, record)
         first, end = max(start, position), min(start + size, position + count)
         if first < end:
-            pieces.append((record, first - position, end - position))
+            pieces.append(Piece(record, first - position, end - position))
         position += count
     return Page((), position, cap, pieces)
 
@@ -201,8 +201,8 @@ def _page_of_lines(company: Company, records: Sequence[Record], start: int, size
 _BRANCH_ORDER = {"id": "branchId", "number": "number", "name": "name", "organizationid": "organizationId"}
 
 
-def _ordered_branches(table: object, records: list[Record], order: str) -> list[Record]:
+def _ordered_branches(table: Table, records: list[Record], order: str) -> list[Record]:
     if order.lower() == "lastmodifieddatetime":
         return sorted(records, key=lambda record: record.stamp)
     field = _BRANCH_ORDER.get(order.lower(), "number")
-    return sorted(records, key=lambda record: str(table.row(record)[field]))  # type: ignore[attr-defined]
+    return sorted(records, key=lambda record: str(table.row(record)[field]))

@@ -1,4 +1,4 @@
-"""From records to the JSON of the API: system fields, sections shown on demand, stamps in the switched form."""
+"""From records to the JSON of the API: system fields, sections on demand, stamps in the switched form."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mlc_sandbox.world.store import OSLO, Record, Row, Table, wall
 
 
 def moment_text(moment: date, form: str, digits: int) -> str:
-    """A business date as midnight without a zone, a system stamp in the switched form (vendors/visma.md section 6)."""
+    """Business dates as midnight without a zone, system stamps as switched (vendors/visma.md section 6)."""
     if not isinstance(moment, datetime):
         return f"{moment.isoformat()}T00:00:00"
     shown = {
@@ -41,7 +41,7 @@ class Rows:
         return json_text(value, lambda moment: moment_text(moment, form, digits))
 
     def text(self, entity: Entity, table: Table, record: Record, shown: frozenset[str]) -> bytes:
-        """The row's JSON without its closing brace: metadata follows in lists, and is the same for all rows."""
+        """The row's JSON without its closing brace: in lists metadata follows, the same for all rows."""
         variant = (shown, self.switches["stamp_form"], self.switches["stamp_digits"])
         if record.text is None or record.variant != variant:
             record.text = self.json(self.visible(entity, table, record, shown))[:-1].encode()

@@ -47,3 +47,8 @@ class Switches(dict[str, Any]):
         if name not in _CHOICES and not isinstance(value, type(DEFAULTS[name])):
             raise ValueError(f"Visma switch {name} needs a value such as {DEFAULTS[name]!r}, not {value!r}.")
         super().__setitem__(name, value)
+
+    def update(self, *others: Any, **values: Any) -> None:
+        """Set several; each is checked."""
+        for name, value in dict(*others, **values).items():
+            self[name] = value

@@ -20,7 +20,7 @@ _SCOPE_OF = {"GET": SCOPES[0], "POST": SCOPES[1], "PUT": SCOPES[2], "DELETE": SC
 
 @dataclass(frozen=True)
 class Token:
-    """What a bearer token stands for; `company` is None for the customer tenant, which no company answers to."""
+    """What a bearer token stands for; `company` is None for the customer tenant, where no company answers."""
 
     client: str
     company: str | None

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from mlc_sandbox.core import Faults, JsonResponse, SandboxClock
-from mlc_sandbox.visma.api import Api
+from mlc_sandbox.visma.api import FAULTS, Api
 from mlc_sandbox.visma.background import Background
 from mlc_sandbox.visma.entities import BY_NAME, ENTITIES, Entity
 from mlc_sandbox.visma.limits import Limits
@@ -31,6 +31,7 @@ class VismaVendor:
     """All companies of the simulated ERP and the API in front of them."""
 
     name = "visma"
+    fault_names = FAULTS
 
     def __init__(
         self,

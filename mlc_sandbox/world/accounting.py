@@ -125,7 +125,7 @@ def _fill_journal(company: Company, table: Table) -> None:
 
 
 def _manual(company: Company, rng: random.Random) -> Iterator[Batch]:
-    """Payroll every month; depreciation by asset at the end of each year and once more lately, over 1,000 lines."""
+    """Payroll every month; depreciation by asset in two batches of more than 1,000 lines; one draft."""
     people = company.count(40, 12)
     for number in range(24):
         day = company.day(12 + 30.4 * number)
@@ -152,9 +152,14 @@ def _payroll(company: Company, rng: random.Random, person: int) -> Iterator[Post
     gross = rng.randint(3_200_000, 8_900_000)
     tax, employer, holiday = gross * 31 // 100, gross * 141 // 1000, gross * 12 // 100
     entries = (
-        ("salary", gross), ("holiday", holiday), ("employer_tax", employer),
-        ("withholding", -tax), ("social", -employer), ("accrued", -holiday), ("bank", tax - gross),
-    )  # fmt: skip
+        ("salary", gross),
+        ("holiday", holiday),
+        ("employer_tax", employer),
+        ("withholding", -tax),
+        ("social", -employer),
+        ("accrued", -holiday),
+        ("bank", tax - gross),
+    )
     for role, amount in entries:
         yield Posting(
             company.account[role], sub, amount, amount, f"P{person + 1:04d}", f"Employee {person + 1}"
@@ -223,7 +228,7 @@ def _batch_row(company: Company, batch: Batch) -> Row:
 
 @dataclass(slots=True)
 class Balance:
-    """One account, subaccount, branch and period, in hundredths of the base currency; liabilities are negative."""
+    """One account, subaccount, branch and period, in hundredths of the base currency; credit is negative."""
 
     branch: str
     period: str

@@ -1,4 +1,4 @@
-"""What happens in the ERP while time passes: records change, arrive, are re-stamped, and one draft vanishes."""
+"""What happens in the ERP while time passes: records change, arrive, are re-stamped, one draft vanishes."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 from mlc_sandbox.world.accounting import batch_of, post
 from mlc_sandbox.world.company import BUILDERS, Company
 from mlc_sandbox.world.documents import UNRELEASED, Document, priced
-from mlc_sandbox.world.master import customer_parties, supplier_parties
 from mlc_sandbox.world.orders import Receipt, make_order
+from mlc_sandbox.world.parties import customer_parties, supplier_parties
 from mlc_sandbox.world.payables import Payment, make_invoice, make_payment
 from mlc_sandbox.world.people import make_card
 from mlc_sandbox.world.receivables import make_sale
@@ -32,8 +32,8 @@ _MODULE = {
 def pass_day(companies: Sequence[Company], rng: random.Random) -> dict[str, dict[str, int]]:
     """One day in every company; the clock has moved already. Returns counts per company.
 
-    About 1 % of the records really change, some are re-stamped without a change, a few arrive in every document
-    entity, and exactly one unreleased supplier invoice of the whole ERP is deleted.
+    About 1 % of the records really change, some are re-stamped without a change, a few arrive in every
+    document entity, and exactly one unreleased supplier invoice of the whole ERP is deleted.
     """
     counts = {company.code: _company_day(company, rng) for company in companies}
     drafts = [(company, record) for company in companies for record in _drafts(company)]

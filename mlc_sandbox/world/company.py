@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import random
 import uuid
 from collections.abc import Callable
@@ -11,8 +10,8 @@ from decimal import Decimal
 from typing import Any
 
 from mlc_sandbox.core import SandboxClock
-from mlc_sandbox.world.countries import COUNTRIES, RATES, chart
-from mlc_sandbox.world.store import Row, Table
+from mlc_sandbox.world.countries import COUNTRIES, RATES, Country, chart
+from mlc_sandbox.world.store import Counter, Row, Table
 
 NAMESPACE = uuid.UUID("5c1f6a52-6f0b-4b56-9a58-3a9a3f6d2b11")
 # How far the documents reach back.
@@ -20,27 +19,37 @@ DAYS_OF_HISTORY = 730
 
 
 class Company:
-    """The contents of one Visma.net company. Everything follows from code, seed, scale and the first `now`."""
+    """The contents of one Visma.net company. All follows from code, seed, scale and the first `now`."""
 
     def __init__(self, code: str, *, seed: int, scale: float, clock: SandboxClock) -> None:
         if code[:2] not in COUNTRIES or not code[2:].isdigit():
             raise ValueError(f"Company {code!r}: use NO, SE or DK and a number, for example NO01.")
         self.code, self.seed, self.scale, self.clock = code, seed, scale, clock
-        self.country = COUNTRIES[code[:2]]
         self.currency = self.country.currency
         number = int(code[2:])
         self.name = self.country.companies[(number - 1) % len(self.country.companies)]
         self.tenant_id = str(uuid.uuid5(NAMESPACE, f"company/{code}"))
-        # The group's contract tenant: it gets tokens, but no company answers to them (vendors/visma.md section 2).
+        # The group's contract tenant: gets tokens that no company answers to (vendors/visma.md section 2).
         self.customer_tenant_id = str(uuid.uuid5(NAMESPACE, "customer"))
         self.company_id = str(1_000_000 + 1000 * (list(COUNTRIES).index(code[:2]) + 1) + number)
         self.base = clock.now()
         self.accounts = chart(code[:2])
         self.account = {account.role: account for account in self.accounts}
         self.branches = ("1", "2")
-        self.counter = itertools.count(0x1F4000)
-        self.numbers: dict[str, itertools.count[int]] = {}
+        self.counter = Counter(0x1F4000)
+        self.numbers: dict[str, Counter] = {}
         self._tables: dict[str, Table] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For a saved state: without the clock, which belongs to the process, and without rendered texts."""
+        for table in self._tables.values():
+            table.forget_texts()
+        return {name: value for name, value in self.__dict__.items() if name != "clock"}
+
+    @property
+    def country(self) -> Country:
+        """What is particular to its country."""
+        return COUNTRIES[self.code[:2]]
 
     def table(self, name: str) -> Table:
         """The table of this entity, filled on first use. Raises KeyError for an unknown name."""
@@ -57,7 +66,7 @@ class Company:
 
     def number(self, series: str, first: int = 100_001) -> str:
         """The next number of a series."""
-        return str(next(self.numbers.setdefault(series, itertools.count(first))))
+        return str(next(self.numbers.setdefault(series, Counter(first))))
 
     def count(self, for_scale_one: float, at_least: int = 1) -> int:
         """A number of records, scaled."""

@@ -122,7 +122,7 @@ def chart(country: str) -> tuple[Account, ...]:
     return tuple(accounts)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Country:
     """One country of the group. `vat` is (code, description, percent); the first is the standard rate."""
 

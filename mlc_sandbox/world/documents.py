@@ -8,15 +8,8 @@ from datetime import date, timedelta
 
 from mlc_sandbox.world.company import Company, cents, fine, month, times
 from mlc_sandbox.world.countries import Account
-from mlc_sandbox.world.master import (
-    ITEMS,
-    Party,
-    Subaccount,
-    account_ref,
-    branch,
-    subaccount_row,
-    subaccounts,
-)
+from mlc_sandbox.world.master import ITEMS, Subaccount, account_ref, branch, subaccount_row, subaccounts
+from mlc_sandbox.world.parties import Party
 from mlc_sandbox.world.store import Row
 
 UNRELEASED = frozenset({"Hold", "Balanced"})
@@ -164,7 +157,7 @@ def due(day: date, party: Party) -> date:
 
 
 def invoice_line_row(company: Company, number: int, line: Line, price: str, amount: str) -> Row:
-    """The fields that supplier and customer invoice lines share; `price` and `amount` are the vendor's names."""
+    """Fields that supplier and customer invoice lines share; `price` and `amount` are the vendor's names."""
     rate_base = times(line.unit, line.base, line.amount) if line.amount else line.unit
     row: Row = {
         "lineNumber": number,
@@ -193,7 +186,7 @@ def project_ref(company: Company, index: int) -> Row:
 
 
 def header(company: Company, document: Document) -> Row:
-    """The header fields that supplier and customer invoices share. Totals agree with lines and VAT details."""
+    """Header fields that supplier and customer invoices share. Totals agree with lines and VAT details."""
     details = vat_of(company, document.lines)
     net, base_net = (sum(getattr(line, name) for line in document.lines) for name in ("amount", "base"))
     vat, base_vat = sum(part.tax for part in details), sum(part.base_tax for part in details)

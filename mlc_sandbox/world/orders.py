@@ -17,15 +17,8 @@ from mlc_sandbox.world.documents import (
     vat_index,
     vat_of,
 )
-from mlc_sandbox.world.master import (
-    ITEMS,
-    Party,
-    account_ref,
-    branch,
-    subaccount_row,
-    supplier_parties,
-    vat_zone,
-)
+from mlc_sandbox.world.master import ITEMS, account_ref, branch, subaccount_row
+from mlc_sandbox.world.parties import Party, supplier_parties, vat_zone
 from mlc_sandbox.world.store import Row, Table
 
 ORDER_LINE_STATUS = {"Closed", "Cancelled"}
@@ -33,7 +26,7 @@ ORDER_LINE_STATUS = {"Closed", "Cancelled"}
 
 @dataclass(slots=True)
 class OrderLine:
-    """One line of a purchase order; `received` counts released receipts only, in hundredths like `line.quantity`."""
+    """One line of a purchase order; `received` counts released receipts only, in hundredths."""
 
     line: Line
     received: int = 0
@@ -104,16 +97,24 @@ def make_order(company: Company, rng: random.Random, party: Party, age: float) -
         line.item = line.item or rng.choice(ITEMS)
         lines.append(OrderLine(line, canceled=status == "Cancelled"))
     order = Order(
-        kind, company.number(f"order/{kind}", 500_001), party, company.day(age), party.currency, status, lines,
-        rng.choice(("1", "1", "1", "2")), [], rng.randrange(1000),
-    )  # fmt: skip
+        kind,
+        company.number(f"order/{kind}", 500_001),
+        party,
+        company.day(age),
+        party.currency,
+        status,
+        lines,
+        rng.choice(("1", "1", "1", "2")),
+        [],
+        rng.randrange(1000),
+    )
     if status in {"Open", "Closed"}:
         _receive(company, rng, order, age)
     return order
 
 
 def _receive(company: Company, rng: random.Random, order: Order, age: float) -> None:
-    """Receipts of an order. A few closed lines stay short: quantity is no test (vendors/visma.md section 6)."""
+    """Receipts of an order. A few closed lines stay short, as measured live (vendors/visma.md section 6)."""
     deliveries = rng.choice((1, 1, 1, 2)) if order.status == "Closed" else rng.choice((0, 0, 1))
     for delivery in range(deliveries):
         arrived: list[tuple[int, int]] = []
@@ -248,6 +249,7 @@ def _order_line_row(company: Company, order: Order, number: int, item: OrderLine
 
 
 def part(item: OrderLine, quantity: int) -> int:
+    """The amount of a part of the line's quantity."""
     return times(item.line.amount, quantity, item.line.quantity) if item.line.quantity else 0
 
 

@@ -23,17 +23,13 @@ from mlc_sandbox.world.documents import (
     vat_index,
     vat_of,
 )
-from mlc_sandbox.world.master import (
-    Party,
-    account_ref,
-    branch,
-    subaccount_row,
-    subaccounts,
-    supplier_parties,
-    vat_zone,
-)
+from mlc_sandbox.world.master import account_ref, branch, subaccount_row, subaccounts
 from mlc_sandbox.world.orders import Receipt, part
+from mlc_sandbox.world.parties import Party, supplier_parties, vat_zone
 from mlc_sandbox.world.store import Row, Table
+
+# Credit and debit adjustments are settled against invoices, not paid.
+PAID_TYPES = ("Invoice", "Prepayment")
 
 
 @dataclass(slots=True)
@@ -101,9 +97,19 @@ def make_invoice(
             lines[-1].vat = len(company.country.vat) - 1
     day = company.day(age)
     document = Document(
-        kind, company.number(f"invoice/{kind}"), party, day, due(day, party), party.currency, status, lines,
-        rng.choice(("1", "1", "1", "2")), f"{rng.randint(1000, 9_999_999)}", None, rng.randrange(10_000),
-    )  # fmt: skip
+        kind,
+        company.number(f"invoice/{kind}"),
+        party,
+        day,
+        due(day, party),
+        party.currency,
+        status,
+        lines,
+        rng.choice(("1", "1", "1", "2")),
+        f"{rng.randint(1000, 9_999_999)}",
+        None,
+        rng.randrange(10_000),
+    )
     if status == "Closed":
         document.closed = settled(company, rng, document)
     if document.draw % 3 == 0:
@@ -197,26 +203,24 @@ def _invoice_line(company: Company, document: Document, number: int, line: Line)
 
 
 def _fill_payments(company: Company, table: Table) -> None:
-    fill_payments(company, table, "supplierInvoice", {"Invoice", "Prepayment"}, "supplier payment", 700_001)
+    fill_payments(company, table, "supplierInvoice", ("supplier payment", 700_001))
 
 
-def fill_payments(
-    company: Company, table: Table, entity: str, types: set[str], series: str, first: int
-) -> None:
+def fill_payments(company: Company, table: Table, entity: str, series: tuple[str, int]) -> None:
     """Pay every closed document, up to three of a party and currency with one payment."""
     rng = company.rng(table.name)
     waiting: dict[tuple[str, str], list[Document]] = {}
     paid: list[list[Document]] = []
     for record in company.table(entity):
         document = record.facts
-        if document.status != "Closed" or document.type not in types:
+        if document.status != "Closed" or document.type not in PAID_TYPES:
             continue
         group = waiting.setdefault((document.party.number, document.currency), [])
         group.append(document)
         if len(group) >= rng.choice((1, 1, 2, 3)):
             paid.append(waiting.pop((document.party.number, document.currency)))
     for documents in paid + list(waiting.values()):
-        payment = make_payment(documents, company.number(series, first))
+        payment = make_payment(documents, company.number(*series))
         table.add(payment.key, payment, company.touched(rng, (company.base.date() - payment.day).days))
 
 

@@ -20,7 +20,8 @@ from mlc_sandbox.world.documents import (
     vat_index,
     vat_of,
 )
-from mlc_sandbox.world.master import Party, account_ref, branch, customer_parties, vat_zone
+from mlc_sandbox.world.master import account_ref, branch
+from mlc_sandbox.world.parties import Party, customer_parties, vat_zone
 from mlc_sandbox.world.payables import Payment, fill_payments, settled
 from mlc_sandbox.world.store import Row, Table
 
@@ -49,9 +50,19 @@ def make_sale(
     ]
     day = company.day(age)
     document = Document(
-        kind, company.number(f"sale/{kind}", 300_001), party, day, due(day, party), party.currency, status, lines,
-        rng.choice(("1", "1", "2")), f"PO-{rng.randint(1000, 99_999)}", None, rng.randrange(10_000),
-    )  # fmt: skip
+        kind,
+        company.number(f"sale/{kind}", 300_001),
+        party,
+        day,
+        due(day, party),
+        party.currency,
+        status,
+        lines,
+        rng.choice(("1", "1", "2")),
+        f"PO-{rng.randint(1000, 99_999)}",
+        None,
+        rng.randrange(10_000),
+    )
     if status == "Closed":
         document.closed = settled(company, rng, document)
     if document.draw % 4 == 0:
@@ -131,7 +142,7 @@ def _fill_credit_notes(company: Company, table: Table) -> None:
 
 
 def _fill_payments(company: Company, table: Table) -> None:
-    fill_payments(company, table, "customerinvoice", {"Invoice"}, "customer payment", 800_001)
+    fill_payments(company, table, "customerinvoice", ("customer payment", 800_001))
 
 
 def _payment_row(company: Company, payment: Payment) -> Row:

@@ -21,7 +21,7 @@ def wall(moment: datetime) -> datetime:
 
 @dataclass(slots=True)
 class Record:
-    """One ERP record. Until it is changed its row is built from `facts`; afterwards `row` is the record itself.
+    """One ERP record. Until it is changed its row is built from `facts`; then `row` is the record itself.
 
     `row` holds Decimals, dates (business dates), aware datetimes (system stamps) and plain JSON values. The
     system fields (lastModifiedDateTime, createdDateTime, timeStamp) are not in it: they come from the record.
@@ -39,14 +39,25 @@ class Record:
 
     @property
     def time_stamp(self) -> str:
-        """The row version as the ERP shows it: Base64 of the eight-byte counter (vendors/visma.md section 14)."""
+        """The row version as shown: Base64 of the eight-byte counter (vendors/visma.md section 14)."""
         return base64.b64encode(self.counter.to_bytes(8, "big")).decode()
+
+
+class Counter:
+    """Numbers one after the other; unlike itertools.count it can be part of a saved state everywhere."""
+
+    def __init__(self, first: int) -> None:
+        self.following = first
+
+    def __next__(self) -> int:
+        self.following += 1
+        return self.following - 1
 
 
 class Table:
     """All records of one entity of one company, in natural key order."""
 
-    def __init__(self, name: str, build: Callable[[Any], Row], counter: Iterator[int]) -> None:
+    def __init__(self, name: str, build: Callable[[Any], Row], counter: Counter) -> None:
         self.name = name
         self.version = 0
         self._build = build

@@ -6,7 +6,7 @@ asked what it took. Faults are given one per call; the file survives the sender.
 
 import sqlite3
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -25,19 +25,18 @@ CREATE TABLE IF NOT EXISTS inbox
 CREATE TABLE IF NOT EXISTS calls (id INTEGER PRIMARY KEY, call TEXT, token TEXT, rows INTEGER);
 """
 
-Faults = Mapping[str, Exception]
-
 
 class Lost(Exception):
     """A defect in the destination's own code; its text holds a password."""
 
 
-ERRORS: Faults = {
-    "nothing happened": NothingHappened("the shelf is out of order"),
-    "closed": Closed("the shelf is closed", START + timedelta(hours=1)),
-    "stop": Stop("the shelf has no such board; add it"),
-    "lose request": InDoubtError("the connection broke while sending"),
-    "defect": Lost("password=hunter2"),
+# Made anew for every raise: an exception carries the report of the delivery it ended.
+ERRORS: Mapping[str, Callable[[], Exception]] = {
+    "nothing happened": lambda: NothingHappened("the shelf is out of order"),
+    "closed": lambda: Closed("the shelf is closed", START + timedelta(hours=1)),
+    "stop": lambda: Stop("the shelf has no such board; add it"),
+    "lose request": lambda: InDoubtError("the connection broke while sending"),
+    "defect": lambda: Lost("password=hunter2"),
 }
 
 
@@ -79,7 +78,7 @@ class Shelf:
         self._called("send", batch)
         fault = self.faults.popleft() if self.faults else None
         if fault in ERRORS:
-            raise ERRORS[fault]
+            raise ERRORS[fault]()
         if fault == "late":
             self._put_in_inbox(batch)
             raise InDoubtError("no answer within two minutes")

@@ -64,7 +64,7 @@ def judge(task: Task, dump: str | None, file: CsvFile, code_column: str) -> Verd
     if result is None:
         return Verdict(False, "the import ended without a result", "The rows go again with the next run.")
     try:
-        refused, warnings = _by_key(dump or "", file, code_column)
+        refused, warnings = _by_key(_readable(result, dump), file, code_column)
         if not (result.successful or _row_by_row(result)):
             return _failed(result, refused, file)
         _add_up(result, len(refused), len(file.keys))
@@ -83,8 +83,14 @@ def read_dump(text: str) -> Iterator[DumpRow]:
             status=row.get("_Status_", ""),
             line=int(line) if line.isdecimal() else 0,
             cells=row,
-            words="; ".join(errors)[:WORDS] or "refused without words",
+            words="; ".join(errors)[:WORDS] or "without words",
         )
+
+
+def _readable(result: TaskResult, dump: str | None) -> str:
+    if result.dump and dump is None:
+        raise Unexplained(f"Anaplan's failure dump is gone, so its rows cannot be named ({result.words})")
+    return dump or ""
 
 
 def _by_key(dump: str, file: CsvFile, code_column: str) -> tuple[dict[str, str], dict[str, str]]:

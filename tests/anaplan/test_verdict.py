@@ -81,6 +81,11 @@ def test_a_dump_line_we_never_sent_leaves_nothing_delivered() -> None:
     assert "line 99" in result.refused["A"]
 
 
+def test_a_dump_that_is_announced_and_cannot_be_read_leaves_nothing_delivered() -> None:
+    result = verdict(ended(successful=True, failureDumpAvailable=True))
+    assert sorted(result.refused) == ["A", "B", "C"]
+
+
 @pytest.mark.parametrize("lost", [{"ignoredCount": 1}, {"failedCount": 1}])
 def test_rows_lost_without_a_word_leave_nothing_delivered(lost: dict[str, int]) -> None:
     result = verdict(ended(successful=True, details=counts(totalRowCount=3, **lost)))

@@ -4,13 +4,15 @@ import warnings
 
 import dagster as dg
 
+from mlc_dagster.graph.automation import chain, polling_sensor, resume_sensor, schedule
+from mlc_dagster.graph.destinations import destination_asset, destination_check
+from mlc_dagster.graph.partitions import company_day
+from mlc_dagster.graph.policies import freshness
+from mlc_dagster.graph.resource import SuiteResource
+from mlc_dagster.graph.rows import rows_asset, rows_checks
+from mlc_dagster.graph.source import entity_asset
 from mlc_dagster.mappings import Mappings
-from mlc_dagster.pair.assets import destination_asset, destination_check, freshness, rows_asset, rows_checks
-from mlc_dagster.pair.automation import chain, polling_sensor, resume_sensor, schedule
-from mlc_dagster.pair.resource import SuiteResource
-from mlc_dagster.partitions import company_day
 from mlc_dagster.settings import PairSettings, Settings, load_settings
-from mlc_dagster.visma.assets import entity_asset
 from mlc_dagster.visma.entities import CATALOG, ENTITIES
 
 # Partitioned backfill policies and checks are still marked beta in this line of Dagster; we test them.

@@ -20,7 +20,7 @@ from rich.table import Table
 from mlc_dagster.cli.progress import Progress
 from mlc_dagster.cli.sandbox import Sandbox, read_credentials
 from mlc_dagster.definitions import defs
-from mlc_dagster.pair.run import PairRun, run_pair, steps_done
+from mlc_dagster.graph.run import PairRun, run_pair, steps_done
 from mlc_dagster.settings import REPOSITORY, Settings, load_settings
 
 COMPANIES = ("NO01", "SE01")

@@ -1,15 +1,16 @@
-"""Visma's entities as assets: each partition is what the ERP last changed on that day, as Parquet in the lake."""
+"""Visma's entities as assets: a partition holds what the ERP last changed on that day."""
 
 from collections.abc import Iterator, Mapping
 from datetime import date
 
 import dagster as dg
-from mlc_dagster.visma.entities import Entity
 
-from mlc_dagster import flow, partitions
-from mlc_dagster.pair.assets import RETRY
-from mlc_dagster.pair.resource import SuiteResource
-from mlc_dagster.pair.steps import by_company
+from mlc_dagster import flow
+from mlc_dagster.graph import partitions
+from mlc_dagster.graph.policies import RETRY
+from mlc_dagster.graph.resource import SuiteResource
+from mlc_dagster.graph.steps import by_company
+from mlc_dagster.visma.entities import Entity
 
 POOL = "visma"
 

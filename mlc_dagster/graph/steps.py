@@ -8,9 +8,9 @@ from typing import Any
 
 import dagster as dg
 
-from mlc_dagster import partitions
 from mlc_dagster.delivery.errors import Closed as DeliveryClosed
 from mlc_dagster.delivery.errors import Stop
+from mlc_dagster.graph import partitions
 from mlc_dagster.problems import ProblemsFound
 from mlc_dagster.settings import SecretMissing
 from mlc_dagster.suite import Suite

@@ -7,9 +7,9 @@ from typing import Any
 
 import dagster as dg
 
-from mlc_dagster.pair.automation import chain
-from mlc_dagster.pair.steps import COMPANY_TAG, PAIR_TAG
-from mlc_dagster.partitions import range_tags
+from mlc_dagster.graph.automation import chain
+from mlc_dagster.graph.partitions import range_tags
+from mlc_dagster.graph.steps import COMPANY_TAG, PAIR_TAG
 
 
 @dataclass(frozen=True)

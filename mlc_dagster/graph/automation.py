@@ -4,10 +4,10 @@ from datetime import date, datetime
 
 import dagster as dg
 
+from mlc_dagster.graph.partitions import range_tags
+from mlc_dagster.graph.resource import SuiteResource
+from mlc_dagster.graph.steps import COMPANY_TAG, PAIR_TAG
 from mlc_dagster.outlook import news, open_days
-from mlc_dagster.pair.resource import SuiteResource
-from mlc_dagster.pair.steps import COMPANY_TAG, PAIR_TAG
-from mlc_dagster.partitions import range_tags
 from mlc_dagster.settings import PairSettings
 from mlc_dagster.suite import Suite
 

@@ -1,0 +1,1 @@
+"""The Dagster graph: source, rows, destinations, checks, schedules and sensors. Knows no vendor's API."""

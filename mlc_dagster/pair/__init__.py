@@ -1,1 +1,0 @@
-"""What every pair has in Dagster: rows, destinations, checks, a schedule and sensors. Knows no vendor."""

@@ -14,17 +14,7 @@ import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
 # What file systems call the things that change with a file's content; each offers some of them.
-VERSION_MARKS = (
-    "ino",
-    "mtime",
-    "created",
-    "ETag",
-    "etag",
-    "LastModified",
-    "last_modified",
-    "generation",
-    "md5Hash",
-)
+VERSION_MARKS = ("mtime", "created", "ETag", "etag", "LastModified", "last_modified", "generation")
 TEMPORARY = ".writing"
 ROW_GROUP_ROWS = 20_000
 

@@ -50,7 +50,7 @@ def _expression(
     scope: Scope, node: exp.Expression, entities: Mapping[str, Sequence[str]]
 ) -> Iterator[Origin]:
     inner = {id(found) for query in node.find_all(exp.Query) for found in query.find_all(exp.Column)}
-    for column in node.find_all(exp.Column):
+    for column in node.find_all(exp.Column, bfs=False):
         if id(column) not in inner:
             yield from _column(scope, [part.name for part in column.parts], entities)
     for query in node.find_all(exp.Query):

@@ -54,8 +54,8 @@ class Mappings:
     ) -> Mapped:
         """The rows of the records that changed in some days, or are in `also`, as they are now.
 
-        `seen` is the fingerprint of the last finished delivery. When it is not the current one, every record is
-        evaluated: an edited model or lookup, or a joined entity that moved, must reach every row.
+        `seen` is the fingerprint of the last finished delivery. When it is not the current one, all records
+        are evaluated: an edited model or lookup, or a joined entity that moved, must reach every row.
 
         Raises:
             MappingErrors: a file was edited and has mistakes now.

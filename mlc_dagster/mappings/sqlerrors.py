@@ -18,7 +18,9 @@ def sql_problem(error: Exception, template: Template, sql: str) -> Problem:
     text = str(error)
     if missing := MISSING_COLUMN.search(text) or MISSING_FIELD.search(text):
         name = missing[1]
-        message, remedy = f"There is no column `{name}`.", closest(name, _candidates(text))
+        message = f"There is no column `{name}`."
+        known = _candidates(text)
+        remedy = closest(name, known) if known else "Look it up in the entity's columns."
         line = _line(text) or _line_of_word(sql, name)
     elif table := MISSING_TABLE.search(text):
         message, remedy = (
@@ -49,4 +51,5 @@ def _line_of_word(sql: str, word: str) -> int:
 
 def _candidates(text: str) -> list[str]:
     found = CANDIDATES.search(text)
-    return re.findall(r'"([^"]+)"', found[1]) if found else []
+    names = re.findall(r'"([^"]+)"', found[1]) if found else []
+    return [name.rsplit(".", maxsplit=1)[-1] for name in names]

@@ -54,8 +54,8 @@ def validate(loaded: Loaded, catalog: Schemas) -> list[Problem]:
         for entity in sorted({entity for model in models for entity in _entities(model)}):
             empty = with_system(catalog.schema(entity)).empty_table()
             connection.register("empty", empty)
-            connection.execute(f"create table latest_{entity} as select * from empty")
-            connection.execute(f"create view changed_{entity} as select * from latest_{entity}")
+            for relation in (f"latest_{entity}", f"changed_{entity}"):
+                connection.execute(f"create table {relation} as select * from empty")
         for model in models:
             problems += _model_problems(connection, model, loaded)
     return problems

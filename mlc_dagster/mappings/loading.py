@@ -19,23 +19,32 @@ Stamps = dict[Path, tuple[int, int]]
 
 @dataclass
 class Loaded:
-    """What a folder holds. `named` are the models and lookups that have a file, broken ones too."""
+    """What a folder holds.
+
+    `templates` are the models' SQL by key, also of those whose contract is broken. `named` are the models and
+    lookups that have a file, broken ones too.
+    """
 
     models: dict[str, Model] = field(default_factory=dict)
+    templates: dict[str, Template] = field(default_factory=dict)
     lookups: dict[str, Lookup] = field(default_factory=dict)
     variables: dict[str, Value] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     named: set[str] = field(default_factory=set)
 
-    def sound(self) -> list[Model]:
-        """The models whose files, lookups and related models have no mistake so far."""
+    def compilable(self) -> dict[str, Template]:
+        """The SQL in which every name is known, so that DuckDB can judge the rest."""
         broken = {problem.file for problem in self.problems}
-        return [
-            model
-            for model in self.models.values()
-            if not broken & {display(Path(model.sql_file)), display(Path(model.contract_file))}
-            and all(name in self.lookups for name in model.template.names("lookup"))
-        ]
+        return {
+            key: template
+            for key, template in self.templates.items()
+            if template.file not in broken and all(name in self.lookups for name in template.names("lookup"))
+        }
+
+    def contract_holds(self, key: str) -> bool:
+        """Whether the model's contract has no mistake so far."""
+        broken = {problem.file for problem in self.problems}
+        return key in self.models and display(Path(self.models[key].contract_file)) not in broken
 
 
 def stamps(folder: Path) -> Stamps:
@@ -122,6 +131,8 @@ def _load_model(target: str, name: str, sql: Path, yml: Path, loaded: Loaded) ->
     }
     broken = [problem for part in (template, *tests.values()) if (problem := part.broken)]
     loaded.problems += problems + broken
+    if not template.broken:
+        loaded.templates[f"{target}/{name}"] = template
     if contract is None or broken:
         return
     model = Model(target, name, str(sql), str(yml), contract, tuple(found), template, tests)
@@ -138,9 +149,11 @@ def _yaml(path: Path, loaded: Loaded) -> YamlFile | None:
 
 def reference_problems(loaded: Loaded, entities: Sequence[str]) -> Iterator[Problem]:
     """Names in models and contracts that lead nowhere."""
+    for template in loaded.templates.values():
+        yield from _unknown_uses(template, loaded, entities)
     for model in loaded.models.values():
-        for template in (model.template, *model.test_templates.values()):
-            yield from _unknown_uses(template, loaded, entities)
+        for test in model.test_templates.values():
+            yield from _unknown_uses(test, loaded, entities)
         yield from _changed_problems(model, entities)
         yield from _relation_problems(model, loaded)
 

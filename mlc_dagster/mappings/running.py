@@ -34,10 +34,6 @@ class Catalog(Schemas, Protocol):
         """The fields that make a record's key."""
         ...
 
-    def entities(self) -> Sequence[str]:
-        """The names of all entities."""
-        ...
-
 
 def run(
     model: Model,

@@ -1,6 +1,6 @@
 """Compiles every model on empty tables with the entities' types, so that mistakes show before any record."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +29,10 @@ class Schemas(Protocol):
         """The fields of an entity."""
         ...
 
+    def entities(self) -> Sequence[str]:
+        """The names of all entities."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Output:
@@ -50,37 +54,43 @@ def validate(loaded: Loaded, catalog: Schemas) -> list[Problem]:
         connection.execute("set TimeZone = 'UTC'")
         for lookup in loaded.lookups.values():
             connection.register(f"lookup_{lookup.name}", lookup.table)
-        models = loaded.sound()
-        for entity in sorted({entity for model in models for entity in _entities(model)}):
-            empty = with_system(catalog.schema(entity)).empty_table()
-            connection.register("empty", empty)
-            for relation in (f"latest_{entity}", f"changed_{entity}"):
-                connection.execute(f"create table {relation} as select * from empty")
-        for model in models:
-            problems += _model_problems(connection, model, loaded)
+        templates = loaded.compilable()
+        _register_entities(connection, loaded, catalog)
+        for key, template in templates.items():
+            problems += _sql_problems(connection, key, template, loaded)
     return problems
 
 
-def _entities(model: Model) -> Iterator[str]:
-    yield from model.entities
-    for template in model.test_templates.values():
-        yield from template.names("latest")
+def _register_entities(connection: duckdb.DuckDBPyConnection, loaded: Loaded, catalog: Schemas) -> None:
+    templates = [*loaded.compilable().values()]
+    templates += [test for model in loaded.models.values() for test in model.test_templates.values()]
+    used = {name for template in templates for use in ("changed", "latest") for name in template.names(use)}
+    for entity in sorted(used & set(catalog.entities())):
+        connection.register("empty", with_system(catalog.schema(entity)).empty_table())
+        for relation in (f"latest_{entity}", f"changed_{entity}"):
+            connection.execute(f"create table {relation} as select * from empty")
 
 
-def _model_problems(connection: duckdb.DuckDBPyConnection, model: Model, loaded: Loaded) -> Iterator[Problem]:
+def _sql_problems(
+    connection: duckdb.DuckDBPyConnection, key: str, template: Template, loaded: Loaded
+) -> Iterator[Problem]:
+    sql = ""
     try:
-        sql = model.template.render(COMPANY, loaded.variables)
+        sql = template.render(COMPANY, loaded.variables)
         outputs = describe(connection, sql)
     except TemplateProblem as error:
         yield error.problem
         return
     except duckdb.Error as error:
-        yield sql_problem(error, model.template, sql)
+        yield sql_problem(error, template, sql)
         return
+    if not loaded.contract_holds(key):
+        return
+    model = loaded.models[key]
     yield from _output_problems(model, outputs)
     with _rows_relation(connection, model):
-        for name, template in model.test_templates.items():
-            yield from _test_problems(connection, model, name, template, loaded)
+        for name, test in model.test_templates.items():
+            yield from _test_problems(connection, model, name, test, loaded)
 
 
 def _output_problems(model: Model, outputs: list[Output]) -> Iterator[Problem]:

@@ -261,5 +261,12 @@ def test_all_mistakes_of_all_files_come_at_once(tmp_path: Path) -> None:
     ]
 
 
+def test_sql_is_checked_even_where_its_contract_is_broken(tmp_path: Path) -> None:
+    sql = INVOICES_SQL.replace("invoice.number as number", "invoice.numbr as number")
+    yml = INVOICES_YML.replace("{type: text}", "{type: string}")
+    found = problems(invoices_folder(tmp_path, sql=sql, yml=yml))
+    assert [place[:2] for place in found] == [("invoices.sql", 4), ("invoices.yml", 7)]
+
+
 def test_a_folder_that_is_not_there_says_so(tmp_path: Path) -> None:
     assert problems(tmp_path / "nowhere")[0][2].startswith("There is no such folder.")

@@ -233,10 +233,10 @@ def _contract_line(model: Model, key: str) -> int:
 
 
 def order(models: Sequence[Model]) -> list[str]:
-    """The names of one target's models, each after those its contract names in `after`.
+    """The keys of models, each after those its contract names in `after`.
 
     Raises:
         graphlib.CycleError: two of them wait for each other.
     """
-    graph = {model.name: model.after for model in models}
+    graph = {model.key: [f"{model.target}/{name}" for name in model.after] for model in models}
     return list(TopologicalSorter(graph).static_order())

@@ -101,7 +101,7 @@ class Mappings:
         return found.template.render(company, loaded.variables)
 
     def in_order(self, target: str) -> list[str]:
-        """The names of a target's models, each after those it names in `after`."""
+        """The keys of a target's models, each after those it names in `after`."""
         return order([model for model in self.models.values() if model.target == target])
 
     def docs(self) -> str:
@@ -131,8 +131,7 @@ def _load(folder: Path, catalog: Catalog) -> Loaded:
     loaded.problems += validate(loaded, catalog)
     if not loaded.problems:
         try:
-            for target in {model.target for model in loaded.models.values()}:
-                order([model for model in loaded.models.values() if model.target == target])
+            order(list(loaded.models.values()))
         except CycleError as error:
             cycle = " -> ".join(error.args[1])
             message = f"`after` goes in a circle: {cycle}."

@@ -191,7 +191,7 @@ def test_lists_are_delivered_before_what_refers_to_them(mappings: Mappings) -> N
         ("purchase_orders", "purchase_order_lines"),
         ("dimensions", "segment_values"),
     ]:
-        assert order.index(first) < order.index(then)
+        assert order.index(f"anaplan/{first}") < order.index(f"anaplan/{then}")
 
 
 def test_suppliers(mappings: Mappings, lake: Lake) -> None:

@@ -254,7 +254,7 @@ def test_models_stand_after_those_they_wait_for(tmp_path: Path) -> None:
         "target/zebras.yml": INVOICES_YML,
     }
     mappings = Mappings.load(folder(invoices_folder(tmp_path), files), CATALOG)
-    assert mappings.in_order("target") == ["zebras", "invoices"]
+    assert mappings.in_order("target") == ["target/zebras", "target/invoices"]
 
 
 def test_an_unknown_model_names_the_known_ones(lake: Lake, mappings: Mappings) -> None:

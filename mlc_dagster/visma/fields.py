@@ -179,14 +179,7 @@ def typed(array: pa.Array, field: Field, zone: str) -> pa.Array:
         columns = [typed(pc.struct_field(array, f.name), f, zone) for f in field.fields]
         names = [pa.field(f.name, f.lake_type) for f in field.fields]
         return pa.StructArray.from_arrays(columns, fields=names, mask=array.is_null())
-    if field.kind == "i":
-        return pc.cast(array, pa.int64())
-    if field.kind == "d":
-        # Midnight without a zone is a calendar day: the ten characters as they stand, never shifted.
-        return pc.cast(pc.utf8_slice_codeunits(array, 0, 10), pa.date32())
-    if field.kind in "tu":
-        return moments(array, zone if field.kind == "t" else "UTC")
-    return array
+    return _scalar(array, field.kind, zone)
 
 
 def moments(texts: pa.Array, zone: str) -> pa.Array:
@@ -202,6 +195,17 @@ def moments(texts: pa.Array, zone: str) -> pa.Array:
     with_zone = pc.cast(pc.if_else(zoned, texts, nothing), MOMENT)
     without = _wall(pc.if_else(zoned, nothing, texts), zone)
     return pc.coalesce(with_zone, without)
+
+
+def _scalar(array: pa.Array, kind: str, zone: str) -> pa.Array:
+    if kind == "i":
+        return pc.cast(array, pa.int64())
+    if kind == "d":
+        # Midnight without a zone is a calendar day: the ten characters as they stand, never shifted.
+        return pc.cast(pc.utf8_slice_codeunits(array, 0, 10), pa.date32())
+    if kind in "tu":
+        return moments(array, zone if kind == "t" else "UTC")
+    return array
 
 
 def _wall(texts: pa.Array, zone: str) -> pa.Array:

@@ -20,13 +20,17 @@ _MISFITS = (pa.ArrowException, ValueError, TypeError, OverflowError)
 
 @dataclass(frozen=True)
 class BadRecord:
-    """A record that does not fit its declaration: where it came from, why, and its JSON as received."""
+    """A record that does not fit its declaration: where it came from, why, and its JSON as received.
+
+    ``key`` and ``number`` (what people call it by) are None when the record does not tell.
+    """
 
     entity: str
     company: str
     key: str | None
     reason: str
     raw: str
+    number: str | None = None
 
 
 @dataclass(frozen=True)
@@ -120,11 +124,16 @@ def _one_by_one(entity: Entity, company: str, records: Sequence[Any], read_at: d
 
 
 def _bad(entity: Entity, company: str, record: Any, reason: str) -> BadRecord:
+    if isinstance(record, dict):
+        # Totals of the list, not of the record: with them the same record would look new every time.
+        record = {name: value for name, value in record.items() if name != "metadata"}
     try:
         raw = exact_json(record)
     except ValueError:
         raw = json.dumps(record, default=str)
-    return BadRecord(entity.name, company, record_key(entity, record), reason, raw)
+    number = _at(record, entity.number)
+    key = record_key(entity, record)
+    return BadRecord(entity.name, company, key, reason, raw, None if number is None else str(number))
 
 
 def _at(record: Any, path: str) -> Any:

@@ -1,0 +1,246 @@
+"""The Visma.net ERP Service API of one company: lists by page, single reads, writes. Nothing else."""
+
+import base64
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import requests
+
+from mlc_dagster.transport import Auth, Budget, CallCounter, CallFailed, Clock, Http, Refused
+from mlc_dagster.visma.entity import Entity, Filter, Paging
+from mlc_dagster.visma.records import parse, record_key
+from mlc_dagster.visma.tidy import unwrapped
+
+# No concurrency limit is documented; integrators run at most eight requests at once (section 11).
+PARALLEL_CALLS = 8
+# Asked for on every list; the server lowers it to its cap and says so in maxPageSize (section 4).
+PAGE_SIZE = 1000
+# Answers that are no JSON in spite of status 200, before the vendor is said to break its contract.
+READS_OF_BROKEN_JSON = 3
+# Before any record: for lists that refuse to answer without a filter (section 13.15).
+EVER = "1900-01-01"
+# Text that would change the meaning of a path (section 1: b64(...)).
+RESERVED = re.compile(r"[^\w .~-]")
+
+REMEDIES = {
+    401: "The token is fresh, so it is not expiry: tenant_id must be the company tenant, not the customer "
+    "(contract) tenant, and the company must have approved the integration in the Visma App Store.",
+    403: "Grant the integration the missing scope or the company in the Visma Developer Portal.",
+}
+
+Taken = TypeVar("Taken")
+Asked = TypeVar("Asked")
+
+
+@dataclass(frozen=True)
+class Company:
+    """One company: our code, the tenant its token is for, its number in the ipp-company-id header."""
+
+    code: str
+    tenant_id: str
+    company_id: str
+
+
+@dataclass(frozen=True)
+class Page:
+    """One answer of a list. ``total`` and ``cap`` are the records' metadata; None when no record has any."""
+
+    number: int
+    records: Sequence[Any]
+    total: int | None
+    cap: int | None
+
+
+def visma_http(
+    base_url: str,
+    *,
+    auth: Auth,
+    budget: Budget | None = None,
+    clock: Clock | None = None,
+    counter: CallCounter | None = None,
+) -> Http:
+    """Return the session of one company, with the remedies an operator needs."""
+    return Http(
+        "visma",
+        base_url,
+        auth=auth,
+        budget=budget,
+        clock=clock,
+        counter=counter,
+        headers={"Accept": "application/json", "User-Agent": "mlc-dagster"},
+        remedies=REMEDIES,
+    )
+
+
+class VismaClient:
+    """Calls for one company. Thread-safe."""
+
+    def __init__(
+        self, http: Http, company: Company, *, send_company_header: bool = True, page_size: int = PAGE_SIZE
+    ) -> None:
+        self.http, self.company, self.page_size = http, company, page_size
+        self._headers = {"ipp-company-id": company.company_id} if send_company_header else {}
+
+    def call(
+        self, method: str, path: str, *, headers: Mapping[str, str] | None = None, **options: Any
+    ) -> requests.Response:
+        """Make one call with the company's headers. Raises what the transport raises."""
+        return self.http.call(method, path, headers={**self._headers, **(headers or {})}, **options)
+
+    def get(self, path: str, params: Mapping[str, str] | None = None) -> Any:
+        """Return the parsed JSON of a GET; an answer cut short by a gateway is asked for again."""
+        for _ in range(READS_OF_BROKEN_JSON):
+            response = self.call("GET", path, params=params)
+            try:
+                return parse(response.text)
+            except ValueError:
+                continue
+        raise self._contract_broken(path, response.text or "the answer is empty")
+
+    def single(self, entity: Entity, key: str) -> dict[str, Any] | None:
+        """Return one record by its key; None when the ERP has none. Raises ValueError when it has no path."""
+        found = self.single_with_etag(entity, key)
+        return None if found is None else found[0]
+
+    def single_with_etag(self, entity: Entity, key: str) -> tuple[dict[str, Any], str | None] | None:
+        """Return one record and its ETag; None when the ERP has none."""
+        path = self.single_path(entity, key)
+        try:
+            response = self.call("GET", path, params=entity.query)
+        except Refused as refused:
+            if refused.status == 404:
+                return None
+            raise
+        record = parse(response.text)
+        # Some paths take the number without the type, and answer with another type's record.
+        return (record, response.headers.get("ETag")) if record_key(entity, record) == key else None
+
+    def single_path(self, entity: Entity, key: str) -> str:
+        """Return the path of one record."""
+        if entity.single is None:
+            raise ValueError(f"{entity.title} cannot be read one by one.")
+        parts = map(segment, key.split("|"))
+        return entity.single.format(**dict(zip(entity.key, parts, strict=True)))
+
+    def page(
+        self,
+        entity: Entity,
+        number: int = 1,
+        *,
+        since: str | None = None,
+        size: int | None = None,
+        extra: Mapping[str, str] | None = None,
+    ) -> Page:
+        """Return one page: of all, or of what changed at or after ``since`` (ERP wall time, no zone)."""
+        params = {**entity.query, **_since(entity, since), **(extra or {})}
+        if entity.paged:
+            params |= {"pageNumber": str(number), "pageSize": str(size or self.page_size)}
+        records = self.get(entity.path, params)
+        if not isinstance(records, list):
+            raise self._contract_broken(entity.path, "the answer is no JSON array")
+        total, cap = _totals(records)
+        return Page(number, records, total, cap)
+
+    def pages(
+        self,
+        entity: Entity,
+        take: Callable[[Page], Taken],
+        *,
+        since: str | None = None,
+        extra: Mapping[str, str] | None = None,
+    ) -> list[Taken]:
+        """Read a whole list and return what ``take`` makes of each page, in page order.
+
+        The first page tells how many there are; the others are read at most eight at once. ``take`` is
+        called in the reading thread, so that a page's JSON is gone before the next one comes.
+        """
+        if entity.paging is Paging.BY_ID:
+            return [take(Page(1, self._by_id(entity), None, None))]
+
+        def read_one(number: int) -> tuple[Taken, _Told]:
+            page = self.page(entity, number, since=since, extra=extra)
+            return take(page), _Told(len(page.records), page.total, page.cap)
+
+        taken: list[Taken] = []
+        read, known = 0, 1
+        while read < known:
+            answers = in_parallel(read_one, range(read + 1, known + 1))
+            taken += [kept for kept, _ in answers]
+            read = known
+            if entity.paged:
+                known = self._page_count([told for _, told in answers], read)
+        return taken
+
+    def _page_count(self, told: Sequence["_Told"], read: int) -> int:
+        """Return how many pages there are by the newest totals; without any, one more after a full one."""
+        totals = [page.total for page in told if page.total is not None]
+        size = min([self.page_size, *(page.cap for page in told if page.cap)])
+        if totals:
+            return math.ceil(max(totals) / size)
+        return read + 1 if told[-1].length >= size else read
+
+    def _by_id(self, entity: Entity) -> list[Any]:
+        ids = self.get(entity.path)
+        if not isinstance(ids, list) or not all(isinstance(name, str) for name in ids):
+            raise self._contract_broken(entity.path, "the answer is no JSON array of ids")
+        return in_parallel(lambda name: self.get(self.single_path(entity, name), entity.query), ids)
+
+    def _contract_broken(self, path: str, said: str) -> CallFailed:
+        remedy = "The vendor's answer is not what its contract says; if it stays so, report it to Visma."
+        return CallFailed("visma", "GET", path, status=200, excerpt_text=said, remedy=remedy)
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What is kept of a page once its records are taken."""
+
+    length: int
+    total: int | None
+    cap: int | None
+
+
+def in_parallel(work: Callable[[Asked], Taken], items: Iterable[Asked]) -> list[Taken]:
+    """Return the results in order, at most eight at once. A failure stops what has not begun."""
+    items = list(items)
+    if len(items) < 2:
+        return [work(item) for item in items]
+    with ThreadPoolExecutor(PARALLEL_CALLS) as pool:
+        futures = [pool.submit(work, item) for item in items]
+        try:
+            return [future.result() for future in futures]
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def segment(value: str) -> str:
+    """Return a key part as a path segment; reserved characters go as b64(...) (section 1)."""
+    if not RESERVED.search(value):
+        return quote(value, safe="")
+    return f"b64({base64.urlsafe_b64encode(value.encode()).decode().rstrip('=')})"
+
+
+def _since(entity: Entity, since: str | None) -> dict[str, str]:
+    if since is None and (entity.demands_filter or entity.filter is Filter.SINCE):
+        since = EVER
+    if since is None or entity.filter is Filter.NONE:
+        return {}
+    # ">=": the vendor's pages disagree on whether ">" includes equality (section 5).
+    condition = {"lastModifiedDateTimeCondition": ">="} if entity.filter is Filter.WITH_CONDITION else {}
+    return {"lastModifiedDateTime": since, **condition}
+
+
+def _totals(records: Sequence[Any]) -> tuple[int | None, int | None]:
+    """Return totalCount and maxPageSize, which stand inside each record (section 4)."""
+    for record in records:
+        metadata = unwrapped(record.get("metadata")) if isinstance(record, dict) else None
+        if isinstance(metadata, dict):
+            total, cap = unwrapped(metadata.get("totalCount")), unwrapped(metadata.get("maxPageSize"))
+            if isinstance(total, int) and not isinstance(total, bool):
+                return total, cap if isinstance(cap, int) and cap > 0 else None
+    return None, None

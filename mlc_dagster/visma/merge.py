@@ -1,0 +1,128 @@
+"""Versions of records: which of two is the newer, and whether they differ at all. Whole columns at a time."""
+
+from collections.abc import Collection, Sequence
+from datetime import timedelta
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mlc_dagster.visma.entity import Entity
+from mlc_dagster.visma.wall import is_twice
+
+
+def one_per_key(entity: Entity, table: pa.Table) -> pa.Table:
+    """Return one row a key: the newest stamp; the first of equal ones. Parts of a split record are joined."""
+    keys = table.column("_key")
+    if pc.count_distinct(keys).as_py() == len(keys):
+        return table
+    if entity.lines:
+        return _joined(entity, table)
+    order = pc.sort_indices(
+        table.select(["_key", "_stamp"]), sort_keys=[("_key", "ascending"), ("_stamp", "descending")]
+    )
+    ordered = keys.take(order).to_numpy(zero_copy_only=False)
+    first = np.concatenate([[True], ordered[1:] != ordered[:-1]])
+    return table.take(order.filter(pa.array(first)))
+
+
+def unite(entity: Entity, before: pa.Table, after: pa.Table) -> pa.Table:
+    """Return the rows of two passes: the later pass wins, lines of one version are joined."""
+    if entity.lines:
+        return one_per_key(entity, pa.concat_tables([before, after]))
+    return pa.concat_tables([after, without(before, after.column("_key").to_pylist())])
+
+
+def changed(new: pa.Table, old: pa.Table) -> pa.Array:
+    """Return for each row of ``new`` whether ``old`` lacks its key or differs, ``_read_at`` aside."""
+    place = pc.index_in(new.column("_key"), old.column("_key").combine_chunks()).combine_chunks()
+    result = place.is_null().to_numpy(zero_copy_only=False).copy()
+    common = np.flatnonzero(~result)
+    mine = new.take(pa.array(common)).drop_columns("_read_at").combine_chunks()
+    theirs = old.take(place.drop_null()).drop_columns("_read_at").combine_chunks()
+    restamped = ~_same(mine.column("_stamp"), theirs.column("_stamp"))
+    result[common[restamped]] = True
+    alike = np.flatnonzero(~restamped)
+    if len(alike):
+        pick = pa.array(alike)
+        result[common[alike[_differences(mine.take(pick), theirs.take(pick))]]] = True
+    return pa.array(result)
+
+
+def newer(new: pa.Table, old: pa.Table) -> pa.Array:
+    """Return for each row of ``new`` whether its stamp is not older than the one ``old`` has for its key."""
+    place = pc.index_in(new.column("_key"), old.column("_key").combine_chunks())
+    stamps = old.column("_stamp").take(place)
+    older = pc.less(new.column("_stamp"), stamps)
+    return pc.invert(pc.fill_null(older, fill_value=False)).combine_chunks()
+
+
+def in_second_pass(new: pa.Table, old: pa.Table, zone: str) -> pa.Table:
+    """Correct stamps of the hour that comes twice: an edit that seems older than ours is an hour later.
+
+    The ERP's text does not say which pass it means; what was read later is the later edit.
+    """
+    place = pc.index_in(new.column("_key"), old.column("_key").combine_chunks())
+    held = old.column("_stamp").take(place).to_pylist()
+    texts = old.column("_stamp_text").take(place).to_pylist()
+    stamps = new.column("_stamp").to_pylist()
+    mine = new.column("_stamp_text").to_pylist()
+    corrected = [
+        stamp + timedelta(hours=1)
+        if stamp and before and stamp <= before and text != known and is_twice(stamp, zone)
+        else stamp
+        for stamp, before, text, known in zip(stamps, held, mine, texts, strict=True)
+    ]
+    column = new.schema.get_field_index("_stamp")
+    return new.set_column(
+        column, new.schema.field(column), pa.array(corrected, new.schema.field(column).type)
+    )
+
+
+def without(table: pa.Table, keys: Collection[str]) -> pa.Table:
+    """Return the rows of all other keys."""
+    return table.filter(pc.invert(pc.is_in(table.column("_key"), pa.array(list(keys), pa.string()))))
+
+
+def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Return the columns of the schema; null where the table is older than a column."""
+    return pa.concat_tables([schema.empty_table(), table], promote_options="permissive").select(schema.names)
+
+
+def _same(left: pa.ChunkedArray, right: pa.ChunkedArray) -> Any:
+    equal = pc.fill_null(pc.equal(left, right), fill_value=False)
+    both_null = pc.and_(left.is_null(), right.is_null())
+    return pc.or_(equal, both_null).to_numpy()
+
+
+def _differences(left: pa.Table, right: pa.Table) -> list[int]:
+    """Return the positions where aligned tables differ, by halving: equal stretches cost one comparison."""
+    if left.equals(right):
+        return []
+    if len(left) == 1:
+        return [0]
+    half = len(left) // 2
+    second = _differences(left.slice(half), right.slice(half))
+    return [*_differences(left.slice(0, half), right.slice(0, half)), *(half + place for place in second)]
+
+
+def _joined(entity: Entity, table: pa.Table) -> pa.Table:
+    """Join the parts of split records: the newest stamp's lines, each line number once."""
+    counts = table.column("_key").value_counts()
+    several = pc.struct_field(counts, "values").filter(pc.greater(pc.struct_field(counts, "counts"), 1))
+    split = pc.is_in(table.column("_key"), several)
+    parts = sorted(table.filter(split).to_pylist(), key=lambda row: str(row["_key"]))
+    joined = [_join(entity, list(group)) for _, group in groupby(parts, key=lambda row: row["_key"])]
+    return pa.concat_tables(
+        [table.filter(pc.invert(split)), pa.Table.from_pylist(joined, schema=table.schema)]
+    )
+
+
+def _join(entity: Entity, parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    lines_name = entity.lines or ""
+    newest = max((part["_stamp"] for part in parts if part["_stamp"]), default=None)
+    same = [part for part in parts if part["_stamp"] == newest]
+    lines = {line["lineNumber"]: line for part in same for line in part[lines_name] or ()}
+    return {**same[-1], lines_name: [lines[number] for number in sorted(lines)]}

@@ -47,7 +47,6 @@ def read(
             reason=bad.reason,
             raw=bad.raw,
             run_id=run_id,
-            number=bad.number,
         )
     suite.lake.compact(entity.name, company, before=days[-1].replace(day=1))
     return report

@@ -6,9 +6,9 @@ from mlc_dagster.visma.entities import ENTITIES
 
 def company(suite: Suite, code: str) -> str:
     """Log in to a company and read its branches: token, tenant, approval and rights in one small call."""
-    branches = suite.visma(code).whole(ENTITIES["branches"])
+    branches = suite.visma(code).pages(ENTITIES["branches"], lambda page: len(page.records))
     name = suite.settings.companies[code].name
-    return f"{name}, {len(branches)} branches"
+    return f"{name}, {sum(branches)} branches"
 
 
 def destination(suite: Suite, name: str) -> str:
@@ -19,7 +19,7 @@ def destination(suite: Suite, name: str) -> str:
 
 def budgets_left(suite: Suite) -> dict[str, int | None]:
     """The calls left of our share of each budget in its current window; None while the limit is unknown."""
-    left = {f"visma {code}": suite.visma(code).budget.left() for code in suite.settings.companies}
+    left = {f"visma {code}": suite.visma(code).http.budget.left() for code in suite.settings.companies}
     if suite.settings.pairs.anaplan is not None:
-        left["anaplan"] = suite.anaplan.budget.left()
+        left["anaplan"] = suite.anaplan.http.budget.left()
     return left

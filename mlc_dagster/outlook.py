@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 from mlc_dagster.delivery import State
 from mlc_dagster.suite import Suite
 from mlc_dagster.visma.entities import ENTITIES, Entity
-from mlc_dagster.visma.reader import has_news
+from mlc_dagster.visma.news import has_news
 
 LEFT_BEHIND = (State.PENDING, State.FAILED)
 
@@ -46,7 +46,18 @@ def span(first: date, last: date) -> list[date]:
 def news(suite: Suite, pair: str, company: str) -> bool:
     """Whether the ERP holds rows that the lake has not read: one cheap question an entity."""
     client = suite.visma(company)
-    return any(has_news(client, suite.lake, entity, company) for entity in entities(suite, pair))
+    return any(
+        has_news(
+            client,
+            suite.lake,
+            entity,
+            company,
+            clock=suite.clock,
+            refused={entry.raw for entry in suite.quarantine.open(f"visma/{entity.name}", company)},
+            zone=suite.settings.timezone,
+        )
+        for entity in entities(suite, pair)
+    )
 
 
 def left_behind(suite: Suite, destination: str, company: str) -> dict[str, int]:

@@ -86,13 +86,13 @@ class AnaplanClient:
             raise ValueError(f"chunk_bytes is {chunk_bytes}; Anaplan takes 1 to {LARGEST_CHUNK}")
         self.workspace_id, self.model_id = workspace_id, model_id
         self.chunk_bytes, self._exact = chunk_bytes, exact_chunk_count
-        self._http = http
+        self.http = http
         self._model = f"/workspaces/{workspace_id}/models/{model_id}"
 
     @property
     def clock(self) -> Clock:
         """The clock its waits use."""
-        return self._http.clock
+        return self.http.clock
 
     def models(self) -> list[Model]:
         """The models of the workspace that our user can see."""
@@ -225,7 +225,7 @@ class AnaplanClient:
                 return
 
     def _call(self, method: str, path: str, **request: Any) -> requests.Response:
-        return self._http.call(method, path, overrides=OVERRIDES, **request)
+        return self.http.call(method, path, overrides=OVERRIDES, **request)
 
     def _found(self, method: str, path: str, **request: Any) -> requests.Response | None:
         try:

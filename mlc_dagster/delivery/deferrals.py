@@ -47,19 +47,16 @@ class Deferrals:
                 work = {"pair": pair, "company": company, "first_day": first_day, "last_day": last_day}
                 connection.execute(deferrals.insert().values(**work, **values, created_at=self._clock.now()))
 
-    def take(self, pair: str) -> list[Deferral]:
-        """Take all work of a pair whose window is open. Of two who take at once, only one gets it."""
+    def due(self, pair: str) -> list[Deferral]:
+        """The waiting work of a pair whose window is open now, oldest first."""
         now = self._clock.now()
-        ready = sa.and_(deferrals.c.pair == pair, deferrals.c.taken_at.is_(None), deferrals.c.opens_at <= now)
-        statement = deferrals.update().where(ready).values(taken_at=now).returning(deferrals)
-        with self._engine.begin() as connection:
-            taken = [_deferral(row) for row in connection.execute(statement)]
-        return sorted(taken, key=lambda deferral: deferral.id)
+        return [deferral for deferral in self.waiting(pair) if deferral.opens_at <= now]
 
-    def put_back(self, deferral: Deferral) -> None:
-        """Let work that was taken but could not be started wait again."""
+    def taken(self, deferral: Deferral) -> None:
+        """Note that a run carries the work on: it waits no more."""
         with self._engine.begin() as connection:
-            connection.execute(deferrals.update().where(deferrals.c.id == deferral.id).values(taken_at=None))
+            own = deferrals.c.id == deferral.id
+            connection.execute(deferrals.update().where(own).values(taken_at=self._clock.now()))
 
     def waiting(self, pair: str | None = None) -> list[Deferral]:
         """All work not taken yet, whether its window is open or not."""

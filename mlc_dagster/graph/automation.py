@@ -81,10 +81,10 @@ def resume_sensor(pair: str, target: dg.AssetSelection) -> dg.SensorDefinition:
     def resume(context: dg.SensorEvaluationContext, suite: SuiteResource) -> dg.SensorResult | dg.SkipReason:
         house = suite.open()
         requests = []
-        for item in house.deferrals.due(pair, house.clock.now()):
+        for item in house.deferrals.due(pair):
             run_key = f"deferral:{item.id}"
             if context.instance.get_runs(dg.RunsFilter(tags={"dagster/run_key": run_key}), limit=1):
-                house.deferrals.take(item.id)  # only now: a daemon that dies before the launch loses nothing
+                house.deferrals.taken(item)  # only now: a daemon that dies before the launch loses nothing
             else:
                 tags = _tags(pair, item.company, item.first_day, item.last_day)
                 requests.append(dg.RunRequest(run_key=run_key, tags=tags))

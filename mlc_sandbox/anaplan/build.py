@@ -112,6 +112,8 @@ def _add_imports(model: Model, ids: Ids, feed: hub.Feed) -> None:
         _add_import(model, ids, f"{feed.title} list", by_list.id, list_map),
         _add_import(model, ids, f"{feed.title} data", module.id, data_map),
     )
+    # What docs/anaplan.md asks the builder for: the file's items are cleared first, others stay as they are.
+    steps[1].clear = "items"
     process = Process(ids.new("process"), f"{feed.title} load", tuple(step.id for step in steps))
     model.processes[process.id] = process
 

@@ -33,6 +33,13 @@ class Feed:
     columns: tuple[Column, ...]
 
     @property
+    def item_name(self) -> str | None:
+        """The column that names the list's items; None where the code does."""
+        headers = self.headers
+        named = next((name for name in ("name", "description") if name in headers), None)
+        return None if self.list_name.startswith("#") else named
+
+    @property
     def module_name(self) -> str:
         """The module that holds the feed's line items."""
         return f"DAT01 {self.list_name.removeprefix('#')}"

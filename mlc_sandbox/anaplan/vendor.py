@@ -84,7 +84,11 @@ class AnaplanVendor:
             "schedule": "0 6 * * *",
             "timezone": "Europe/Oslo",
             "destinations": {
-                feed.key: {"list_import": f"{feed.title} list", "data_import": f"{feed.title} data"}
+                feed.key: {
+                    "list_import": f"{feed.title} list",
+                    "data_import": f"{feed.title} data",
+                    **({"item_name": feed.item_name} if feed.item_name else {}),
+                }
                 for feed in hub.FEEDS
             },
         }

@@ -181,7 +181,7 @@ def test_the_dump_of_a_processs_step(client: AnaplanClient, world: World, action
     client.upload(action[1], b"code,name\n,nameless\n")
     process = world.model.named("processes", "Supplier Invoices load")
     path = f"/workspaces/{hub.WORKSPACE_ID}/models/{hub.MODEL_ID}/processes/{process.id}/tasks"
-    started = client._http.call("POST", path, json={"localeName": "en_US"}).json()["task"]
+    started = client.http.call("POST", path, json={"localeName": "en_US"}).json()["task"]
     with world.lock:
         world.tasks.drain()
     dump = client.process_dump(process.id, started["taskId"], action[0])
@@ -197,6 +197,6 @@ def test_unknown_fields_are_no_trouble(client: AnaplanClient, world: World, acti
 
 def test_an_answer_that_is_no_json_names_the_call(client: AnaplanClient, sandbox: Sandbox) -> None:
     client.model()
-    client._http.base_url = f"{sandbox.url}/anaplan/control/lists"
+    client.http.base_url = f"{sandbox.url}/anaplan/control/lists"
     with pytest.raises(CallFailed, match=r"GET .*models"):
         client.model()

@@ -1,15 +1,12 @@
 """Every request the client makes against the OpenAPI files: an undeclared path, method or field fails.
 
-The files are looked for under MLC_SPECS, in the repository, and beside it. The README that comes with them
-lists their own faults; MISSING and BODIES put right those that concern requests.
+The files are looked for beside the repository. The README that comes with them lists their own faults; MISSING and BODIES put right those that concern requests.
 """
 
 import functools
 import json
-import os
 import re
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -24,14 +21,11 @@ from mlc_sandbox.anaplan.world import World
 from mlc_sandbox.server import Sandbox
 from tests.anaplan.conftest import invoice_feed
 from tests.anaplan.rows import batch, change
+from tests.support import specs
 from tests.transport.clocks import ManualClock
 
-REPOSITORY = Path(__file__).parents[2]
-PLACES = [REPOSITORY / "specs", REPOSITORY.parent / "shared" / "specs"]
-if "MLC_SPECS" in os.environ:
-    PLACES.insert(0, Path(os.environ["MLC_SPECS"]))
-SPECS = next((place / "anaplan" for place in PLACES if (place / "anaplan").is_dir()), None)
-pytestmark = pytest.mark.skipif(SPECS is None, reason="no OpenAPI files: set MLC_SPECS to the specs folder")
+SPECS = specs.SPECS / "anaplan"
+pytestmark = specs.needs_specs("anaplan")
 
 MODEL = "/workspaces/{workspaceId}/models/{modelId}"
 # README fault 5.

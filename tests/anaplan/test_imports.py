@@ -229,7 +229,7 @@ def deliver(
 ) -> tuple[Mapping[str, Any], Outcome | None]:
     """One process: it sends, or resolves what an earlier one left. Returns the checkpoint and outcome."""
     client, books, life = connect(), Books(), Mortal(dies_at)
-    client._http.call = life.wrap(client._http.call)  # type: ignore[method-assign]
+    client.http.call = life.wrap(client.http.call)  # type: ignore[method-assign]
     current = books.batch(changes, checkpoint)
     current.keep = life.wrap(books.seen.append)
     feed, outcome = invoice_feed(client), None

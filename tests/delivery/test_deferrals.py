@@ -18,17 +18,22 @@ def deferrals(engine: sa.Engine, clock: ManualClock) -> Deferrals:
     return Deferrals(engine, clock)
 
 
-def test_work_waits_until_its_window_opens_and_is_taken_once(
+def test_work_waits_until_its_window_opens_and_until_a_run_carries_it_on(
     deferrals: Deferrals, clock: ManualClock
 ) -> None:
     deferrals.store(**WORK, **DAYS, opens_at=START + HOUR)  # type: ignore[arg-type]
-    assert deferrals.take("visma_anaplan") == []
+    assert deferrals.due("visma_anaplan") == []
     clock.pass_time(3_600)
-    taken = deferrals.take("visma_anaplan")
-    assert [(work.company, work.first_day, work.last_day, work.opens_at) for work in taken] == [
-        ("NO01", date(2026, 11, 19), date(2026, 11, 20), START + HOUR)
-    ]
-    assert deferrals.take("visma_anaplan") == []
+    [work] = deferrals.due("visma_anaplan")
+    assert (work.company, work.first_day, work.last_day, work.opens_at) == (
+        "NO01",
+        date(2026, 11, 19),
+        date(2026, 11, 20),
+        START + HOUR,
+    )
+    assert deferrals.due("visma_anaplan") == [work]
+    deferrals.taken(work)
+    assert deferrals.due("visma_anaplan") == []
 
 
 def test_the_same_work_stored_again_only_waits_longer(deferrals: Deferrals) -> None:
@@ -37,14 +42,7 @@ def test_the_same_work_stored_again_only_waits_longer(deferrals: Deferrals) -> N
     assert [work.opens_at for work in deferrals.waiting()] == [START + 2 * HOUR]
 
 
-def test_work_of_another_pair_is_not_taken(deferrals: Deferrals) -> None:
+def test_work_of_another_pair_is_not_due(deferrals: Deferrals) -> None:
     deferrals.store(**WORK, **DAYS, opens_at=START)  # type: ignore[arg-type]
-    assert deferrals.take("visma_asana") == []
+    assert deferrals.due("visma_asana") == []
     assert len(deferrals.waiting("visma_anaplan")) == 1
-
-
-def test_work_that_could_not_be_started_waits_again(deferrals: Deferrals) -> None:
-    deferrals.store(**WORK, **DAYS, opens_at=START)  # type: ignore[arg-type]
-    [work] = deferrals.take("visma_anaplan")
-    deferrals.put_back(work)
-    assert deferrals.take("visma_anaplan") == [work]

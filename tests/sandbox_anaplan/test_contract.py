@@ -1,6 +1,6 @@
 """Answers of the simulated tenant against the OpenAPI files, closed: an undeclared field is a failure.
 
-The files are looked for under MLC_SPECS, else under `specs/` of the repository. The README beside them lists
+The files are looked for in `../shared/specs`, beside the repository. The README beside them lists
 their own faults, which REPAIRS and `mended` put right.
 """
 
@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,13 +18,12 @@ from openapi_schema_validator import OAS30Validator
 from mlc_sandbox.anaplan import hub
 from mlc_sandbox.anaplan.oauth import CODE_CLIENT, CODE_SECRET, DEVICE_CLIENT, DEVICE_GRANT
 from mlc_sandbox.anaplan.world import BUILDER, BUILDER_PASSWORD
+from tests.support import specs
 
 from .conftest import Tenant, table
 
-SPECS = Path(os.environ.get("MLC_SPECS", Path(__file__).parents[2] / "specs")) / "anaplan"
-pytestmark = pytest.mark.skipif(
-    not SPECS.is_dir(), reason="no OpenAPI files: set MLC_SPECS to the specs folder"
-)
+SPECS = specs.SPECS / "anaplan"
+pytestmark = specs.needs_specs("anaplan")
 
 STARTABLE = (
     ("imports", "importId"),

@@ -179,6 +179,7 @@ def test_booleans_are_words(tenant: Tenant) -> None:
 
 
 def test_an_empty_cell_keeps_what_is_there_unless_it_is_told_to_clear(hub: Tenant) -> None:
+    hub.world.import_named("Supplier Invoices data").clear = "none"
     invoices(hub, {"code": "NO01|Invoice|1", "amount": "5", "company": "NO01"})
     invoices(hub, {"code": "NO01|Invoice|1", "company": "NO02"})
     assert hub.world.module_rows(INVOICES)["NO01|Invoice|1"]["amount"] == 5

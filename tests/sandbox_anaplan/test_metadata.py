@@ -156,5 +156,8 @@ def test_the_mlc_section_names_imports_that_exist(sandbox) -> None:
     section = sandbox.anaplan.config_section("http://127.0.0.1:1")["anaplan"]
     assert section["api_url"] == "http://127.0.0.1:1/anaplan/2/0"
     names = {action.name for action in sandbox.anaplan.world.model.imports.values()}
-    assert {name for entry in section["destinations"].values() for name in entry.values()} <= names
+    entries = section["destinations"].values()
+    assert {entry[name] for entry in entries for name in ("list_import", "data_import")} <= names
+    assert section["destinations"]["gl_accounts"]["item_name"] == "description"
+    assert "item_name" not in section["destinations"]["supplier_invoices"]
     assert set(sandbox.anaplan.secrets()) == {"ANAPLAN_USER", "ANAPLAN_PASSWORD"}

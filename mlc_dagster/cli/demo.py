@@ -20,8 +20,10 @@ from rich.table import Table
 from mlc_dagster.cli.progress import Progress
 from mlc_dagster.cli.sandbox import Sandbox, read_credentials
 from mlc_dagster.definitions import defs
+from mlc_dagster.delivery import Kind
 from mlc_dagster.graph.run import PairRun, run_pair, steps_done
 from mlc_dagster.settings import REPOSITORY, Settings, load_settings
+from mlc_dagster.suite import Suite
 
 COMPANIES = ("NO01", "SE01")
 COLUMNS = ("read", "created", "updated", "deleted", "unchanged", "failed", "quarantined")
@@ -61,7 +63,7 @@ def run_demo(folder: Path, *, seed: int, scale: str) -> None:
             use_folder(folder)
             (folder / "activate").write_text(_activation(folder), "utf-8")
             lines = _load_twice(console, sandbox, load_settings())
-            number = sandbox.pass_report["invoice"]
+            number = _latest_number(Suite(load_settings()))
     console.print(_report(lines))
     console.print(_next_steps(folder, number), highlight=False)
 
@@ -169,6 +171,12 @@ def _report(lines: list[Line]) -> Table:
         numbers = [str(line.counts[name]) if name in line.counts else "" for name in COLUMNS]
         table.add_row(line.load, line.company, line.place, *numbers, str(line.calls), f"{line.seconds:.1f}")
     return table
+
+
+def _latest_number(suite: Suite) -> str:
+    """The invoice that was updated last, as an example for `mlc audit`."""
+    event = suite.audit.newest("anaplan/supplier_invoices", Kind.UPDATED)
+    return event.number if event and event.number else "NUMBER"
 
 
 def _activation(folder: Path) -> str:

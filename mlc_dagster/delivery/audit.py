@@ -71,6 +71,14 @@ class Audit:
         with reading(self._engine) as connection:
             return [_event(row) for row in connection.execute(query.order_by(events.c.id))]
 
+    def newest(self, destination: str, kind: Kind) -> Event | None:
+        """The last event of a kind at a destination; None when there is none."""
+        own = (events.c.destination == destination, events.c.kind == kind.value)
+        query = sa.select(events).where(*own).order_by(events.c.id.desc()).limit(1)
+        with reading(self._engine) as connection:
+            row = connection.execute(query).first()
+        return _event(row) if row is not None else None
+
 
 def _event(row: sa.Row[Any]) -> Event:
     return Event(

@@ -80,10 +80,15 @@ class SandboxClock:
         self._lock = threading.Lock()
         self.offset = -timedelta(days=days_behind)
         self.passed = timedelta(0)  # how far the last pass_day moved
+        self._advanced = timedelta(0)
 
     def now(self) -> datetime:
         """Sandbox time, aware UTC."""
         return self._real_now() + self.offset
+
+    def wire(self) -> datetime:
+        """The time that tokens and rate windows may live by: moved by advance, not by the days that pass."""
+        return self._real_now() + self._advanced
 
     def advance(self, delta: timedelta) -> datetime:
         """Move forward by delta, also past the real now (lockouts and expiries in tests); never backward."""
@@ -93,6 +98,7 @@ class SandboxClock:
             )
         with self._lock:
             self.offset += delta
+            self._advanced += delta
         return self.now()
 
     def pass_day(self) -> datetime:
@@ -171,11 +177,11 @@ class Faults:
         return fault
 
     def take(self, vendor: str, name: str, request_line: str = "") -> dict[str, Any] | None:
-        """The parameters of the first armed fault that hits this call, counted down; None without one."""
+        """The parameters (and seed) of the first armed fault that hits this call, counted down; else None."""
         with self._lock:
             for fault in self._armed:
                 if (fault.vendor, fault.name) == (vendor, name) and fault.fires(request_line):
-                    return dict(fault.params)
+                    return fault.params | ({} if fault.seed is None else {"seed": fault.seed})
         return None
 
     def clear(self, vendor: str | None = None, name: str | None = None) -> None:

@@ -58,7 +58,7 @@ class Protocol(AutoHTTPProtocol):  # type: ignore[misc,valid-type]
     def connection_made(self, transport: Any) -> None:
         """Wrap the app of this connection once its transport is known."""
         super().connection_made(transport)
-        app: ASGIApp = self.app
+        app: ASGIApp = self.app  # type: ignore[has-type]
 
         async def with_transport(scope: Scope, receive: Receive, send: Send) -> None:
             scope["transport"] = transport

@@ -116,7 +116,7 @@ class Api:
         if given is None:
             detail = {"ExceptionType": "IPPException", "ExceptionMessage": "", "ExceptionFaultCode": "12002"}
             raise ApiError(400, detail | {"ExceptionMessageID": "12002_00000000", "ExceptionDetails": ""})
-        return given != company.company_id
+        return bool(given != company.company_id)
 
     def _execute(self, call: Call, entity: Entity, company: Company, wrong_company: bool) -> Response:
         if call.is_list:

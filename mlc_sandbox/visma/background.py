@@ -37,7 +37,7 @@ class Background:
     def accept(self, owner: tuple[str, str], uri: str, root: str, response: Response) -> Response:
         """Take over an answer and give 202 with the place of its state."""
         number = str(uuid.uuid4())
-        self._jobs[number] = Job(owner, uri, self.clock.now(), response, self.switches["background_polls"])
+        self._jobs[number] = Job(owner, uri, self.clock.wire(), response, self.switches["background_polls"])
         return JsonResponse({"id": number, "stateLocation": f"{root}/v1/background/{number}"}, 202)
 
     def state(self, number: str, owner: tuple[str, str], root: str) -> Response:
@@ -70,7 +70,7 @@ class Background:
     def content(self, number: str, owner: tuple[str, str]) -> Response:
         """GET /v1/background/{id}/content. Raises ApiError 410 after 24 hours."""
         job = self._job(number, owner)
-        if self.clock.now() - job.received > _CONTENT_LIFE:
+        if self.clock.wire() - job.received > _CONTENT_LIFE:
             raise ApiError(410, "The content is no longer available.")
         return Response(job.response.body, media_type="application/json")
 

@@ -21,7 +21,7 @@ class Window:
 
 
 class Limits:
-    """Counts calls. Time is the sandbox clock's, so tests can open a window by moving it."""
+    """Counts calls. Time is the clock's wire time, so tests can open a window by advancing it."""
 
     def __init__(self, clock: SandboxClock, switches: Switches) -> None:
         self.clock, self.switches = clock, switches
@@ -29,11 +29,11 @@ class Limits:
 
     def lock(self, company: str, client: str, seconds: float) -> None:
         """Close the window of this company and client for a while."""
-        self._window(company, client).closed_until = self.clock.now() + timedelta(seconds=seconds)
+        self._window(company, client).closed_until = self.clock.wire() + timedelta(seconds=seconds)
 
     def count(self, company: str, client: str) -> dict[str, str]:
         """Count one call and give the four headers. Raises ApiError 429 with them and Retry-After."""
-        window, now = self._window(company, client), self.clock.now()
+        window, now = self._window(company, client), self.clock.wire()
         if window.closed_until is not None and window.closed_until > now:
             self._refuse(window, (window.closed_until - now).total_seconds(), 0)
         limit = self.switches["rate_limit"]
@@ -43,7 +43,7 @@ class Limits:
         return self._headers(limit - window.used, self._reset(window))
 
     def _window(self, company: str, client: str) -> Window:
-        now = self.clock.now()
+        now = self.clock.wire()
         window = self.windows.setdefault((company, client), Window(now))
         if now - window.opened >= timedelta(seconds=self.switches["rate_window_seconds"]):
             window.opened, window.used = now, 0
@@ -51,7 +51,7 @@ class Limits:
 
     def _reset(self, window: Window) -> float:
         ends = window.opened + timedelta(seconds=self.switches["rate_window_seconds"])
-        return (ends - self.clock.now()).total_seconds()
+        return (ends - self.clock.wire()).total_seconds()
 
     def _headers(self, remaining: int, reset: float) -> dict[str, str]:
         return {

@@ -45,7 +45,7 @@ async def read_call(request: Request) -> Call:
     """Take the request apart; the body is read whole."""
     query = request.url.query
     segments = [part for part in request.path_params["path"].split("/") if part]
-    root = str(request.base_url).rstrip("/") + "/api"
+    root = f"{request.url.scheme}://{request.url.netloc}/visma/api"
     return Call(
         request.method,
         f"{request.method} {request.url.path}" + (f"?{query}" if query else ""),

@@ -16,12 +16,7 @@ def moment_text(moment: date, form: str, digits: int) -> str:
     """Business dates as midnight without a zone, system stamps as switched (vendors/visma.md section 6)."""
     if not isinstance(moment, datetime):
         return f"{moment.isoformat()}T00:00:00"
-    shown = {
-        "none": wall,
-        "z": lambda value: value.astimezone(UTC),
-        "offset": lambda value: value.astimezone(OSLO),
-    }
-    local = shown[form](moment)
+    local = wall(moment) if form == "none" else moment.astimezone(UTC if form == "z" else OSLO)
     text = local.replace(tzinfo=None).isoformat(timespec="milliseconds" if digits else "seconds")
     text = text[:-1] if digits == 2 else text + "0" * max(0, digits - 3)
     if form == "none":

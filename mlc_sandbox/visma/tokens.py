@@ -51,8 +51,10 @@ class Tokens:
         scopes = frozenset(form["scope"].split())
         seconds = self.switches["token_seconds"]
         # Derived from a secret and a number: a token must not be guessable from another one.
-        text = hashlib.sha256(f"{self.client[1]}/{next(self._count)}/{self.clock.now()}".encode()).hexdigest()
-        expires = self.clock.now() + timedelta(seconds=seconds)
+        text = hashlib.sha256(
+            f"{self.client[1]}/{next(self._count)}/{self.clock.wire()}".encode()
+        ).hexdigest()
+        expires = self.clock.wire() + timedelta(seconds=seconds)
         self._issued[text] = Token(
             form["client_id"], self.tenants[form["tenant_id"].lower()], scopes, expires
         )
@@ -83,7 +85,7 @@ class Tokens:
         if (
             kind.lower() != "bearer"
             or token is None
-            or token.expires <= self.clock.now()
+            or token.expires <= self.clock.wire()
             or token.company is None
         ):
             raise ApiError(401)

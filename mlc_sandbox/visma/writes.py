@@ -161,7 +161,9 @@ def _merged(row: Row, wanted: Mapping[str, Any]) -> Row:
         if not name or value is None:
             continue
         if inner:
-            merged[name] = {**_object(merged.get(name)), inner: value}
+            # Another id: what stood beside the old one (its description) no longer belongs to it.
+            current = _object(merged.get(name))
+            merged[name] = current if current.get(inner) == value else {inner: value}
         elif isinstance(value, Mapping):
             merged[name] = _merged(_object(merged.get(name)), value)
         else:

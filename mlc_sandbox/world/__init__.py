@@ -13,6 +13,7 @@ __all__ = [
     "changes",
     "master",
     "orders",
+    "parties",
     "payables",
     "people",
     "receivables",

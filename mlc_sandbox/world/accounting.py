@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
 from mlc_sandbox.world.company import BUILDERS, Company, cents, fine, month, post_period
@@ -251,7 +251,6 @@ def balance_key(company: Company, site: str, period: str, account: Account, sub:
 
 def _fill_balances(company: Company, table: Table) -> None:
     sums: dict[tuple[str, str, str], dict[str, Balance]] = {}
-    stamps: dict[str, float] = {}
     for record in company.table("journaltransaction"):
         batch: Batch = record.facts
         if batch.status != POSTED:
@@ -263,15 +262,20 @@ def _fill_balances(company: Company, table: Table) -> None:
             if balance is None:
                 balance = by_period[period] = Balance(batch.branch, period, line.account, line.sub, 0, 0, 0)
             _add(balance, line.base)
-        stamps[period] = max(stamps.get(period, 0.0), record.stamp.timestamp())
     rng = company.rng("generalLedgerBalance")
     for by_period in sums.values():
         _carry_forward(by_period)
         for balance in by_period.values():
-            age = (company.base.timestamp() - stamps[balance.period]) / 86_400
-            stamp = company.day_start(age + rng.random() * 2)
+            # Last written when the last document of the period was posted, days after its end.
+            settled = (company.base.date() - _last_day(balance.period)).days - rng.uniform(0, 12)
+            stamp = company.day_start(max(rng.random(), settled))
             key = balance_key(company, balance.branch, balance.period, balance.account, balance.sub)
             table.add(key, balance, stamp)
+
+
+def _last_day(period: str) -> date:
+    following = date(int(period[:4]), int(period[4:]), 1) + timedelta(days=32)
+    return following.replace(day=1) - timedelta(days=1)
 
 
 def _add(balance: Balance, base: int) -> None:

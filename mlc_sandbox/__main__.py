@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import signal
+import socket
 import sys
 from pathlib import Path
 
@@ -21,11 +22,11 @@ def main(arguments: list[str] | None = None) -> int:
             companies=options.companies,
             days_behind=options.days_behind,
         )
-        listener = listen(options.port)
         if options.state is not None:
             sandbox.state_folder = options.state
             resumed = state.load(sandbox, options.state)
             _say(f"State {'taken over from' if resumed else 'will be kept in'} {options.state}")
+        listener = listen(options.port)
     except (OSError, ValueError, state.StateUnusable) as error:
         _say(f"The sandbox cannot start: {error}", to_errors=True)
         return 2
@@ -38,12 +39,12 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _serve(sandbox: Sandbox, listener: object) -> None:
+def _serve(sandbox: Sandbox, listener: socket.socket) -> None:
     """uvicorn raises the signal again once it has shut down; these handlers let the state be saved then."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
     try:
-        uvicorn_server(sandbox.app).run(sockets=[listener])  # type: ignore[list-item]
+        uvicorn_server(sandbox.app).run(sockets=[listener])
     finally:
         if sandbox.state_folder is not None:
             _say(f"State saved to {state.save(sandbox, sandbox.state_folder)}")

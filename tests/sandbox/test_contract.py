@@ -1,4 +1,4 @@
-"""Every answer of the simulated ERP is valid against the vendor's own schemas, and holds no invented field."""
+"""Every answer of the simulated ERP is valid against the vendor's own schemas, without invented fields."""
 
 from __future__ import annotations
 

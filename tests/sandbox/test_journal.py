@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from decimal import Decimal
+from itertools import chain
 from typing import Any
 
 from mlc_sandbox.server import Sandbox
@@ -33,7 +34,7 @@ def test_parts_of_a_batch_join_to_all_its_lines_in_order(erp: Erp) -> None:
         (row["module"], row["batchNumber"]): [line["lineNumber"] for line in row["journalTransactionLines"]]
         for row in erp.visma.truth("NO01", "journaltransaction")
     }
-    assert {key: sum(found, []) for key, found in parts.items()} == truth
+    assert {key: list(chain.from_iterable(found)) for key, found in parts.items()} == truth
     assert any(len(found) > 3 for found in parts.values()), "no batch is larger than a page"
 
 

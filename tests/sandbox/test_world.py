@@ -1,4 +1,4 @@
-"""The ERP's contents: deterministic, Nordic, and consistent to the cent; a day that passes changes them as told."""
+"""The ERP's contents: deterministic, Nordic, consistent to the cent; a day changes them as told."""
 
 from __future__ import annotations
 

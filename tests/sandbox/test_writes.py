@@ -192,11 +192,12 @@ def test_only_drafts_can_be_deleted(erp: Erp) -> None:
     assert erp.call("DELETE", "v1/supplier/50000").status_code == 405
 
 
-class TestBackground:
-    HEADER = {"erp-api-background": "subscription"}
+BACKGROUND = {"erp-api-background": "subscription"}
 
+
+class TestBackground:
     def test_a_write_is_done_later_and_told_by_its_state(self, sandbox: Sandbox, erp: Erp) -> None:
-        accepted = erp.call("POST", "v1/PurchaseReceipt", json=receipt_body(erp), headers=self.HEADER)
+        accepted = erp.call("POST", "v1/PurchaseReceipt", json=receipt_body(erp), headers=BACKGROUND)
         assert accepted.status_code == 202
         path = accepted.json()["stateLocation"].split("/visma/api/")[1]
         assert erp.get(path).json()["status"] == "Started"
@@ -207,13 +208,13 @@ class TestBackground:
         assert Erp(sandbox, "SE01").get(path).status_code == 403
 
     def test_finished_may_be_a_failure(self, erp: Erp) -> None:
-        accepted = erp.call("PUT", "v1/supplier/50000", data=b"{", headers=self.HEADER).json()
+        accepted = erp.call("PUT", "v1/supplier/50000", data=b"{", headers=BACKGROUND).json()
         states = [erp.get(f"v1/background/{accepted['id']}").json() for _ in range(2)]
         assert (states[1]["status"], states[1]["statusCode"]) == ("Finished", 400)
 
     def test_can_be_switched_off(self, sandbox: Sandbox, erp: Erp) -> None:
         sandbox.visma.switches["background"] = "ignored"
-        assert erp.call("GET", "v1/supplier", headers=self.HEADER).status_code == 200
+        assert erp.call("GET", "v1/supplier", headers=BACKGROUND).status_code == 200
 
 
 def test_error_bodies_take_the_switched_form(sandbox: Sandbox, erp: Erp) -> None:

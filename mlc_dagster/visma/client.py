@@ -120,12 +120,13 @@ class VismaClient:
         # Some paths take the number without the type, and answer with another type's record.
         return (record, response.headers.get("ETag")) if record_key(entity, record) == key else None
 
-    def single_path(self, entity: Entity, key: str) -> str:
-        """Return the path of one record."""
-        if entity.single is None:
-            raise ValueError(f"{entity.title} cannot be read one by one.")
+    def single_path(self, entity: Entity, key: str, *, write: bool = False) -> str:
+        """Return the path of one record, for reading or for writing."""
+        template = entity.written if write and entity.written else entity.single
+        if template is None:
+            raise ValueError(f"{entity.title} have no path for a single record.")
         parts = map(segment, key.split("|"))
-        return entity.single.format(**dict(zip(entity.key, parts, strict=True)))
+        return template.format(**dict(zip(entity.key, parts, strict=True)))
 
     def page(
         self,

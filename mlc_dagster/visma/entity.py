@@ -43,7 +43,8 @@ class Entity:
 
     ``key`` names the fields that identify a record; dots reach into sections, a trailing ``?`` allows an
     empty part. ``single`` is the path of one record, with key fields in braces. ``number`` is what people
-    call the record by. ``lines`` is the list of a BY_LINE entity.
+    call the record by. ``lines`` is the list of a BY_LINE entity. ``written`` is the path for PUT where it
+    is not the one for reading.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Entity:
     unreleased: Unreleased | None = None
     lines: str | None = None
     demands_filter: bool = False
+    written: str | None = None
 
     @cached_property
     def schema(self) -> pa.Schema:

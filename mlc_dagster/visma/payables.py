@@ -244,6 +244,7 @@ PURCHASE_RECEIPTS = Entity(
     title="Purchase receipts",
     path="/v2/PurchaseReceipt",
     single="/v2/PurchaseReceipt/{receiptNbr}",
+    written="/v1/PurchaseReceipt/{receiptNbr}",
     key=("receiptNbr",),
     number="receiptNbr",
     expand=("expandNote", "includeCustomFreeFields"),

@@ -15,14 +15,17 @@ import pyarrow.compute as pc
 
 from mlc_dagster.transport import Clock
 from mlc_dagster.visma.client import Page, VismaClient, in_parallel
+from mlc_dagster.visma.deletes import unreleased_in
 from mlc_dagster.visma.entity import Entity
 from mlc_dagster.visma.merge import one_per_key, unite, without
 from mlc_dagster.visma.records import BadRecord, Rows, parse, to_rows
 from mlc_dagster.visma.wall import from_wall, wall_text
 
-MOST_PASSES = 6
-# More missing rows than this are looked for by another pass, not one by one.
-MOST_SINGLE_READS = 100
+MOST_PASSES = 12
+# A pass that missed no more than this share and brought nothing old is calm. After so many calm passes in a
+# row a list that keeps growing is complete as of the first look: a miss has the chance share ** passes.
+SMALL_SHORTFALL = 0.02
+CALM_PASSES = 3
 
 
 @dataclass(frozen=True)
@@ -105,18 +108,12 @@ class _Sweep:
             if united is None:
                 united, horizon = seen, seen.newest
                 continue
-            surprises = _old_keys(seen.table, united.keys, horizon)
-            united = self._united(united, seen)
-            if surprises:
-                calm = 0
+            united, surprised = self._united(united, seen, horizon)
+            calm = 0 if surprised or self._shortfall(seen) > SMALL_SHORTFALL else calm + 1
+            if calm < CALM_PASSES and not self._complete(united):
                 continue
-            missing = united.keys - seen.keys
-            if len(missing) > MOST_SINGLE_READS:
-                continue
-            united = self._looked_up(united, missing)
-            calm += 1
-            # Complete by count, or twice in a row nothing old that had been missed before.
-            if calm == 2 or self._units(united) >= max(seen.totals, default=0):
+            united = self._without_gone(united, seen)
+            if calm == CALM_PASSES or self._complete(united):
                 return self._swept(united, number)
         raise NeverSettled(self._entity.name, self._client.company.code, most_passes, doubt)
 
@@ -167,29 +164,28 @@ class _Sweep:
             )
         return len(seen.table) + len(seen.bad)
 
-    def _united(self, before: _Pass, after: _Pass) -> _Pass:
-        table = unite(self._entity, before.table, after.table)
-        bad = _distinct((*before.bad, *after.bad), table)
-        return replace(after, table=table, bad=bad)
+    def _complete(self, united: _Pass) -> bool:
+        return self._units(united) >= max(united.totals, default=0)
 
-    def _looked_up(self, united: _Pass, missing: set[str]) -> _Pass:
-        """Settle rows the last pass did not bring: gone ones are dropped, newer versions taken."""
-        if not missing or self._entity.single is None:
-            return united
-        keys = sorted(missing)
-        found = dict(
-            zip(keys, in_parallel(lambda key: self._client.single(self._entity, key), keys), strict=True)
-        )
-        table = united.table
-        if self._entity.unreleased is not None:
-            # Only unreleased documents are deleted; elsewhere a 404 proves nothing (a path without type).
-            gone = [key for key, record in found.items() if record is None]
-            table = without(table, gone)
-        records = [record for record in found.values() if record is not None]
-        rows = self._rows(records)
-        # A single read shows fewer sections: it only counts when it is newer.
-        table = one_per_key(self._entity, pa.concat_tables([table, rows.table]))
-        return replace(united, table=table, bad=_distinct((*united.bad, *rows.bad), table))
+    def _shortfall(self, seen: _Pass) -> float:
+        """Return the share of the reported total that a pass did not see."""
+        total = max(seen.totals, default=0)
+        return max(0.0, 1 - self._units(seen) / total) if total else 0.0
+
+    def _united(self, before: _Pass, after: _Pass, horizon: datetime | None) -> tuple[_Pass, bool]:
+        """Return both passes as one, and whether the later one brought anything old that was not known."""
+        table = unite(self._entity, before.table, after.table)
+        united = replace(after, table=table, bad=_distinct((*before.bad, *after.bad), table))
+        if self._entity.lines:
+            return united, self._units(united) > self._units(before)
+        return united, bool(_old_keys(after.table, before.keys, horizon))
+
+    def _without_gone(self, united: _Pass, seen: _Pass) -> _Pass:
+        """Drop documents that were deleted meanwhile: unreleased, not in the last pass, and 404."""
+        suspects = sorted(unreleased_in(self._entity, united.table) - seen.keys)
+        answers = in_parallel(lambda key: self._client.single(self._entity, key), suspects)
+        gone = [key for key, answer in zip(suspects, answers, strict=True) if answer is None]
+        return replace(united, table=without(united.table, gone))
 
     def _rows(self, records: Sequence[Any]) -> Rows:
         code, now = self._client.company.code, self._clock.now()

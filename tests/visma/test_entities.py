@@ -18,8 +18,9 @@ def as_day(value: str | date) -> date:
 
 
 def as_moment(value: str | datetime) -> datetime:
-    """The text has no zone, so the second pass of the hour that comes twice reads as the first."""
+    """As the ERP shows it: milliseconds, and no zone, so the second pass of an hour reads as its first."""
     moment = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+    moment = moment.replace(microsecond=moment.microsecond // 1000 * 1000)
     wall = moment.astimezone(OSLO).replace(tzinfo=None, fold=0) if moment.tzinfo else moment
     return wall.replace(tzinfo=OSLO).astimezone(UTC)
 

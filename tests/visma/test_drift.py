@@ -1,0 +1,130 @@
+"""Pages drift while a sweep runs: nothing is lost and nothing comes twice, whatever the order of the list."""
+
+import pytest
+
+from mlc_dagster.visma.entities import ENTITIES
+from mlc_dagster.visma.sweep import NeverSettled, sweep
+from tests.visma.conftest import API_NAMES, Erp
+
+
+def versions(erp: Erp, entity: str) -> dict[str, str]:
+    """The row version of every record the ERP has."""
+    return {record.key: record.time_stamp for record in erp.visma.table("NO01", API_NAMES[entity])}
+
+
+def held(erp: Erp, entity: str) -> dict[str, str]:
+    return {key: row["timeStamp"] for key, row in erp.held(entity).items()}
+
+
+def arm(erp: Erp, entity: str, seed: int, *, times: int = 8, **amounts: int) -> None:
+    path = ENTITIES[entity].path
+    erp.sandbox.faults.arm(
+        "visma", "drift", times=times, match=f"{path}\\?.*pageNumber", probability=0.7, seed=seed, **amounts
+    )
+
+
+@pytest.mark.parametrize("order", ["key", "modified", "unstable"])
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(
+    "amounts", [{"restamp": 3}, {"insert": 1, "delete": 1}, {"restamp": 2, "insert": 1, "delete": 1}], ids=str
+)
+def test_rows_that_change_vanish_and_arrive_during_a_sweep(new_erp, order, seed, amounts):
+    erp = new_erp(seed=seed, page_size=20, order=order)
+    before = versions(erp, "supplier_invoices")
+    arm(erp, "supplier_invoices", seed, **amounts)
+    erp.read("supplier_invoices", allow_deletes=True)
+    erp.sandbox.faults.clear()
+    now, read = versions(erp, "supplier_invoices"), held(erp, "supplier_invoices")
+    untouched = {key for key, version in before.items() if now.get(key) == version}
+    assert untouched <= read.keys(), "rows nobody touched were lost"
+    assert {key: read[key] for key in untouched} == {key: now[key] for key in untouched}
+    # What changed after its page had been read is inside the overlap of the next sweep.
+    erp.read("supplier_invoices", allow_deletes=True)
+    assert held(erp, "supplier_invoices") == versions(erp, "supplier_invoices")
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_delete_balanced_by_an_insert_does_not_hide_a_lost_row(new_erp, seed):
+    """The totals stay the same on all pages; only the deleted document itself gives it away."""
+    erp = new_erp(seed=seed, page_size=20)
+    arm(erp, "supplier_invoices", seed, times=1, insert=1, delete=1)
+    untouched = versions(erp, "supplier_invoices")
+    erp.read("supplier_invoices")
+    now = versions(erp, "supplier_invoices")
+    assert {key for key in untouched if key in now} <= held(erp, "supplier_invoices").keys()
+
+
+@pytest.mark.parametrize("order", ["key", "unstable"])
+def test_journal_batches_split_over_pages_are_joined_also_while_rows_move(new_erp, order):
+    erp = new_erp(page_size=60, order=order)
+    arm(erp, "journal_transactions", 3, times=3, restamp=2)
+    if order == "unstable":
+        erp.sandbox.faults.clear()
+    swept = sweep(
+        erp.client, ENTITIES["journal_transactions"], since=None, clock=erp.clock, zone="Europe/Oslo"
+    )
+    lines = {
+        row["_key"]: [line["lineNumber"] for line in row["journalTransactionLines"]]
+        for row in swept.table.to_pylist()
+    }
+    truth = {
+        f"{row['module']}|{row['batchNumber']}": [
+            line["lineNumber"] for line in row["journalTransactionLines"]
+        ]
+        for row in erp.truth("journal_transactions")
+    }
+    assert lines == truth
+
+
+def test_a_bulk_restamp_during_the_sweep_ends_and_loses_nothing(new_erp):
+    erp = new_erp(page_size=20, order="modified")
+    erp.sandbox.faults.arm("visma", "restamp_all", after=2, match="supplierInvoice\\?")
+    report = erp.read("supplier_invoices")
+    assert report.passes <= 3
+    assert held(erp, "supplier_invoices") == versions(erp, "supplier_invoices")
+
+
+def test_a_bulk_restamp_costs_one_sweep_and_the_next_read_finds_nothing_new(new_erp):
+    erp = new_erp(page_size=50)
+    erp.read("supplier_invoices")
+    erp.visma.restamp("NO01", "supplierInvoice")
+    report = erp.read("supplier_invoices")
+    assert report.changed == len(versions(erp, "supplier_invoices"))
+    assert held(erp, "supplier_invoices") == versions(erp, "supplier_invoices")
+    again = erp.read("supplier_invoices")
+    assert (again.changed, again.written) == (0, [])
+
+
+def test_a_sweep_over_a_still_list_costs_its_pages_and_one_closing_question(new_erp):
+    erp = new_erp(page_size=20)
+    records = len(versions(erp, "suppliers"))
+    swept = sweep(erp.client, ENTITIES["suppliers"], since=None, clock=erp.clock, zone="Europe/Oslo")
+    assert (swept.passes, len(swept.table)) == (1, records)
+    assert erp.calls("suppliers") == -(-records // 20) + 1
+
+
+def test_one_page_needs_no_second_look(still_erp):
+    before = still_erp.calls("suppliers")
+    swept = sweep(
+        still_erp.client, ENTITIES["suppliers"], since=None, clock=still_erp.clock, zone="Europe/Oslo"
+    )
+    assert swept.pages == 1
+    assert still_erp.calls("suppliers") - before == 1
+
+
+def test_a_list_that_never_settles_is_refused(new_erp):
+    erp = new_erp(page_size=5, order="unstable")
+    with pytest.raises(NeverSettled, match="customers of NO01 changed during each of 2 passes"):
+        sweep(erp.client, ENTITIES["customers"], since=None, clock=erp.clock, zone="Europe/Oslo", passes=2)
+
+
+def test_a_list_that_keeps_growing_is_read_all_the_same(new_erp):
+    erp = new_erp(page_size=20)
+    before = versions(erp, "supplier_invoices")
+    arm(erp, "supplier_invoices", 5, times=1000, insert=1)
+    erp.read("supplier_invoices")
+    erp.sandbox.faults.clear()
+    read = held(erp, "supplier_invoices")
+    assert {key: read.get(key) for key in before} == before
+    erp.read("supplier_invoices")
+    assert held(erp, "supplier_invoices") == versions(erp, "supplier_invoices")

@@ -1,0 +1,224 @@
+"""From JSON text to typed columns: exact, tolerant of the vendor, and one bad record costs no other."""
+
+import json
+import re
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlc_dagster.visma.entities import ENTITIES
+from mlc_dagster.visma.fields import shape
+from mlc_dagster.visma.records import BadRecord, Rows, parse, to_rows
+
+INVOICES = ENTITIES["supplier_invoices"]
+NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+
+
+def invoice(**fields: Any) -> dict[str, Any]:
+    return {
+        "documentType": "Invoice",
+        "referenceNumber": "000123",
+        "lastModifiedDateTime": "2026-11-20T10:00:00.123",
+        **fields,
+    }
+
+
+def read(*records: Any) -> Rows:
+    return to_rows(INVOICES, "NO01", parse(json.dumps(records)), read_at=NOW, zone="Europe/Oslo")
+
+
+def one(record: Any) -> dict[str, Any]:
+    rows = read(record)
+    assert rows.bad == ()
+    return rows.table.to_pylist()[0]
+
+
+def refused(record: Any) -> BadRecord:
+    rows = read(invoice(referenceNumber="good"), record, invoice(referenceNumber="too"))
+    assert rows.table.column("referenceNumber").to_pylist() == ["good", "too"]
+    assert len(rows.bad) == 1
+    return rows.bad[0]
+
+
+def test_key_stamp_and_its_text_stand_beside_the_fields():
+    row = one(invoice(amount=12.10))
+    assert row["_key"] == "Invoice|000123"
+    assert row["_stamp"] == datetime(2026, 11, 20, 9, 0, 0, 123000, tzinfo=UTC)
+    assert row["_stamp_text"] == "2026-11-20T10:00:00.123"
+    assert (row["_read_at"], row["_deleted"], row["amount"]) == (NOW, False, Decimal("12.1"))
+
+
+@pytest.mark.parametrize(
+    "text", ["0.1", "1234567890123456789.12345678", "-0.00000001", "7", "1e3", "1.50E-2"]
+)
+def test_money_is_exact_from_the_text_on(text):
+    rows = to_rows(
+        INVOICES,
+        "NO01",
+        parse(f'[{{"documentType":"Invoice","referenceNumber":"1","amount":{text}}}]'),
+        read_at=NOW,
+        zone="Europe/Oslo",
+    )
+    assert rows.table.column("amount").to_pylist() == [Decimal(text)]
+
+
+@given(st.decimals(allow_nan=False, allow_infinity=False, places=8, min_value=-(10**19), max_value=10**19))
+def test_no_amount_is_ever_rounded(amount):
+    text = f'[{{"documentType":"Invoice","referenceNumber":"1","amount":{amount:f}}}]'
+    rows = to_rows(INVOICES, "NO01", parse(text), read_at=NOW, zone="Europe/Oslo")
+    assert rows.table.column("amount").to_pylist() == [amount]
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"amount": "abc"}, 'amount: "abc" is no number'),
+        ({"amount": "12.50"}, 'amount: "12.50" is no number'),
+        ({"amount": True}, "amount: true is no number"),
+        ({"amount": float("nan")}, "amount: NaN is no number"),
+        ({"amount": 0.123456789}, "amount: .* is too large or too fine"),
+        ({"amount": 10**20}, "amount: .* is too large or too fine"),
+        ({"hold": "yes"}, 'hold: "yes" is neither true nor false'),
+        ({"date": "20.11.2026"}, 'date: "20.11.2026" is no date'),
+        ({"lastModifiedDateTime": "yesterday"}, 'lastModifiedDateTime: "yesterday" is no date-time'),
+        ({"documentVersionNumber": 1.5}, 'documentVersionNumber: "1.5" is no whole number'),
+        ({"supplier": "50000"}, 'supplier: "50000" is no section'),
+        ({"supplier": ["50000"]}, r'supplier: \["50000"\] is no section'),
+        ({"invoiceLines": {"lineNumber": 1}}, "invoiceLines: .* is no list"),
+        (
+            {"invoiceLines": [{"lineNumber": 1}, {"quantity": "x"}]},
+            r'invoiceLines\[1\].quantity: "x" is no number',
+        ),
+        ({"description": ["x"]}, r'description: \["x"\] is no text'),
+        ({"description": "\ud800"}, "description: .* is no valid text"),
+        ({"referenceNumber": None}, "documentType and referenceNumber: missing"),
+        ({"referenceNumber": ""}, "documentType and referenceNumber: missing"),
+    ],
+    ids=str,
+)
+def test_a_bad_value_costs_its_record_and_names_the_field(fields, reason):
+    bad = refused(invoice(**fields))
+    assert re.match(reason, bad.reason), bad.reason
+    assert (bad.entity, bad.company) == ("supplier_invoices", "NO01")
+    assert json.loads(bad.raw)["documentType"] == "Invoice"
+
+
+@pytest.mark.parametrize("record", [None, "text", 5, []], ids=str)
+def test_something_that_is_no_record_is_set_aside(record):
+    assert refused(record).key is None
+
+
+def test_a_bad_record_keeps_its_key_number_and_json_but_not_the_totals_of_its_list():
+    bad = refused(invoice(amount="abc", metadata={"totalCount": 5}))
+    assert (bad.key, bad.number) == ("Invoice|000123", "000123")
+    assert json.loads(bad.raw) == invoice(amount="abc")
+
+
+def test_wrapped_values_are_unwrapped_also_whole_sections():
+    row = one(
+        invoice(
+            amount={"value": 5},
+            hold={"value": True},
+            supplier={"value": {"internalId": 1, "number": {"value": "50000"}, "name": "Norsk Stål"}},
+            invoiceLines={"value": [{"lineNumber": {"value": 1}}]},
+        )
+    )
+    assert (row["amount"], row["hold"], row["supplier"]["number"]) == (Decimal(5), True, "50000")
+    assert row["invoiceLines"][0]["lineNumber"] == 1
+
+
+def test_an_attribute_has_a_value_of_its_own_that_is_no_wrapper():
+    rows = to_rows(
+        ENTITIES["suppliers"],
+        "NO01",
+        [{"number": "1", "attributes": [{"id": "A", "value": "B", "description": "c"}]}],
+        read_at=NOW,
+        zone="Europe/Oslo",
+    )
+    assert rows.table.column("attributes").to_pylist() == [[{"id": "A", "value": "B", "description": "c"}]]
+
+
+def test_unknown_fields_are_ignored_and_missing_sections_are_null():
+    row = one(invoice(newIn2027={"a": 1}))
+    assert row["supplier"] is None
+    assert row["invoiceLines"] is None
+    assert "newIn2027" not in row
+
+
+def test_numbers_are_taken_for_texts_and_integers_for_amounts():
+    row = one(invoice(postPeriod=112026, amount=7, exchangeRate=1.0))
+    assert (row["postPeriod"], row["amount"]) == ("112026", Decimal(7))
+
+
+@pytest.mark.parametrize(
+    ("text", "day"),
+    [
+        ("2026-08-14T00:00:00", date(2026, 8, 14)),
+        ("2026-08-14T00:00:00Z", date(2026, 8, 14)),
+        ("2026-08-14T00:00:00+02:00", date(2026, 8, 14)),
+        ("2026-08-14T23:30:00-05:00", date(2026, 8, 14)),
+        ("2026-08-14", date(2026, 8, 14)),
+        ("0001-01-01T00:00:00", date(1, 1, 1)),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_a_business_date_is_never_shifted_by_a_zone(text, day):
+    assert one(invoice(date=text))["date"] == day
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2026-08-14T10:00:00", datetime(2026, 8, 14, 8, tzinfo=UTC)),
+        ("2026-11-20T10:00:00.12", datetime(2026, 11, 20, 9, 0, 0, 120000, tzinfo=UTC)),
+        ("2026-08-14T10:00:00.1234567", datetime(2026, 8, 14, 8, 0, 0, 123456, tzinfo=UTC)),
+        ("2026-08-14T10:00:00Z", datetime(2026, 8, 14, 10, tzinfo=UTC)),
+        ("2026-08-14T10:00:00.123+01:00", datetime(2026, 8, 14, 9, 0, 0, 123000, tzinfo=UTC)),
+        ("2026-10-25T02:30:00", datetime(2026, 10, 25, 0, 30, tzinfo=UTC)),
+        ("2026-03-29T02:30:00", datetime(2026, 3, 29, 1, 0, tzinfo=UTC)),
+        ("2026-08-14", datetime(2026, 8, 13, 22, tzinfo=UTC)),
+    ],
+)
+def test_a_stamp_without_zone_is_wall_time_in_oslo(text, moment):
+    row = one(invoice(lastModifiedDateTime=text))
+    assert (row["_stamp"], row["_stamp_text"]) == (moment, text)
+
+
+def test_stamps_of_several_forms_may_come_in_one_page():
+    texts = ["2026-08-14T10:00:00", "2026-08-14T08:00:00Z", None, "2026-08-14T10:00:00+02:00"]
+    rows = read(
+        *(
+            invoice(referenceNumber=str(number), lastModifiedDateTime=text)
+            for number, text in enumerate(texts)
+        )
+    )
+    eight = datetime(2026, 8, 14, 8, tzinfo=UTC)
+    assert rows.table.column("_stamp").to_pylist() == [eight, eight, None, eight]
+
+
+def test_a_section_that_is_null_has_null_fields_in_lines_too():
+    row = one(
+        invoice(
+            invoiceLines=[
+                {"lineNumber": 1, "subaccount": None},
+                {"lineNumber": 2, "subaccount": {"active": True}},
+            ]
+        )
+    )
+    first, second = row["invoiceLines"]
+    assert first["subaccount"] is None
+    assert (second["subaccount"]["active"], second["subaccount"]["lastModifiedDateTime"]) == (True, None)
+
+
+def test_an_empty_page_is_typed():
+    assert read().table.schema == INVOICES.schema
+
+
+def test_an_unknown_kind_in_a_declaration_is_refused():
+    with pytest.raises(ValueError, match="'ADDRES' of mainAddress is unknown"):
+        shape("ADDRES mainAddress")

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 import requests
+from starlette.types import Receive, Scope, Send
 
-from mlc_sandbox.server import Sandbox
+from mlc_sandbox.server import Sandbox, build, serving
 from mlc_sandbox.visma.tokens import SCOPES
 
 
@@ -69,12 +70,36 @@ def exact(answer: requests.Response) -> Any:
     return json.loads(answer.text, parse_float=Decimal)
 
 
-@pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox.running(seed=1, scale=0.3, companies=("NO01", "SE01")) as running:
-        yield running
+class Stage:
+    """One server for all tests, behind it a sandbox for each: saves starting and stopping."""
+
+    url = ""
+    sandbox: Sandbox
+
+    @property
+    def app(self) -> Stage:
+        return self
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.sandbox.app(scope, receive, send)
+
+
+@pytest.fixture(scope="session")
+def stage() -> Iterator[Stage]:
+    stage = Stage()
+    with serving(stage):  # type: ignore[arg-type]
+        yield stage
 
 
 @pytest.fixture
-def erp(sandbox: Sandbox) -> Erp:
-    return Erp(sandbox)
+def sandbox(stage: Stage) -> Sandbox:
+    stage.sandbox = build(seed=1, scale=0.3, companies=("NO01", "SE01"))
+    stage.sandbox.url = stage.url
+    return stage.sandbox
+
+
+@pytest.fixture
+def erp(sandbox: Sandbox) -> Iterator[Erp]:
+    erp = Erp(sandbox)
+    yield erp
+    erp.http.close()

@@ -35,8 +35,8 @@ class Pace:
     lost may take to show up among the import's tasks.
     """
 
-    first: float = 1
-    growth: float = 1.7
+    first: float = 0.4
+    growth: float = 2
     longest: float = 60
     deadline: float = 3600
     grace: float = 30

@@ -1,6 +1,7 @@
 """Every request the client makes against the OpenAPI files: an undeclared path, method or field fails.
 
-The files are looked for beside the repository. The README that comes with them lists their own faults; MISSING and BODIES put right those that concern requests.
+The files are looked for beside the repository. The README that comes with them lists their own faults;
+MISSING and BODIES put right those that concern requests.
 """
 
 import functools

@@ -1,0 +1,86 @@
+"""Destinations as assets: what a target holds, made equal to the rows of a model."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from datetime import date
+
+import dagster as dg
+
+from mlc_dagster import flow
+from mlc_dagster.delivery import Report
+from mlc_dagster.graph import partitions
+from mlc_dagster.graph.policies import RETRY, freshness
+from mlc_dagster.graph.resource import SuiteResource
+from mlc_dagster.graph.steps import by_company
+from mlc_dagster.mappings import Model
+from mlc_dagster.outlook import left_behind
+from mlc_dagster.settings import PairSettings
+
+
+def destination_asset(
+    model: Model, pair: PairSettings, days: dg.PartitionsDefinition, *, pool: str, kind: str
+) -> dg.AssetsDefinition:
+    """One destination, made equal to the rows of its model: `<target>/<model>`."""
+
+    @dg.asset(
+        key=[model.target, model.name],
+        group_name=f"visma_{model.target}",
+        description=f"{model.description} As {kind} holds it, according to the ledger.",
+        kinds={kind},
+        deps=[[model.target, "rows", model.name], *([model.target, other] for other in model.after)],
+        partitions_def=days,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        freshness_policy=freshness(pair),
+        retry_policy=RETRY,
+        pool=pool,
+        output_required=False,
+    )
+    def destination(
+        context: dg.AssetExecutionContext, suite: SuiteResource
+    ) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]
+        house = suite.open()
+
+        def work(company: str, days: list[date]) -> Mapping[str, int]:
+            report = flow.send(house, model.key, company, days, run_id=context.run_id)
+            context.log.info(f"{model.key} {company} {days[0]} to {days[-1]}: {report}")
+            return counts(report)
+
+        totals = by_company(context, house, work)
+        if totals is not None:
+            yield dg.MaterializeResult(metadata={**totals, **house.calls()})
+
+    return destination
+
+
+def destination_check(model: Model, days: dg.PartitionsDefinition) -> dg.AssetChecksDefinition:
+    """Warns while records of a destination are failed, pending, in doubt or quarantined."""
+
+    @dg.asset_check(
+        asset=[model.target, model.name],
+        name="nothing_left_behind",
+        description="No record of this destination is failed, pending, in doubt or quarantined.",
+        partitions_def=days,
+    )
+    def nothing_left_behind(
+        context: dg.AssetCheckExecutionContext, suite: SuiteResource
+    ) -> dg.AssetCheckResult:
+        house = suite.open()
+        left = {
+            f"{company} {state}": count
+            for company in partitions.company_days(context)
+            for state, count in left_behind(house, model.key, company).items()
+        }
+        return dg.AssetCheckResult(
+            passed=not left,
+            severity=dg.AssetCheckSeverity.WARN,
+            description="; ".join(f"{name}: {count}" for name, count in left.items())
+            or "Everything arrived.",
+            metadata=left,
+        )
+
+    return nothing_left_behind
+
+
+def counts(report: Report) -> dict[str, int]:
+    """The numbers of a delivery, as run metadata."""
+    return {name: value for name, value in asdict(report).items() if isinstance(value, int)}

@@ -54,7 +54,7 @@ class CallFailed(Exception):
     def _text(self) -> str:
         answer = f"status {self.status}" if self.status is not None else "no answer"
         request = f", request {self.request_id}" if self.request_id else ""
-        said = f": {self.excerpt}" if self.excerpt else ""
+        said = f": {self.excerpt.rstrip('.')}" if self.excerpt else ""
         return f"{self.vendor} {self.method} {self.path}: {answer}{request}{said}. {self.remedy}"
 
 

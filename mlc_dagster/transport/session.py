@@ -150,8 +150,9 @@ class Http:
         raise self._failure(error, call, response)
 
     def _send(self, call: _Call) -> requests.Response:
-        signed = self._auth.headers() if self._auth is not None else {}
         self.budget.acquire()
+        # After the budget: a token must not expire while the call waits for its turn.
+        signed = self._auth.headers() if self._auth is not None else {}
         self.counter.add(calls=1, bytes_out=len(call.body or b""))
         url = call.path if call.path.startswith(("http://", "https://")) else self.base_url + call.path
         try:

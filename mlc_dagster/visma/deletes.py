@@ -1,6 +1,7 @@
 """Deleted records: the ERP shows no tombstones, so what is missing is looked for (section 13.2)."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import pyarrow as pa
@@ -34,22 +35,43 @@ class ReadGuard(Exception):
 
 def guard(entity: Entity, company: str, *, held: int, missing: int) -> None:
     """Raise ReadGuard when more is missing than may be believed without confirmation."""
-    if missing and (missing == held > 1 or missing > max(BELIEVED_COUNT, held * BELIEVED_SHARE)):
+    if missing > max(BELIEVED_COUNT, held * BELIEVED_SHARE):
         raise ReadGuard(entity.name, company, held=held, missing=missing)
 
 
-def unreleased_in_lake(lake: Lake, entity: Entity, company: str) -> set[str]:
-    """Return the keys whose newest version in the lake is an unreleased document."""
+def guard_whole(entity: Entity, company: str, *, held: int, missing: int) -> None:
+    """Raise ReadGuard when a whole read came back empty, or with too much missing."""
+    if missing and missing == held:
+        raise ReadGuard(entity.name, company, held=held, missing=missing)
+    guard(entity, company, held=held, missing=missing)
+
+
+@dataclass(frozen=True)
+class Unreleased:
+    """Documents that may be deleted, as the lake knows them; and some that cannot be, as witnesses."""
+
+    keys: frozenset[str] = frozenset()
+    witnesses: tuple[str, ...] = ()
+
+
+def unreleased_in_lake(lake: Lake, entity: Entity, company: str) -> Unreleased:
+    """Return the documents whose newest version in the lake is unreleased."""
     if entity.unreleased is None:
-        return set()
+        return Unreleased()
     states = ", ".join(f"'{state}'" for state in sorted(entity.unreleased.states))
 
-    def read(listings: Mapping[str, Listing]) -> set[str]:
+    def read(listings: Mapping[str, Listing]) -> Unreleased:
         with lake.connect() as connection:
             find_newest(connection, listings[entity.name], "newest")
             register(connection, "held", entity.schema, newest="newest")
             rows = connection.execute(f"select _key from held where status in ({states})").fetchall()
-            return {str(row[0]) for row in rows}
+            # One of each type: a path without the type finds only those of its main type.
+            others = connection.execute(
+                f"select max(_key) from held where status not in ({states}) group by split_part(_key, '|', 1)"
+            ).fetchall()
+            return Unreleased(
+                frozenset(str(row[0]) for row in rows), tuple(sorted(str(row[0]) for row in others))
+            )
 
     return lake.steady([entity.name], company, read)
 
@@ -63,11 +85,16 @@ def unreleased_in(entity: Entity, table: pa.Table) -> set[str]:
 
 
 def gone(
-    client: VismaClient, entity: Entity, suspects: Collection[str], *, held: int, allow_deletes: bool
+    client: VismaClient,
+    entity: Entity,
+    suspects: Collection[str],
+    *,
+    witnesses: Sequence[str] = (),
+    allow_deletes: bool,
 ) -> list[str]:
     """Return the unreleased documents that are gone: not listed, and 404 when read.
 
-    Raises ReadGuard when too many are missing at once.
+    Raises ReadGuard when too many are missing, or when the ERP knows none of the witnesses either.
     """
     if entity.unreleased is None or not suspects:
         return []
@@ -78,10 +105,19 @@ def gone(
 
     listed = set().union(*client.pages(entity, keys, extra=query))
     missing = sorted(set(suspects) - listed)
+    company = client.company.code
     if not allow_deletes:
-        guard(entity, client.company.code, held=held, missing=len(missing))
+        guard(entity, company, held=len(suspects), missing=len(missing))
     answers = in_parallel(lambda key: client.single(entity, key), missing)
-    return [key for key, answer in zip(missing, answers, strict=True) if answer is None]
+    lost = [key for key, answer in zip(missing, answers, strict=True) if answer is None]
+    if (
+        lost
+        and witnesses
+        and not allow_deletes
+        and all(client.single(entity, key) is None for key in witnesses)
+    ):
+        raise ReadGuard(entity.name, company, held=len(suspects) + 1, missing=len(lost) + 1)
+    return lost
 
 
 def tombstones(

@@ -182,7 +182,7 @@ class _Reading:
         vanished = alive if None not in unreadable else nothing
         vanished = without(vanished, swept.keys | {key for key in unreadable if key})
         if not self.allow_deletes:
-            deletes.guard(self.entity, self.company, held=len(alive), missing=len(vanished))
+            deletes.guard_whole(self.entity, self.company, held=len(alive), missing=len(vanished))
         rows = swept.table.filter(changed(swept.table, latest))
         return _Found(rows, deletes.marked_deleted(vanished, self.clock.now()), swept, None, started)
 
@@ -201,11 +201,12 @@ class _Reading:
     def _gone(self, swept: Swept) -> list[str]:
         """Return the keys of documents that were deleted: known or received as unreleased, and gone now."""
         held = deletes.unreleased_in_lake(self.lake, self.entity, self.company)
-        suspects = held - swept.keys
+        suspects = held.keys - swept.keys
         if swept.pages > 1:
             suspects |= deletes.unreleased_in(self.entity, swept.table)
-        known = len(held | suspects)
-        return deletes.gone(self.client, self.entity, suspects, held=known, allow_deletes=self.allow_deletes)
+        return deletes.gone(
+            self.client, self.entity, suspects, witnesses=held.witnesses, allow_deletes=self.allow_deletes
+        )
 
 
 @dataclass(frozen=True)

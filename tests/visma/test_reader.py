@@ -1,0 +1,357 @@
+"""Reading by company and modified day: what each day's file holds, what is read again, and what is not."""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from mlc_dagster.lake import LakeWriteFailed
+from mlc_dagster.transport import Closed
+from mlc_dagster.visma.deletes import ReadGuard
+from mlc_dagster.visma.entities import ENTITIES
+from mlc_dagster.visma.reader import newest
+from tests.visma.conftest import OSLO, Erp
+
+
+def invoice(erp: Erp, **wanted: Any) -> str:
+    """The key of some supplier invoice."""
+    return next(
+        f"{row['documentType']}|{row['referenceNumber']}"
+        for row in erp.truth("supplier_invoices")
+        if all(row[name] == value for name, value in wanted.items())
+    )
+
+
+def stamp_day(row: dict[str, Any]) -> date:
+    return row["_stamp"].astimezone(OSLO).date()
+
+
+def test_every_day_asked_gets_a_typed_file_and_only_its_own_rows(erp):
+    erp.visma.change("NO01", "supplierInvoice", invoice(erp), {"description": "today"})
+    days = erp.days(back=20)
+    told = []
+    report = erp.read(
+        "supplier_invoices", days, first_day=days[0], on_day=lambda day, rows: told.append((day, rows))
+    )
+    assert erp.lake.days("supplier_invoices", "NO01") == report.written == days
+    assert told == [(day, report.rows[day]) for day in days]
+    for day in days[1:]:
+        table = erp.lake.read_day("supplier_invoices", "NO01", day)
+        assert table.schema.equals(ENTITIES["supplier_invoices"].schema)
+        assert {stamp_day(row) for row in table.to_pylist()} <= {day}
+
+
+def test_the_first_day_of_the_axis_holds_everything_older(erp):
+    days = erp.days(back=3)
+    erp.read("suppliers", days, first_day=days[0])
+    assert set(erp.held("suppliers")) == erp.keys("suppliers")
+
+
+def test_days_that_are_not_asked_are_left_to_their_own_partition(erp):
+    days = erp.days(back=10)
+    erp.read("supplier_invoices", days[3:5], first_day=days[0])
+    assert erp.lake.days("supplier_invoices", "NO01") == days[3:5]
+    assert {stamp_day(row) for row in erp.held("supplier_invoices").values()} <= set(days[3:5])
+
+
+def test_reading_day_by_day_gives_what_one_sweep_gives(new_erp):
+    whole, daily = new_erp(seed=5), new_erp(seed=5)
+    days = whole.days(back=15)
+    whole.read("supplier_invoices", days, first_day=days[0])
+    for day in days:
+        daily.read("supplier_invoices", [day], first_day=days[0])
+    assert whole.held("supplier_invoices").keys() == daily.held("supplier_invoices").keys()
+
+
+def test_a_gap_between_the_days_is_refused(erp):
+    days = erp.days(back=3)
+    with pytest.raises(ValueError, match="no contiguous range"):
+        erp.read("suppliers", [days[0], days[2]])
+
+
+def test_a_second_run_without_changes_writes_nothing_and_asks_once(erp):
+    erp.read("purchase_orders")
+    erp.sandbox.log.reset()
+    before = erp.lake.fingerprint("purchase_orders", "NO01")
+    report = erp.read("purchase_orders")
+    assert (report.changed, report.written, report.calls) == (0, [], 1)
+    assert erp.lake.fingerprint("purchase_orders", "NO01") == before
+    assert erp.calls("purchase_orders", query="lastModifiedDateTime=") == 1
+
+
+def test_the_next_run_goes_on_where_the_rows_ended_not_where_our_clock_stands(erp):
+    key = invoice(erp)
+    erp.visma.change("NO01", "supplierInvoice", key, {"description": "last change"})
+    last = erp.visma.record("NO01", "supplierInvoice", key).wall
+    erp.clock.sleep(3600)
+    day = [last.date()]
+    erp.read("supplier_invoices", day)
+    note = erp.lake.note("supplier_invoices", "NO01", day[0])
+    begin = datetime.fromisoformat(note.next_from)
+    assert timedelta(minutes=5) <= last - begin <= timedelta(minutes=5, seconds=60)
+
+
+def test_a_record_committed_after_its_stamp_is_found_by_the_overlap(erp):
+    keys = sorted(erp.keys("suppliers"))
+    late = erp.visma.record("NO01", "supplier", keys[0])
+    hidden_stamp = erp.clock.now()
+    erp.clock.sleep(120)
+    erp.visma.change("NO01", "supplier", keys[1], {"name": "Fjordheim AS"})
+    erp.read("suppliers")
+    # Another transaction that began two minutes ago commits only now, with its older stamp.
+    table = erp.visma.table("NO01", "supplier")
+    table.change(late, {"name": "Nordvik AS"}, hidden_stamp)
+    erp.read("suppliers")
+    assert erp.held("suppliers")[keys[0]]["name"] == "Nordvik AS"
+
+
+def test_versions_of_a_day_are_merged_by_key(erp):
+    first, second = sorted(erp.keys("suppliers"))[:2]
+    day = erp.today
+    erp.visma.change("NO01", "supplier", first, {"name": "Before AS"})
+    erp.read("suppliers", [day], first_day=day - timedelta(days=1))
+    erp.visma.change("NO01", "supplier", first, {"name": "After AS"})
+    erp.visma.change("NO01", "supplier", second, {"name": "Another AS"})
+    report = erp.read("suppliers", [day], first_day=day - timedelta(days=1))
+    assert report.changed == 2
+    rows = {row["_key"]: row["name"] for row in erp.lake.read_day("suppliers", "NO01", day).to_pylist()}
+    assert (rows[first], rows[second]) == ("After AS", "Another AS")
+
+
+def test_replaying_an_old_day_never_overwrites_new_data_with_old(erp):
+    days = erp.days(back=5)
+    erp.read("suppliers", days, first_day=days[0])
+    key = sorted(erp.keys("suppliers"))[0]
+    erp.visma.change("NO01", "supplier", key, {"name": "New Name AS"})
+    erp.read("suppliers", [days[-1]], first_day=days[0])
+    again = erp.read("suppliers", days[:-1], first_day=days[0])
+    assert again.changed == 0
+    assert erp.held("suppliers")[key]["name"] == "New Name AS"
+
+
+def test_a_day_is_complete_only_when_it_was_read_after_its_end(erp):
+    day = erp.today
+    erp.read("suppliers", [day])
+    assert erp.lake.note("suppliers", "NO01", day).complete is False
+    end = datetime.combine(day + timedelta(days=1), datetime.min.time(), OSLO).astimezone(UTC)
+    erp.clock.sleep((end - erp.clock.now()).total_seconds() + 60)
+    erp.read("suppliers", [day])
+    assert erp.lake.note("suppliers", "NO01", day).complete is False, "a late commit may still come"
+    erp.clock.sleep(90 * 60)
+    erp.read("suppliers", [day])
+    note = erp.lake.note("suppliers", "NO01", day)
+    assert (note.complete, note.next_from) == (True, None)
+
+
+def test_a_complete_day_is_read_again_from_its_begin(erp):
+    days = erp.days(back=4)
+    erp.read("suppliers", days, first_day=days[0])
+    erp.sandbox.log.reset()
+    erp.read("suppliers", [days[2]], first_day=days[0])
+    assert erp.calls("suppliers", query=f"lastModifiedDateTime={days[2]}T00%3A00%3A00&") == 1
+
+
+def test_an_unreleased_invoice_that_was_deleted_becomes_a_tombstone_on_the_newest_day(erp):
+    days = erp.days(back=3)
+    erp.read("supplier_invoices", days, first_day=days[0])
+    key = invoice(erp, status="Hold")
+    before = erp.held("supplier_invoices")[key]
+    erp.visma.delete("NO01", "supplierInvoice", key)
+    report = erp.read("supplier_invoices", days[-1:], first_day=days[0])
+    assert report.deleted == (key,)
+    assert set(erp.held("supplier_invoices")) == erp.keys("supplier_invoices")
+    tomb = next(
+        row
+        for row in erp.lake.read_day("supplier_invoices", "NO01", days[-1]).to_pylist()
+        if row["_key"] == key
+    )
+    assert tomb["_deleted"]
+    assert {name: tomb[name] for name in ("amount", "supplier", "_stamp")} == {
+        name: before[name] for name in ("amount", "supplier", "_stamp")
+    }
+    again = erp.read("supplier_invoices", days[-1:], first_day=days[0])
+    assert (again.deleted, again.written) == ((), [])
+    replay = erp.read("supplier_invoices", days[:-1], first_day=days[0])
+    assert key not in erp.held("supplier_invoices"), replay
+
+
+def test_a_released_invoice_is_no_deleted_one(erp):
+    erp.read("supplier_invoices")
+    key = invoice(erp, status="Balanced")
+    erp.visma.change("NO01", "supplierInvoice", key, {"status": "Open"})
+    report = erp.read("supplier_invoices")
+    assert (report.deleted, erp.held("supplier_invoices")[key]["status"]) == ((), "Open")
+
+
+def test_a_number_used_again_after_a_delete_is_alive_again(erp):
+    erp.read("supplier_invoices")
+    key = invoice(erp, status="Hold")
+    table = erp.visma.table("NO01", "supplierInvoice")
+    row = table.row(erp.visma.record("NO01", "supplierInvoice", key))
+    erp.visma.delete("NO01", "supplierInvoice", key)
+    erp.read("supplier_invoices")
+    table.add(key, None, erp.clock.now(), row={**row, "description": "again"})
+    erp.read("supplier_invoices")
+    assert erp.held("supplier_invoices")[key]["description"] == "again"
+
+
+def test_entities_without_a_filter_are_read_whole_and_only_differences_are_kept(erp):
+    days = erp.days(back=1)
+    erp.read("dimensions", days[:1], first_day=days[0])
+    assert erp.read("dimensions", days[1:], first_day=days[0]).changed == 0
+    record = erp.visma.record("NO01", "dimension", "SUBACCOUNT")
+    erp.visma.table("NO01", "dimension").change(record, {"description": "Renamed"}, erp.clock.now())
+    erp.visma.delete("NO01", "dimension", "PROJECT")
+    report = erp.read("dimensions", days[1:], first_day=days[0])
+    assert (report.changed, report.deleted) == (2, ("PROJECT",))
+    assert erp.held("dimensions")["SUBACCOUNT"]["description"] == "Renamed"
+    assert "PROJECT" not in erp.held("dimensions")
+
+
+def test_a_whole_read_finds_deletes_the_delta_cannot_see(erp):
+    days = erp.days(back=1)
+    erp.read("employees", days, first_day=days[0])
+    key = sorted(erp.keys("employees"))[0]
+    erp.visma.delete("NO01", "employee", key)
+    assert erp.read("employees", days[1:], first_day=days[0]).deleted == ()
+    assert erp.read("employees", days[1:], first_day=days[0], whole=True).deleted == (key,)
+
+
+@pytest.mark.parametrize("entity", ["financial_periods", "suppliers"])
+def test_an_empty_whole_read_deletes_nothing_without_a_word(erp, entity):
+    erp.read(entity)
+    before = erp.lake.fingerprint(entity, "NO01")
+    erp.sandbox.faults.arm("visma", "empty_list", times=None, match=ENTITIES[entity].path)
+    with pytest.raises(ReadGuard, match=r"Nothing was deleted or written.*allow_deletes"):
+        erp.read(entity, whole=True)
+    assert erp.lake.fingerprint(entity, "NO01") == before
+    assert len(erp.read(entity, whole=True, allow_deletes=True).deleted) == len(erp.keys(entity))
+
+
+def test_an_empty_list_of_unreleased_documents_deletes_nothing(erp):
+    erp.read("supplier_invoices")
+    erp.sandbox.faults.arm("visma", "empty_list", times=None, match="released=0")
+    report = erp.read("supplier_invoices")
+    assert report.deleted == ()
+    assert set(erp.held("supplier_invoices")) == erp.keys("supplier_invoices")
+
+
+def test_a_wrong_company_number_deletes_nothing(new_erp):
+    erp = new_erp(company_header="required")
+    erp.read("supplier_invoices")
+    company = erp.visma.companies["NO01"]
+    company.company_id = "another"
+    with pytest.raises(ReadGuard, match="company's tenant and rights"):
+        erp.read("supplier_invoices")
+    assert set(erp.held("supplier_invoices")) == erp.keys("supplier_invoices")
+
+
+def test_a_text_amount_goes_to_quarantine_and_the_rest_to_the_lake(erp):
+    number = invoice(erp).split("|")[1]
+    erp.sandbox.faults.arm("visma", "broken_row", match="supplierInvoice", number=number, value="tolv tusen")
+    report = erp.read("supplier_invoices")
+    bad = report.quarantined[0]
+    assert (bad.number, bad.reason) == (number, 'amount: "tolv tusen" is no number')
+    assert '"amount":"tolv tusen"' in bad.raw
+    assert len(erp.held("supplier_invoices")) == len(erp.keys("supplier_invoices")) - len(report.quarantined)
+    assert report.counts()["quarantined"] == len(report.quarantined)
+
+
+@pytest.mark.parametrize("fault", ["wrapped_values", "extra_fields"])
+def test_the_vendors_known_habits_change_nothing(erp, fault):
+    plain = erp.read("supplier_payments")
+    erp.sandbox.faults.arm("visma", fault, times=None)
+    report = erp.read("supplier_payments", whole=True)
+    assert plain.changed > 0
+    assert (report.changed, report.deleted, report.quarantined) == (0, (), ())
+
+
+@pytest.mark.parametrize("fault", ["truncated_body", "invalid_json"])
+def test_an_answer_cut_short_is_asked_for_again(erp, fault):
+    erp.sandbox.faults.arm("visma", fault)
+    erp.read("suppliers")
+    assert set(erp.held("suppliers")) == erp.keys("suppliers")
+
+
+@pytest.mark.parametrize(("form", "digits"), [("z", 3), ("offset", 7), ("none", 0), ("none", 2)])
+def test_stamps_may_come_in_any_form(new_erp, form, digits):
+    erp = new_erp(page_size=30, stamp_form=form, stamp_digits=digits)
+    days = erp.days(back=5)
+    erp.read("supplier_invoices", days, first_day=days[0])
+    assert set(erp.held("supplier_invoices")) == erp.keys("supplier_invoices")
+    again = erp.read("supplier_invoices", days[-1:], first_day=days[0])
+    assert (again.changed, again.written) == (0, [])
+
+
+def test_a_lockout_in_the_middle_of_a_sweep_ends_it_and_keeps_what_was_read_before(new_erp):
+    erp = new_erp(page_size=20)
+    erp.read("suppliers")
+    erp.sandbox.faults.arm("visma", "rate_limit_lockout", after=1, match="supplierInvoice", retry_after=3600)
+    with pytest.raises(Closed) as closed:
+        erp.read("supplier_invoices")
+    assert 3500 < (closed.value.opens_at - erp.clock.now()).total_seconds() <= 3600
+    calls = erp.sandbox.log.count("visma")
+    with pytest.raises(Closed):
+        erp.read("purchase_orders")
+    assert erp.sandbox.log.count("visma") == calls, "no call during a known lockout"
+    assert set(erp.held("suppliers")) == erp.keys("suppliers")
+    erp.clock.sleep(3600)
+    erp.read("supplier_invoices")
+    assert set(erp.held("supplier_invoices")) == erp.keys("supplier_invoices")
+
+
+def test_a_short_lockout_is_waited_out(new_erp):
+    erp = new_erp(page_size=20)
+    erp.sandbox.faults.arm("visma", "rate_limit_lockout", after=1, match="supplierInvoice", retry_after=45)
+    erp.read("supplier_invoices")
+    assert set(erp.held("supplier_invoices")) == erp.keys("supplier_invoices")
+
+
+def test_a_full_disk_keeps_the_days_written_before(erp, monkeypatch):
+    days = erp.days(back=4)
+    write, calls = erp.lake.storage.replace, []
+
+    def full(path: str, table: pa.Table) -> None:
+        calls.append(path)
+        if len(calls) == 3:
+            raise OSError(28, "No space left on device")
+        write(path, table)
+
+    monkeypatch.setattr(erp.lake.storage, "replace", full)
+    with pytest.raises(LakeWriteFailed):
+        erp.read("suppliers", days, first_day=days[0])
+    assert erp.lake.days("suppliers", "NO01") == days[:2]
+
+
+def test_an_edit_in_the_hour_that_comes_twice_is_the_newer_one(erp):
+    """02:50 in summer time, then 02:10 in winter time: the second text looks older and is not."""
+    day = date(2026, 10, 25)
+    key = sorted(erp.keys("suppliers"))[0]
+    table, record = erp.visma.table("NO01", "supplier"), erp.visma.record("NO01", "supplier", key)
+    table.change(record, {"name": "Summer AS"}, datetime(2026, 10, 25, 0, 50, tzinfo=UTC))
+    erp.read("suppliers", [day], first_day=day - timedelta(days=1))
+    table.change(record, {"name": "Winter AS"}, datetime(2026, 10, 25, 1, 10, tzinfo=UTC))
+    erp.read("suppliers", [day], first_day=day - timedelta(days=1))
+    held = erp.held("suppliers")[key]
+    assert (held["name"], held["_stamp"]) == ("Winter AS", datetime(2026, 10, 25, 1, 10, tzinfo=UTC))
+    assert erp.read("suppliers", [day], first_day=day - timedelta(days=1)).written == []
+
+
+def test_in_the_night_of_the_clock_change_more_is_read_again(erp):
+    from mlc_dagster.visma.wall import overlap
+
+    assert overlap(date(2026, 10, 25), "Europe/Oslo") == timedelta(minutes=70)
+    assert overlap(date(2026, 10, 24), "Europe/Oslo") == timedelta(minutes=5)
+    assert overlap(date(2026, 3, 29), "Europe/Oslo") == timedelta(minutes=5)
+
+
+def test_the_cheap_question_counts_what_came_since(erp):
+    before = erp.clock.now().astimezone(OSLO).replace(tzinfo=None).isoformat(timespec="milliseconds")
+    keys = sorted(erp.keys("suppliers"))[:3]
+    erp.visma.restamp("NO01", "supplier", keys)
+    erp.sandbox.log.reset()
+    assert newest(erp.client, ENTITIES["suppliers"], before) == 3
+    assert erp.sandbox.log.count("visma", match="/api/") == 1
+    with pytest.raises(ValueError, match="no change filter"):
+        newest(erp.client, ENTITIES["dimensions"], before)

@@ -35,7 +35,7 @@ class Pace:
     lost may take to show up among the import's tasks.
     """
 
-    first: float = 0.4
+    first: float = 0.2
     growth: float = 2
     longest: float = 60
     deadline: float = 3600

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
+from mlc_dagster.cli.console import console
 from mlc_dagster.delivery import Audit, Event
 from mlc_dagster.lake import Version
 from mlc_dagster.settings import load_settings
@@ -16,7 +16,6 @@ from mlc_dagster.visma.entities import ENTITIES
 def show_audit(number: str) -> int:
     """Print the record's life; 1 when nothing is known of the number."""
     suite = Suite(load_settings())
-    console = Console()
     history = Audit(suite.engine).history(number)
     sightings = list(_sightings(suite, number))
     if not history and not sightings:
@@ -28,7 +27,6 @@ def show_audit(number: str) -> int:
         what = "found deleted" if version.deleted else f"changed {version.stamp or 'at an unknown time'}"
         console.print(
             f"ERP {company}: {entity} {version.key} {what}, read {version.read_at:%Y-%m-%d %H:%M:%S} UTC",
-            highlight=False,
         )
     console.print(_table(number, history) if history else "No target has received it yet.")
     return 0

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from rich.console import Console
+from rich.text import Text
 
 from mlc_dagster import health
+from mlc_dagster.cli.console import console
 from mlc_dagster.settings import Settings, load_settings
 from mlc_dagster.suite import Suite
 
@@ -14,10 +15,9 @@ Step = tuple[str, Callable[[], str]]
 
 def run_check() -> int:
     """Try everything, print a line each; 1 when something fails."""
-    console = Console()
     settings = load_settings()
-    console.print(f"[green]ok[/green]    configuration {settings.file}", highlight=False)
-    return int(sum(not _try(console, *step) for step in _steps(settings)) > 0)
+    _tell("ok", "green", f"configuration {settings.file}")
+    return int(sum(not _try(*step) for step in _steps(settings)) > 0)
 
 
 def _steps(settings: Settings) -> Iterator[Step]:
@@ -31,12 +31,16 @@ def _steps(settings: Settings) -> Iterator[Step]:
         yield name, partial(health.destination, suite, name)
 
 
-def _try(console: Console, name: str, step: Callable[[], str]) -> bool:
+def _try(name: str, step: Callable[[], str]) -> bool:
     try:
-        console.print(f"[green]ok[/green]    {name}: {step()}", highlight=False)
+        _tell("ok", "green", f"{name}: {step()}")
     except Exception as error:
         if not type(error).__module__.startswith("mlc_dagster."):
             raise
-        console.print(f"[red]fails[/red] {name}: {error}", highlight=False)
+        _tell("fails", "red", f"{name}: {error}")
         return False
     return True
+
+
+def _tell(verdict: str, style: str, text: str) -> None:
+    console.print(Text.assemble((f"{verdict:<6}", style), text))

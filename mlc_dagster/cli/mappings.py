@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from rich.console import Console
 from rich.syntax import Syntax
 
 from mlc_dagster import flow
+from mlc_dagster.cli.console import console
 from mlc_dagster.settings import load_settings
 from mlc_dagster.suite import Suite
 
@@ -16,7 +16,7 @@ def print_compiled(model: str | None) -> None:
     Raises:
         ProblemsFound: mistakes in models or contracts, all at once.
     """
-    suite, console = Suite(load_settings()), Console()
+    suite = Suite(load_settings())
     for name in _chosen(suite, model):
         console.rule(name, align="left")
         console.print(Syntax(suite.mappings.compiled_sql(name), "sql", background_color="default"))
@@ -24,18 +24,18 @@ def print_compiled(model: str | None) -> None:
 
 def run_tests(model: str | None) -> int:
     """Run the contracts' tests over everything in the lake; 1 when a blocking one fails."""
-    suite, console = Suite(load_settings()), Console()
+    suite = Suite(load_settings())
     failed = False
     for name in _chosen(suite, model):
         for company in suite.settings.companies:
             mapped = flow.everything(suite, name, company)
             refused = f", {len(mapped.refused)} refused" if mapped.refused else ""
-            console.print(f"{name} {company}: {mapped.table.num_rows} rows{refused}", highlight=False)
+            console.print(f"{name} {company}: {mapped.table.num_rows} rows{refused}")
             for check in suite.mappings.checks(name, mapped):
                 if check.passed:
                     continue
                 failed |= check.blocking
-                console.print(f"  {check.name} ({check.severity}): {check.message}", highlight=False)
+                console.print(f"  {check.name} ({check.severity}): {check.message}")
     return int(failed)
 
 

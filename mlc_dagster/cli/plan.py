@@ -2,10 +2,10 @@
 
 from datetime import date
 
-from rich.console import Console
 from rich.table import Table
 
 from mlc_dagster import flow
+from mlc_dagster.cli.console import console
 from mlc_dagster.health import budgets_left
 from mlc_dagster.outlook import open_days, span
 from mlc_dagster.settings import load_settings
@@ -30,9 +30,8 @@ def show_plan(destination: str | None, company: str | None, since: date | None, 
             counts = (plan.creates, plan.updates, plan.deletes, plan.unchanged, forecast.refused)
             table.add_row(name, code, *map(str, counts), str(len(plan.in_doubt)), str(forecast.calls))
             total += forecast.calls
-    console = Console()
     console.print(table)
     for budget, left in budgets_left(suite).items():
         known = f"{left} of our share are left now" if left is not None else "the limit is not known yet"
-        console.print(f"Budget {budget}: {known}.", highlight=False)
-    console.print(f"The plan needs about {total} calls, besides reading the ERP.", highlight=False)
+        console.print(f"Budget {budget}: {known}.")
+    console.print(f"The plan needs about {total} calls, besides reading the ERP.")

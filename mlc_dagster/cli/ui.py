@@ -6,9 +6,8 @@ import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from rich.console import Console
-
-from mlc_dagster.cli.demo import hold, use_folder
+from mlc_dagster.cli import folder as folders
+from mlc_dagster.cli.console import console
 from mlc_dagster.cli.sandbox import Sandbox
 from mlc_dagster.settings import REPOSITORY, load_settings
 
@@ -24,15 +23,14 @@ def serve_ui(folder: Path, port: int) -> None:
         NoDemo: the folder holds no demo.
         FolderBusy: a demo or another UI works in the folder.
     """
-    if not (folder / "mlc.yaml").exists():
+    if not folders.is_demo(folder) or not (folder / "mlc.yaml").exists():
         raise NoDemo(f"There is no demo in {folder}. Run `make demo` first.")
-    with hold(folder, "the UI"):
-        use_folder(folder)
+    with folders.hold(folder, "the UI"):
+        folders.use(folder)
         sandbox_port = urlsplit(load_settings().visma.base_url).port
         with Sandbox.started(folder, port=sandbox_port) as sandbox:
-            console = Console()
             console.print(f"Dagster: http://127.0.0.1:{port}   sandbox: {sandbox.url}   Ctrl-C stops both.")
-            console.print(f"In another terminal: [bold]. {folder}/activate[/bold]", highlight=False)
+            console.print(f"In another terminal: . {folder}/activate")
             _serve(port)
 
 

@@ -1,0 +1,58 @@
+"""What runs did, as a table: by company and destination."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.table import Table
+
+from mlc_dagster.graph.run import PairRun
+
+COLUMNS = ("read", "created", "updated", "deleted", "unchanged", "failed", "quarantined")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One company and destination, or the reading of Visma, in one run."""
+
+    company: str
+    place: str
+    counts: dict[str, int]
+    calls: int
+    seconds: float
+
+
+def lines_of(company: str, pair: str, run: PairRun) -> list[Line]:
+    """One line for what was read from Visma, then one a destination."""
+    visma = [key for key in run.metadata if key.startswith("visma/")]
+    counts = {name: _sum(run, visma, name) for name in ("read", "quarantined")}
+    lines = [Line(company, "visma (reading)", counts, _sum(run, visma, "calls"), _seconds(run, visma))]
+    for key in run.metadata:
+        if key.startswith(f"{pair}/") and not key.startswith(f"{pair}/rows/"):
+            counts = {name: _sum(run, [key], name) for name in COLUMNS}
+            lines.append(Line(company, key, counts, _sum(run, [key], "calls"), _seconds(run, [key])))
+    return lines
+
+
+def table_of(title: str, lines: Sequence[Line]) -> Table:
+    """The lines as a table, companies apart."""
+    table = Table(title=title, title_justify="left")
+    for heading in ("company", "destination"):
+        table.add_column(heading, no_wrap=True)
+    for heading in (*COLUMNS, "API calls", "seconds"):
+        table.add_column(heading, justify="right")
+    company = lines[0].company if lines else ""
+    for line in lines:
+        if line.company != company:
+            table.add_section()
+            company = line.company
+        numbers = [str(line.counts[name]) if name in line.counts else "" for name in COLUMNS]
+        table.add_row(line.company, line.place, *numbers, str(line.calls), f"{line.seconds:.1f}")
+    return table
+
+
+def _sum(run: PairRun, keys: Sequence[str], name: str) -> int:
+    return sum(int(run.metadata[key].get(name, 0)) for key in keys)
+
+
+def _seconds(run: PairRun, keys: Sequence[str]) -> float:
+    return sum(run.seconds.get(key.replace("/", "__"), 0.0) for key in keys)

@@ -1,5 +1,6 @@
 """A running ERP and our client of it. Time is the sandbox's: a wait moves it on, nothing sleeps."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -47,6 +48,7 @@ API_NAMES = {
 class SandboxTime:
     def __init__(self, sandbox: Sandbox) -> None:
         self._clock = sandbox.clock
+        self._lock = threading.Lock()
 
     def now(self) -> datetime:
         return self._clock.now()
@@ -55,7 +57,10 @@ class SandboxTime:
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
-        self._clock.advance(timedelta(seconds=seconds))
+        """Eight threads that wait for the same moment wait together, not one after the other."""
+        wake = self.now() + timedelta(seconds=seconds)
+        with self._lock:
+            self._clock.advance(max(timedelta(0), wake - self.now()))
 
 
 @dataclass

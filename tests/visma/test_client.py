@@ -190,15 +190,13 @@ def test_a_shaky_server_costs_retries_and_no_rows(new_erp, fault):
 
 
 def test_the_shared_budget_learns_the_limit_and_stays_inside_its_share(new_erp, tmp_path: Path):
-    erp = new_erp(page_size=5, rate_limit=50)
+    erp = new_erp(rate_limit=50)
     engine = connect(f"sqlite:///{tmp_path}/mlc.db")
     migrate(engine)
     budget = Budgets(engine, erp.clock).fixed_window("visma:NO01", limit=None, seconds=3600, patience=4000)
-    limited = Erp(erp.sandbox, Lake(str(tmp_path / "lake")), page_size=5, budget=budget)
+    limited = Erp(erp.sandbox, Lake(str(tmp_path / "lake")), page_size=3, budget=budget)
     limited.read("supplier_invoices")
-    limited.read("journal_transactions")
     assert set(limited.held("supplier_invoices")) == erp.keys("supplier_invoices")
-    assert set(limited.held("journal_transactions")) == erp.keys("journal_transactions")
     calls = erp.sandbox.log.calls("visma", match="/api/")
     assert 429 not in {call.status for call in calls}, "never over the limit"
     assert len(calls) > 50, "more than one window was needed"

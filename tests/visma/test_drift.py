@@ -56,7 +56,7 @@ def test_a_delete_balanced_by_an_insert_does_not_hide_a_lost_row(new_erp, seed):
 
 @pytest.mark.parametrize("order", ["key", "unstable"])
 def test_journal_batches_split_over_pages_are_joined_also_while_rows_move(new_erp, order):
-    erp = new_erp(page_size=60, order=order)
+    erp = new_erp(scale=0.05, page_size=20, order=order)
     arm(erp, "journal_transactions", 3, times=3, restamp=2)
     if order == "unstable":
         erp.sandbox.faults.clear()

@@ -77,9 +77,12 @@ def _happened(answer: dict[str, Any]) -> str:
 
 
 def _an_invoice(suite: Suite) -> str:
-    """The invoice that was updated last, as an example for `mlc audit`."""
-    event = suite.audit.newest("anaplan/supplier_invoices", Kind.UPDATED)
-    return event.number if event and event.number else "NUMBER"
+    """The invoice that changed last, as an example for `mlc audit`."""
+    for kind in (Kind.UPDATED, Kind.CREATED):
+        event = suite.audit.newest("anaplan/supplier_invoices", kind)
+        if event and event.number:
+            return event.number
+    return "NUMBER"
 
 
 def _next_steps(folder: Path, number: str) -> str:

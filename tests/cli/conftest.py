@@ -1,0 +1,57 @@
+"""One small demo for all tests of the commands: its folder, its output and a way to run `mlc` on it."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import yaml
+
+from mlc_dagster.cli.sandbox import Sandbox, read_credentials
+
+MLC = [sys.executable, "-m", "mlc_dagster.cli"]
+
+
+@dataclass(frozen=True)
+class Demo:
+    """A finished demo: its folder and what it printed."""
+
+    folder: Path
+    output: str
+
+    def environment(self) -> dict[str, str]:
+        own = {"MLC_CONFIG": str(self.folder / "mlc.yaml"), "DAGSTER_HOME": str(self.folder / "dagster")}
+        return {**os.environ, **read_credentials(self.folder), **own}
+
+
+Mlc = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
+    folder = tmp_path_factory.mktemp("cli") / "demo"
+    command = [*MLC, "demo", "--folder", str(folder), "--scale", "0.05"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return Demo(folder, done.stdout)
+
+
+@pytest.fixture(scope="session")
+def mlc(demo: Demo) -> Iterator[Mlc]:
+    """Run `mlc` on the demo, with the demo's sandbox serving again."""
+    config = yaml.safe_load((demo.folder / "mlc.yaml").read_text("utf-8"))
+    port = urlsplit(config["visma"]["base_url"]).port
+
+    def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
+        command = [*MLC, *arguments]
+        environment = demo.environment()
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=120, check=False, env=environment
+        )
+
+    with Sandbox.started(demo.folder, port=port):
+        yield run

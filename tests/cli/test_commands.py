@@ -1,0 +1,111 @@
+"""What an operator sees: the demo's report and the commands it points to."""
+
+import re
+import subprocess
+import sys
+
+from tests.cli.conftest import MLC, Demo, Mlc
+
+
+def numbers(output: str, company: str, place: str) -> list[list[int]]:
+    """The numbers of a line of the report, one list a load."""
+    lines = [line for line in output.splitlines() if f" {company} " in line and f" {place} " in line]
+    return [[int(number) for number in re.findall(r"(?<= )\d+(?= )", line)] for line in lines]
+
+
+def test_the_demo_creates_everything_once_and_then_only_what_changed(demo: Demo) -> None:
+    first, second = numbers(demo.output, "NO01", "anaplan/supplier_invoices")
+    read, created, updated, deleted, unchanged, failed, quarantined, calls = first[:8]
+    assert created == read > 0
+    assert (updated, deleted, unchanged, failed, quarantined) == (0, 0, 0, 0, 0)
+    assert calls > 0
+    assert second[1] + second[2] < created
+
+
+def test_an_unchanged_destination_costs_no_call_on_the_second_load(demo: Demo) -> None:
+    second = numbers(demo.output, "NO01", "anaplan/gl_accounts")[1]
+    assert second[1:4] == [0, 0, 0]
+    assert second[7] == 0
+
+
+def test_the_demo_ends_with_what_to_do_next(demo: Demo) -> None:
+    assert "make ui" in demo.output
+    assert re.search(r"mlc audit \S+", demo.output)
+
+
+def test_audit_tells_the_life_of_the_invoice_the_demo_names(demo: Demo, mlc: Mlc) -> None:
+    number = re.search(r"mlc audit (\S+)", demo.output)[1]  # type: ignore[index]
+    told = mlc("audit", number)
+    assert told.returncode == 0, told.stderr
+    assert f"supplier_invoices Invoice|{number} changed" in told.stdout
+    for kind in ("intended", "created", "landed"):
+        assert kind in told.stdout
+
+
+def test_audit_of_an_unknown_number_says_so_and_fails(mlc: Mlc) -> None:
+    told = mlc("audit", "no-such-number")
+    assert told.returncode == 1
+    assert "Nothing is known of no-such-number" in told.stdout
+
+
+def test_plan_after_the_demo_has_nothing_to_send(mlc: Mlc) -> None:
+    told = mlc("plan")
+    assert told.returncode == 0, told.stderr
+    assert "about 0 calls" in told.stdout
+
+
+def test_plan_of_an_unknown_destination_names_the_known_ones(mlc: Mlc) -> None:
+    told = mlc("plan", "anaplan/nothing")
+    assert told.returncode == 1
+    assert "anaplan/supplier_invoices" in told.stderr
+    assert "Traceback" not in told.stderr
+
+
+def test_check_is_content_with_the_demo(mlc: Mlc) -> None:
+    told = mlc("check")
+    assert told.returncode == 0, told.stdout
+    assert "fails" not in told.stdout
+
+
+def test_mappings_compile_test_and_docs_work_on_the_demo(mlc: Mlc) -> None:
+    compiled = mlc("mappings", "compile", "anaplan/suppliers")
+    assert "select" in compiled.stdout.lower()
+    tested = mlc("mappings", "test", "anaplan/suppliers")
+    assert tested.returncode == 0
+    assert re.search(r"anaplan/suppliers NO01: \d+ rows", tested.stdout)
+    assert "supplier_number" in mlc("mappings", "docs").stdout
+
+
+def test_no_credential_of_the_demo_is_in_its_output_its_database_or_dagsters_storage(demo: Demo) -> None:
+    secrets = [
+        value.encode()
+        for name, value in demo.environment().items()
+        if name in {"VISMA_CLIENT_SECRET", "ANAPLAN_PASSWORD"}
+    ]
+    assert len(secrets) == 2
+    kept = [
+        path
+        for path in demo.folder.rglob("*")
+        if path.is_file() and path.name not in {"credentials.env", "activate"}
+    ]
+    own = [path for path in kept if "sandbox" not in path.relative_to(demo.folder).parts[0]]
+    assert len(own) > 50
+    leaks = [path for path in own for secret in secrets if secret in path.read_bytes()]
+    assert leaks == []
+    assert not any(secret.decode() in demo.output for secret in secrets)
+
+
+def test_help_loads_neither_dagster_nor_pandas() -> None:
+    code = (
+        "import sys\nsys.argv = ['mlc', '--help']\n"
+        "from mlc_dagster.cli.main import app\n"
+        "try:\n    app()\nexcept SystemExit:\n    pass\n"
+        "print('loaded:', sorted({'dagster', 'pandas', 'pyarrow', 'duckdb', 'requests'} & set(sys.modules)))"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "loaded: []" in told.stdout
+
+
+def test_the_command_works_as_a_module() -> None:
+    told = subprocess.run([*MLC, "--help"], capture_output=True, text=True, check=True)
+    assert "demo" in told.stdout

@@ -1,5 +1,6 @@
 """`mlc plan`: what the next run would do, and whether the budgets cover it. Changes nothing."""
 
+from collections import Counter
 from datetime import date
 
 from rich.table import Table
@@ -11,27 +12,48 @@ from mlc_dagster.outlook import open_days, span
 from mlc_dagster.settings import load_settings
 from mlc_dagster.suite import Suite
 
+NUMBERS = ("create", "update", "delete", "unchanged", "refused", "in doubt", "calls")
+
 
 def show_plan(destination: str | None, company: str | None, since: date | None, until: date | None) -> None:
-    """Print the plan of each destination and company, from what the lake holds now."""
+    """Print the plan of each destination and company, from what the lake holds now.
+
+    Raises:
+        UnknownDestination: the settings name no such destination.
+    """
     suite = Suite(load_settings())
-    table = Table(title="What the next run would do with what the lake holds now")
+    table = Table(title="What the next run would do with what the lake holds now", title_justify="left")
     for heading in ("destination", "company"):
-        table.add_column(heading)
-    for heading in ("create", "update", "delete", "unchanged", "refused", "in doubt", "calls"):
+        table.add_column(heading, no_wrap=True)
+    for heading in NUMBERS:
         table.add_column(heading, justify="right")
-    total = 0
+    needed: Counter[str] = Counter()
     for name in suite.destinations(destination):
-        for code in [company] if company else suite.settings.companies_of(name.split("/")[0]):
-            first, last = open_days(suite, name.split("/")[0], code)
-            days = span(since or first, until or last)
-            forecast = flow.forecast(suite, name, code, days)
-            plan = forecast.plan
-            counts = (plan.creates, plan.updates, plan.deletes, plan.unchanged, forecast.refused)
-            table.add_row(name, code, *map(str, counts), str(len(plan.in_doubt)), str(forecast.calls))
-            total += forecast.calls
+        target = name.split("/")[0]
+        for code in [company] if company else suite.settings.companies_of(target):
+            first, last = open_days(suite, target, code)
+            forecast = flow.forecast(suite, name, code, span(since or first, until or last))
+            table.add_row(name, code, *map(str, _numbers(forecast)))
+            needed[target] += forecast.calls
     console.print(table)
-    for budget, left in budgets_left(suite).items():
-        known = f"{left} of our share are left now" if left is not None else "the limit is not known yet"
-        console.print(f"Budget {budget}: {known}.")
-    console.print(f"The plan needs about {total} calls, besides reading the ERP.")
+    _tell_budgets(needed, budgets_left(suite))
+
+
+def _numbers(forecast: flow.Forecast) -> tuple[int, ...]:
+    plan = forecast.plan
+    made = (plan.creates, plan.updates, plan.deletes, plan.unchanged)
+    return (*made, forecast.refused, len(plan.in_doubt), forecast.calls)
+
+
+def _tell_budgets(needed: Counter[str], left: dict[str, int | None]) -> None:
+    """One line a budget: the calls the plan needs of it, and whether they fit into the current window."""
+    for budget, calls_left in left.items():
+        calls = needed.get(budget)
+        need = f"the plan needs about {calls} calls" if calls is not None else "used for reading the ERP"
+        if calls_left is None:
+            room = "its limit is learnt with the first answer"
+        elif calls is not None and calls > calls_left:
+            room = f"{calls_left} of our share are left now, so the run will wait for the next window"
+        else:
+            room = f"{calls_left} of our share are left now"
+        console.print(f"Budget {budget}: {need}; {room}.")

@@ -51,7 +51,7 @@ def test_audit_of_an_unknown_number_says_so_and_fails(mlc: Mlc) -> None:
 def test_plan_after_the_demo_has_nothing_to_send(mlc: Mlc) -> None:
     told = mlc("plan")
     assert told.returncode == 0, told.stderr
-    assert "about 0 calls" in told.stdout
+    assert "Budget anaplan: the plan needs about 0 calls;" in told.stdout
 
 
 def test_plan_of_an_unknown_destination_names_the_known_ones(mlc: Mlc) -> None:

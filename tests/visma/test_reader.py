@@ -11,6 +11,7 @@ from mlc_dagster.transport import Closed
 from mlc_dagster.visma.deletes import ReadGuard
 from mlc_dagster.visma.entities import ENTITIES
 from mlc_dagster.visma.reader import newest
+from mlc_dagster.visma.wall import CLOCK_LAG, overlap
 from tests.visma.conftest import OSLO, Erp
 
 
@@ -130,22 +131,22 @@ def test_replaying_an_old_day_never_overwrites_new_data_with_old(erp):
     assert erp.held("suppliers")[key]["name"] == "New Name AS"
 
 
-def test_a_day_is_complete_only_when_it_was_read_after_its_end(erp):
+def test_a_day_is_complete_only_when_it_was_read_well_after_its_end(erp):
     day = erp.today
+    end = datetime.combine(day + timedelta(days=1), datetime.min.time(), OSLO).astimezone(UTC)
     erp.read("suppliers", [day])
     assert erp.lake.note("suppliers", "NO01", day).complete is False
-    end = datetime.combine(day + timedelta(days=1), datetime.min.time(), OSLO).astimezone(UTC)
     erp.clock.sleep((end - erp.clock.now()).total_seconds() + 60)
     erp.read("suppliers", [day])
     assert erp.lake.note("suppliers", "NO01", day).complete is False, "a late commit may still come"
-    erp.clock.sleep(90 * 60)
+    erp.clock.sleep((CLOCK_LAG + timedelta(minutes=90)).total_seconds())
     erp.read("suppliers", [day])
     note = erp.lake.note("suppliers", "NO01", day)
     assert (note.complete, note.next_from) == (True, None)
 
 
 def test_a_complete_day_is_read_again_from_its_begin(erp):
-    days = erp.days(back=4)
+    days = erp.days(back=6)
     erp.read("suppliers", days, first_day=days[0])
     erp.sandbox.log.reset()
     erp.read("suppliers", [days[2]], first_day=days[0])
@@ -339,8 +340,6 @@ def test_an_edit_in_the_hour_that_comes_twice_is_the_newer_one(erp):
 
 
 def test_in_the_night_of_the_clock_change_more_is_read_again(erp):
-    from mlc_dagster.visma.wall import overlap
-
     assert overlap(date(2026, 10, 25), "Europe/Oslo") == timedelta(minutes=70)
     assert overlap(date(2026, 10, 24), "Europe/Oslo") == timedelta(minutes=5)
     assert overlap(date(2026, 3, 29), "Europe/Oslo") == timedelta(minutes=5)

@@ -1,15 +1,17 @@
 """The polling sensor's cheap question: does the ERP hold versions that the lake has not read?"""
 
 from collections.abc import Collection
-from datetime import date, timedelta
+from datetime import timedelta
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from mlc_dagster.lake import Lake
 from mlc_dagster.transport import Clock
-from mlc_dagster.visma.client import VismaClient
+from mlc_dagster.visma.client import EVER, VismaClient
 from mlc_dagster.visma.entity import Entity
-from mlc_dagster.visma.merge import changed, conform, one_per_key
 from mlc_dagster.visma.records import to_rows
-from mlc_dagster.visma.wall import ZONE, day_begin
+from mlc_dagster.visma.wall import ZONE, day_begin, from_wall
 
 
 def has_news(
@@ -22,7 +24,7 @@ def has_news(
     refused: Collection[str] = (),
     zone: str = ZONE,
 ) -> bool:
-    """Whether the ERP's newest rows differ from the lake's; one call, none when nothing was read yet.
+    """Whether the ERP's newest versions are not all in the lake; one call, none when nothing was read yet.
 
     `refused` is the raw JSON of the records in quarantine: the same ones again are no news. Where to look
     from is what the last sweep left in the lake, so no change can be skipped. Entities without a change
@@ -33,21 +35,43 @@ def has_news(
         return True
     if not entity.has_filter:
         return False
-    page = client.page(entity, 1, since=_since(lake, entity, company, days[-1]))
-    if page.total is not None and page.total > len(page.records) and not entity.lines:
-        return True  # more than one page came since: no need to look at each
+    since = _since(lake, entity, company)
+    held = _held(lake, entity, company, since, zone)
+    page = client.page(entity, since=since)
     rows = to_rows(entity, company, page.records, read_at=clock.now(), zone=zone)
-    if any(bad.raw not in refused for bad in rows.bad):
+    if any(bad.raw not in refused for bad in rows.bad) or not _versions(rows.table) <= _versions(held):
         return True
-    latest = lake.latest(entity.name, company)
-    if latest is None or not len(rows.table):
-        return bool(len(rows.table))
-    held = conform(latest, entity.schema).select(entity.schema.names)
-    return bool(changed(one_per_key(entity, rows.table), held).to_numpy(zero_copy_only=False).any())
+    # Versions on further pages, of a re-stamped table say, are news when they are more than the lake holds.
+    return page.total is not None and page.total > _units(entity, held) + len(refused)
 
 
-def _since(lake: Lake, entity: Entity, company: str, newest: date) -> str | None:
+def _since(lake: Lake, entity: Entity, company: str) -> str:
+    newest = lake.days(entity.name, company)[-1]
     note = lake.note(entity.name, company, newest)
     if note is None or note.complete:
         return day_begin(newest + timedelta(days=1))
-    return note.next_from
+    return note.next_from or EVER
+
+
+def _held(lake: Lake, entity: Entity, company: str, since: str, zone: str) -> pa.Table:
+    """What the lake holds from a moment on."""
+    begin = from_wall(since, zone)
+    tables = [entity.schema.empty_table()]
+    for day in lake.days(entity.name, company):
+        if day.isoformat() >= since[:10] and (table := lake.read_day(entity.name, company, day)) is not None:
+            alive = pc.invert(table.column("_deleted"))
+            recent = pc.greater_equal(table.column("_stamp"), begin)
+            tables.append(table.filter(pc.and_(alive, recent)))
+    return pa.concat_tables(tables, promote_options="permissive")
+
+
+def _versions(table: pa.Table) -> set[tuple[str, str]]:
+    keys, stamps = (table.column(name).to_pylist() for name in ("_key", "_stamp_text"))
+    return set(zip(keys, stamps, strict=True))
+
+
+def _units(entity: Entity, table: pa.Table) -> int:
+    """What the list's total counts: records, or lines where pages count lines."""
+    if entity.lines is None:
+        return len(table)
+    return pc.sum(pc.list_value_length(table.column(entity.lines))).as_py() or 0

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
+from typing import Any
 
-from mlc_dagster.delivery import Plan, Report, Row, deliver, plan
+from mlc_dagster.delivery import Plan, Refused, Report, Row, deliver, plan
 from mlc_dagster.delivery.errors import Overtaken
 from mlc_dagster.mappings import Mapped, current
+from mlc_dagster.progress import Sweep
 from mlc_dagster.suite import Suite
 from mlc_dagster.visma.entities import Entity
 from mlc_dagster.visma.reader import ReadReport, read_days
@@ -23,50 +25,48 @@ def read(
     days: Sequence[date],
     *,
     run_id: str,
+    whole: bool = False,
+    allow_deletes: bool = False,
     on_day: Callable[[date, int], None] = lambda *_: None,
 ) -> ReadReport:
-    """Read some days of an entity into the lake; what does not parse goes to quarantine."""
-    settings = suite.settings
+    """Read some days of an entity into the lake; what does not parse goes to quarantine.
+
+    A read of the same days that was cut off goes on after the last day it finished. `whole`, `allow_deletes`
+    and what is raised: see `read_days`.
+    """
+    settings, sweep = suite.settings, suite.sweeps.begin(entity.name, company, days[0], days[-1])
+
+    def finished(day: date, rows: int) -> None:
+        sweep.finished(day)
+        on_day(day, rows)
+
     report = read_days(
         suite.visma(company),
         suite.lake,
         entity,
         company,
-        days,
+        _unfinished(suite, sweep, days),
         clock=suite.clock,
         zone=settings.timezone,
         first_day=settings.start_day,
-        on_day=on_day,
+        whole=whole,
+        allow_deletes=allow_deletes,
+        on_day=finished,
     )
-    for bad in report.quarantined:
-        suite.quarantine.add(
-            stage=STAGE,
-            place=f"visma/{entity.name}",
-            company=company,
-            key=bad.key,
-            reason=bad.reason,
-            raw=bad.raw,
-            run_id=run_id,
-        )
+    _settle_quarantine(suite, entity, report, run_id)
     suite.lake.compact(entity.name, company, before=days[-1].replace(day=1))
+    sweep.end()
     return report
 
 
 def rows(suite: Suite, model: str, company: str, days: Sequence[date]) -> Mapped:
     """The rows a delivery of these days needs: made anew, or as saved when nothing has moved on since.
 
-    Besides the days' records they cover what is still outstanding at the destination, and everything when the
-    model, a lookup or a joined entity changed since the last finished delivery.
+    Besides the days' records they cover the days that were read and never sent, what is still outstanding at
+    the destination, and everything when the model, a lookup or a joined entity changed since the last
+    finished delivery.
     """
-    return current(
-        suite.mappings,
-        model,
-        suite.lake,
-        company,
-        days,
-        also=suite.ledger.outstanding(model, company),
-        seen=suite.ledger.seen(model, company),
-    )
+    return current(suite.mappings, model, suite.lake, company, **_asked(suite, model, company, days))
 
 
 def send(suite: Suite, name: str, company: str, days: Sequence[date], *, run_id: str) -> Report:
@@ -77,12 +77,13 @@ def send(suite: Suite, name: str, company: str, days: Sequence[date], *, run_id:
         Exception: what `delivery.deliver` raises.
     """
     for attempt in range(OVERTAKEN_AT_MOST):
-        generation = suite.ledger.generation(name, company)
+        # Both before the rows are made: what comes in between is left for the next delivery.
+        generation, held = suite.ledger.generation(name, company), _held(suite, name, company)
         mapped = rows(suite, name, company, days)
         if mapped.blocked:
             raise ContractBroken(mapped)
         try:
-            return deliver(
+            report = deliver(
                 suite.destination(name),
                 company,
                 _rows(mapped),
@@ -98,6 +99,10 @@ def send(suite: Suite, name: str, company: str, days: Sequence[date], *, run_id:
         except Overtaken:
             if attempt == OVERTAKEN_AT_MOST - 1:
                 raise
+        else:
+            if report.stopped is None:
+                suite.sent_days.note(name, company, held)
+            return report
     raise AssertionError("unreachable")
 
 
@@ -128,14 +133,7 @@ class Forecast:
 
 def forecast(suite: Suite, name: str, company: str, days: Sequence[date]) -> Forecast:
     """The dry run of `send`: same rows, same plan, no call to the destination and nothing written."""
-    mapped = suite.mappings.run(
-        name,
-        suite.lake,
-        company,
-        days,
-        also=suite.ledger.outstanding(name, company),
-        seen=suite.ledger.seen(name, company),
-    )
+    mapped = suite.mappings.run(name, suite.lake, company, **_asked(suite, name, company, days))
     destination = suite.destination(name)
     planned = plan(
         suite.ledger,
@@ -150,3 +148,45 @@ def forecast(suite: Suite, name: str, company: str, days: Sequence[date]) -> For
 
 def _rows(mapped: Mapped) -> Iterator[Row]:
     return (Row(row.key, row.source_key, row.number, row.payload) for row in mapped.rows())
+
+
+def _asked(suite: Suite, model: str, company: str, days: Sequence[date]) -> dict[str, Any]:
+    """What the mappings are asked for: days, records outstanding, and what the destination has seen."""
+    unsent = suite.sent_days.missing(model, company, _held(suite, model, company))
+    return {
+        "days": sorted({*days, *unsent}),
+        "also": suite.ledger.outstanding(model, company),
+        "seen": suite.ledger.seen(model, company),
+    }
+
+
+def _held(suite: Suite, model: str, company: str) -> dict[date, datetime]:
+    """Every day the lake holds of the model's own entity, with the time of its newest reading."""
+    notes = suite.lake.notes(suite.mappings.models[model].source, company)
+    return {day: note.read_at for day, note in notes.items()}
+
+
+def _unfinished(suite: Suite, sweep: Sweep, days: Sequence[date]) -> Sequence[date]:
+    """The days that still have to be read: the last one always, because it goes on changing."""
+    notes = suite.lake.notes(sweep.entity, sweep.company) if sweep.reached else {}
+    for number, day in enumerate(days[:-1]):
+        if sweep.reached is None or day > sweep.reached or day not in notes or not notes[day].complete:
+            return days[number:]
+    return days[-1:]
+
+
+def _settle_quarantine(suite: Suite, entity: Entity, report: ReadReport, run_id: str) -> None:
+    """Keep the records that did not parse, and release those that came in good order this time."""
+    place = f"visma/{entity.name}"
+    if not report.quarantined and not suite.quarantine.open(place, report.company):
+        return
+    suite.quarantine.settle(
+        stage=STAGE,
+        place=place,
+        company=report.company,
+        refused=[
+            Refused.at_source(STAGE, bad.key, bad.number, bad.reason, bad.raw) for bad in report.quarantined
+        ],
+        passed=report.keys.to_pylist(),
+        run_id=run_id,
+    )

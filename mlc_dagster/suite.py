@@ -1,6 +1,7 @@
 """Everything a run or a command needs, built once from the settings. Knows no Dagster."""
 
-from functools import cached_property
+from functools import cache, cached_property
+from pathlib import Path
 
 from sqlalchemy import Engine
 
@@ -11,6 +12,7 @@ from mlc_dagster.database import connect, migrate
 from mlc_dagster.delivery import Audit, Deferrals, Destination, Ledger, Quarantine
 from mlc_dagster.lake import Lake
 from mlc_dagster.mappings import Mappings
+from mlc_dagster.progress import SentDays, Sweeps
 from mlc_dagster.settings import Settings
 from mlc_dagster.transport.budget import Budgets
 from mlc_dagster.transport.clock import Clock, SystemClock
@@ -47,7 +49,7 @@ class Suite:
     @cached_property
     def mappings(self) -> Mappings:
         """The models. Raises ProblemsFound with every mistake in them."""
-        return Mappings.load(self.settings.mappings_folder, CATALOG)
+        return mappings_in(self.settings.mappings_folder)
 
     @cached_property
     def ledger(self) -> Ledger:
@@ -68,6 +70,16 @@ class Suite:
     def deferrals(self) -> Deferrals:
         """Work that waits for a vendor's window."""
         return Deferrals(self.engine, self.clock)
+
+    @cached_property
+    def sweeps(self) -> Sweeps:
+        """Reads under way."""
+        return Sweeps(self.engine, self.clock)
+
+    @cached_property
+    def sent_days(self) -> SentDays:
+        """The days each destination has received."""
+        return SentDays(self.engine)
 
     @cached_property
     def budgets(self) -> Budgets:
@@ -131,6 +143,12 @@ class Suite:
             "bytes_in": counter.bytes_in,
             "bytes_out": counter.bytes_out,
         }
+
+
+@cache
+def mappings_in(folder: Path) -> Mappings:
+    """The models of a folder, compiled once a process; they notice by themselves when a file is edited."""
+    return Mappings.load(folder, CATALOG)
 
 
 class UnknownDestination(Exception):

@@ -7,7 +7,7 @@ from mlc_dagster.delivery.engine import deliver
 from mlc_dagster.delivery.leases import Leases
 from mlc_dagster.delivery.ledger import Ledger, State
 from mlc_dagster.delivery.planner import Plan, plan
-from mlc_dagster.delivery.quarantine import Quarantine
+from mlc_dagster.delivery.quarantine import Quarantine, Refused
 from mlc_dagster.delivery.report import Report
 from mlc_dagster.delivery.rows import Change, Op, Refusal, Row
 
@@ -27,6 +27,7 @@ __all__ = [
     "Plan",
     "Quarantine",
     "Refusal",
+    "Refused",
     "Report",
     "Row",
     "State",

@@ -26,6 +26,11 @@ class Refused:
     reason: str
     raw: str
 
+    @classmethod
+    def at_source(cls, stage: str, key: str | None, number: str | None, reason: str, raw: str) -> "Refused":
+        """A record as a source gave it. Without a readable key its raw text stands in for one."""
+        return cls(stage, key or key_of(raw), key, number, reason, raw)
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -66,47 +71,38 @@ class Quarantine:
     def __init__(self, engine: sa.Engine, clock: Clock) -> None:
         self._engine, self._clock = engine, clock
 
-    def add(
+    def settle(
         self,
         *,
         stage: str,
         place: str,
         company: str,
-        key: str | None,
-        reason: str,
-        raw: str,
+        refused: Sequence[Refused],
+        passed: Collection[str],
         run_id: str,
-        number: str | None = None,
-    ) -> None:
-        """Keep one record; the same record refused again for the same reason changes nothing.
+    ) -> int:
+        """Keep what was refused now, and release the records of the keys that passed.
 
-        Without a key the raw text stands in for it.
+        The same record refused again for the same reason changes nothing. Returns how many were released.
         """
-        refused = Refused(stage, key or key_of(raw), key, number, reason, raw)
-        self._settle(Visit(place, company, run_id, self._clock.now()), [refused], lambda _: False)
-
-    def resolve(self, *, stage: str, place: str, company: str, keys: Collection[str], run_id: str) -> int:
-        """Release the records of these keys, because they passed this time. Return how many were there."""
-        passed = set(keys)
-        return self._settle(
-            Visit(place, company, run_id, self._clock.now()),
-            [],
-            lambda entry: entry.stage == stage and entry.key in passed,
-        )
-
-    def open(self, place: str | None = None, company: str | None = None) -> list[Entry]:
-        """All records in quarantine, oldest first."""
-        query = sa.select(quarantine).where(quarantine.c.resolved_at.is_(None)).order_by(quarantine.c.id)
-        if place is not None:
-            query = query.where(quarantine.c.place == place)
-        if company is not None:
-            query = query.where(quarantine.c.company == company)
-        with reading(self._engine) as connection:
-            return [_entry(row) for row in connection.execute(query)]
-
-    def _settle(self, visit: Visit, refused: Sequence[Refused], passed: Callable[[Entry], bool]) -> int:
+        keys = frozenset(passed)
+        visit = Visit(place, company, run_id, self._clock.now())
         with self._engine.begin() as connection:
-            return settle(connection, visit, refused, passed)
+            return settle(
+                connection, visit, refused, lambda entry: entry.stage == stage and entry.key in keys
+            )
+
+    def open(
+        self, place: str | None = None, company: str | None = None, *, number: str | None = None
+    ) -> list[Entry]:
+        """All records in quarantine, or those of a place, a company, a business number; oldest first."""
+        asked = {"place": place, "company": company, "number": number}
+        query = sa.select(quarantine).where(
+            quarantine.c.resolved_at.is_(None),
+            *(quarantine.c[name] == value for name, value in asked.items() if value is not None),
+        )
+        with reading(self._engine) as connection:
+            return [_entry(row) for row in connection.execute(query.order_by(quarantine.c.id))]
 
 
 def settle(

@@ -23,7 +23,7 @@ class ReadReport:
     """What a read did.
 
     ``read`` counts the records received for the days asked, ``changed`` those the lake did not hold so,
-    ``rows`` what each day's file holds now.
+    ``rows`` what each day's file holds now. ``keys`` are those of the records that came in good order.
     """
 
     entity: str
@@ -33,6 +33,7 @@ class ReadReport:
     rows: dict[date, int] = field(default_factory=dict)
     written: list[date] = field(default_factory=list)
     quarantined: tuple[BadRecord, ...] = ()
+    keys: pa.ChunkedArray = field(default_factory=lambda: pa.chunked_array([], pa.string()), repr=False)
     deleted: tuple[str, ...] = ()
     calls: int = 0
     passes: int = 0
@@ -87,7 +88,7 @@ def read_days(
     reading = _Reading(client, lake, entity, company, axis, clock, allow_deletes)
     found = reading.whole(started) if whole or not entity.has_filter else reading.delta(started)
     report = ReadReport(entity.name, company, passes=found.swept.passes)
-    report.quarantined = found.swept.bad
+    report.quarantined, report.keys = found.swept.bad, found.swept.table.column("_key")
     report.deleted = tuple(found.tombstones.column("_key").to_pylist())
     report.read = len(found.swept.bad)
     by_day = axis.by_day(found.rows)

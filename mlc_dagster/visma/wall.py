@@ -8,6 +8,9 @@ import pyarrow.compute as pc
 
 ZONE = "Europe/Oslo"
 OVERLAP = timedelta(minutes=5)
+# A day counts as over this long after its end by our clock. The ERP stamps by its own clock, which we cannot
+# see: while that one lags behind ours, it still stamps records into a day that is over for us.
+CLOCK_LAG = timedelta(hours=24)
 # In the night of the autumn clock change an hour of wall time comes twice: read that much more again.
 AUTUMN_OVERLAP = timedelta(minutes=70)
 
@@ -39,9 +42,9 @@ def overlap(day: date, zone: str) -> timedelta:
 
 
 def has_ended(day: date, now: datetime, zone: str) -> bool:
-    """Return whether a day is over, with room for a record that is committed a little after its stamp."""
+    """Return whether a day is over for the ERP too, and for a record committed a little after its stamp."""
     end = datetime.combine(day + timedelta(days=1), time(), ZoneInfo(zone)).astimezone(UTC)
-    return now >= end + overlap(day, zone)
+    return now >= end + CLOCK_LAG + overlap(day, zone)
 
 
 def is_twice(moment: datetime, zone: str) -> bool:

@@ -1,11 +1,12 @@
 """The audit trail tells the life of a record, in order, over all destinations."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from mlc_dagster.delivery import Audit, Event, Kind, Quarantine
+from mlc_dagster.delivery import Audit, Event, Kind, Quarantine, Refused
 from tests.delivery.conftest import Deliver, row
 from tests.delivery.test_quarantine import BadRow
 from tests.support.manual_clock import START, ManualClock
@@ -46,7 +47,7 @@ def test_the_batches_that_carried_a_record_belong_to_its_life(
     assert kinds(history) == [Kind.INTENDED, Kind.IN_DOUBT, Kind.RESUMED, Kind.CREATED, Kind.LANDED]
     assert [event.run_id for event in history] == ["run-1", "run-1", "run-2", "run-2", "run-2"]
     assert history[1].detail == {"reason": "the connection broke while waiting"}
-    assert history[-1].detail == {"taken": 1, "rows": 1, "refused": 0}
+    assert history[-1].detail == {"rows": 1, "taken": 1}
 
 
 def test_failures_and_second_tries_are_told_with_their_reasons(
@@ -76,8 +77,14 @@ def test_what_the_source_quarantined_without_a_number_is_found_by_its_key(
     shelf: Shelf, run: Deliver, audit: Audit, engine: sa.Engine, clock: ManualClock
 ) -> None:
     run(shelf, row("a"))
-    where = {"stage": "visma", "place": "supplier_invoices", "company": "NO01", "run_id": "run-2"}
-    Quarantine(engine, clock).add(**where, key="a", reason="amount is text", raw="{}")
+    where: dict[str, Any] = {
+        "stage": "visma",
+        "place": "supplier_invoices",
+        "company": "NO01",
+        "run_id": "run-2",
+    }
+    bad = [Refused.at_source("visma", "a", None, "amount is text", "{}")]
+    Quarantine(engine, clock).settle(**where, refused=bad, passed=[])
     last = audit.history("INV-a")[-1]
     assert (last.kind, last.destination) == (Kind.QUARANTINED, "supplier_invoices")
     assert last.detail == {"stage": "visma", "reason": "amount is text"}

@@ -7,10 +7,17 @@ import pytest
 import sqlalchemy as sa
 
 from mlc_dagster.database.schema import events, quarantine
-from mlc_dagster.delivery import Ledger, Quarantine
+from mlc_dagster.delivery import Ledger, Quarantine, Refused
 from tests.delivery.conftest import Deliver, row
 from tests.support.manual_clock import ManualClock
 from tests.support.shelf import Shelf, wanted
+
+SOURCE: dict[str, Any] = {
+    "stage": "visma",
+    "place": "supplier_invoices",
+    "company": "NO01",
+    "run_id": "run-1",
+}
 
 
 @dataclass(frozen=True)
@@ -99,19 +106,28 @@ def test_rows_the_destination_can_never_take_are_kept_apart_from_failures(
 
 
 def test_a_record_of_the_source_that_does_not_parse_is_kept_raw(kept: Quarantine) -> None:
-    where = {"stage": "visma", "place": "supplier_invoices", "company": "NO01", "run_id": "run-1"}
-    kept.add(**where, key="10023", reason="amount is text", raw='{"amount": "abc"}')
-    kept.add(**where, key=None, reason="no reference number", raw="{}")
+    bad = [
+        Refused.at_source("visma", "10023", "10023", "amount is text", '{"amount": "abc"}'),
+        Refused.at_source("visma", None, None, "no reference number", "{}"),
+    ]
+    kept.settle(**SOURCE, refused=bad, passed=[])
     assert [entry.raw for entry in kept.open("supplier_invoices", "NO01")] == ['{"amount": "abc"}', "{}"]
+    assert [entry.key for entry in kept.open(number="10023")] == ["10023"]
     assert kept.open("supplier_invoices", "SE01") == []
-    assert kept.resolve(**where, keys=["10023", "10024"]) == 1
+    assert kept.settle(**SOURCE, refused=[], passed=["10023", "10024"]) == 1
     assert [entry.key[:7] for entry in kept.open()] == ["sha256:"]
 
 
+def test_only_records_refused_at_the_same_stage_are_released(
+    shelf: Shelf, run: Deliver, kept: Quarantine
+) -> None:
+    run(shelf, refused=[BadRow("a", "a")], scope={"a"})
+    assert kept.settle(**{**SOURCE, "place": "shelf/items"}, refused=[], passed=["a"]) == 0
+
+
 def test_a_released_record_may_be_refused_again(kept: Quarantine, engine: sa.Engine) -> None:
-    where = {"stage": "visma", "place": "suppliers", "company": "NO01", "run_id": "run-1"}
     for _ in range(2):
-        kept.add(**where, key="7", reason="no name", raw="{}")
-        kept.resolve(**where, keys=["7"])
+        kept.settle(**SOURCE, refused=[Refused.at_source("visma", "7", None, "no name", "{}")], passed=[])
+        kept.settle(**SOURCE, refused=[], passed=["7"])
     with engine.connect() as connection:
         assert connection.execute(sa.select(sa.func.count()).select_from(quarantine)).scalar_one() == 2

@@ -71,6 +71,63 @@ CUSTOMERS = Entity(
 )
 
 
+# Customer invoices and credit notes have the same header and, under two names, the same lines (section 6).
+DOCUMENT = """
+    s referenceNumber documentType status
+    NN customer
+    d documentDate documentDueDate origInvoiceDate
+    s postPeriod financialPeriod closedFinancialPeriod currencyId
+    n exchangeRate amount amountInCurrency balance balanceInCurrency
+    s externalReference salesPersonDescr paymentReference customerRefNumber invoiceText note
+    s cashAccount customerProject
+    d cashDiscountDate dunningLetterDate
+    t createdDateTime
+    b isRotRutDeductible sendToAutoInvoice hold dontPrint dontEmail revoked
+    i dunningLetterLevel salesPersonID
+    n roundingDiff discountTotal discountTotalInCurrency detailTotal detailTotalInCurrency
+    n vatTaxableTotal vatTaxableTotalInCurrency vatExemptTotal vatExemptTotalInCurrency
+    n cashDiscount cashDiscountInCurrency vatTotal vatTotalInCurrency
+    ACCX account
+    ID creditTerms customerVatZone salesPerson paymentMethod
+    LOC location
+    NN childRecord branchNumber
+    PLACE contact
+    PRJ project
+    SUB subaccount
+    INVOICE_ADDR invoiceAddress
+    INVOICE_CON invoiceContact
+    t lastModifiedDateTime
+    s timeStamp
+    ATTACHMENT[] attachments
+    TAX[] taxDetails
+    APPLICATION[] applications
+"""
+DOCUMENT_LINE = """
+    d termStartDate termEndDate
+    b isRotRutDeductible
+    s itemType soShipmentNbr soOrderType soOrderNbr inventoryNumber description uom salesperson
+    s deferralCode discountCode note externalLink
+    b manualDiscount
+    i lineNumber deferralSchedule
+    n deductableAmount quantity unitPrice unitPriceInCurrency manualAmount manualAmountInCurrency
+    n amount cost amountInCurrency discountPercent discountAmount discountAmountInCurrency
+    ACCX account
+    ID vatCode seller
+    NN branchNumber
+    PRJ projectTask
+    SUB subaccount
+    WORK typeOfWork
+    ATTACHMENT[] attachments
+"""
+DOCUMENT_SECTIONS = (
+    "expandApplications",
+    "expandAttachments",
+    "expandDunningInformation",
+    "expandInvoiceAddress",
+    "expandTaxDetails",
+)
+
+
 CUSTOMER_INVOICES = Entity(
     name="customer_invoices",
     title="Customer invoices",
@@ -79,64 +136,21 @@ CUSTOMER_INVOICES = Entity(
     key=("documentType", "referenceNumber"),
     number="referenceNumber",
     unreleased=UNRELEASED,
-    expand=(
-        "expandApplications",
-        "expandAttachments",
-        "expandDunningInformation",
-        "expandInvoiceAddress",
-        "expandTaxDetails",
-    ),
+    expand=DOCUMENT_SECTIONS,
     fields=shape(
-        """
-            s referenceNumber documentType status
-            NN customer
-            d documentDate documentDueDate origInvoiceDate
-            s postPeriod financialPeriod closedFinancialPeriod currencyId
-            n exchangeRate amount amountInCurrency balance balanceInCurrency
-            s externalReference accountingCostRef originatorDocRef contractDocRef salesPersonDescr
-            s paymentReference customerRefNumber invoiceText note cashAccount customerProject
-            d cashDiscountDate dunningLetterDate startDate endDate
-            t createdDateTime
-            b isRotRutDeductible sendToAutoInvoice excludeDebtCollection hold dontPrint dontEmail revoked
-            i dunningLetterLevel salesPersonID
-            n roundingDiff discountTotal discountTotalInCurrency detailTotal detailTotalInCurrency
-            n vatTaxableTotal vatTaxableTotalInCurrency vatExemptTotal vatExemptTotalInCurrency
-            n cashDiscount cashDiscountInCurrency vatTotal vatTotalInCurrency
-            ACCX account
-            ID creditTerms customerVatZone salesPerson paymentMethod
-            LOC location
-            NN childRecord branchNumber
-            PLACE contact
-            PRJ project
-            SUB subaccount
+        DOCUMENT
+        + """
+            s accountingCostRef originatorDocRef contractDocRef
+            d startDate endDate
+            b excludeDebtCollection
             MANDATE directDebitMandate
             DEBT debtCollection
-            INVOICE_ADDR invoiceAddress
-            INVOICE_CON invoiceContact
-            t lastModifiedDateTime
-            s timeStamp
-            ATTACHMENT[] attachments
-            TAX[] taxDetails
             LINE[] invoiceLines
-            APPLICATION[] applications
         """,
-        LINE="""
-            d termStartDate termEndDate
-            b isRotRutDeductible
-            s itemType lineType soShipmentNbr soOrderType soOrderNbr inventoryNumber description uom
-            s salesperson deferralCode discountCode note externalLink
+        LINE=DOCUMENT_LINE
+        + """
+            s lineType
             d startDate endDate
-            b manualDiscount
-            i lineNumber deferralSchedule
-            n deductableAmount quantity unitPrice unitPriceInCurrency manualAmount manualAmountInCurrency
-            n amount cost amountInCurrency discountPercent discountAmount discountAmountInCurrency
-            ACCX account
-            ID vatCode seller
-            NN branchNumber
-            PRJ projectTask
-            SUB subaccount
-            WORK typeOfWork
-            ATTACHMENT[] attachments
         """,
         DEBT="""
             s caseNumber caseType caseStatus caseUrl
@@ -157,63 +171,8 @@ CUSTOMER_CREDIT_NOTES = Entity(
     key=("documentType", "referenceNumber"),
     number="referenceNumber",
     unreleased=UNRELEASED,
-    expand=(
-        "expandApplications",
-        "expandAttachments",
-        "expandDunningInformation",
-        "expandInvoiceAddress",
-        "expandTaxDetails",
-    ),
-    fields=shape(
-        """
-            s referenceNumber documentType status
-            NN customer
-            d documentDate documentDueDate origInvoiceDate
-            s postPeriod financialPeriod closedFinancialPeriod currencyId
-            n exchangeRate amount amountInCurrency balance balanceInCurrency
-            s externalReference salesPersonDescr paymentReference customerRefNumber invoiceText note
-            s cashAccount customerProject
-            d cashDiscountDate dunningLetterDate
-            t createdDateTime
-            b isRotRutDeductible sendToAutoInvoice hold dontPrint dontEmail revoked
-            i dunningLetterLevel salesPersonID
-            n roundingDiff discountTotal discountTotalInCurrency detailTotal detailTotalInCurrency
-            n vatTaxableTotal vatTaxableTotalInCurrency vatExemptTotal vatExemptTotalInCurrency
-            n cashDiscount cashDiscountInCurrency vatTotal vatTotalInCurrency
-            ACCX account
-            ID creditTerms customerVatZone salesPerson paymentMethod
-            LOC location
-            NN childRecord branchNumber
-            PLACE contact
-            PRJ project
-            SUB subaccount
-            INVOICE_ADDR invoiceAddress
-            INVOICE_CON invoiceContact
-            t lastModifiedDateTime
-            s timeStamp
-            ATTACHMENT[] attachments
-            TAX[] taxDetails
-            LINE[] lines
-            APPLICATION[] applications
-        """,
-        LINE="""
-            d termStartDate termEndDate
-            b isRotRutDeductible
-            s itemType soShipmentNbr soOrderType soOrderNbr inventoryNumber description uom salesperson
-            s deferralCode discountCode note externalLink
-            b manualDiscount
-            i lineNumber deferralSchedule
-            n deductableAmount quantity unitPrice unitPriceInCurrency manualAmount manualAmountInCurrency
-            n amount cost amountInCurrency discountPercent discountAmount discountAmountInCurrency
-            ACCX account
-            ID vatCode seller
-            NN branchNumber
-            PRJ projectTask
-            SUB subaccount
-            WORK typeOfWork
-            ATTACHMENT[] attachments
-        """,
-    ),
+    expand=DOCUMENT_SECTIONS,
+    fields=shape(DOCUMENT + "LINE[] lines", LINE=DOCUMENT_LINE),
 )
 
 

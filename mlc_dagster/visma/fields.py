@@ -215,8 +215,7 @@ def _wall(texts: pa.Array, zone: str) -> pa.Array:
 
 def _shape(text: str, structs: Mapping[str, str]) -> tuple[Field, ...]:
     fields: list[Field] = []
-    for line in text.strip().splitlines():
-        kind, *names = line.split()
+    for kind, *names in filter(None, map(str.split, text.splitlines())):
         one, many = kind.removesuffix("[]"), kind.endswith("[]")
         if one in LAKE_TYPES:
             fields += [Field(name, one, many=many) for name in names]

@@ -1,6 +1,6 @@
 """One Anaplan feed as a destination: its list import makes the items, its data import fills their cells."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +19,7 @@ from mlc_dagster.anaplan.preflight import (
 from mlc_dagster.anaplan.verdict import Verdict
 from mlc_dagster.delivery import errors as delivery
 from mlc_dagster.delivery.destination import Batch, Outcome
-from mlc_dagster.delivery.rows import Change, Op
+from mlc_dagster.delivery.rows import Change
 from mlc_dagster.transport import errors as transport
 
 # An import: tasks, chunk count, complete, start, three polls. Pre-flight: model, imports, two layouts.
@@ -31,10 +31,10 @@ class AnaplanImport:
     """Rows of one contract, delivered by two pre-built imports that match by code (vendors/anaplan.md
     section 12).
 
-    Each batch is one file and one task an import, whatever its size, so batches are large. The list import
-    carries only rows whose item may be missing or named differently: every created row, and updated ones
-    unless the item's name is its code. Deletes are data rows with the tombstone's values: an import never
-    removes a list item.
+    Each batch is one file and one task an import, whatever its size, so batches are large. Every row goes
+    through both: an item that somebody removed in the model comes back, and codes that are equal to Anaplan
+    are refused by the list before the module could add their numbers up. Deletes are rows with the
+    tombstone's values: an import never removes a list item.
 
     Sending a batch twice leaves Anaplan as sending it once: both imports match by code and overwrite. That is
     why whatever ended without a clear result goes again whole.
@@ -59,6 +59,7 @@ class AnaplanImport:
     ) -> None:
         """`columns` are the contract's, in order; `list_name` is the one that names items, else the code."""
         self.name = name
+        self.target = "|".join((client.model_id, list_import, data_import, list_name or code_column))
         self.exclusive: tuple[str, ...] = (f"anaplan-model:{client.model_id}",)
         self.tombstone = tombstone
         self._client, self._pace = client, pace or Pace()
@@ -86,54 +87,54 @@ class AnaplanImport:
         """Run both imports for the rows of a batch.
 
         Raises:
-            Stop: somebody must change something in the model first; nothing of the batch counts as delivered.
-            NothingHappened: an import failed whole, was cancelled, or could not start: the rows go again.
+            Stop: somebody must change something in the model first; no row of the batch counts as delivered.
+            NotLanded: an import failed whole, was cancelled, or could not start: the rows go again.
             InDoubtError: an import was started and its end is not known; `resolve` carries on.
             Closed: the rate budget is used up and no import is running.
         """
         try:
             return self._carry(batch)
-        except _NotLanded as failure:
-            if failure.verdict.stop:
-                raise delivery.Stop(f"{self.name}: {failure}") from failure
-            raise delivery.NothingHappened(f"{self.name}: {failure}") from failure
+        except _NeedsSomebody as failure:
+            raise delivery.Stop(str(failure), partial=failure.partial) from failure
 
-    def resolve(self, batch: Batch) -> Outcome | None:
-        """Carry a batch of a dead run to its end. None while an import of it runs or cannot be seen."""
+    def resolve(self, batch: Batch) -> Outcome:
+        """Carry a batch of a dead run to its end, from wherever its checkpoint says it is.
+
+        Raises:
+            NotLanded: as `send`, or no import was started.
+            InDoubtError: an import of it still runs or cannot be seen. Nothing else may be sent then: its
+                file would change under it.
+        """
         if not any(batch.checkpoint.get(step) for step in ("list", "data")):
-            return Outcome(landed=False, detail={"reason": "no import was started"})
-        try:
-            return self._carry(batch)
-        except (_NotLanded, delivery.NothingHappened) as failure:
-            return Outcome(landed=False, detail={"reason": str(failure)})
-        except delivery.InDoubtError:
-            return None
+            raise delivery.NotLanded(f"{self.name}: no import was started")
+        return self._carry(batch)
 
     def calls(self, changes: Sequence[Change]) -> int:
         """About how many calls these changes cost."""
         total = CALLS_OF_PREFLIGHT if changes else 0
         for start in range(0, len(changes), self.max_rows):
-            batch = changes[start : start + self.max_rows]
-            for rows in (sum(map(self._needs_item, batch)), len(batch)):
-                chunks = -(-rows * BYTES_PER_ROW // self._client.chunk_bytes)
-                total += CALLS_PER_IMPORT + chunks if rows else 0
+            rows = len(changes[start : start + self.max_rows])
+            chunks = -(-rows * BYTES_PER_ROW // self._client.chunk_bytes)
+            total += 2 * (CALLS_PER_IMPORT + chunks)
         return total
 
     def _carry(self, batch: Batch) -> Outcome:
-        """Both imports, each from wherever the batch's checkpoint says it is."""
         list_action, data_action = self._ready()
-        items = {
-            self._code(change): self._item(change) for change in batch.changes if self._needs_item(change)
-        }
-        listed = self._run(batch, "list", list_action, items, self._list_columns)
-        # A row without its item would be refused again, in words that hide the first reason.
-        codes = ((self._code(change), change.row.payload) for change in batch.changes)
-        cells = {code: payload for code, payload in codes if code not in listed.refused}
-        loaded = self._run(batch, "data", data_action, cells, self._columns)
+        rows = {self._code(change): change.row.payload for change in batch.changes}
+        try:
+            items = {code: self._item(code, payload) for code, payload in rows.items()}
+            listed = self._run(batch, "list", list_action, items, self._list_columns)
+            # A row without its item would be refused again, in words that hide the first reason.
+            cells = {code: payload for code, payload in rows.items() if code not in listed.refused}
+            loaded = self._run(batch, "data", data_action, cells, self._columns)
+        except delivery.DeliveryError as error:
+            error.partial = self._items_of(batch, rows)
+            raise
+        refused = {**listed.warnings, **listed.refused, **loaded.warnings, **loaded.refused}
         return Outcome(
-            landed=True,
-            refused=self._by_key(batch.changes, {**listed.refused, **loaded.refused}),
-            detail={"list": _summary(listed), "data": _summary(loaded)},
+            refused=self._by_key(batch.changes, refused),
+            partial=self._items_of(batch, refused),
+            detail={**_summary(batch, "list", listed), **_summary(batch, "data", loaded)},
         )
 
     def _run(
@@ -148,7 +149,9 @@ class AnaplanImport:
         file = render(rows.items(), columns, action.layout)
         verdict = self._finish(batch, step, action, file) if file.keys else Verdict(landed=True)
         if not verdict.landed:
-            raise _NotLanded(action.name, verdict)
+            task = (batch.checkpoint.get(step) or {}).get("task")
+            words = f"{self._import(batch, action)}, task {task}: {verdict.reason}. {verdict.remedy}"
+            raise (_NeedsSomebody if verdict.stop else delivery.NotLanded)(words)
         return replace(verdict, refused={**file.refused, **verdict.refused})
 
     def _finish(self, batch: Batch, step: str, action: Action, file: CsvFile) -> Verdict:
@@ -164,13 +167,15 @@ class AnaplanImport:
         try:
             return run.finish()
         except ImportBusy as busy:
-            raise delivery.NothingHappened(f"{self.name}: {busy}") from busy
+            raise delivery.NotLanded(f"{self._import(batch, action)}: {busy}") from busy
         except StillRunning as running:
-            raise delivery.InDoubtError(f"{self.name}: {running}") from running
+            raise delivery.InDoubtError(f"{self._import(batch, action)}: {running}") from running
         except transport.CallFailed as failure:
-            if run.begun:
-                raise delivery.InDoubtError(f"{self.name}: import {action.name!r}: {failure}") from failure
-            raise self._translated(failure) from failure
+            if not run.begun:
+                raise self._translated(failure) from failure
+            opens_at = failure.opens_at if isinstance(failure, transport.Closed) else None
+            words = f"{self._import(batch, action)}: {failure}"
+            raise delivery.InDoubtError(words, opens_at=opens_at) from failure
 
     def _ready(self) -> tuple[Action, Action]:
         """Both imports, checked and resolved to ids once a delivery."""
@@ -197,17 +202,31 @@ class AnaplanImport:
         if isinstance(failure, transport.Closed):
             return delivery.Closed(str(failure), opens_at=failure.opens_at)
         if isinstance(failure, transport.Again | transport.InDoubt):
-            return delivery.NothingHappened(f"{self.name}: {failure}")
+            return delivery.NotLanded(f"{self.name}: {failure}")
         return delivery.Stop(f"{self.name}: {failure}")
 
-    def _needs_item(self, change: Change) -> bool:
-        return change.op is Op.CREATE or (change.op is Op.UPDATE and self._list_name != self._code_column)
+    def _import(self, batch: Batch, action: Action) -> str:
+        return f"{self.name} {batch.company}: import {action.name!r}"
 
-    def _item(self, change: Change) -> dict[str, Any]:
+    def _item(self, code: str, payload: Mapping[str, Any]) -> dict[str, Any]:
         """The item's line. The code stands in for a name: an empty cell would leave an old one in place."""
-        code = self._code(change)
-        name = change.row.payload.get(self._list_name) or code
-        return dict(zip(self._list_columns, (code, name), strict=True))
+        return dict(zip(self._list_columns, (code, payload.get(self._list_name) or code), strict=True))
+
+    def _items_of(self, batch: Batch, codes: Iterable[str]) -> dict[str, dict[str, str]]:
+        """What Anaplan may hold of rows that are not delivered: the items their list import may have made.
+
+        Only the code is kept: the other cells may be what Anaplan refused, and would be refused again with a
+        delete.
+        """
+        listed = batch.checkpoint.get("list")
+        if not listed:
+            return {}
+        left = set(codes) - set(listed.get("verdict", {}).get("refused", ()))
+        return {
+            change.row.key: {self._code_column: code}
+            for change in batch.changes
+            if (code := self._code(change)) in left
+        }
 
     def _code(self, change: Change) -> str:
         return str(change.row.payload.get(self._code_column) or "")
@@ -217,14 +236,19 @@ class AnaplanImport:
         return {change.row.key: words[code] for change in changes if (code := self._code(change)) in words}
 
 
-class _NotLanded(Exception):
-    """An import ended and its rows do not count as delivered."""
-
-    def __init__(self, action: str, verdict: Verdict) -> None:
-        super().__init__(f"import {action!r}: {verdict.reason}. {verdict.remedy}")
-        self.verdict = verdict
+class _NeedsSomebody(delivery.NotLanded):
+    """An import failed in a way that only a change in the model can mend."""
 
 
-def _summary(verdict: Verdict) -> dict[str, Any]:
-    """Counts and Anaplan's warnings, for the audit trail."""
-    return {**verdict.counts, **({"warnings": dict(verdict.warnings)} if verdict.warnings else {})}
+def _summary(batch: Batch, step: str, verdict: Verdict) -> dict[str, Any]:
+    """What a person wants to know of an import, for the audit trail; nothing that is zero."""
+    note = batch.checkpoint.get(step) or {}
+    facts = {
+        "task": note.get("task"),
+        "rows": note.get("rows"),
+        "created": verdict.counts.get("createdCount"),
+        "updated": verdict.counts.get("updatedCount"),
+        "rejected": len(verdict.refused),
+        "warnings": len(verdict.warnings),
+    }
+    return {f"{step} {name}": fact for name, fact in facts.items() if fact}

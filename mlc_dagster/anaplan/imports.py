@@ -105,8 +105,7 @@ class ImportRun:
                 "state": "starting",
                 "newest": newest,
                 "import": self.action.id,
-                "file": self.action.file_id,
-                "sha256": hashlib.sha256(self.file.content).hexdigest(),
+                "sha256": _fingerprint(self.file),
                 "rows": len(self.file.keys),
             }
         )
@@ -133,44 +132,51 @@ class ImportRun:
         for task in tasks:
             if not task.ended:
                 raise ImportBusy(
-                    f"import {self.action.name!r} is already running as task {task.id}, which somebody else "
-                    f"started. Nothing was sent; the next run tries again."
+                    f"it is already running as task {task.id}, which somebody else started. Nothing was "
+                    f"sent; the next run tries again."
                 )
         return tasks[0].created_at if tasks else 0
 
     def _adopt(self) -> str | None:
         """The task of a start whose answer was lost, None when there is none.
 
-        Anaplan may hold a start back while the model is busy, so absence counts only once the grace is over
-        and no transaction runs. A model without access shows no tasks: asking for the model tells (section
-        4).
+        It is the first one after those there were: a later one is somebody else's. Anaplan may hold a start
+        back while the model is busy, so absence counts only once the grace is over and no transaction runs. A
+        model without access shows no tasks: asking for the model tells (section 4).
         """
         for waited in self._waits():
-            for task in self.client.import_tasks(self.action.id):
-                if task.created_at > self.note["newest"]:
-                    self._keep({"state": "started", "task": task.id})
-                    return task.id
+            tasks = self.client.import_tasks(self.note["import"])
+            if new := [task for task in tasks if task.created_at > self.note["newest"]]:
+                self._keep({"state": "started", "task": new[-1].id})
+                return new[-1].id
             if waited >= self.pace.grace and not self.client.model().busy:
                 return None
         raise AssertionError("the waits end with StillRunning")
 
     def _watch(self, task_id: str) -> Verdict:
         for waited in self._waits():
-            task = self.client.import_task(self.action.id, task_id)
+            task = self.client.import_task(self.note["import"], task_id)
             if task is not None and task.ended:
                 return self._judge(task)
             if task is None and waited >= self.pace.grace:
                 self.client.model()  # raises when the task is hidden because our access is gone
                 return Verdict(
                     landed=False,
-                    reason=f"Anaplan no longer knows task {task_id}, so its result cannot be read",
+                    reason="Anaplan no longer knows the task, so its result cannot be read",
                     remedy="The rows go again: a code that is loaded twice is overwritten, not doubled.",
                 )
         raise AssertionError("the waits end with StillRunning")
 
     def _judge(self, task: Task) -> Verdict:
+        if self.note["sha256"] != _fingerprint(self.file):
+            return Verdict(
+                landed=False,
+                reason="the layout of its file was changed after the file was sent, so its result cannot be "
+                "read line by line",
+                remedy="The rows go again in the new layout.",
+            )
         has_dump = task.result is not None and task.result.dump
-        dump = self.client.import_dump(self.action.id, task.id) if has_dump else None
+        dump = self.client.import_dump(self.note["import"], task.id) if has_dump else None
         if dump is not None:
             # Anaplan keeps it for 48 hours and for the last failing task only.
             self._keep({"dump": dump[:DUMP_CHARACTERS]})
@@ -186,9 +192,10 @@ class ImportRun:
                 break
             yield waited
             clock.sleep(pause)
+        task = self.note.get("task", "not seen yet")
         raise StillRunning(
-            f"import {self.action.name!r} has not ended after {self.pace.deadline:.0f} s. The next run "
-            f"asks again; look at the model's transactions if it stays."
+            f"task {task} has not ended after {self.pace.deadline:.0f} s. The next run asks again; look at "
+            f"the model's transactions if it stays."
         )
 
     def _keep(self, values: Mapping[str, Any]) -> None:
@@ -202,6 +209,10 @@ def _refused(failure: CallFailed) -> bool:
     if isinstance(failure, Again | Closed):
         return True
     return not isinstance(failure, InDoubt) and failure.status is not None and failure.status >= 400
+
+
+def _fingerprint(file: CsvFile) -> str:
+    return hashlib.sha256(file.content).hexdigest()
 
 
 def _not_started() -> Verdict:

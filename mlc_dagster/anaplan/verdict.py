@@ -9,6 +9,7 @@ from mlc_dagster.anaplan.answers import Task, TaskResult
 from mlc_dagster.anaplan.csvfile import CsvFile
 
 WORDS = 400
+LONGEST_CELL = 2**31 - 1
 
 # Failures a repeat cannot heal, and who can (vendors/anaplan.md section 7). Others go again next time.
 FOR_THE_BUILDER = {
@@ -34,7 +35,8 @@ class Unexplained(Exception):
 class Verdict:
     """What became of one import's rows. Where `landed` is false none counts as delivered and all go again.
 
-    `stop` says that they will fail again until somebody changes the model.
+    `stop` says that they will fail again until somebody changes the model. `refused` rows left nothing in the
+    import's target; `warnings` names rows of which a cell or a property did not load.
     """
 
     landed: bool
@@ -67,15 +69,17 @@ def judge(task: Task, dump: str | None, file: CsvFile, code_column: str) -> Verd
         refused, warnings = _by_key(_readable(result, dump), file, code_column)
         if not (result.successful or _row_by_row(result)):
             return _failed(result, refused, file)
-        _add_up(result, len(refused), len(file.keys))
+        _add_up(result, refused=len(refused), warned=len(warnings), sent=len(file.keys))
     except Unexplained as reason:
-        words = f"{reason}. Look at the import's log in the model; the row goes again with the next run."
-        return Verdict(True, refused=dict.fromkeys(file.keys, words), counts=_counts(result))
+        remedy = "Look at the import's log in the model; the rows go again with the next run."
+        return Verdict(False, str(reason), remedy)
     return Verdict(True, refused=refused, warnings=warnings, counts=_counts(result))
 
 
 def read_dump(text: str) -> Iterator[DumpRow]:
     """The rows of a failure dump: `_Status_`, the source's columns, `_Line_`, `_Error_1_` ... (section 8)."""
+    # A cell may hold a text of any length; the csv module's own limit would make the whole dump unreadable.
+    csv.field_size_limit(LONGEST_CELL)
     for row in csv.DictReader(io.StringIO(text.removeprefix("\ufeff"), newline=""), restval=""):
         errors = [value for name, value in row.items() if name and name.startswith("_Error_") and value]
         line = row.get("_Line_", "")
@@ -121,7 +125,7 @@ def _failed(result: TaskResult, refused: Mapping[str, str], file: CsvFile) -> Ve
     return Verdict(False, result.words, "The rows go again with the next run.")
 
 
-def _add_up(result: TaskResult, refused: int, sent: int) -> None:
+def _add_up(result: TaskResult, *, refused: int, warned: int, sent: int) -> None:
     """Counts Anaplan does not report are not held against it; counts that differ from ours are."""
     total = result.count("totalRowCount")
     if total is not None and total != sent:
@@ -132,6 +136,11 @@ def _add_up(result: TaskResult, refused: int, sent: int) -> None:
     if lost > refused:
         raise Unexplained(
             f"Anaplan left out {lost} of {sent} rows and its failure dump explains {refused} ({result.words})"
+        )
+    unsure = result.count("warningsRowCount") or 0
+    if unsure > warned + refused:
+        raise Unexplained(
+            f"Anaplan warns of {unsure} of {sent} rows and its failure dump names {warned} ({result.words})"
         )
 
 

@@ -47,7 +47,8 @@ def _time(name: str, *, null: bool = False) -> sa.Column[datetime]:
     return sa.Column(name, UtcDateTime, nullable=null)
 
 
-# What each destination last received, per key. hash and payload are null when it holds nothing of the key.
+# What each destination last received, per key. payload is null when it holds nothing of the key; without a hash
+# it is what may have been left behind by rows that were never confirmed.
 records = sa.Table(
     "records",
     metadata,

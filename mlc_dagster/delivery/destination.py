@@ -41,24 +41,32 @@ class Batch:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a batch.
+    """What became of a batch that landed: the destination holds all its rows but the refused ones.
 
-    landed: False promises that the destination holds nothing of it. target_ids: the destination's ids by key.
-    refused: the destination's own words by key; all other rows landed. detail: counts for the audit trail.
+    target_ids: the destination's ids by key. refused: its own words by key. partial: what it may hold of
+    refused rows all the same, as columns by key. detail: a few plain facts for the audit trail.
     """
 
-    landed: bool
     target_ids: Mapping[str, str] = field(default_factory=dict)
     refused: Mapping[str, str] = field(default_factory=dict)
+    partial: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     detail: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Destination(Protocol):
-    """One kind of object in a target system. Its methods are never run two at once for a company."""
+    """One kind of object in a target system. Its methods are never run two at once for a company.
+
+    A create or an update may meet a row that is there already, and a delete one that is not: then it is done.
+    """
 
     @property
     def name(self) -> str:
         """Such as "anaplan/supplier_invoices"."""
+        ...
+
+    @property
+    def target(self) -> str:
+        """What it writes into, such as a model's id: when this text changes, every row goes again."""
         ...
 
     @property
@@ -73,7 +81,10 @@ class Destination(Protocol):
 
     @property
     def exclusive(self) -> tuple[str, ...]:
-        """Names of further leases a delivery needs, for what it shares with other destinations."""
+        """Names of further leases a delivery needs, for what it shares with others.
+
+        Where there are any, a batch in doubt of one company is resolved before another company's rows go.
+        """
         ...
 
     @property
@@ -91,16 +102,18 @@ class Destination(Protocol):
     def send(self, batch: Batch) -> Outcome:
         """Send a batch and wait for its end.
 
-        Raises NothingHappened, Closed or Stop when the destination certainly took nothing. InDoubtError, and
-        any other exception, leaves the batch in doubt until `resolve` has judged it.
+        Raises NotLanded, Closed or Stop when none of its rows counts as delivered and none can land any more;
+        `partial` of the error names what was left behind. InDoubtError, and any other exception, leaves the
+        batch in doubt until `resolve` has judged it.
         """
         ...
 
     def resolve(self, batch: Batch) -> Outcome | None:
         """Finish or judge a batch whose sender died or lost the answer, perhaps only seconds ago.
 
-        None: still unknown; its rows are held back and others may be sent. While a late landing is possible,
-        do not say landed=False. Raises what `send` raises; the batch then stays in doubt.
+        None: still unknown; its rows are held back and others may be sent. Raises NotLanded when none of its
+        rows counts as delivered, but not while a late landing is possible. After any other exception the
+        batch stays in doubt and nothing else is sent.
         """
         ...
 

@@ -10,7 +10,7 @@ from mlc_dagster.delivery.errors import (
     DeliveryError,
     InDoubtError,
     LeaseLost,
-    NothingHappened,
+    NotLanded,
     Overtaken,
     Stop,
 )
@@ -49,7 +49,8 @@ def deliver(
     whole: every record was evaluated, so the fingerprint may be kept whatever the last one was.
     generation: ledger.generation() from before the rows were made: old rows cannot overwrite newer ones.
 
-    Returns the report: report.complete says whether anything still has to go, report.stopped why it ended.
+    Returns the report: report.complete says whether anything still has to go, report.stopped what ended it
+    early. A batch in doubt is no failure: the report counts it and the next run asks again.
     Raises Closed and Stop (with the report as `report`) or what the destination raised unexpectedly, once the
     books are right; LeaseHeld, Overtaken and DuplicateKeys before anything was sent; LeaseLost when another
     process has taken over.
@@ -64,7 +65,7 @@ def deliver(
 
 
 class _Delivery:
-    """One delivery under its lease. stopping is what ended it early."""
+    """One delivery under its lease. `_stopping` is what ended it early."""
 
     def __init__(self, destination: Destination, company: str, ledger: Ledger, writer: Writer) -> None:
         self._destination, self._company, self._ledger, self._writer = destination, company, ledger, writer
@@ -86,7 +87,8 @@ class _Delivery:
         planned = plan(self._ledger, self._destination, self._company, rows, scope, refused=refused)
         self._report.read = len(rows) + len(refused)
         self._report.unchanged = planned.unchanged
-        self._report.in_doubt = len(planned.in_doubt)
+        self._report.in_doubt, self._report.undeleted = len(planned.in_doubt), planned.unwanted
+        self._report.retried = planned.retried
         changes = self._admit(planned, scope, refused)
         if changes or planned.forgotten:
             self._writer.begin()
@@ -98,28 +100,35 @@ class _Delivery:
         return self._conclude()
 
     def _recover(self) -> None:
-        """Ask the destination about every batch a former run left open or in doubt."""
-        for batch in self._ledger.unresolved(self._destination.name, self._company):
-            self._writer.resume(batch)
-            outcome = self._resolve(batch)
-            if outcome is not None:
-                self._report.recovered += 1
-                self._settle(batch, outcome)
+        """Ask the destination about every batch that former runs left open or in doubt.
+
+        What companies share must be free of doubt before any of them uses it: one company's file must not
+        change under another's import, nor may one adopt the other's run.
+        """
+        shared = bool(self._destination.exclusive)
+        for batch in self._ledger.unresolved(self._destination.name, None if shared else self._company):
+            self._resolve(batch, self._writer.of(batch.company))
             if self._stopping is not None:
                 return
 
-    def _resolve(self, batch: Batch) -> Outcome | None:
+    def _resolve(self, batch: Batch, writer: Writer) -> None:
+        writer.resume(batch)
         try:
             outcome = self._destination.resolve(batch)
+            _refuse_unknown_keys(batch, outcome)
         except LeaseLost:
             raise
+        except NotLanded as error:
+            self._report.recovered += 1
+            self._put_back(batch, error, writer)
         except Exception as error:  # noqa: BLE001 - raised again once the books are right
-            self._stopping = error
-            self._writer.doubt(batch, _words(error))
-            return None
-        if outcome is None:
-            self._writer.doubt(batch, "The destination cannot say yet whether it landed.")
-        return outcome
+            self._leave_in_doubt(batch, error, writer)
+        else:
+            if outcome is None:
+                writer.doubt(batch, "The destination cannot say yet whether it landed.")
+                return
+            self._report.recovered += 1
+            self._confirm(batch, outcome, writer)
 
     def _admit(self, planned: Plan, scope: frozenset[str], refused: Collection[Refusal]) -> Sequence[Change]:
         """Put refused rows into quarantine, release those that pass now, and return the changes to send."""
@@ -159,8 +168,7 @@ class _Delivery:
         if left and self._stopping is not None:
             rest = changes[len(changes) - left :]
             self._writer.postpone(rest, _words(self._stopping))
-            for change in rest:
-                self._count(change, "pending")
+            self._count_all(rest, "pending")
 
     def _send(self, batch: Batch) -> None:
         self._report.batches += 1
@@ -169,45 +177,45 @@ class _Delivery:
             _refuse_unknown_keys(batch, outcome)
         except LeaseLost:
             raise
-        except (NothingHappened, Closed, Stop) as error:
-            self._put_back(batch, error)
+        except (NotLanded, Closed, Stop) as error:
+            self._put_back(batch, error, self._writer)
+            self._count_all(batch.changes, "pending")
+            self._failures += 1
+            if not isinstance(error, NotLanded) or self._failures >= FAILURES_IN_A_ROW:
+                self._stopping = error
         except Exception as error:  # noqa: BLE001 - raised again once the books are right
-            self._stopping = error
-            self._writer.doubt(batch, _words(error))
-            self._log(batch, f"is in doubt: {_words(error)}")
-            for change in batch.changes:
-                self._count(change, "in_doubt")
+            self._leave_in_doubt(batch, error, self._writer)
+            self._count_all(batch.changes, "in_doubt")
         else:
-            self._settle(batch, outcome)
+            self._failures = 0
+            self._confirm(batch, outcome, self._writer)
             self._count_outcome(batch, outcome)
 
-    def _settle(self, batch: Batch, outcome: Outcome) -> None:
-        if outcome.landed:
-            self._failures = 0
-            self._writer.confirm(batch, outcome)
-            self._log(batch, f"landed: {len(batch.changes)} rows, {len(outcome.refused)} refused")
-        else:
-            self._writer.abandon(batch, "The destination holds nothing of it.")
-            self._log(batch, "did not land; its rows go again")
+    def _confirm(self, batch: Batch, outcome: Outcome, writer: Writer) -> None:
+        writer.confirm(batch, outcome)
+        _log(batch, f"landed: {len(batch.changes)} rows, {len(outcome.refused)} refused")
 
-    def _put_back(self, batch: Batch, error: DeliveryError) -> None:
-        self._writer.abandon(batch, _words(error))
-        self._log(batch, f"did not land: {_words(error)}")
-        for change in batch.changes:
-            self._count(change, "pending")
-        self._failures += 1
-        if not isinstance(error, NothingHappened) or self._failures >= FAILURES_IN_A_ROW:
-            self._stopping = error
+    def _put_back(self, batch: Batch, error: DeliveryError, writer: Writer) -> None:
+        self._report.not_landed += 1
+        writer.abandon(batch, _words(error), error.partial)
+        _log(batch, f"did not land: {_words(error)}")
+
+    def _leave_in_doubt(self, batch: Batch, error: Exception, writer: Writer) -> None:
+        self._stopping = error
+        writer.doubt(batch, _words(error))
+        _log(batch, f"is in doubt: {_words(error)}")
 
     def _count_outcome(self, batch: Batch, outcome: Outcome) -> None:
         done = {Op.CREATE: "created", Op.UPDATE: "updated", Op.DELETE: "deleted"}
         for change in batch.changes:
-            if not outcome.landed:
-                self._count(change, "pending")
-            elif change.row.key in outcome.refused:
+            if change.row.key in outcome.refused:
                 self._count(change, "failed")
             else:
                 self._add(done[change.op])
+
+    def _count_all(self, changes: Sequence[Change], column: str) -> None:
+        for change in changes:
+            self._count(change, column)
 
     def _count(self, change: Change, column: str) -> None:
         """Count a change that did not get through; deletes are counted apart from the rows read."""
@@ -224,16 +232,15 @@ class _Delivery:
         report, error = self._report, self._stopping
         report.stopped = _words(error) if error is not None else None
         report.check()
-        if error is None or isinstance(error, InDoubtError | NothingHappened):
+        if isinstance(error, InDoubtError) and error.opens_at is not None:
+            error = Closed(str(error), error.opens_at)
+        if error is None or isinstance(error, InDoubtError | NotLanded):
             return report
         if isinstance(error, DeliveryError):
             error.report = report
         else:
             error.add_note(f"{report.destination} {report.company}: the books are right. {report}")
         raise error
-
-    def _log(self, batch: Batch, what: str) -> None:
-        logger.info("%s %s: batch %s %s", batch.destination, batch.company, batch.id, what)
 
 
 def _refuse_old_rows(ledger: Ledger, destination: str, company: str, generation: int | None) -> None:
@@ -244,9 +251,14 @@ def _refuse_old_rows(ledger: Ledger, destination: str, company: str, generation:
         )
 
 
-def _refuse_unknown_keys(batch: Batch, outcome: Outcome) -> None:
+def _log(batch: Batch, what: str) -> None:
+    logger.info("%s %s: batch %s %s", batch.destination, batch.company, batch.id, what)
+
+
+def _refuse_unknown_keys(batch: Batch, outcome: Outcome | None) -> None:
     keys = {change.row.key for change in batch.changes}
-    if strange := sorted((outcome.refused.keys() | outcome.target_ids.keys()) - keys):
+    told = outcome.refused.keys() | outcome.target_ids.keys() if outcome is not None else set()
+    if strange := sorted(told - keys):
         raise ValueError(
             f"The answer to batch {batch.id} names {strange[0]!r}, which the batch does not hold."
         )

@@ -1,38 +1,57 @@
 """What stops a batch or a delivery, named by what happens to the records then."""
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mlc_dagster.delivery.report import Report
 
 
 class DeliveryError(Exception):
-    """Base of all errors of a delivery. report is set once the books are right."""
+    """Base of all errors of a delivery. report is set once the books are right.
+
+    partial: what the destination may hold of the batch all the same, as columns by key: enough to delete it.
+    """
 
     report: "Report | None" = None
 
+    def __init__(self, message: str = "", *, partial: Mapping[str, Mapping[str, Any]] | None = None) -> None:
+        super().__init__(message)
+        self.partial = partial or {}
 
-class NothingHappened(DeliveryError):
-    """The destination took nothing of the batch, for certain: its records go again with the next run."""
+
+class NotLanded(DeliveryError):
+    """The batch came to an end and none of its rows counts as delivered: they go again with the next run."""
 
 
 class InDoubtError(DeliveryError):
     """The batch was sent and the answer never came: only the destination knows. The run sends nothing more.
 
-    Raised by `resolve`: still unknown, and nothing else may be sent before it is known.
+    Raised by `resolve`: still unknown, and nothing else may be sent before it is known. opens_at (UTC) is set
+    where a closed window keeps us from asking; the delivery then ends as Closed.
     """
+
+    def __init__(self, message: str = "", *, opens_at: datetime | None = None) -> None:
+        super().__init__(message)
+        self.opens_at = opens_at
 
 
 class Stop(DeliveryError):
-    """Nothing of the batch was taken and nothing will be until an operator acts; the text says what to do."""
+    """Nothing will land until an operator acts; the text says what to do. The batch's rows go again then."""
 
 
 class Closed(DeliveryError):
     """No call may be made before opens_at (UTC): a rate budget is used up or the vendor has locked us out."""
 
-    def __init__(self, message: str, opens_at: datetime) -> None:
-        super().__init__(message)
+    def __init__(
+        self,
+        message: str,
+        opens_at: datetime,
+        *,
+        partial: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
+        super().__init__(message, partial=partial)
         self.opens_at = opens_at
 
 

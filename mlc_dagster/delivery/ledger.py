@@ -44,7 +44,10 @@ UNRESOLVED = (BatchState.OPEN, BatchState.IN_DOUBT)
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the planner has to know of a record. hash is None when the destination holds nothing of it."""
+    """What the planner has to know of a record.
+
+    hash is None when no version of it was ever confirmed. there: the destination holds some of it, or may.
+    """
 
     key: str
     source_key: str
@@ -52,11 +55,12 @@ class Known:
     state: State
     hash: str | None
     target_id: str | None
+    there: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A row as a destination holds it, by the last answer it gave."""
+    """A row as a destination holds it, by the last answer that confirmed one."""
 
     row: Row
     state: State
@@ -120,7 +124,9 @@ class Ledger:
         self, destination: str, company: str, *, keys: Collection[str], source_keys: Collection[str]
     ) -> dict[str, Known]:
         """The records of these keys and of these source keys, by key; others may be among them."""
-        columns = [records.c[name] for name in ("key", "source_key", "number", "state", "hash", "target_id")]
+        names = ("key", "source_key", "number", "state", "hash", "target_id")
+        there = records.c.payload.is_not(None).label("there")
+        columns: list[sa.ColumnElement[Any]] = [*(records.c[name] for name in names), there]
         query = sa.select(*columns).where(*_of(records, destination, company))
         queries = [query]
         if len(keys) + len(source_keys) <= _FEW:
@@ -130,7 +136,7 @@ class Ledger:
             return {row.key: Known(*row) for query in queries for row in connection.execute(query)}
 
     def payloads(self, destination: str, company: str, keys: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """The last delivered payloads of these keys, as far as the destination holds them."""
+        """What the destination holds, or may hold, of these keys."""
         query = sa.select(records.c.key, records.c.payload).where(
             *_of(records, destination, company), records.c.payload.is_not(None)
         )
@@ -143,7 +149,7 @@ class Ledger:
 
     def held(self, destination: str, company: str) -> Iterator[Held]:
         """All rows the destination holds, in the order of their keys: for read-backs and for full reloads."""
-        query = sa.select(records).where(*_of(records, destination, company), records.c.payload.is_not(None))
+        query = sa.select(records).where(*_of(records, destination, company), records.c.hash.is_not(None))
         with reading(self.engine) as connection:
             for row in connection.execute(query.order_by(records.c.key).execution_options(yield_per=2_000)):
                 yield Held(
@@ -179,16 +185,23 @@ class Ledger:
                 for row in connection.execute(query.order_by(batches.c.created_at))
             ]
 
-    def unresolved(self, destination: str, company: str) -> list[Batch]:
-        """The batches a former run left open or in doubt, rebuilt with all their changes, oldest first."""
-        query = sa.select(batches).where(*_of(batches, destination, company), batches.c.state.in_(UNRESOLVED))
+    def unresolved(self, destination: str, company: str | None) -> list[Batch]:
+        """The batches former runs left open or in doubt, rebuilt with all their changes, oldest first.
+
+        company None: those of all companies.
+        """
+        query = sa.select(batches).where(
+            batches.c.destination == destination, batches.c.state.in_(UNRESOLVED)
+        )
+        if company is not None:
+            query = query.where(batches.c.company == company)
         with reading(self.engine) as connection:
             found = connection.execute(query.order_by(batches.c.created_at, batches.c.id)).all()
             return [
                 Batch(
                     id=row.id,
                     destination=destination,
-                    company=company,
+                    company=row.company,
                     token=row.token,
                     changes=_changes(connection, row.id),
                     created_at=row.created_at,

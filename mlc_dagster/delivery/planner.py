@@ -16,14 +16,17 @@ from mlc_dagster.delivery.rows import Change, Op, Refusal, Row, content_hash
 class Plan:
     """What a delivery would do.
 
-    changes: deletes first, then rows in the model's order. in_doubt: rows held back because an unjudged batch
-    carries their key. forgotten: records that never reached the destination and are no longer wanted; no call
-    is needed for them.
+    changes: deletes first, then rows in the model's order. retried: how many of them an earlier run could
+    not deliver. in_doubt: rows held back because an unjudged batch carries their key; unwanted: how many more
+    keys such batches carry. forgotten: records that never reached the destination and that nobody wants any
+    more; no call is needed for them.
     """
 
     changes: tuple[Change, ...]
     unchanged: int
+    retried: int
     in_doubt: tuple[Row, ...]
+    unwanted: int
     forgotten: tuple[Known, ...]
 
     @cached_property
@@ -67,17 +70,20 @@ def plan(
     changes = [
         change
         for key, row in wanted.items()
-        if key not in held_back and (change := _compare(row, known.get(key))) is not None
+        if key not in held_back and (change := _compare(row, known.get(key), destination.target)) is not None
     ]
     in_doubt = tuple(row for key, row in wanted.items() if key in held_back)
     gone = _gone(known.values(), wanted, frozenset(scope), {refusal.source_key for refusal in refused})
     gone = [record for record in gone if record.key not in held_back]
-    deletes = _deletes(ledger, destination, company, [record for record in gone if record.hash is not None])
+    deletes = _deletes(ledger, destination, company, [record for record in gone if record.there])
+    every = (*deletes, *changes)
     return Plan(
-        changes=(*deletes, *changes),
+        changes=every,
         unchanged=len(wanted) - len(changes) - len(in_doubt),
+        retried=sum(_is_left_over(known.get(change.row.key)) for change in every),
         in_doubt=in_doubt,
-        forgotten=tuple(record for record in gone if record.hash is None),
+        unwanted=len(held_back - wanted.keys()),
+        forgotten=tuple(record for record in gone if not record.there),
     )
 
 
@@ -94,9 +100,13 @@ def _by_key(rows: Iterable[Row]) -> dict[str, Row]:
     return wanted
 
 
-def _compare(row: Row, known: Known | None) -> Change | None:
+def _is_left_over(known: Known | None) -> bool:
+    return known is not None and known.state in (State.PENDING, State.FAILED)
+
+
+def _compare(row: Row, known: Known | None, target: str) -> Change | None:
     """The change that makes the destination equal to the row; None when it is already."""
-    new = content_hash(row)
+    new = content_hash(row, target)
     if known is None or known.hash is None:
         return Change(Op.CREATE, row, new, known.target_id if known else None)
     if known.hash == new and known.state == State.DELIVERED:
@@ -126,4 +136,4 @@ def _deletes(
     for record in gone:
         payload = {**last.get(record.key, {}), **(destination.tombstone or {})}
         row = Row(record.key, record.source_key, record.number, payload)
-        yield Change(Op.DELETE, row, content_hash(row), record.target_id)
+        yield Change(Op.DELETE, row, content_hash(row, destination.target), record.target_id)

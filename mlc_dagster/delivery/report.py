@@ -8,7 +8,9 @@ class Report:
     """Counts of one delivery.
 
     read counts the rows it was given, those the contract refused included; each is counted once more below.
-    Deletes are counted apart: deleted, and undeleted for those that still have to go.
+    Deletes are counted apart: deleted, and undeleted for those that still have to go or are in doubt.
+    retried: changes that an earlier run could not deliver. not_landed: batches that ended without landing.
+    recovered: batches of former runs that were judged. stopped: what ended the delivery early.
     """
 
     destination: str
@@ -23,14 +25,16 @@ class Report:
     in_doubt: int = 0
     deleted: int = 0
     undeleted: int = 0
+    retried: int = 0
     batches: int = 0
+    not_landed: int = 0
     recovered: int = 0
     stopped: str | None = None
 
     @property
     def complete(self) -> bool:
         """Everything asked for is at the destination, except rows that were refused with a reason."""
-        return not (self.stopped or self.pending or self.in_doubt)
+        return not (self.stopped or self.pending or self.in_doubt or self.undeleted)
 
     def check(self) -> None:
         """Raise AssertionError when a row was lost or counted twice: a defect of the engine."""

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -92,12 +92,14 @@ def encode(payload: Mapping[str, Any]) -> str:
 
 def decode(text: str) -> dict[str, Any]:
     """Read a payload written by encode, with its Decimals, dates and times."""
-    return dict(json.loads(text, object_hook=_typed))
+    return {
+        name: _typed(value) if isinstance(value, dict) else value for name, value in json.loads(text).items()
+    }
 
 
-def content_hash(row: Row) -> str:
-    """SHA-256 over the row's ERP record and payload: what has to differ for a row to be sent again."""
-    return hashlib.sha256(f"{row.source_key}\n{encode(row.payload)}".encode()).hexdigest()
+def content_hash(row: Row, target: str = "") -> str:
+    """SHA-256 over target, ERP record and payload: what has to differ for a row to be sent again."""
+    return hashlib.sha256(f"{target}\n{row.source_key}\n{encode(row.payload)}".encode()).hexdigest()
 
 
 def raw_text(row: Mapping[str, Any]) -> str:
@@ -115,15 +117,16 @@ def _tagged(value: Any) -> dict[str, str]:
     return {"$time": value.astimezone(UTC).isoformat()}
 
 
-def _typed(found: dict[str, Any]) -> Any:
-    match found:
-        case {"$decimal": text}:
-            return Decimal(text)
-        case {"$date": text}:
-            return date.fromisoformat(text)
-        case {"$time": text}:
-            return datetime.fromisoformat(text)
-    return found
+def _typed(tagged: dict[str, str]) -> Any:
+    ((tag, text),) = tagged.items()
+    return _READERS[tag](text)
+
+
+_READERS: Mapping[str, Callable[[str], Any]] = {
+    "$decimal": Decimal,
+    "$date": date.fromisoformat,
+    "$time": datetime.fromisoformat,
+}
 
 
 _ENCODE = json.JSONEncoder(

@@ -25,8 +25,12 @@ class Writer:
     """The ledger in the hands of one delivery. Every method is one transaction and raises LeaseLost."""
 
     def __init__(self, ledger: Ledger, hold: Hold, destination: str, company: str, run_id: str) -> None:
-        self._engine, self._clock, self._hold = ledger.engine, ledger.clock, hold
+        self._ledger, self._engine, self._clock, self._hold = ledger, ledger.engine, ledger.clock, hold
         self._destination, self._company, self._run_id = destination, company, run_id
+
+    def of(self, company: str) -> "Writer":
+        """A writer for another company's batches, under the same leases."""
+        return Writer(self._ledger, self._hold, self._destination, company, self._run_id)
 
     @contextmanager
     def transaction(self) -> Iterator[sa.Connection]:
@@ -87,16 +91,21 @@ class Writer:
         """Close a batch that landed: members delivered, deleted, or failed with the destination's words."""
         with self.transaction() as connection:
             self._refuse(connection, batch, outcome.refused)
+            self._keep_partial(connection, outcome.partial, outcome.target_ids)
             _learn_ids(connection, batch.id, outcome.target_ids)
             self._deliver(connection, batch.id)
             self._delete(connection, batch)
             self._trace(connection, batch.id, sa.case(*_kinds_by_op()), {})
             self._close(connection, batch.id, BatchState.LANDED, None)
-            detail = {**outcome.detail, "rows": len(batch.changes), "refused": len(outcome.refused)}
+            refused = {"refused": len(outcome.refused)} if outcome.refused else {}
+            detail = {"rows": len(batch.changes), **refused, **outcome.detail}
             self._note(connection, batch.id, Kind.LANDED, **detail)
 
-    def abandon(self, batch: Batch, reason: str) -> None:
-        """Close a batch of which the destination took nothing: its members go again with the next run."""
+    def abandon(self, batch: Batch, reason: str, partial: Mapping[str, Mapping[str, Any]]) -> None:
+        """Close a batch that did not land: its members go again with the next run.
+
+        partial: what the destination may hold of them all the same.
+        """
         with self.transaction() as connection:
             members = sa.select(
                 *(sa.literal(value).label(name) for name, value in self._place.items()),
@@ -104,6 +113,7 @@ class Writer:
                 *self._marks(State.PENDING, batch.id, reason),
             )
             upsert(connection, records, members.where(batch_members.c.batch_id == batch.id))
+            self._keep_partial(connection, partial, {})
             self._trace(connection, batch.id, sa.literal(str(Kind.PENDING)), {"reason": reason})
             self._close(connection, batch.id, BatchState.ABANDONED, reason)
             self._note(connection, batch.id, Kind.ABANDONED, reason=reason)
@@ -172,6 +182,26 @@ class Writer:
         for keys in chunks(list(refused)):
             members = sa.and_(batch_members.c.batch_id == batch.id, batch_members.c.key.in_(keys))
             connection.execute(batch_members.delete().where(members))
+
+    def _keep_partial(
+        self,
+        connection: sa.Connection,
+        partial: Mapping[str, Mapping[str, Any]],
+        target_ids: Mapping[str, str],
+    ) -> None:
+        """Remember what may be left of rows never confirmed; a confirmed version says more and stays."""
+        if not partial:
+            return
+        values = {
+            "payload": sa.bindparam("left"),
+            "target_id": sa.func.coalesce(sa.bindparam("its_id", type_=sa.Text), records.c.target_id),
+        }
+        never_confirmed = (*self._here, records.c.key == sa.bindparam("its_key"), records.c.hash.is_(None))
+        rows = [
+            {"its_key": key, "its_id": target_ids.get(key), "left": encode(columns)}
+            for key, columns in partial.items()
+        ]
+        connection.execute(records.update().where(*never_confirmed).values(values), rows)
 
     def _deliver(self, connection: sa.Connection, batch_id: str) -> None:
         copied = ("key", "source_key", "number", "hash", "payload", "target_id")

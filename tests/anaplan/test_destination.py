@@ -10,7 +10,6 @@ from mlc_dagster.delivery import errors
 from mlc_dagster.delivery.rows import Op
 from mlc_sandbox.anaplan.world import World
 from mlc_sandbox.server import Sandbox
-from tests.anaplan.conftest import invoice_feed
 from tests.anaplan.rows import LIST, MODULE, arrived, batch, change
 from tests.transport.clocks import ManualClock
 
@@ -19,9 +18,7 @@ def test_a_load_arrives_exactly_in_list_and_module(invoices: AnaplanImport, worl
     changes = [change("1001"), change("1002", amount=Decimal("999999999999.99"), balance=Decimal("1E+3"))]
     assert invoices.preflight(changes) == {}
     outcome = invoices.send(batch(*changes))
-    assert outcome.landed
-    assert outcome.refused == {}
-    assert outcome.detail["list"]["createdCount"] == 2
+    assert (outcome.refused, outcome.partial) == ({}, {})
     assert {item.code: item.text for item in world.list_items(LIST).values()} == {
         "NO01|Invoice|1001": "1001",
         "NO01|Invoice|1002": "1002",
@@ -34,10 +31,27 @@ def test_each_import_runs_once_a_batch(invoices: AnaplanImport, world: World) ->
     assert [ran.import_name for ran in world.history] == ["Supplier Invoices list", "Supplier Invoices data"]
 
 
-def test_a_deleted_row_is_marked_through_the_data_import_only(invoices: AnaplanImport, world: World) -> None:
+def test_the_audit_trail_gets_task_and_counts_of_each_import_and_no_zeros(
+    invoices: AnaplanImport, world: World
+) -> None:
+    world.switches["bad_cell"] = "warn"
+    invoices.send(batch(change("1001")))
+    changes = [change("1001", Op.UPDATE), change("1002"), change("1003", supplier="NO01|nobody")]
+    detail = dict(invoices.send(batch(*changes)).detail)
+    assert [detail.pop(name) for name in ("list task", "data task")] == list(world.tasks.tasks)[2:]
+    assert detail == {
+        "list rows": 3,
+        "list created": 2,
+        "list updated": 1,
+        "data rows": 3,
+        "data updated": 3,
+        "data warnings": 1,
+    }
+
+
+def test_a_deleted_row_is_marked(invoices: AnaplanImport, world: World) -> None:
     invoices.send(batch(change("1001")))
     invoices.send(batch(change("1001", Op.DELETE, status="Deleted", amount=Decimal(0))))
-    assert [ran.import_name for ran in world.history][2:] == ["Supplier Invoices data"]
     held = world.module_rows(MODULE)["NO01|Invoice|1001"]
     assert (held["status"], held["amount"]) == ("Deleted", 0)
 
@@ -48,21 +62,27 @@ def test_an_update_renames_the_item_when_a_column_names_it(invoices: AnaplanImpo
     assert world.list_items(LIST)["NO01|Invoice|1001"].text == "1001-B"
 
 
-def test_an_update_costs_no_list_import_when_the_code_names_the_item(
-    client: AnaplanClient, world: World
+@pytest.mark.parametrize("op", [Op.UPDATE, Op.DELETE])
+def test_an_item_that_somebody_removed_in_the_model_comes_back(
+    invoices: AnaplanImport, world: World, op: Op
 ) -> None:
-    feed = invoice_feed(client, list_name=None)
-    feed.send(batch(change("1001")))
-    feed.send(batch(change("1001", Op.UPDATE, status="Closed")))
-    assert [ran.import_name for ran in world.history].count("Supplier Invoices list") == 1
+    assert invoices.send(batch(change("1001", op, status="Closed"))).refused == {}
     assert world.module_rows(MODULE)["NO01|Invoice|1001"]["status"] == "Closed"
+
+
+def test_codes_that_are_equal_to_anaplan_are_refused_and_not_added_up(
+    invoices: AnaplanImport, world: World
+) -> None:
+    world.switches["code_matching"] = "folded"
+    outcome = invoices.send(batch(change("1a", amount=Decimal(5)), change("1A", amount=Decimal(7))))
+    assert "Duplicate key" in outcome.refused["NO01|Invoice|1A"]
+    assert [row["amount"] for row in world.module_rows(MODULE).values()] == [5]
 
 
 def test_a_row_refused_by_the_data_import_carries_anaplans_words_and_the_rest_is_delivered(
     invoices: AnaplanImport, world: World
 ) -> None:
     outcome = invoices.send(batch(change("1001"), change("1002", supplier="NO01|nobody"), change("1003")))
-    assert outcome.landed
     assert list(outcome.refused) == ["NO01|Invoice|1002"]
     assert "Item not located in Suppliers list: NO01|nobody" in outcome.refused["NO01|Invoice|1002"]
     assert sorted(world.module_rows(MODULE)) == ["NO01|Invoice|1001", "NO01|Invoice|1003"]
@@ -76,32 +96,44 @@ def test_a_row_refused_by_the_list_import_is_not_sent_to_the_module(
     )
     outcome = invoices.send(batch(change("1001"), change("1002")))
     assert outcome.refused == {"NO01|Invoice|1002": "Not in this list"}
+    assert outcome.partial == {}
     assert [ran.rows for ran in world.history] == [2, 1]
 
 
-def test_a_warned_row_is_delivered_and_the_warning_is_noted(invoices: AnaplanImport, world: World) -> None:
+def test_a_row_with_a_warning_is_not_delivered_because_a_cell_is_missing(
+    invoices: AnaplanImport, world: World
+) -> None:
     world.switches["bad_cell"] = "warn"
-    outcome = invoices.send(batch(change("1001", supplier="NO01|nobody")))
-    assert outcome.refused == {}
-    assert "nobody" in outcome.detail["data"]["warnings"]["NO01|Invoice|1001"]
+    outcome = invoices.send(batch(change("1001", supplier="NO01|nobody"), change("1002")))
+    assert list(outcome.refused) == ["NO01|Invoice|1001"]
+    assert "nobody" in outcome.refused["NO01|Invoice|1001"]
+
+
+@pytest.mark.parametrize("bad_cell", ["warn", "reject_row"])
+def test_what_a_refused_row_left_behind_is_named_so_that_it_can_be_deleted(
+    invoices: AnaplanImport, world: World, bad_cell: str
+) -> None:
+    world.switches["bad_cell"] = bad_cell
+    outcome = invoices.send(batch(change("1001", supplier="NO01|nobody"), change("1002")))
+    assert outcome.partial == {"NO01|Invoice|1001": {"code": "NO01|Invoice|1001"}}
+    assert "NO01|Invoice|1001" in world.list_items(LIST)
 
 
 def test_rows_ignored_without_a_dump_leave_no_row_of_the_file_delivered(
     sandbox: Sandbox, invoices: AnaplanImport
 ) -> None:
     sandbox.faults.arm("anaplan", "ignore_rows", match="Supplier Invoices data", matching="1002")
-    outcome = invoices.send(batch(change("1001"), change("1002")))
-    assert sorted(outcome.refused) == ["NO01|Invoice|1001", "NO01|Invoice|1002"]
-    assert "left out 1 of 2 rows" in outcome.refused["NO01|Invoice|1001"]
+    with pytest.raises(errors.NotLanded, match="left out 1 of 2 rows") as failed:
+        invoices.send(batch(change("1001"), change("1002")))
+    assert sorted(failed.value.partial) == ["NO01|Invoice|1001", "NO01|Invoice|1002"]
 
 
 def test_a_dump_that_is_gone_leaves_no_row_of_the_file_delivered(
     sandbox: Sandbox, invoices: AnaplanImport
 ) -> None:
     sandbox.faults.arm("anaplan", "dump_missing", times=None)
-    outcome = invoices.send(batch(change("1001"), change("1002", supplier="NO01|nobody")))
-    assert len(outcome.refused) == 2
-    assert "failure dump is gone" in outcome.refused["NO01|Invoice|1001"]
+    with pytest.raises(errors.NotLanded, match="failure dump is gone"):
+        invoices.send(batch(change("1001"), change("1002", supplier="NO01|nobody")))
 
 
 def test_a_stale_default_file_read_in_place_of_ours_is_noticed(
@@ -109,20 +141,20 @@ def test_a_stale_default_file_read_in_place_of_ours_is_noticed(
 ) -> None:
     world.set_default_file("Supplier Invoices list", b"code,name\nNO01|old,old\nNO01|older,older\n")
     sandbox.faults.arm("anaplan", "file_gone", match="Supplier Invoices list")
-    outcome = invoices.send(batch(change("1001")))
-    assert "Anaplan read 2 rows and we sent 1" in outcome.refused["NO01|Invoice|1001"]
+    with pytest.raises(errors.NotLanded, match="Anaplan read 2 rows and we sent 1"):
+        invoices.send(batch(change("1001")))
 
 
 def test_a_file_anaplan_has_removed_goes_again(sandbox: Sandbox, invoices: AnaplanImport) -> None:
     sandbox.faults.arm("anaplan", "file_gone", match="Supplier Invoices data")
-    with pytest.raises(errors.NothingHappened, match="no longer available"):
+    with pytest.raises(errors.NotLanded, match="no longer available"):
         invoices.send(batch(change("1001")))
-    assert invoices.send(batch(change("1001"))).landed
+    assert invoices.send(batch(change("1001"))).refused == {}
 
 
 def test_a_cancelled_import_lands_nothing(sandbox: Sandbox, invoices: AnaplanImport) -> None:
     sandbox.faults.arm("anaplan", "task_cancelled", match="Supplier Invoices data")
-    with pytest.raises(errors.NothingHappened, match="cancelled in Anaplan"):
+    with pytest.raises(errors.NotLanded, match="cancelled in Anaplan"):
         invoices.send(batch(change("1001")))
 
 
@@ -179,10 +211,10 @@ def test_a_busy_model_is_asked_again_before_the_delivery_gives_up(
     sandbox: Sandbox, invoices: AnaplanImport, world: World
 ) -> None:
     sandbox.faults.arm("anaplan", "http_status", match="POST .*/tasks", times=2, status=409)
-    assert invoices.send(batch(change("1001"))).landed
+    assert invoices.send(batch(change("1001"))).refused == {}
     assert len(world.history) == 2
     sandbox.faults.arm("anaplan", "http_status", match="POST .*/tasks", times=None, status=409)
-    with pytest.raises(errors.NothingHappened, match="model is busy"):
+    with pytest.raises(errors.NotLanded, match="model is busy"):
         invoices.send(batch(change("1002")))
 
 
@@ -191,14 +223,14 @@ def test_a_429_is_waited_out_whatever_form_its_date_has(
     sandbox: Sandbox, invoices: AnaplanImport, world: World, clock: ManualClock, form: str
 ) -> None:
     sandbox.faults.arm("anaplan", "rate_limit", match="POST .*/tasks", retry_after=40, form=form)
-    assert invoices.send(batch(change("1001"))).landed
+    assert invoices.send(batch(change("1001"))).refused == {}
     assert len(world.history) == 2
     assert sum(clock.slept) >= 39
 
 
 def test_a_token_that_dies_in_the_middle_is_renewed(sandbox: Sandbox, invoices: AnaplanImport) -> None:
     sandbox.faults.arm("anaplan", "token_expired", match="GET .*/tasks/")
-    assert invoices.send(batch(change("1001"))).landed
+    assert invoices.send(batch(change("1001"))).refused == {}
     assert sandbox.log.count("anaplan", match="/token/authenticate") == 2
 
 
@@ -220,9 +252,9 @@ def test_an_import_somebody_else_is_running_is_left_alone(
 ) -> None:
     invoices.send(batch(change("1001")))
     sandbox.faults.arm("anaplan", "slow_model", polls=9)
-    client.start_import(world.import_named("Supplier Invoices data").id)
-    with pytest.raises(errors.NothingHappened, match="already running"):
-        invoices.send(batch(change("1002", Op.DELETE)))
+    client.start_import(world.import_named("Supplier Invoices list").id)
+    with pytest.raises(errors.NotLanded, match="already running"):
+        invoices.send(batch(change("1002")))
 
 
 def test_a_character_the_files_encoding_lacks_is_refused_not_replaced(

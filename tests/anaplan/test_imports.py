@@ -21,6 +21,7 @@ from tests.anaplan.rows import LIST, MODULE, Books, arrived, batch, change
 from tests.transport.clocks import ManualClock
 
 Connect = Callable[..., AnaplanClient]
+Judged = Outcome | errors.NotLanded
 ROWS = (change("1001"), change("1002"))
 BOTH_ONCE = ["Supplier Invoices list", "Supplier Invoices data"]
 
@@ -43,7 +44,7 @@ def test_a_start_whose_answer_is_lost_is_found_among_the_tasks(
     sandbox: Sandbox, invoices: AnaplanImport, world: World
 ) -> None:
     sandbox.faults.arm("anaplan", "drop_connection", match="POST .*/tasks", times=2)
-    assert invoices.send(batch(*ROWS)).landed
+    assert invoices.send(batch(*ROWS)).refused == {}
     assert ran(world) == BOTH_ONCE
     assert_arrived(world)
 
@@ -52,11 +53,11 @@ def test_a_start_that_never_arrived_is_looked_for_twice_and_goes_again(
     sandbox: Sandbox, invoices: AnaplanImport, world: World, clock: ManualClock
 ) -> None:
     sandbox.faults.arm("anaplan", "drop_connection", match="POST .*/tasks", when="before")
-    with pytest.raises(errors.NothingHappened, match="never reached Anaplan"):
+    with pytest.raises(errors.NotLanded, match="never reached Anaplan"):
         invoices.send(batch(*ROWS))
     assert starts(sandbox) == 1
     assert sum(clock.slept) >= Pace().grace
-    assert invoices.send(batch(*ROWS)).landed
+    assert invoices.send(batch(*ROWS)).refused == {}
     assert ran(world) == BOTH_ONCE
 
 
@@ -67,7 +68,7 @@ def test_a_task_that_shows_up_late_is_still_adopted(
     listed = client.import_tasks
     answers = iter([[], [], []])
     monkeypatch.setattr(client, "import_tasks", lambda found: next(answers, None) or listed(found))
-    assert invoice_feed(client).send(batch(*ROWS)).landed
+    assert invoice_feed(client).send(batch(*ROWS)).refused == {}
     assert ran(world) == BOTH_ONCE
 
 
@@ -86,7 +87,7 @@ def test_a_start_held_back_by_a_busy_model_stays_in_doubt_while_it_is_busy(
 def test_tasks_of_earlier_runs_are_not_adopted(sandbox: Sandbox, invoices: AnaplanImport) -> None:
     invoices.send(batch(*ROWS))
     sandbox.faults.arm("anaplan", "drop_connection", match="POST .*/tasks", when="before")
-    with pytest.raises(errors.NothingHappened):
+    with pytest.raises(errors.NotLanded):
         invoices.send(batch(*ROWS))
 
 
@@ -110,9 +111,7 @@ def test_lost_access_is_not_taken_for_an_import_that_never_started(
         feed.send(books.batch(ROWS))
     user.role = "FULL ACCESS"
     monkeypatch.setattr(client, "start_import", start)
-    outcome = feed.resolve(books.batch(ROWS, books.seen[-1]))
-    assert outcome is not None
-    assert outcome.landed
+    assert feed.resolve(books.batch(ROWS, books.seen[-1])).refused == {}
     assert ran(world) == BOTH_ONCE
 
 
@@ -140,13 +139,12 @@ def test_polls_grow_rarer_and_end_with_the_deadline(
     assert clock.slept[0] < 2
     assert 40 < max(clock.slept) <= 72
     assert len(clock.slept) < 50
-    assert feed.resolve(books.batch(ROWS, books.seen[-1])) is None
+    with pytest.raises(errors.InDoubtError, match="has not ended"):
+        feed.resolve(books.batch(ROWS, books.seen[-1]))
     with world.lock:
         world.tasks.drain()
     world.switches["task_polls"] = 1
-    outcome = feed.resolve(books.batch(ROWS, books.seen[-1]))
-    assert outcome is not None
-    assert outcome.landed
+    assert feed.resolve(books.batch(ROWS, books.seen[-1])).refused == {}
     assert ran(world) == BOTH_ONCE
 
 
@@ -163,10 +161,11 @@ def test_a_lockout_while_an_import_runs_leaves_it_in_doubt_not_undone(
         raise Closed("Anaplan", clock.now())
 
     monkeypatch.setattr(client, "import_task", locked_out)
-    with pytest.raises(errors.InDoubtError):
+    with pytest.raises(errors.InDoubtError) as caught:
         invoices.send(books.batch(ROWS))
+    assert caught.value.opens_at == clock.now()
     monkeypatch.setattr(client, "import_task", poll)
-    assert invoices.resolve(books.batch(ROWS, books.seen[-1])) is not None
+    assert invoices.resolve(books.batch(ROWS, books.seen[-1])).refused == {}
     assert ran(world) == BOTH_ONCE
 
 
@@ -187,10 +186,8 @@ def test_a_task_anaplan_has_forgotten_goes_again(invoices: AnaplanImport, world:
     invoices.send(books.batch(ROWS))
     started = next(saved for saved in books.seen if saved.get("data", {}).get("state") == "started")
     world.tasks.tasks.clear()
-    outcome = invoices.resolve(books.batch(ROWS, started))
-    assert outcome is not None
-    assert not outcome.landed
-    assert "no longer knows task" in outcome.detail["reason"]
+    with pytest.raises(errors.NotLanded, match="no longer knows the task"):
+        invoices.resolve(books.batch(ROWS, started))
 
 
 def test_the_dump_is_kept_with_the_batch(invoices: AnaplanImport) -> None:
@@ -226,24 +223,28 @@ class Mortal:
 
 def deliver(
     connect: Connect, changes: tuple[Change, ...], dies_at: int, checkpoint: Mapping[str, Any] | None = None
-) -> tuple[Mapping[str, Any], Outcome | None]:
-    """One process: it sends, or resolves what an earlier one left. Returns the checkpoint and outcome."""
+) -> tuple[Mapping[str, Any], Judged | None]:
+    """One process: it sends, or resolves what an earlier one left. Returns the checkpoint and the end."""
     client, books, life = connect(), Books(), Mortal(dies_at)
     client.http.call = life.wrap(client.http.call)  # type: ignore[method-assign]
     current = books.batch(changes, checkpoint)
     current.keep = life.wrap(books.seen.append)
-    feed, outcome = invoice_feed(client), None
+    feed = invoice_feed(client)
+    judged: Judged | None = None
     with suppress(Died):
-        outcome = feed.send(current) if checkpoint is None else feed.resolve(current)
+        try:
+            judged = feed.send(current) if checkpoint is None else feed.resolve(current)
+        except errors.NotLanded as failure:
+            judged = failure
     on_disk = books.seen[-1] if books.seen else checkpoint or {}
-    return on_disk, outcome
+    return on_disk, judged
 
 
-def settled(connect: Connect, world: World, outcome: Outcome | None, when: str) -> None:
+def settled(connect: Connect, world: World, judged: Judged | None, when: str) -> None:
     """The batch was judged, ran each import at most once, and its rows are there after the next run."""
-    assert outcome is not None, when
+    assert judged is not None, when
     assert all(ran(world).count(name) <= 1 for name in BOTH_ONCE), when
-    if not outcome.landed:
+    if isinstance(judged, errors.NotLanded):
         deliver(connect, ROWS, 0)
     assert_arrived(world)
 

@@ -229,6 +229,15 @@ def test_a_delivery_of_some_records_does_not_vouch_for_all(
     assert ledger.seen("shelf/items", "NO01") is None
 
 
+def test_everything_goes_again_when_the_destination_writes_into_another_target(
+    shelf_file: Path, run: Deliver
+) -> None:
+    run(Shelf(shelf_file), *ROWS)
+    moved = Shelf(shelf_file, target="another shelf")
+    assert run(moved, *ROWS).updated == 4
+    assert run(moved, *ROWS).unchanged == 4
+
+
 def test_rows_made_before_another_delivery_wrote_are_refused(
     shelf: Shelf, ledger: Ledger, run: Deliver
 ) -> None:

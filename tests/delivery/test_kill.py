@@ -13,6 +13,7 @@ import pytest
 
 from mlc_dagster.database import connect, migrate
 from mlc_dagster.delivery import Ledger, Outcome, Report, deliver
+from mlc_dagster.delivery.errors import NotLanded
 from tests.delivery.conftest import row, sources
 from tests.delivery.test_quarantine import BadRow
 from tests.support.kill import count, die, ledger_points, method_points
@@ -199,9 +200,13 @@ def test_without_recovery_a_death_after_the_call_shows(
         kill_after_sending(sqlite_worlds)
 
 
+def deny(*_: object) -> Outcome:
+    raise NotLanded("the shelf took nothing of it")
+
+
 def test_a_destination_that_denies_what_it_took_shows(
     sqlite_worlds: Copy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Shelf, "resolve", lambda *_: Outcome(landed=False))
+    monkeypatch.setattr(Shelf, "resolve", deny)
     with pytest.raises(AssertionError, match="not equal after dying"):
         kill_after_sending(sqlite_worlds)

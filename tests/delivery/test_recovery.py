@@ -7,10 +7,10 @@ import pytest
 import sqlalchemy as sa
 
 from mlc_dagster.database.schema import batches
-from mlc_dagster.delivery import Batch, Ledger, Outcome
+from mlc_dagster.delivery import Batch, Ledger, Outcome, State, deliver
 from mlc_dagster.delivery.errors import Closed, InDoubtError, LeaseLost
 from tests.delivery.conftest import Deliver, row
-from tests.support.manual_clock import START
+from tests.support.manual_clock import START, ManualClock
 from tests.support.shelf import Shelf, wanted
 
 ROWS = [row("a"), row("b"), row("c")]
@@ -171,7 +171,7 @@ def test_a_sender_that_lost_its_lease_can_neither_save_nor_confirm(
             run(other, *ROWS, run_id="run-2")
             with pytest.raises(LeaseLost):
                 batch.save(too="late")
-            return Outcome(landed=True)
+            return Outcome()
 
     with pytest.raises(LeaseLost, match="another process took it"):
         run(Stalled(shelf_file), *ROWS)
@@ -179,3 +179,84 @@ def test_a_sender_that_lost_its_lease_can_neither_save_nor_confirm(
         states = connection.execute(sa.select(batches.c.state, batches.c.run_id).order_by("created_at")).all()
     assert [tuple(state) for state in states] == [("abandoned", "run-1"), ("landed", "run-2")]
     assert Shelf(shelf_file).content() == wanted(ROWS)
+
+
+def test_a_batch_that_did_not_land_is_closed_with_the_destinations_reason(
+    shelf: Shelf, engine: sa.Engine, run: Deliver
+) -> None:
+    shelf.faults.append("lose request")
+    run(shelf, *ROWS)
+    report = run(shelf, *ROWS)
+    assert (report.recovered, report.not_landed, report.retried) == (1, 1, 3)
+    with engine.connect() as connection:
+        reasons = connection.execute(sa.select(batches.c.reason).order_by("created_at")).scalars().all()
+    assert reasons == ["the shelf took nothing of it", None]
+
+
+def test_a_delete_in_doubt_is_not_taken_for_done(shelf: Shelf, run: Deliver) -> None:
+    run(shelf, row("a"))
+    shelf.faults.append("late")
+    assert run(shelf, scope={"a"}).undeleted == 1
+    report = run(shelf, scope=set())
+    assert (report.undeleted, report.complete) == (1, False)
+
+
+def test_a_window_that_closes_while_a_batch_is_under_way_says_when_it_opens(
+    shelf_file: Path, ledger: Ledger, run: Deliver
+) -> None:
+    opens_at = START + timedelta(hours=1)
+
+    class LockedOut(Shelf):
+        def send(self, batch: Batch) -> Outcome:
+            super().send(batch)
+            raise InDoubtError("locked out while the import ran", opens_at=opens_at)
+
+    with pytest.raises(Closed, match="locked out while the import ran") as raised:
+        run(LockedOut(shelf_file, max_rows=2), *ROWS)
+    assert raised.value.opens_at == opens_at
+    assert raised.value.report is not None
+    assert (raised.value.report.in_doubt, raised.value.report.pending) == (2, 1)
+    assert in_doubt(ledger) == 1
+    run(Shelf(shelf_file), *ROWS)
+    assert Shelf(shelf_file).content() == wanted(ROWS)
+
+
+def test_what_companies_share_is_free_of_doubt_before_another_company_uses_it(
+    shelf_file: Path, ledger: Ledger, clock: ManualClock, run: Deliver
+) -> None:
+    shelf = Shelf(shelf_file, exclusive=("model:1",), faults=["late"])
+    run(shelf, *ROWS)
+    shelf.arrive()
+    options = {"ledger": ledger, "run_id": "run-2", "fingerprint": "f", "clock": clock}
+    report = deliver(shelf, "SE01", [row("s")], {"s"}, **options)  # type: ignore[arg-type]
+    assert (report.recovered, report.created) == (1, 1)
+    assert ledger.counts("shelf/items", "NO01") == {State.DELIVERED: 3}
+    assert in_doubt(ledger) == 0
+
+
+def test_another_company_waits_while_a_shared_thing_is_in_doubt(
+    shelf_file: Path, ledger: Ledger, clock: ManualClock, run: Deliver
+) -> None:
+    class Careful(Shelf):
+        def resolve(self, batch: Batch) -> Outcome:
+            raise InDoubtError(f"{batch.company}: the import is still queued")
+
+    shelf = Careful(shelf_file, exclusive=("model:1",), faults=["late"])
+    run(shelf, *ROWS)
+    options = {"ledger": ledger, "run_id": "run-2", "fingerprint": "f", "clock": clock}
+    report = deliver(shelf, "SE01", [row("s")], {"s"}, **options)  # type: ignore[arg-type]
+    assert (report.pending, report.stopped) == (1, "NO01: the import is still queued")
+    assert shelf.count("send") == 1
+
+
+def test_an_answer_of_recovery_about_unknown_rows_is_not_trusted(
+    shelf_file: Path, ledger: Ledger, run: Deliver
+) -> None:
+    class Confused(Shelf):
+        def resolve(self, batch: Batch) -> Outcome:
+            return Outcome(refused={"A": "wrong case"})
+
+    run(Shelf(shelf_file, faults=["lose answer"]), *ROWS)
+    with pytest.raises(ValueError, match="'A', which the batch does not hold"):
+        run(Confused(shelf_file), *ROWS)
+    assert in_doubt(ledger) == 1

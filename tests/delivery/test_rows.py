@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mlc_dagster.delivery.rows import Row, content_hash, decode, encode
@@ -22,6 +22,7 @@ values = st.one_of(
 
 
 @given(st.dictionaries(st.text(), values))
+@example({"$decimal": "a column may have any name"})
 def test_every_value_comes_back_with_its_type(payload: dict[str, Any]) -> None:
     found = decode(encode(payload))
     assert found == payload

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mlc_dagster.delivery import Batch, Change, Op, Outcome, Row
-from mlc_dagster.delivery.errors import Closed, InDoubtError, NothingHappened, Stop
+from mlc_dagster.delivery.errors import Closed, InDoubtError, NotLanded, Stop
 from mlc_dagster.delivery.rows import decode, encode
 from tests.support.manual_clock import START
 
@@ -32,7 +32,7 @@ class Lost(Exception):
 
 # Made anew for every raise: an exception carries the report of the delivery it ended.
 ERRORS: Mapping[str, Callable[[], Exception]] = {
-    "nothing happened": lambda: NothingHappened("the shelf is out of order"),
+    "nothing happened": lambda: NotLanded("the shelf is out of order"),
     "closed": lambda: Closed("the shelf is closed", START + timedelta(hours=1)),
     "stop": lambda: Stop("the shelf has no such board; add it"),
     "lose request": lambda: InDoubtError("the connection broke while sending"),
@@ -57,11 +57,12 @@ class Shelf:
         exclusive: tuple[str, ...] = (),
         piecemeal: bool = False,
         preflight_error: Exception | None = None,
+        target: str = "shelf",
     ) -> None:
         self.name, self.max_rows, self.max_bytes = name, max_rows, max_bytes
         self.tombstone, self.exclusive, self.piecemeal = tombstone, exclusive, piecemeal
         self.faults, self.refuse, self.unfit = deque(faults), dict(refuse or {}), dict(unfit or {})
-        self.preflight_error = preflight_error
+        self.preflight_error, self.target = preflight_error, target
         self._file = file
         self._run(TABLES)
 
@@ -94,7 +95,7 @@ class Shelf:
             return None
         noted = dict(self._rows("SELECT key, target_id FROM notes WHERE token = ?", batch.token))
         if not noted:
-            return Outcome(landed=False)
+            raise NotLanded("the shelf took nothing of it")
         return self._take(batch, done=noted)
 
     def calls(self, changes: Sequence[Change]) -> int:
@@ -132,7 +133,7 @@ class Shelf:
         for part in [[change] for change in left] if self.piecemeal else [left]:
             ids |= self._commit(batch.token, part)
         taken = {key: target_id for key, target_id in ids.items() if target_id}
-        return Outcome(landed=True, target_ids=taken, refused=refused, detail={"taken": len(ids)})
+        return Outcome(target_ids=taken, refused=refused, detail={"taken": len(ids)})
 
     def _commit(self, token: str, changes: Sequence[Change]) -> dict[str, str]:
         with closing(self._open()) as connection, connection:

@@ -13,6 +13,7 @@ from mlc_dagster.cli.sandbox import read_credentials
 from mlc_dagster.settings import REPOSITORY
 
 MARK = ".mlc-demo"
+ELSEWHERE = ("MLC_DATABASE_URL", "MLC_LAKE_URL")
 
 
 class FolderBusy(Exception):
@@ -69,10 +70,15 @@ def is_demo(folder: Path) -> bool:
 
 
 def use(folder: Path) -> None:
-    """Point this process, and those it starts, at the configuration and the state in the folder."""
+    """Point this process, and those it starts, at the configuration and the state in the folder.
+
+    A database or lake of the real installation that the environment names is not touched.
+    """
     home = (folder / "dagster").resolve()
     home.mkdir(exist_ok=True)
     shutil.copy(REPOSITORY / "dagster.yaml", home / "dagster.yaml")
+    for name in ELSEWHERE:
+        os.environ.pop(name, None)
     os.environ.update(_variables(folder))
     (folder / "activate").write_text(_activation(folder), "utf-8")
 
@@ -91,4 +97,4 @@ def _activation(folder: Path) -> str:
     """A shell script that points a terminal at the demo, as `use` points this process at it."""
     exports = [f"export {name}={shlex.quote(value)}" for name, value in _variables(folder).items()]
     programs = shlex.quote(str(Path(sys.executable).parent))
-    return "\n".join([*exports, f"export PATH={programs}:$PATH", ""])
+    return "\n".join([f"unset {' '.join(ELSEWHERE)}", *exports, f"export PATH={programs}:$PATH", ""])

@@ -28,6 +28,11 @@ def test_an_unchanged_destination_costs_no_call_on_the_second_load(demo: Demo) -
     assert second[7] == 0
 
 
+def test_the_demo_leaves_a_database_and_a_lake_of_a_real_installation_alone(demo: Demo) -> None:
+    assert [path.name for path in demo.folder.parent.iterdir() if path.name.startswith("real")] == []
+    assert (demo.folder / ".mlc" / "mlc.db").exists()
+
+
 def test_the_demo_ends_with_what_to_do_next(demo: Demo) -> None:
     assert "make ui" in demo.output
     assert re.search(r"mlc audit \S+", demo.output)

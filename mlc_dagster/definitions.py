@@ -13,7 +13,8 @@ from mlc_dagster.graph.rows import rows_asset, rows_checks
 from mlc_dagster.graph.source import entity_asset
 from mlc_dagster.mappings import Mappings
 from mlc_dagster.settings import PairSettings, Settings, load_settings
-from mlc_dagster.visma.entities import CATALOG, ENTITIES
+from mlc_dagster.suite import mappings_in
+from mlc_dagster.visma.entities import ENTITIES
 
 # Partitioned backfill policies and checks are still marked beta in this line of Dagster; we test them.
 warnings.filterwarnings("ignore", category=dg.BetaWarning)
@@ -24,7 +25,7 @@ warnings.filterwarnings("ignore", category=dg.PreviewWarning)
 def defs() -> dg.Definitions:
     """Visma's entities, the pairs that are switched on, and what runs them."""
     settings = load_settings()
-    mappings = Mappings.load(settings.mappings_folder, CATALOG)
+    mappings = mappings_in(settings.mappings_folder)
     days = company_day(settings)
     pairs = [pair(name, part, mappings, days) for name, part in settings.pairs.on().items()]
     return dg.Definitions.merge(source(settings, days), *pairs)
@@ -51,10 +52,10 @@ def pair(
     return dg.Definitions(
         assets=[
             *(rows_asset(model, mappings, settings, days) for model in models),
-            *(destination_asset(model, settings, days, pool=target, kind=target) for model in models),
+            *(destination_asset(model, mappings, settings, days) for model in models),
         ],
         asset_checks=[
-            *filter(None, (rows_checks(model, mappings, days) for model in models)),
+            *(rows_checks(model, mappings, days) for model in models),
             *(destination_check(model, days) for model in models),
         ],
         schedules=[schedule(target, settings)],

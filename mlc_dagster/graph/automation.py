@@ -10,6 +10,7 @@ from mlc_dagster.graph.steps import COMPANY_TAG, PAIR_TAG
 from mlc_dagster.outlook import news, open_days
 from mlc_dagster.settings import PairSettings
 from mlc_dagster.suite import Suite
+from mlc_dagster.transport.errors import CallFailed, Closed
 
 RETRY_AFTER_SECONDS = 900
 RESUME_SECONDS = 30
@@ -55,15 +56,26 @@ def polling_sensor(pair: str, settings: PairSettings) -> dg.SensorDefinition:
         description=f"Asks Visma for changes and starts {pair}'s chain for the companies that have some.",
     )
     def changes(context: dg.SensorEvaluationContext, suite: SuiteResource) -> dg.SensorResult | dg.SkipReason:
-        house = suite.open()
-        requests, reasons = [], []
+        house = suite.open_for_a_tick()
+        requests: list[dg.RunRequest] = []
+        reasons: list[str] = []
+        failures: list[CallFailed] = []
         for company in house.settings.companies_of(pair):
-            reason = _not_now(context.instance, pair, company, house.clock.now())
-            if reason is None and news(house, pair, company):
+            try:
+                reason = _not_now(context.instance, house, pair, company) or _quiet(house, pair, company)
+            except CallFailed as failure:
+                failures.append(failure)
+                reason = str(failure)
+            if reason is None:
                 requests.append(_request(house, pair, company))
             else:
-                reasons.append(f"{company}: {reason or 'nothing new'}")
-        return dg.SensorResult(run_requests=requests) if requests else dg.SkipReason("; ".join(reasons))
+                reasons.append(f"{company}: {reason}")
+        if not requests and failures:
+            raise failures[0]
+        if not requests:
+            return dg.SkipReason("; ".join(reasons))
+        context.log.info("; ".join(reasons))
+        return dg.SensorResult(run_requests=requests)
 
     return changes
 
@@ -82,13 +94,14 @@ def resume_sensor(pair: str, target: dg.AssetSelection) -> dg.SensorDefinition:
         house = suite.open()
         requests = []
         for item in house.deferrals.due(pair):
-            run_key = f"deferral:{item.id}"
+            # With the time in it: work that met another lockout is due again, under another key.
+            run_key = f"deferral:{item.id}:{item.opens_at.isoformat()}"
             if context.instance.get_runs(dg.RunsFilter(tags={"dagster/run_key": run_key}), limit=1):
                 house.deferrals.taken(item)  # only now: a daemon that dies before the launch loses nothing
             else:
                 tags = _tags(pair, item.company, item.first_day, item.last_day)
                 requests.append(dg.RunRequest(run_key=run_key, tags=tags))
-        return dg.SensorResult(run_requests=requests) if requests else dg.SkipReason("Nothing waits.")
+        return dg.SensorResult(run_requests=requests) if requests else dg.SkipReason(_waiting(house, pair))
 
     return resume
 
@@ -102,13 +115,35 @@ def _tags(pair: str, company: str, first: date, last: date) -> dict[str, str]:
     return {**range_tags(company, first, last), PAIR_TAG: pair, COMPANY_TAG: company}
 
 
-def _not_now(instance: dg.DagsterInstance, pair: str, company: str, now: datetime) -> str | None:
+def _not_now(instance: dg.DagsterInstance, house: Suite, pair: str, company: str) -> str | None:
+    """Why no run may start for a company, whatever the ERP has: None when one may."""
+    if opens_at := _opens_at(house, pair, company):
+        return f"a vendor's window is closed until {opens_at:%Y-%m-%d %H:%M} UTC"
     records = instance.get_run_records(dg.RunsFilter(tags={PAIR_TAG: pair, COMPANY_TAG: company}), limit=1)
     if not records:
         return None
     run, ended = records[0].dagster_run, records[0].end_time
     if not run.is_finished:
         return f"run {run.run_id[:8]} is under way"
-    if run.is_failure and ended and now.timestamp() - ended < RETRY_AFTER_SECONDS:
+    if run.is_failure and ended and house.clock.now().timestamp() - ended < RETRY_AFTER_SECONDS:
         return f"run {run.run_id[:8]} failed; it is tried again after a pause"
     return None
+
+
+def _opens_at(house: Suite, pair: str, company: str) -> datetime | None:
+    """When the window opens that interrupted work of a company waits for; None when none is closed."""
+    waiting = [item.opens_at for item in house.deferrals.waiting(pair) if item.company == company]
+    return max((at for at in waiting if at > house.clock.now()), default=None)
+
+
+def _quiet(house: Suite, pair: str, company: str) -> str | None:
+    """Why the ERP gives no reason for a run: None when it has news."""
+    try:
+        return None if news(house, pair, company) else "nothing new"
+    except Closed as window:
+        return str(window)
+
+
+def _waiting(house: Suite, pair: str) -> str:
+    times = [item.opens_at for item in house.deferrals.waiting(pair)]
+    return f"Work waits until {min(times):%Y-%m-%d %H:%M} UTC." if times else "Nothing waits."

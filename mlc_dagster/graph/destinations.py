@@ -8,32 +8,33 @@ import dagster as dg
 
 from mlc_dagster import flow
 from mlc_dagster.delivery import Report
-from mlc_dagster.graph import partitions
+from mlc_dagster.graph import metadata, partitions
 from mlc_dagster.graph.policies import RETRY, freshness
 from mlc_dagster.graph.resource import SuiteResource
 from mlc_dagster.graph.steps import by_company
-from mlc_dagster.mappings import Model
+from mlc_dagster.mappings import Mappings, Model
 from mlc_dagster.outlook import left_behind
 from mlc_dagster.settings import PairSettings
 
 
 def destination_asset(
-    model: Model, pair: PairSettings, days: dg.PartitionsDefinition, *, pool: str, kind: str
+    model: Model, mappings: Mappings, pair: PairSettings, days: dg.PartitionsDefinition
 ) -> dg.AssetsDefinition:
     """One destination, made equal to the rows of its model: `<target>/<model>`."""
 
     @dg.asset(
         key=[model.target, model.name],
         group_name=f"visma_{model.target}",
-        description=f"{model.description} As {kind} holds it, according to the ledger.",
-        kinds={kind},
+        description=f"{model.description} As {model.target} holds it, according to the ledger.",
+        kinds={model.target},
         deps=[[model.target, "rows", model.name], *([model.target, other] for other in model.after)],
         partitions_def=days,
         backfill_policy=dg.BackfillPolicy.single_run(),
         freshness_policy=freshness(pair),
         retry_policy=RETRY,
-        pool=pool,
+        pool=model.target,
         output_required=False,
+        metadata=metadata.destination_columns(model, mappings),
     )
     def destination(
         context: dg.AssetExecutionContext, suite: SuiteResource
@@ -41,13 +42,16 @@ def destination_asset(
         house = suite.open()
 
         def work(company: str, days: list[date]) -> Mapping[str, int]:
-            report = flow.send(house, model.key, company, days, run_id=context.run_id)
+            report = flow.send(house, model.key, company, days, run_id=context.run.run_id)
             context.log.info(f"{model.key} {company} {days[0]} to {days[-1]}: {report}")
+            if not report.complete:
+                raise Incomplete(report)
             return counts(report)
 
         totals = by_company(context, house, work)
         if totals is not None:
-            yield dg.MaterializeResult(metadata={**totals, **house.calls()})
+            covered = {"covers": metadata.covers(partitions.company_days(context))}
+            yield dg.MaterializeResult(metadata={**covered, **totals, **house.calls()})
 
     return destination
 
@@ -84,3 +88,19 @@ def destination_check(model: Model, days: dg.PartitionsDefinition) -> dg.AssetCh
 def counts(report: Report) -> dict[str, int]:
     """The numbers of a delivery, as run metadata."""
     return {name: value for name, value in asdict(report).items() if isinstance(value, int)}
+
+
+class Incomplete(Exception):
+    """A delivery ended early or without a clear answer. Nothing is lost: the rest goes with the next one."""
+
+    def __init__(self, report: Report) -> None:
+        left = {
+            "pending": report.pending,
+            "in doubt": report.in_doubt,
+            "not yet deleted": report.undeleted,
+        }
+        counts = ", ".join(f"{count} {name}" for name, count in left.items() if count) or "nothing is pending"
+        super().__init__(
+            f"{report.destination}: not everything arrived ({counts}). {report.stopped or ''} "
+            "What is left goes with the next try or the next run."
+        )

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import dagster as dg
 
-from mlc_dagster.settings import load_settings
+from mlc_dagster.problems import ProblemsFound
+from mlc_dagster.settings import Settings, load_settings
 from mlc_dagster.suite import Suite
 
 
@@ -14,5 +15,21 @@ class SuiteResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     settings_file: str
 
     def open(self) -> Suite:
-        """A fresh suite from the settings as they are now; call it once a step."""
-        return Suite(load_settings(Path(self.settings_file)))
+        """A fresh suite from the settings as they are now; call it once a step.
+
+        Raises:
+            dg.Failure: the settings have mistakes; the text lists them all.
+        """
+        return Suite(self._settings())
+
+    def open_for_a_tick(self) -> Suite:
+        """A suite for a sensor's tick, which has 60 seconds: a closed window is told, not waited for."""
+        settings = self._settings()
+        visma = settings.visma.model_copy(update={"patience_seconds": 0})
+        return Suite(settings.model_copy(update={"visma": visma}))
+
+    def _settings(self) -> Settings:
+        try:
+            return load_settings(Path(self.settings_file))
+        except ProblemsFound as problems:
+            raise dg.Failure(str(problems), allow_retries=False) from problems

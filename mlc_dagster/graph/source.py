@@ -4,15 +4,25 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 
 import dagster as dg
+from pydantic import Field
 
 from mlc_dagster import flow
-from mlc_dagster.graph import partitions
+from mlc_dagster.graph import metadata, partitions
 from mlc_dagster.graph.policies import RETRY
 from mlc_dagster.graph.resource import SuiteResource
 from mlc_dagster.graph.steps import by_company
 from mlc_dagster.visma.entities import Entity
 
 POOL = "visma"
+
+
+class ReadConfig(dg.Config):
+    """What an operator may ask of one read in the launchpad."""
+
+    whole: bool = Field(default=False, description="Read every record and compare, to notice deleted ones.")
+    allow_deletes: bool = Field(
+        default=False, description="Believe the ERP when it lacks many records that the lake holds."
+    )
 
 
 def entity_asset(
@@ -31,28 +41,41 @@ def entity_asset(
         retry_policy=RETRY,
         pool=POOL,
         output_required=False,
-        metadata={"dagster/column_schema": column_schema(entity)},
+        metadata=metadata.entity_columns(entity),
     )
-    def read(context: dg.AssetExecutionContext, suite: SuiteResource) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]
+    def read(
+        context: dg.AssetExecutionContext, config: ReadConfig, suite: SuiteResource
+    ) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]
         house = suite.open()
+        refused: list[tuple[str, str]] = []
 
         def work(company: str, days: list[date]) -> Mapping[str, int]:
-            def note(day: date, rows: int) -> None:
+            def show_rows(day: date, rows: int) -> None:
                 context.add_asset_metadata(
                     {"dagster/partition_row_count": rows}, partition_key=partitions.key(company, day)
                 )
 
-            report = flow.read(house, entity, company, days, run_id=context.run_id, on_day=note)
+            report = flow.read(
+                house,
+                entity,
+                company,
+                days,
+                run_id=context.run.run_id,
+                whole=config.whole,
+                allow_deletes=config.allow_deletes,
+                on_day=show_rows,
+            )
             context.log.info(f"visma/{entity.name} {company} {days[0]} to {days[-1]}: {report}")
+            refused.extend(
+                (f"{company} {bad.key or 'without a key'}", bad.reason) for bad in report.quarantined
+            )
             return report.counts()
 
         totals = by_company(context, house, work)
         if totals is not None:
-            yield dg.MaterializeResult(metadata={**totals, **house.calls()})
+            covered = {"covers": metadata.covers(partitions.company_days(context))}
+            yield dg.MaterializeResult(
+                metadata={**covered, **totals, **house.calls(), **metadata.reasons(refused)}
+            )
 
     return read
-
-
-def column_schema(entity: Entity) -> dg.TableSchema:
-    """The entity's columns as the UI shows them."""
-    return dg.TableSchema([dg.TableColumn(field.name, str(field.type)) for field in entity.schema])

@@ -1,98 +1,104 @@
 """One step of a run: company by company, with lockouts and failures told the way Dagster wants them."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date
-from typing import Any
 
 import dagster as dg
 
 from mlc_dagster.delivery.errors import Closed as DeliveryClosed
 from mlc_dagster.delivery.errors import Stop
+from mlc_dagster.flow import ContractBroken
 from mlc_dagster.graph import partitions
 from mlc_dagster.problems import ProblemsFound
 from mlc_dagster.settings import SecretMissing
 from mlc_dagster.suite import Suite
-from mlc_dagster.transport.errors import Closed, Misconfigured
+from mlc_dagster.transport.errors import Closed, Misconfigured, Refused
 
 PAIR_TAG = "mlc/pair"
 COMPANY_TAG = "mlc/company"
 Work = Callable[[str, list[date]], Mapping[str, int]]
+Window = Closed | DeliveryClosed
+
+# No retry can help before somebody has changed something.
+NEED_A_PERSON = (Misconfigured, Refused, Stop, ProblemsFound, SecretMissing, ContractBroken)
 
 
 def by_company(context: dg.AssetExecutionContext, suite: Suite, work: Work) -> Counter[str] | None:
     """Do the work of every company and add up its counts; None when a vendor's window closed on the way.
 
-    A lockout is no failure: finished companies are marked done, the rest waits in the database and goes on by
-    itself when the window opens. The step then yields nothing, so Dagster skips what depends on it.
+    A company that meets a lockout or fails keeps no other from its work, and what is finished is marked so.
+    A lockout is no failure: the run's days wait in the database and go on by themselves when the window
+    opens. The step then yields nothing, so Dagster skips what depends on it.
 
     Raises:
-        dg.Failure: somebody has to change something first; no retry can help.
+        dg.Failure: a company failed. It is tried again unless somebody has to change something first.
     """
+    days = partitions.company_days(context)
     totals: Counter[str] = Counter()
     done: dict[str, list[date]] = {}
-    closed = False
-    for company, days in partitions.company_days(context).items():
+    failures: dict[str, Exception] = {}
+    windows: list[Window] = []
+    for company, listed in days.items():
         try:
-            with no_retry_without_a_change():
-                totals.update(work(company, days))
-            done[company] = days
+            totals.update(work(company, listed))
         except (Closed, DeliveryClosed) as window:
-            closed = True
-            _defer(context, suite, window, company, days)
-    if not closed:
+            windows.append(window)
+        except Exception as error:  # noqa: BLE001 - raised once the other companies had their turn
+            failures[company] = error
+        else:
+            done[company] = listed
+    if not windows and not failures:
         return totals
-    for company, days in done.items():
-        mark_done(context, company, days)
+    _mark_done(context, done)
+    if windows:
+        _defer(context, suite, max(windows, key=lambda window: window.opens_at), days)
+    if failures:
+        raise _failure(failures) from next(iter(failures.values()))
     return None
 
 
-@contextmanager
-def no_retry_without_a_change() -> Iterator[None]:
-    """Turn mistakes only a person can mend into failures Dagster does not retry."""
-    try:
-        yield
-    except (Misconfigured, Stop, ProblemsFound, SecretMissing) as error:
-        raise dg.Failure(str(error), allow_retries=False) from error
-
-
-def mark_done(
-    context: dg.AssetExecutionContext,
-    company: str,
-    days: Iterable[date],
-    metadata: Mapping[str, Any] | None = None,
-) -> None:
+def _mark_done(context: dg.AssetExecutionContext, done: partitions.Days) -> None:
     """Record finished partitions one by one: a range run that ends early would mark none of them."""
-    for day in days:
-        partition = partitions.key(company, day)
-        context.log_event(dg.AssetMaterialization(context.asset_key, partition=partition, metadata=metadata))
+    for company, days in done.items():
+        for day in days:
+            partition = partitions.key(company, day)
+            context.log_event(dg.AssetMaterialization(context.asset_key, partition=partition))
 
 
-def pair_of(context: dg.AssetExecutionContext, pairs: Iterable[str]) -> str:
+def _failure(failures: Mapping[str, Exception]) -> dg.Failure:
+    texts = [f"{company}: {_words(error)}" for company, error in failures.items()]
+    hopeless = all(isinstance(error, NEED_A_PERSON) for error in failures.values())
+    return dg.Failure("\n".join(texts), allow_retries=not hopeless)
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, dg.Failure):
+        return str(error.description)
+    return str(error) if type(error).__module__.startswith("mlc_dagster.") else repr(error)
+
+
+def _defer(context: dg.AssetExecutionContext, suite: Suite, window: Window, days: partitions.Days) -> None:
+    """Let all companies of the run go on later: what is done is quick then, and its further steps are due."""
+    pair = _pair(context, suite.settings.pairs.on())
+    for company, listed in days.items():
+        suite.deferrals.store(
+            pair=pair,
+            company=company,
+            first_day=listed[0],
+            last_day=listed[-1],
+            opens_at=window.opens_at,
+            reason=str(window),
+        )
+    context.log.warning(
+        f"{window} {', '.join(days)} go on by themselves after {window.opens_at:%Y-%m-%d %H:%M} UTC, "
+        f"while Dagster's daemon runs and the sensor `{pair}_resume` is on."
+    )
+
+
+def _pair(context: dg.AssetExecutionContext, pairs: Iterable[str]) -> str:
     """The pair a run works for: by its tag, else by the assets it selects; `visma` when it only reads."""
     if tag := context.run.tags.get(PAIR_TAG):
         return tag
     selected = {key.path[0] for key in context.run.asset_selection or ()}
     return next((pair for pair in pairs if pair in selected), "visma")
-
-
-def _defer(
-    context: dg.AssetExecutionContext,
-    suite: Suite,
-    window: Closed | DeliveryClosed,
-    company: str,
-    days: list[date],
-) -> None:
-    suite.deferrals.store(
-        pair=pair_of(context, suite.settings.pairs.on()),
-        company=company,
-        first_day=days[0],
-        last_day=days[-1],
-        opens_at=window.opens_at,
-        reason=str(window),
-    )
-    context.log.warning(
-        f"{company}: {window} The rest of {days[0]} to {days[-1]} goes on by itself after "
-        f"{window.opens_at:%Y-%m-%d %H:%M} UTC while Dagster's daemon runs and the sensor `resume` is on."
-    )

@@ -1,0 +1,88 @@
+"""What Dagster's UI shows of an asset: columns and where they come from, a preview, reasons of refusals."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
+
+from mlc_dagster.graph.partitions import Days
+from mlc_dagster.mappings import Mappings, Model
+from mlc_dagster.mappings.model import IDENTITY
+from mlc_dagster.visma.entities import Entity
+
+PREVIEW_ROWS = 5
+REASONS_SHOWN = 5
+LONGEST_CELL = 40
+
+
+def covers(days: Days) -> str:
+    """The companies and days a run's numbers stand for: each of its partitions shows the same numbers."""
+    return "; ".join(f"{company} {listed[0]} to {listed[-1]}" for company, listed in days.items())
+
+
+def first_rows(table: pa.Table) -> list[dict[str, Any]]:
+    """The first rows of a model, in the columns a destination gets."""
+    own = [name for name in table.column_names if name not in IDENTITY]
+    rows: list[dict[str, Any]] = table.select(own).slice(0, PREVIEW_ROWS).to_pylist()
+    return rows
+
+
+def preview(rows: Sequence[Mapping[str, Any]]) -> dg.MetadataValue[Any]:
+    """The first rows as a small table."""
+    names = list(rows[0]) if rows else []
+    lines = [names, ["---"] * len(names)]
+    lines += [[_cell(value) for value in row.values()] for row in rows[:PREVIEW_ROWS]]
+    return dg.MetadataValue.md("\n".join(f"| {' | '.join(line)} |" for line in lines) if rows else "No rows.")
+
+
+def reasons(found: Iterable[tuple[str, str]]) -> dict[str, dg.MetadataValue[Any]]:
+    """The first few refused records with their reasons; nothing when there are none."""
+    records = [
+        dg.TableRecord({"record": key, "reason": reason}) for key, reason in list(found)[:REASONS_SHOWN]
+    ]
+    return {"quarantine": dg.MetadataValue.table(records)} if records else {}
+
+
+def entity_columns(entity: Entity) -> dict[str, Any]:
+    """The columns of an entity in the lake."""
+    columns = [dg.TableColumn(field.name, str(field.type)) for field in entity.schema]
+    return {"dagster/column_schema": dg.TableSchema(columns)}
+
+
+def model_columns(model: Model, mappings: Mappings) -> dict[str, Any]:
+    """The columns of a model's rows, the fields each is made of, and the two files that say so."""
+    columns = [
+        dg.TableColumn(column.name, column.type, column.description) for column in mappings.columns(model.key)
+    ]
+    lineage = {
+        column: [dg.TableColumnDep(dg.AssetKey(["visma", entity]), field) for entity, field in sources]
+        for column, sources in mappings.column_lineage(model.key).items()
+    }
+    files = [
+        dg.LocalFileCodeReference(file_path=str(Path(file).resolve()))
+        for file in (model.sql_file, model.contract_file)
+    ]
+    return {
+        "dagster/column_schema": dg.TableSchema(columns),
+        "dagster/column_lineage": dg.TableColumnLineage(lineage),
+        "dagster/code_references": dg.CodeReferencesMetadataValue(code_references=[*files]),
+    }
+
+
+def destination_columns(model: Model, mappings: Mappings) -> dict[str, Any]:
+    """The columns of a destination: those of its rows, one by one."""
+    rows = dg.AssetKey([model.target, "rows", model.name])
+    lineage = {column.name: [dg.TableColumnDep(rows, column.name)] for column in mappings.columns(model.key)}
+    schema = model_columns(model, mappings)["dagster/column_schema"]
+    return {"dagster/column_schema": schema, "dagster/column_lineage": dg.TableColumnLineage(lineage)}
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    text = f"{value.normalize():f}" if isinstance(value, Decimal) else str(value)
+    short = text if len(text) <= LONGEST_CELL else f"{text[: LONGEST_CELL - 1]}…"
+    return " ".join(short.split()).replace("|", "\\|")

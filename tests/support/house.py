@@ -1,0 +1,192 @@
+"""A whole installation at its own sandbox: settings, Dagster instance, definitions, and a quick clock."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from functools import cached_property, partial
+from pathlib import Path
+from time import monotonic
+from typing import Any
+from unittest.mock import patch
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+import yaml
+
+from mlc_dagster.definitions import defs
+from mlc_dagster.graph.partitions import range_tags
+from mlc_dagster.graph.run import PairRun, run_pair
+from mlc_dagster.outlook import span, today
+from mlc_dagster.settings import Settings, load_settings
+from mlc_dagster.suite import Suite
+from mlc_sandbox.anaplan import AnaplanVendor
+from mlc_sandbox.config import write_config
+from mlc_sandbox.core import SandboxClock
+from mlc_sandbox.server import Sandbox
+
+OSLO = ZoneInfo("Europe/Oslo")
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+QUICK_RETRY = dg.RetryPolicy(max_retries=1, delay=0.01)
+
+
+def _since_noon() -> timedelta:
+    now = datetime.now(OSLO)
+    noon = datetime.combine(now.date(), time(12), OSLO)
+    return now - noon if now >= noon else now - noon + timedelta(days=1)
+
+
+# Tests begin at the last noon of the ERP: no test, and no hour that a test lets pass, crosses midnight.
+SHIFT = _since_noon()
+
+
+class SandboxTime:
+    """The sandbox's wire time for our side too: a wait moves it on, nothing sleeps."""
+
+    def __init__(self, clock: SandboxClock) -> None:
+        self._clock = clock
+
+    def now(self) -> datetime:
+        return self._clock.wire()
+
+    def monotonic(self) -> float:
+        return monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        self._clock.advance(timedelta(seconds=seconds))
+
+
+@dataclass
+class House:
+    """One installation. `suite()` looks at its state as a command of the operator would."""
+
+    sandbox: Sandbox
+    settings: Settings
+    definitions: dg.Definitions
+    instance: dg.DagsterInstance
+    clock: SandboxTime
+
+    def suite(self) -> Suite:
+        return Suite(self.settings, self.clock)
+
+    @cached_property
+    def today(self) -> date:
+        return today(self.suite())
+
+    @property
+    def days(self) -> list[date]:
+        """Every day of the axis."""
+        return span(self.settings.start_day, self.today)
+
+    def run(self, company: str = "NO01", first: date | None = None, last: date | None = None) -> PairRun:
+        """The Anaplan pair's chain for one company; by default over all days."""
+        return run_pair(
+            self.definitions,
+            self.instance,
+            pair="anaplan",
+            company=company,
+            first=first or self.days[0],
+            last=last or self.today,
+        )
+
+    def materialize(self, *assets: str, tags: dict[str, str], **config: Any) -> dg.ExecuteInProcessResult:
+        """Some assets, named by key, in a run with these tags; failures are reported, not raised."""
+        return self.definitions.resolve_implicit_global_asset_job_def().execute_in_process(
+            instance=self.instance,
+            asset_selection=[dg.AssetKey(asset.split("/")) for asset in assets],
+            tags=tags,
+            raise_on_error=False,
+            run_config={**QUIET, **config},
+        )
+
+    def read(
+        self, *entities: str, company: str = "NO01", first: date | None = None, **config: Any
+    ) -> dg.ExecuteInProcessResult:
+        """Read entities up to today; by default from the first day of the axis."""
+        tags = range_tags(company, first or self.days[0], self.today)
+        return self.materialize(*(f"visma/{name}" for name in entities), tags=tags, **config)
+
+    def partitions(self, asset: str) -> set[str]:
+        """The partitions of an asset that Dagster shows as done."""
+        return self.instance.get_materialized_partitions(dg.AssetKey(asset.split("/")))
+
+    def modules(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """Module name -> code -> line item -> value, as the Anaplan model holds them."""
+        world = self.sandbox.anaplan.world
+        return {
+            module.name: world.module_rows(module.name)
+            for module in world.model.modules.values()
+            if module.name.startswith("DAT01 ")
+        }
+
+    def imports(self) -> int:
+        """How many Anaplan imports were started so far."""
+        return int(self.sandbox.log.count("anaplan", method="POST", match=r"/imports/\d+/tasks"))
+
+
+@contextmanager
+def running_sandbox(**options: Any) -> Iterator[Sandbox]:
+    """A sandbox at noon; small, with one seed, and with two companies unless told otherwise."""
+    noon = partial(SandboxClock, real_now=lambda: datetime.now(UTC) - SHIFT)
+    options = {"seed": 3, "scale": 0.05, "companies": ("NO01", "SE01"), **options}
+    with patch("mlc_sandbox.server.SandboxClock", noon), Sandbox.running(**options) as sandbox:
+        yield sandbox
+
+
+@contextmanager
+def open_house(
+    sandbox: Sandbox,
+    folder: Path,
+    *,
+    destinations: Sequence[str] | None = None,
+    patience: int = 60,
+    **settings: Any,
+) -> Iterator[House]:
+    """A new installation at a sandbox with an empty Anaplan model; by default with all destinations.
+
+    `settings` replace top-level settings.
+    """
+    sandbox.faults.clear()
+    sandbox.anaplan.load(AnaplanVendor(sandbox.clock, sandbox.faults).dump())
+    # Its minute is a real one, ours passes in no time; tests that want a 429 arm the fault.
+    sandbox.anaplan.switches["rate_per_minute"] = 0
+    sandbox.log.reset()
+    file, credentials = write_config(folder, sandbox.url, sandbox.vendors.values())
+    _adapt(file, destinations, patience, settings)
+    secrets = dict(line.split("=", 1) for line in credentials.read_text().splitlines())
+    clock = SandboxTime(sandbox.clock)
+    with ExitStack() as stack:
+        stack.enter_context(patch.dict(os.environ, {**secrets, "MLC_CONFIG": str(file)}))
+        stack.enter_context(
+            patch("mlc_dagster.graph.resource.Suite", lambda settings: Suite(settings, clock))
+        )
+        for room in ("source", "rows", "destinations"):
+            stack.enter_context(patch(f"mlc_dagster.graph.{room}.RETRY", QUICK_RETRY))
+        instance = stack.enter_context(dg.DagsterInstance.ephemeral())
+        yield House(sandbox, load_settings(), defs(), instance, clock)
+
+
+def failure(result: dg.ExecuteInProcessResult, asset: str) -> str:
+    """What the UI shows as the reason why an asset's step failed."""
+    step = asset.replace("/", "__")
+    event = next(event for event in result.all_events if event.is_step_failure and event.step_key == step)
+    error = event.step_failure_data.error
+    assert error is not None
+    return error.message
+
+
+def tries(result: dg.ExecuteInProcessResult, asset: str) -> int:
+    """How often an asset's step was started."""
+    step = asset.replace("/", "__")
+    started = (dg.DagsterEventType.STEP_START, dg.DagsterEventType.STEP_RESTARTED)
+    return sum(event.event_type in started and event.step_key == step for event in result.all_events)
+
+
+def _adapt(file: Path, destinations: Sequence[str] | None, patience: int, others: dict[str, Any]) -> None:
+    settings = yaml.safe_load(file.read_text())
+    anaplan = settings["pairs"]["anaplan"]
+    if destinations is not None:
+        anaplan["destinations"] = {name: anaplan["destinations"][name] for name in destinations}
+    anaplan["patience_seconds"] = settings["visma"]["patience_seconds"] = patience
+    file.write_text(yaml.safe_dump({**settings, **others}, sort_keys=False))

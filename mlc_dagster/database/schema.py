@@ -47,8 +47,8 @@ def _time(name: str, *, null: bool = False) -> sa.Column[datetime]:
     return sa.Column(name, UtcDateTime, nullable=null)
 
 
-# What each destination last received, per key. payload is null when it holds nothing of the key; without a hash
-# it is what may have been left behind by rows that were never confirmed.
+# What each destination last received, per key. payload is null when it holds nothing of the key; without a
+# hash it is what rows that were never confirmed may have left behind.
 records = sa.Table(
     "records",
     metadata,

@@ -108,6 +108,7 @@ class Closed(CallFailed):
 _BY_STATUS: Mapping[int, type[CallFailed]] = {
     401: Misconfigured,
     403: Misconfigured,
+    408: Again,  # the request had not arrived whole
     409: Conflict,
     412: Conflict,
     429: Again,

@@ -1,12 +1,14 @@
 """When a failed call is tried again, and how long to wait before."""
 
 import email.utils
+import ssl
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 import requests
 import tenacity
-from urllib3.exceptions import MaxRetryError, NewConnectionError, ProxyError
+from urllib3.exceptions import MaxRetryError, NewConnectionError, ProxyError, SSLError
+from urllib3.util.ssl_match_hostname import CertificateError
 
 _back_off = tenacity.wait_exponential(multiplier=0.5, max=30) + tenacity.wait_random(0, 1)
 
@@ -36,7 +38,22 @@ def pause(state: tenacity.RetryCallState) -> float:
 
 def never_sent(error: requests.RequestException) -> bool:
     """Return whether no byte of the request can have reached the server: refused, unknown host, no proxy."""
-    if isinstance(error, requests.exceptions.ConnectTimeout):
-        return True
+    return isinstance(error, requests.exceptions.ConnectTimeout) or isinstance(
+        _reason(error), NewConnectionError | ProxyError
+    )
+
+
+def untrusted(error: requests.RequestException) -> bool:
+    """Return whether the server's certificate was refused, which happens before anything is sent.
+
+    All other TLS errors may also come while the answer is read, from a connection that broke.
+    """
+    reason = _reason(error)
+    cause = reason.args[0] if isinstance(reason, SSLError) and reason.args else None
+    return isinstance(cause, ssl.SSLCertVerificationError | CertificateError)
+
+
+def _reason(error: requests.RequestException) -> Exception | None:
+    """Return what urllib3 met below an exception of requests."""
     cause = error.args[0] if error.args else None
-    return isinstance(cause, MaxRetryError) and isinstance(cause.reason, NewConnectionError | ProxyError)
+    return cause.reason if isinstance(cause, MaxRetryError) else None

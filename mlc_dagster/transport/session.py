@@ -17,7 +17,7 @@ from mlc_dagster.transport.auth import Auth
 from mlc_dagster.transport.budget import Budget, Unlimited
 from mlc_dagster.transport.clock import Clock, SystemClock
 from mlc_dagster.transport.errors import Again, CallFailed, InDoubt, Misconfigured, judge
-from mlc_dagster.transport.retry import never_sent, pause, retry_after
+from mlc_dagster.transport.retry import never_sent, pause, retry_after, untrusted
 
 REPEATABLE = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 REQUEST_ID_HEADERS = ("Ipp-Request-Id", "X-Request-Id", "X-Correlation-Id", "Request-Id")
@@ -176,7 +176,7 @@ class Http:
 
     def _no_answer(self, call: _Call, error: requests.RequestException) -> CallFailed:
         said = f"{type(error).__name__} at {self.base_url}"
-        if isinstance(error, requests.exceptions.SSLError):
+        if untrusted(error):
             remedy = "Check the certificate of the address, or the certificate store of this machine."
             return Misconfigured(self.vendor, call.method, call.path, excerpt_text=said, remedy=remedy)
         if isinstance(error, _BAD_ADDRESS):

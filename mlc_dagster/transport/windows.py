@@ -38,8 +38,13 @@ class _Window:
     leased_at: float = 0
 
     def at(self, now: float, seconds: float) -> "_Window":
-        """Return the window at ``now``: a new, full one when the known one is over."""
+        """Return the window at ``now``: a new, full one when the known one is over.
+
+        A window that resets later than it is long was noted by a clock that ran ahead: nothing of it counts.
+        """
         window = self
+        if window.resets_at is not None and window.resets_at > now + seconds + FORGOTTEN.total_seconds():
+            return _Window(limit=window.limit)
         if now - window.leased_at > FORGOTTEN.total_seconds():
             window = replace(window, outstanding=0)
         if window.resets_at is None or now < window.resets_at:
@@ -140,15 +145,16 @@ class RollingWindow(Shared):
 
     def left(self) -> int | None:
         """Return the calls that may be made at this moment."""
+        now = self._clock.now()
         with self._lock, self._row.locked() as state:
-            used = self._bucket.consumed(self._rates, self._arrival(state), _milliseconds(self._clock.now()))
+            used = self._bucket.consumed(self._rates, self._arrival(state, now), _milliseconds(now))
         return max(0, self._burst - used) + self._permits
 
     def _lease(self, now: datetime) -> datetime | None:
         with self._row.locked() as state:
             for permits in (max(1, self._burst // 8), 1):
                 arrival, decision = self._bucket.step(
-                    self._rates, self._arrival(state), _milliseconds(now), permits
+                    self._rates, self._arrival(state, now), _milliseconds(now), permits
                 )
                 if decision.allowed:
                     state["arrival"] = list(arrival)
@@ -156,8 +162,14 @@ class RollingWindow(Shared):
                     return None
         return now + timedelta(milliseconds=decision.retry_after_ms or 1)
 
-    def _arrival(self, state: Mapping[str, Any]) -> tuple[float, ...]:
-        return tuple(state["arrival"]) if "arrival" in state else self._bucket.initial(self._rates)
+    def _arrival(self, state: Mapping[str, Any], now: datetime) -> tuple[float, ...]:
+        """Return the stored state, in microseconds; a new one when a clock that ran ahead has written it.
+
+        A full bucket runs empty within one interval, so no true state lies further ahead.
+        """
+        latest = (_milliseconds(now) + self._rates[0].interval) * 1000
+        known = tuple(state.get("arrival", ()))
+        return known if known and max(known) <= latest else self._bucket.initial(self._rates)
 
 
 def _report(headers: Mapping[str, str], now: datetime) -> _Report | None:

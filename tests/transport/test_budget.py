@@ -167,6 +167,23 @@ def test_a_token_bucket_waits_no_longer_than_its_patience(engine, clock):
     assert sum(clock.slept) <= 5
 
 
+def test_a_clock_that_ran_ahead_and_was_put_right_closes_no_bucket(engine, clock):
+    budget = Budgets(engine, clock).token_bucket("anaplan:t1", rate=10, per_seconds=600, patience=5)
+    clock.advance(86_400)
+    assert spend(budget) == 1
+    clock.advance(-86_400)
+    clock.advance(1200)
+    assert spend(budget) == 1
+
+
+def test_a_clock_that_ran_ahead_and_was_put_right_closes_no_window(engine, clock):
+    budget = window(engine, clock, limit=10)
+    clock.advance(86_400)
+    spend(budget)
+    clock.advance(-86_400)
+    assert spend(budget) == 8
+
+
 def test_an_acquire_costs_less_than_a_tenth_of_a_write(engine, clock):
     """The budget must not dominate a page read: most calls only read the row."""
     writes = []

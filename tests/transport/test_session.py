@@ -57,6 +57,11 @@ def test_retries_are_bounded(vendor, clock):
     assert len(vendor.received) == 3
 
 
+def test_a_request_that_did_not_arrive_whole_is_repeated_also_for_a_post(vendor, clock):
+    vendor.answers(Answer(408))
+    assert http(vendor, clock).call("POST", "/x").status_code == 200
+
+
 @pytest.mark.parametrize("answer", [Answer(500), Answer(503), Answer(drop=True)])
 def test_a_post_without_a_clear_answer_is_in_doubt_and_never_sent_twice(vendor, clock, answer):
     vendor.answers(answer)

@@ -1,5 +1,6 @@
 """Rows to the bytes of a CSV file, written the way an import's data source expects them."""
 
+import codecs
 import csv
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -94,6 +95,8 @@ class _LineWriter:
 
     def __init__(self, layout: FileFormat) -> None:
         self._layout = layout
+        # One encoder for the whole file: UTF-16 begins with a mark, once.
+        self._encoder = codecs.getincrementalencoder(layout.encoding)()
         self._line = ""
         self._csv = csv.writer(
             self,
@@ -109,7 +112,7 @@ class _LineWriter:
     def line(self, cells: Sequence[str]) -> bytes:
         try:
             self._csv.writerow(cells)
-            return self._line.encode(self._layout.encoding)
+            return self._encoder.encode(self._line)
         except UnicodeEncodeError as error:
             character = error.object[error.start]
             raise Unwritable(

@@ -107,6 +107,11 @@ class AnaplanImport:
         """
         if not any(batch.checkpoint.get(step) for step in ("list", "data")):
             raise delivery.NotLanded(f"{self.name}: no import was started")
+        try:
+            self._ready()
+        except delivery.NotLanded as failure:
+            # Nothing was asked about the batch yet, so nothing is known of it.
+            raise delivery.InDoubtError(str(failure)) from failure
         return self._carry(batch)
 
     def calls(self, changes: Sequence[Change]) -> int:

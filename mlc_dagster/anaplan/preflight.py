@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from mlc_dagster.anaplan.answers import FileFormat, ImportAction, Model
 from mlc_dagster.anaplan.client import AnaplanClient
+from mlc_dagster.anaplan.csvfile import LINE_BREAKS
 from mlc_dagster.anaplan.imports import Action
 
 LONGEST_CODE = 60
@@ -125,4 +126,6 @@ def _code_problem(code: str) -> str | None:
         return f"the code has {len(code)} characters and Anaplan takes {LONGEST_CODE}"
     if code != code.strip():
         return "the code begins or ends with a blank, which Anaplan may cut off"
+    if LINE_BREAKS.search(code):
+        return "the code contains a line break, which would make a line of the file"
     return None

@@ -1,8 +1,11 @@
 """The Integration API as the client uses it."""
 
+import json
 from collections.abc import Callable
+from typing import Any
 
 import pytest
+import requests
 
 from mlc_dagster.anaplan.client import AnaplanClient
 from mlc_dagster.transport.errors import Again, CallFailed, InDoubt, Misconfigured
@@ -170,6 +173,26 @@ def test_a_dump_is_put_together_from_chunks_that_split_characters(
     assert dump is not None
     assert "Åse Sørensen Æ" in dump
     assert dump.startswith('"_Status_","code","name","_Line_","_Error_1_"')
+
+
+def test_the_chunks_of_a_dump_are_read_in_order_however_they_are_listed(
+    client: AnaplanClient, world: World, action: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.switches["dump_chunk_bytes"] = 7
+    task_id = run(client, action, b"code,name\n,nameless and long enough\n")
+    call = client.http.call
+
+    def unsorted(method: str, path: str, **request: Any) -> requests.Response:
+        answer = call(method, path, **request)
+        if path.endswith("/chunks"):
+            chunks = answer.json()
+            chunks["chunks"].sort(key=lambda chunk: chunk["id"])
+            assert [chunk["id"] for chunk in chunks["chunks"]][:3] == ["0", "1", "10"]
+            answer._content = json.dumps(chunks).encode()
+        return answer
+
+    monkeypatch.setattr(client.http, "call", unsorted)
+    assert ',"nameless and long enough",' in str(client.import_dump(action[0], task_id))
 
 
 def test_a_dump_that_is_gone_is_none(client: AnaplanClient, action: tuple[str, str]) -> None:

@@ -87,6 +87,11 @@ def test_utf_16_is_written_without_a_mark() -> None:
     assert render([("a", {"code": "é"})], ("code",), layout).content == "code\né\n".encode("utf-16-le")
 
 
+def test_a_mark_that_an_encoding_begins_with_stands_once_at_the_beginning() -> None:
+    layout = FileFormat(headers=(), encoding="UTF-16")
+    assert render([("a", {"code": "é"})], ("code",), layout).content.decode("utf-16") == "code\né\n"
+
+
 def test_a_number_that_is_none_is_refused() -> None:
     file = render([("a", {"code": Decimal("NaN")})], ("code",), PLAIN)
     assert file.refused == {"a": "NaN is not a number"}

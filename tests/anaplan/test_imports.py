@@ -72,6 +72,25 @@ def test_a_task_that_shows_up_late_is_still_adopted(
     assert ran(world) == BOTH_ONCE
 
 
+def test_of_several_new_tasks_the_first_is_ours(
+    sandbox: Sandbox, client: AnaplanClient, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feed, start = invoice_feed(client), client.start_import
+
+    def start_and_let_others_start_it_too(import_id: str) -> Task:
+        monkeypatch.setattr(client, "start_import", start)
+        ours = start(import_id)
+        with world.lock:
+            world.tasks.drain()
+            world.tasks.tasks[ours.id].created_ms -= 5
+        start(import_id)
+        raise InDoubt("Anaplan", "POST", ours.id)
+
+    monkeypatch.setattr(client, "start_import", start_and_let_others_start_it_too)
+    detail = feed.send(batch(*ROWS)).detail
+    assert detail["list task"] == next(iter(world.tasks.tasks))
+
+
 def test_a_start_held_back_by_a_busy_model_stays_in_doubt_while_it_is_busy(
     sandbox: Sandbox, client: AnaplanClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -83,6 +83,10 @@ def test_codes_of_sixty_characters_fit_and_blanks_at_the_ends_do_not() -> None:
     assert "begins or ends with a blank" in check_codes([" x"])[" x"]
 
 
+def test_a_code_with_a_line_break_is_refused_because_the_file_would_hold_another() -> None:
+    assert "line break" in check_codes(["a\u2028b"])["a\u2028b"]
+
+
 def test_imports_may_be_named_by_id_in_the_settings(client: AnaplanClient, world: World) -> None:
     ids = [world.import_named(f"Supplier Invoices {part}").id for part in ("list", "data")]
     feed = invoice_feed(client, list_import=ids[0], data_import=ids[1])

@@ -55,8 +55,8 @@ def pair(
             *(destination_asset(model, mappings, settings, days) for model in models),
         ],
         asset_checks=[
-            *(rows_checks(model, mappings, days) for model in models),
-            *(destination_check(model, days) for model in models),
+            *(rows_checks(model, mappings) for model in models),
+            *(destination_check(model) for model in models),
         ],
         schedules=[schedule(target, settings)],
         sensors=[polling_sensor(target, settings), resume_sensor(target, chain(target))],

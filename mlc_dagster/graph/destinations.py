@@ -56,14 +56,13 @@ def destination_asset(
     return destination
 
 
-def destination_check(model: Model, days: dg.PartitionsDefinition) -> dg.AssetChecksDefinition:
+def destination_check(model: Model) -> dg.AssetChecksDefinition:
     """Warns while records of a destination are failed, pending, in doubt or quarantined."""
 
     @dg.asset_check(
         asset=[model.target, model.name],
         name="nothing_left_behind",
         description="No record of this destination is failed, pending, in doubt or quarantined.",
-        partitions_def=days,
     )
     def nothing_left_behind(
         context: dg.AssetCheckExecutionContext, suite: SuiteResource

@@ -6,7 +6,7 @@ from typing import Any
 from rich.table import Table
 
 from mlc_dagster.cli.console import console
-from mlc_dagster.delivery import Audit, Event
+from mlc_dagster.delivery import Audit, Entry, Event
 from mlc_dagster.lake import Version
 from mlc_dagster.settings import load_settings
 from mlc_dagster.suite import Suite
@@ -28,8 +28,18 @@ def show_audit(number: str) -> int:
         console.print(
             f"ERP {company}: {entity} {version.key} {what}, read {version.read_at:%Y-%m-%d %H:%M:%S} UTC",
         )
+    for entry in suite.quarantine.open(number=number):
+        _show(entry)
     console.print(_table(number, history) if history else "No target has received it yet.")
     return 0
+
+
+def _show(entry: Entry) -> None:
+    """Why a record is kept back, and the record as it came."""
+    console.print(
+        f"In quarantine since {entry.first_at:%Y-%m-%d %H:%M:%S} UTC: {entry.place} {entry.company} "
+        f"{entry.key}: {entry.reason}\n{entry.raw}"
+    )
 
 
 def _sightings(suite: Suite, number: str) -> Iterator[tuple[str, str, Version]]:

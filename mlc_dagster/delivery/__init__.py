@@ -7,7 +7,7 @@ from mlc_dagster.delivery.engine import deliver
 from mlc_dagster.delivery.leases import Leases
 from mlc_dagster.delivery.ledger import Ledger, State
 from mlc_dagster.delivery.planner import Plan, plan
-from mlc_dagster.delivery.quarantine import Quarantine, Refused
+from mlc_dagster.delivery.quarantine import Entry, Quarantine, Refused
 from mlc_dagster.delivery.report import Report
 from mlc_dagster.delivery.rows import Change, Op, Refusal, Row
 
@@ -18,6 +18,7 @@ __all__ = [
     "Deferral",
     "Deferrals",
     "Destination",
+    "Entry",
     "Event",
     "Kind",
     "Leases",

@@ -16,7 +16,7 @@ import dagster as dg
 import yaml
 
 from mlc_dagster.definitions import defs
-from mlc_dagster.graph.partitions import range_tags
+from mlc_dagster.graph.partitions import key, range_tags
 from mlc_dagster.graph.run import PairRun, run_pair
 from mlc_dagster.outlook import span, today
 from mlc_dagster.settings import Settings, load_settings
@@ -111,6 +111,18 @@ class House:
         """The partitions of an asset that Dagster shows as done."""
         return self.instance.get_materialized_partitions(dg.AssetKey(asset.split("/")))
 
+    def shown(self, asset: str, day: date | None = None, company: str = "NO01") -> dict[str, Any]:
+        """The metadata of a partition's newest materialization, as the UI shows it; by default today's."""
+        records = self.instance.fetch_materializations(
+            dg.AssetRecordsFilter(
+                asset_key=dg.AssetKey(asset.split("/")), asset_partitions=[key(company, day or self.today)]
+            ),
+            limit=1,
+        )
+        materialization = records.records[0].asset_materialization
+        assert materialization is not None
+        return {name: value.value for name, value in materialization.metadata.items()}
+
     def modules(self) -> dict[str, dict[str, dict[str, Any]]]:
         """Module name -> code -> line item -> value, as the Anaplan model holds them."""
         world = self.sandbox.anaplan.world
@@ -148,6 +160,7 @@ def open_house(
     `settings` replace top-level settings.
     """
     sandbox.faults.clear()
+    sandbox.visma.limits.windows.clear()
     sandbox.anaplan.load(AnaplanVendor(sandbox.clock, sandbox.faults).dump())
     # Its minute is a real one, ours passes in no time; tests that want a 429 arm the fault.
     sandbox.anaplan.switches["rate_per_minute"] = 0

@@ -35,6 +35,9 @@ def serve_ui(folder: Path, port: int) -> None:
 
 
 def _serve(port: int) -> None:
+    """Run Dagster until it ends or we are told to stop, also where our starter ignores the signals."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     command = [
         str(Path(sys.executable).parent / "dagster"),
         "dev",

@@ -1,5 +1,6 @@
 """A ledger on each database, a shelf to deliver to, and a clock that stands still."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -9,12 +10,11 @@ import pytest
 import sqlalchemy as sa
 
 from mlc_dagster.database import connect, migrate
+from mlc_dagster.database.schema import metadata
 from mlc_dagster.delivery import Ledger, Report, Row, deliver
 from tests.support.manual_clock import ManualClock
-from tests.support.postgres import database_url, postgres_url, sqlite_url
+from tests.support.postgres import fresh_postgres
 from tests.support.shelf import Shelf
-
-__all__ = ["database_url", "postgres_url", "sqlite_url"]
 
 Deliver = Callable[..., Report]
 
@@ -33,11 +33,45 @@ def clock() -> ManualClock:
     return ManualClock()
 
 
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite database with its tables, to be copied."""
+    file = tmp_path_factory.mktemp("migrated") / "mlc.db"
+    _make_tables(f"sqlite:///{file}")
+    return file
+
+
+@pytest.fixture(scope="session")
+def migrated_postgres() -> str:
+    """A PostgreSQL database with its tables, to be emptied."""
+    url = fresh_postgres()
+    _make_tables(url)
+    return url
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{shutil.copy(request.getfixturevalue('migrated'), tmp_path / 'mlc.db')}"
+    url = str(request.getfixturevalue("migrated_postgres"))
+    engine = connect(url)
+    with engine.begin() as connection:
+        for table in reversed(metadata.sorted_tables):
+            connection.execute(table.delete())
+    engine.dispose()
+    return url
+
+
 @pytest.fixture
 def engine(database_url: str) -> Iterator[sa.Engine]:
     engine = connect(database_url)
-    migrate(engine)
     yield engine
+    engine.dispose()
+
+
+def _make_tables(url: str) -> None:
+    engine = connect(url)
+    migrate(engine)
     engine.dispose()
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from mlc_dagster.database import connect, migrate
+from mlc_dagster.database import connect
 from mlc_dagster.database.schema import budgets, leases
 from mlc_dagster.delivery import Leases, Ledger, deliver
 from mlc_dagster.delivery.errors import LeaseHeld, LeaseLost
@@ -131,9 +131,6 @@ def test_of_two_processes_delivering_at_once_only_one_sends(database_url: str, s
             os.read(wait, 1)
             return super().send(batch)
 
-    engine = connect(database_url)
-    migrate(engine)
-    engine.dispose()
     child = os.fork()
     if child == 0:
         os._exit(_deliver_alone(database_url, Slow(shelf_file)))

@@ -20,6 +20,7 @@ from tests.support.manual_clock import START
 TABLES = """
 CREATE TABLE IF NOT EXISTS items (id INTEGER PRIMARY KEY, key TEXT, payload TEXT);
 CREATE TABLE IF NOT EXISTS notes (token TEXT, key TEXT, target_id TEXT);
+CREATE TABLE IF NOT EXISTS stubs (key TEXT, id INTEGER);
 CREATE TABLE IF NOT EXISTS inbox
     (position INTEGER PRIMARY KEY, token TEXT, op TEXT, key TEXT, target_id TEXT, payload TEXT);
 CREATE TABLE IF NOT EXISTS calls (id INTEGER PRIMARY KEY, call TEXT, token TEXT, rows INTEGER);
@@ -41,7 +42,10 @@ ERRORS: Mapping[str, Callable[[], Exception]] = {
 
 
 class Shelf:
-    """faults: for each coming send one of ERRORS, "lose answer", "late", None. piecemeal: a commit a row."""
+    """faults: for each coming send one of ERRORS, "lose answer", "late", None. piecemeal: a commit a row.
+
+    leaves: a refused new row leaves an item with nothing but its code, as a list import does.
+    """
 
     def __init__(
         self,
@@ -56,11 +60,12 @@ class Shelf:
         tombstone: Mapping[str, Any] | None = None,
         exclusive: tuple[str, ...] = (),
         piecemeal: bool = False,
+        leaves: bool = False,
         preflight_error: Exception | None = None,
         target: str = "shelf",
     ) -> None:
         self.name, self.max_rows, self.max_bytes = name, max_rows, max_bytes
-        self.tombstone, self.exclusive, self.piecemeal = tombstone, exclusive, piecemeal
+        self.tombstone, self.exclusive, self.piecemeal, self.leaves = tombstone, exclusive, piecemeal, leaves
         self.faults, self.refuse, self.unfit = deque(faults), dict(refuse or {}), dict(unfit or {})
         self.preflight_error, self.target = preflight_error, target
         self._file = file
@@ -94,7 +99,7 @@ class Shelf:
         if self._rows("SELECT 1 FROM inbox WHERE token = ?", batch.token):
             return None
         noted = dict(self._rows("SELECT key, target_id FROM notes WHERE token = ?", batch.token))
-        if not noted:
+        if not noted and not self._stubs(batch):
             raise NotLanded("the shelf took nothing of it")
         return self._take(batch, done=noted)
 
@@ -133,7 +138,23 @@ class Shelf:
         for part in [[change] for change in left] if self.piecemeal else [left]:
             ids |= self._commit(batch.token, part)
         taken = {key: target_id for key, target_id in ids.items() if target_id}
-        return Outcome(target_ids=taken, refused=refused, detail={"taken": len(ids)})
+        if self.leaves:
+            self._leave_stubs([c for c in new if c.row.key in refused and c.op is Op.CREATE])
+        partial = {key: {"code": key} for key in self._stubs(batch)}
+        return Outcome(target_ids=taken, refused=refused, partial=partial, detail={"taken": len(ids)})
+
+    def _stubs(self, batch: Batch) -> set[str]:
+        return {key for (key,) in self._rows("SELECT key FROM stubs")} & {c.row.key for c in batch.changes}
+
+    def _leave_stubs(self, changes: Sequence[Change]) -> None:
+        with closing(self._open()) as connection, connection:
+            for change in changes:
+                if _stub(connection, change.row.key) is None:
+                    payload = encode({"code": change.row.key})
+                    made = connection.execute(
+                        "INSERT INTO items (key, payload) VALUES (?, ?)", (change.row.key, payload)
+                    )
+                    connection.execute("INSERT INTO stubs VALUES (?, ?)", (change.row.key, made.lastrowid))
 
     def _commit(self, token: str, changes: Sequence[Change]) -> dict[str, str]:
         with closing(self._open()) as connection, connection:
@@ -181,17 +202,27 @@ def wanted(rows: Iterable[Row]) -> list[tuple[str, dict[str, Any]]]:
     return sorted((row.key, dict(row.payload)) for row in rows)
 
 
+def _stub(connection: sqlite3.Connection, key: str) -> str | None:
+    found = connection.execute("SELECT id FROM stubs WHERE key = ?", (key,)).fetchone()
+    return str(found[0]) if found else None
+
+
 def _apply(
     connection: sqlite3.Connection, token: str, key: str, *, op: Op, target_id: str | None, payload: str
 ) -> str:
-    if op is Op.CREATE:
+    stub = _stub(connection, key)
+    connection.execute("DELETE FROM stubs WHERE key = ?", (key,))
+    if op is Op.CREATE and stub is None:
         cursor = connection.execute("INSERT INTO items (key, payload) VALUES (?, ?)", (key, payload))
         target_id = str(cursor.lastrowid)
+    elif op is Op.CREATE:
+        connection.execute("UPDATE items SET payload = ? WHERE id = ?", (payload, stub))
+        target_id = stub
     elif op is Op.UPDATE:
         changed = connection.execute("UPDATE items SET payload = ? WHERE id = ?", (payload, target_id))
         assert changed.rowcount == 1, f"there is no item {target_id} to update"
     else:
-        connection.execute("DELETE FROM items WHERE id = ?", (target_id,))
+        connection.execute("DELETE FROM items WHERE id = ?", (target_id or stub,))
     note = (token, key, "" if op is Op.DELETE else target_id)
     connection.execute("INSERT INTO notes (token, key, target_id) VALUES (?, ?, ?)", note)
     return note[2] or ""

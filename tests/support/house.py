@@ -90,10 +90,12 @@ class House:
             last=last or self.today,
         )
 
-    def materialize(self, *assets: str, tags: dict[str, str], **config: Any) -> dg.ExecuteInProcessResult:
+    def materialize(
+        self, *assets: str, tags: dict[str, str], instance: dg.DagsterInstance | None = None, **config: Any
+    ) -> dg.ExecuteInProcessResult:
         """Some assets, named by key, in a run with these tags; failures are reported, not raised."""
         return self.definitions.resolve_implicit_global_asset_job_def().execute_in_process(
-            instance=self.instance,
+            instance=instance or self.instance,
             asset_selection=[dg.AssetKey(asset.split("/")) for asset in assets],
             tags=tags,
             raise_on_error=False,
@@ -131,6 +133,14 @@ class House:
             for module in world.model.modules.values()
             if module.name.startswith("DAT01 ")
         }
+
+    def set(self, *place: str, value: Any) -> None:
+        """Change mlc.yaml: runs and ticks from now on see it."""
+        settings = section = yaml.safe_load(self.settings.file.read_text())
+        for name in place[:-1]:
+            section = section[name]
+        section[place[-1]] = value
+        self.settings.file.write_text(yaml.safe_dump(settings, sort_keys=False))
 
     def imports(self) -> int:
         """How many Anaplan imports were started so far."""
@@ -181,12 +191,14 @@ def open_house(
 
 
 def failure(result: dg.ExecuteInProcessResult, asset: str) -> str:
-    """What the UI shows as the reason why an asset's step failed."""
+    """What the UI shows as the reason why an asset's step failed: the error and its causes."""
     step = asset.replace("/", "__")
     event = next(event for event in result.all_events if event.is_step_failure and event.step_key == step)
-    error = event.step_failure_data.error
-    assert error is not None
-    return error.message
+    error, messages = event.step_failure_data.error, []
+    while error is not None:
+        messages.append(error.message)
+        error = error.cause
+    return "\n".join(messages)
 
 
 def tries(result: dg.ExecuteInProcessResult, asset: str) -> int:

@@ -19,7 +19,7 @@ from mlc_dagster.anaplan.preflight import (
 from mlc_dagster.anaplan.verdict import Verdict
 from mlc_dagster.delivery import errors as delivery
 from mlc_dagster.delivery.destination import Batch, Outcome
-from mlc_dagster.delivery.rows import Change
+from mlc_dagster.delivery.rows import Change, Op
 from mlc_dagster.transport import errors as transport
 
 # An import: tasks, chunk count, complete, start, three polls. Pre-flight: model, imports, two layouts.
@@ -81,7 +81,7 @@ class AnaplanImport:
             problems = check_codes([self._code(change) for change in changes])
         except PreflightFailed as problem:
             raise delivery.Stop(f"{self.name}: {problem}") from problem
-        return self._by_key(changes, problems)
+        return {**self._undeletable(changes), **self._by_key(changes, problems)}
 
     def send(self, batch: Batch) -> Outcome:
         """Run both imports for the rows of a batch.
@@ -232,6 +232,11 @@ class AnaplanImport:
             for change in batch.changes
             if (code := self._code(change)) in left
         }
+
+    def _undeletable(self, changes: Sequence[Change]) -> dict[str, str]:
+        reason = "an import removes no item, and the contract has no `deleted` values to mark it with: add them"
+        deletes = () if self.tombstone else (change for change in changes if change.op is Op.DELETE)
+        return {change.row.key: reason for change in deletes}
 
     def _code(self, change: Change) -> str:
         return str(change.row.payload.get(self._code_column) or "")

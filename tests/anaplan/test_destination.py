@@ -10,6 +10,7 @@ from mlc_dagster.delivery import errors
 from mlc_dagster.delivery.rows import Op
 from mlc_sandbox.anaplan.world import World
 from mlc_sandbox.server import Sandbox
+from tests.anaplan.conftest import invoice_feed
 from tests.anaplan.rows import LIST, MODULE, arrived, batch, change
 from tests.transport.clocks import ManualClock
 
@@ -234,6 +235,13 @@ def test_a_token_that_dies_in_the_middle_is_renewed(sandbox: Sandbox, invoices: 
     assert sandbox.log.count("anaplan", match="/token/authenticate") == 2
 
 
+def test_a_delete_without_values_to_mark_it_is_kept_in_sight(client: AnaplanClient) -> None:
+    feed = invoice_feed(client, tombstone=None)
+    unfit = feed.preflight([change("1001", Op.DELETE), change("1002")])
+    assert list(unfit) == ["NO01|Invoice|1001"]
+    assert "`deleted` values" in unfit["NO01|Invoice|1001"]
+
+
 def test_codes_anaplan_cannot_take_are_refused_row_by_row(invoices: AnaplanImport) -> None:
     long, empty = change("2", code="x" * 61), change("3", code="")
     assert invoices.preflight([change("1"), long, empty]) == {
@@ -263,6 +271,7 @@ def test_a_character_the_files_encoding_lacks_is_refused_not_replaced(
     world.model.files[world.import_named("Supplier Invoices data").source_id].encoding = "ISO-8859-1"
     outcome = invoices.send(batch(change("1001"), change("1002", description="Łódź")))
     assert "does not exist in ISO-8859-1" in outcome.refused["NO01|Invoice|1002"]
+    assert list(outcome.partial) == ["NO01|Invoice|1002"]
     assert world.module_rows(MODULE)["NO01|Invoice|1001"]["supplier_name"] == "Ærøskøbing Båtbyggeri, Ås"
 
 

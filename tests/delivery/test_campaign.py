@@ -3,7 +3,7 @@
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from mlc_dagster.database import connect
 from mlc_dagster.delivery import Ledger, Report, Row, deliver
 from mlc_dagster.delivery.errors import Closed, Stop
 from tests.delivery.conftest import row
+from tests.delivery.test_quarantine import BadRow
 from tests.support.manual_clock import ManualClock
 from tests.support.shelf import Lost, Shelf, wanted
 
@@ -25,13 +26,16 @@ ROWS = st.dictionaries(st.sampled_from(KEYS), st.tuples(AMOUNTS, st.sampled_from
 
 @dataclass(frozen=True)
 class Day:
-    """One delivery: the company's rows now, the records it looks at, what goes wrong, what is refused."""
+    """One delivery: the company's rows now, the records it looks at, what goes wrong, and what is refused:
+    by the destination, by it before anything is sent (unfit), by the contract (bad)."""
 
     company: str
     rows: Mapping[str, tuple[str, str]]
     looked_at: set[str]
     faults: list[str | None]
     refused: set[str]
+    unfit: set[str]
+    bad: set[str]
 
     def of(self, records: set[str]) -> list[Row]:
         return [
@@ -41,13 +45,16 @@ class Day:
         ]
 
 
+SOME = st.sets(st.sampled_from([f"{company}|{key}" for company in COMPANIES for key in KEYS]))
 DAYS = st.builds(
     Day,
     company=st.sampled_from(COMPANIES),
     rows=ROWS,
     looked_at=st.sets(st.sampled_from(RECORDS)),
     faults=st.lists(st.sampled_from(FAULTS), max_size=3),
-    refused=st.sets(st.sampled_from([f"{company}|{key}" for company in COMPANIES for key in KEYS])),
+    refused=SOME,
+    unfit=SOME,
+    bad=SOME,
 )
 
 
@@ -75,11 +82,12 @@ def test_after_any_days_of_faults_the_last_good_delivery_makes_equal(
         for day in days:
             shelf.faults.extend(day.faults)
             shelf.refuse = dict.fromkeys(day.refused, "Supplier is closed")
+            shelf.unfit = dict.fromkeys(day.unfit, "61 characters")
             with contextlib.suppress(Closed, Stop, Lost):
-                _deliver(shelf, ledger, day, day.looked_at)
+                _deliver(shelf, ledger, day, day.looked_at, day.bad)
             shelf.faults.clear()
             shelf.arrive()
-        shelf.refuse = {}
+        shelf.refuse, shelf.unfit = {}, {}
         last = {day.company: day for day in days}.values()
         for day in last:
             assert _deliver(shelf, ledger, day, set(RECORDS)).complete
@@ -92,13 +100,15 @@ def test_after_any_days_of_faults_the_last_good_delivery_makes_equal(
         engine.dispose()
 
 
-def _deliver(shelf: Shelf, ledger: Ledger, day: Day, records: set[str]) -> Report:
+def _deliver(shelf: Shelf, ledger: Ledger, day: Day, records: set[str], bad: Collection[str] = ()) -> Report:
     scope = records | ledger.outstanding(shelf.name, day.company)
+    rows = day.of(scope)
     return deliver(
         shelf,
         day.company,
-        day.of(scope),
+        [row for row in rows if row.key not in bad],
         scope,
+        [BadRow(row.source_key, row.key, row.number) for row in rows if row.key in bad],
         ledger=ledger,
         run_id="run",
         fingerprint="f",

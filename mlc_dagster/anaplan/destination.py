@@ -25,6 +25,7 @@ from mlc_dagster.transport import errors as transport
 # An import: tasks, chunk count, complete, start, three polls. Pre-flight: model, imports, two layouts.
 CALLS_PER_IMPORT, CALLS_OF_PREFLIGHT = 7, 4
 BYTES_PER_ROW = 200
+UNMARKED = "an import removes no item, and the contract has no `deleted` values to mark it with: add them"
 
 
 class AnaplanImport:
@@ -234,9 +235,8 @@ class AnaplanImport:
         }
 
     def _undeletable(self, changes: Sequence[Change]) -> dict[str, str]:
-        reason = "an import removes no item, and the contract has no `deleted` values to mark it with: add them"
         deletes = () if self.tombstone else (change for change in changes if change.op is Op.DELETE)
-        return {change.row.key: reason for change in deletes}
+        return {change.row.key: UNMARKED for change in deletes}
 
     def _code(self, change: Change) -> str:
         return str(change.row.payload.get(self._code_column) or "")

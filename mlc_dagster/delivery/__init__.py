@@ -3,7 +3,7 @@
 from mlc_dagster.delivery.audit import Audit, Event, Kind
 from mlc_dagster.delivery.deferrals import Deferral, Deferrals
 from mlc_dagster.delivery.destination import Batch, Destination, Outcome
-from mlc_dagster.delivery.engine import deliver
+from mlc_dagster.delivery.engine import deliver, distrust
 from mlc_dagster.delivery.leases import Leases
 from mlc_dagster.delivery.ledger import Ledger, State
 from mlc_dagster.delivery.planner import Plan, plan
@@ -33,5 +33,6 @@ __all__ = [
     "Row",
     "State",
     "deliver",
+    "distrust",
     "plan",
 ]

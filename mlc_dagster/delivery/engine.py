@@ -56,12 +56,30 @@ def deliver(
     process has taken over.
     """
     leases = Leases(ledger.engine, clock)
-    names = [f"delivery:{destination.name}:{company}", *destination.exclusive]
-    with leases.hold(names, run_id, patience=patience) as hold:
+    with leases.hold(_lease_names(destination, company), run_id, patience=patience) as hold:
         _refuse_old_rows(ledger, destination.name, company, generation)
         writer = Writer(ledger, hold, destination.name, company, run_id)
         delivery = _Delivery(destination, company, ledger, writer)
         return delivery.run(list(rows), frozenset(scope), refused, fingerprint, whole=whole)
+
+
+def distrust(
+    destination: Destination,
+    company: str,
+    *,
+    ledger: Ledger,
+    run_id: str,
+    reason: str,
+    patience: float = PATIENCE_SECONDS,
+) -> int:
+    """Let every row go again with the next delivery, unchanged or not; returns how many there are.
+
+    For a target that was emptied or set back to an earlier state, and for a database restored from a backup:
+    the ledger is not what the destination holds then. Raises LeaseHeld.
+    """
+    leases = Leases(ledger.engine, ledger.clock)
+    with leases.hold(_lease_names(destination, company), run_id, patience=patience) as hold:
+        return Writer(ledger, hold, destination.name, company, run_id).distrust(reason)
 
 
 class _Delivery:
@@ -241,6 +259,10 @@ class _Delivery:
         else:
             error.add_note(f"{report.destination} {report.company}: the books are right. {report}")
         raise error
+
+
+def _lease_names(destination: Destination, company: str) -> list[str]:
+    return [f"delivery:{destination.name}:{company}", *destination.exclusive]
 
 
 def _refuse_old_rows(ledger: Ledger, destination: str, company: str, generation: int | None) -> None:

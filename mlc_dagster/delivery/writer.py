@@ -131,6 +131,16 @@ class Writer:
             self._mark(connection, changes, State.PENDING, None, lambda _: reason)
             self._trace_each(connection, changes, Kind.PENDING, None, lambda _: reason)
 
+    def distrust(self, reason: str) -> int:
+        """Mark everything the destination holds as to be sent again; returns how many records that are."""
+        self.begin()
+        values = {"state": State.PENDING, "reason": reason, "updated_at": self._clock.now()}
+        delivered = (*self._here, records.c.state == State.DELIVERED)
+        with self.transaction() as connection:
+            count = connection.execute(records.update().where(*delivered).values(values)).rowcount
+            self._note(connection, None, Kind.PENDING, reason=reason, records=count)
+        return count
+
     def forget(self, gone: Sequence[Known]) -> None:
         """Close records the destination never held and nobody wants any more."""
         values = {"state": State.DELETED, "reason": None, "updated_at": self._clock.now()}
@@ -284,7 +294,7 @@ class Writer:
         ]
         connection.execute(events.insert(), rows)
 
-    def _note(self, connection: sa.Connection, batch_id: str, kind: Kind, **detail: Any) -> None:
+    def _note(self, connection: sa.Connection, batch_id: str | None, kind: Kind, **detail: Any) -> None:
         text = json.dumps(detail, ensure_ascii=False, default=str)
         connection.execute(events.insert(), self._event(kind, batch_id, text))
 

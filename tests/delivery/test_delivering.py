@@ -1,6 +1,7 @@
 """A delivery makes the destination equal to the rows, whatever the destination answers."""
 
 import logging
+import shutil
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from mlc_dagster.database.schema import batch_members, batches, events
-from mlc_dagster.delivery import Ledger, State
+from mlc_dagster.delivery import Ledger, State, distrust
 from mlc_dagster.delivery.errors import Closed, Overtaken, Stop
 from tests.delivery.conftest import Deliver, row
 from tests.support.manual_clock import START, ManualClock
@@ -236,6 +237,24 @@ def test_everything_goes_again_when_the_destination_writes_into_another_target(
     moved = Shelf(shelf_file, target="another shelf")
     assert run(moved, *ROWS).updated == 4
     assert run(moved, *ROWS).unchanged == 4
+
+
+def test_everything_goes_again_when_the_ledger_is_not_to_be_trusted(
+    shelf_file: Path, tmp_path: Path, ledger: Ledger, run: Deliver
+) -> None:
+    """The shelf was set back to yesterday; meanwhile the ERP has taken its change back as well."""
+    shelf = Shelf(shelf_file)
+    run(shelf, *ROWS)
+    shutil.copy(shelf_file, tmp_path / "yesterday")
+    changed = [row("a", "2.00"), *ROWS[1:]]
+    run(shelf, *changed)
+    shutil.copy(tmp_path / "yesterday", shelf_file)
+    assert run(shelf, *changed, whole=True).unchanged == 4
+    assert distrust(shelf, "NO01", ledger=ledger, run_id="run-2", reason="The shelf was set back.") == 4
+    assert ledger.seen("shelf/items", "NO01") is None
+    assert ledger.outstanding("shelf/items", "NO01") == {"a", "b", "c", "d"}
+    assert run(shelf, *changed).updated == 4
+    assert shelf.content() == wanted(changed)
 
 
 def test_rows_made_before_another_delivery_wrote_are_refused(

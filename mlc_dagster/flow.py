@@ -124,7 +124,9 @@ class ContractBroken(Exception):
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a delivery would do, the rows the contract refuses, and the calls it would cost."""
+    """What a delivery would do, the calls it would cost, and what it cannot carry: `refused` counts the rows
+    the contract refuses and the records that did not parse when they were read.
+    """
 
     plan: Plan
     refused: int
@@ -143,7 +145,8 @@ def forecast(suite: Suite, name: str, company: str, days: Sequence[date]) -> For
         mapped.scope,
         refused=mapped.refused,
     )
-    return Forecast(planned, len(mapped.refused), destination.calls(planned.changes))
+    unreadable = suite.quarantine.open(f"visma/{suite.mappings.models[name].source}", company)
+    return Forecast(planned, len(mapped.refused) + len(unreadable), destination.calls(planned.changes))
 
 
 def _rows(mapped: Mapped) -> Iterator[Row]:

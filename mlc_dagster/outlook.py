@@ -66,4 +66,11 @@ def left_behind(suite: Suite, destination: str, company: str) -> dict[str, int]:
     found = {state.value: counts.get(state, 0) for state in LEFT_BEHIND}
     found["in doubt"] = len(suite.ledger.keys_in_doubt(destination, company))
     found["quarantined"] = len(suite.quarantine.open(destination, company))
+    found["quarantined when read from the ERP"] = unreadable(suite, destination, company)
     return {name: count for name, count in found.items() if count}
+
+
+def unreadable(suite: Suite, destination: str, company: str) -> int:
+    """Records of the destination's entity that did not parse: it still holds their last good version."""
+    source = suite.mappings.models[destination].source
+    return len(suite.quarantine.open(f"visma/{source}", company))

@@ -30,6 +30,12 @@ def show_audit(number: str) -> int:
         )
     for entry in suite.quarantine.open(number=number):
         _show(entry)
+    for record in suite.audit.standing(number):
+        why = f": {record.reason}" if record.reason else ""
+        console.print(
+            f"{record.destination} {record.company}: {record.key} is {record.state} "
+            f"since {record.updated_at:%Y-%m-%d %H:%M:%S} UTC{why}"
+        )
     console.print(_table(number, history) if history else "No target has received it yet.")
     return 0
 
@@ -61,7 +67,7 @@ def _table(number: str, history: list[Event]) -> Table:
             event.destination,
             event.key or "",
             event.kind.value,
-            (event.batch_id or "")[:8],
+            (event.batch_id or "")[-8:],
             _words(event.detail),
         )
     return table

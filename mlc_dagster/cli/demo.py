@@ -35,7 +35,7 @@ def run_demo(folder: Path, *, seed: int, scale: str) -> None:
         DemoFailed: a run failed; the text says where to look.
     """
     with folders.hold(folder, "a demo"):
-        folders.begin(folder)
+        folders.empty(folder)
         with Sandbox.started(folder, seed=seed, scale=scale, companies=COMPANIES) as sandbox:
             folders.use(folder)
             settings = load_settings()
@@ -87,9 +87,16 @@ def _an_invoice(suite: Suite) -> str:
 
 def _next_steps(folder: Path, number: str) -> str:
     steps = {
-        "make ui": "lineage, partitions and backfills in Dagster's UI; keeps the sandbox running",
+        _ui_command(folder): "lineage, partitions and backfills in Dagster's UI; keeps the sandbox running",
         f". {folder}/activate": "points a terminal of your own at this demo; there:",
         f"mlc audit {number}": "the life of one invoice, from the ERP to every target",
         "mlc plan": "what the next run would do, without doing it",
     }
-    return "\n".join(["What to do next:", *(f"  {command:<26} {what}" for command, what in steps.items())])
+    width = max(map(len, steps)) + 2
+    return "\n".join(
+        ["What to do next:", *(f"  {command:<{width}}{what}" for command, what in steps.items())]
+    )
+
+
+def _ui_command(folder: Path) -> str:
+    return "make ui" if folder == folders.DEMO_FOLDER else f"mlc ui --folder {folder}"

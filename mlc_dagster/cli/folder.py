@@ -12,6 +12,7 @@ from pathlib import Path
 from mlc_dagster.cli.sandbox import read_credentials
 from mlc_dagster.settings import REPOSITORY
 
+DEMO_FOLDER = Path(".mlc/demo")
 MARK = ".mlc-demo"
 ELSEWHERE = ("MLC_DATABASE_URL", "MLC_LAKE_URL")
 
@@ -26,13 +27,18 @@ class NotADemo(Exception):
 
 @contextmanager
 def hold(folder: Path, what: str) -> Iterator[None]:
-    """Keep a folder for this process while the block runs.
+    """Keep a demo's folder for this process while the block runs; it is made when it is not there.
 
     Raises:
+        NotADemo: it holds something that no demo made, and is left as it is.
         FolderBusy: another process keeps it; the text says which.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with (folder.parent / f"{folder.name}.lock").open("a+") as lock:
+    if folder.exists() and any(folder.iterdir()) and not is_demo(folder):
+        raise NotADemo(
+            f"{folder} holds something that no demo made; nothing was touched. Choose another --folder."
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / MARK).open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -47,21 +53,11 @@ def hold(folder: Path, what: str) -> Iterator[None]:
         yield
 
 
-def begin(folder: Path) -> None:
-    """Make the folder, or empty it when an earlier demo made it.
-
-    Raises:
-        NotADemo: it holds something else, and is left as it is.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    children = list(folder.iterdir())
-    if children and not is_demo(folder):
-        raise NotADemo(
-            f"{folder} holds something that no demo made; nothing was touched. Choose another --folder."
-        )
-    for child in children:
-        shutil.rmtree(child) if child.is_dir() else child.unlink()
-    (folder / MARK).touch()
+def empty(folder: Path) -> None:
+    """Remove what an earlier demo left in a folder that is held."""
+    for child in folder.iterdir():
+        if child.name != MARK:
+            shutil.rmtree(child) if child.is_dir() else child.unlink()
 
 
 def is_demo(folder: Path) -> bool:

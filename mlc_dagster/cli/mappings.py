@@ -11,32 +11,36 @@ from mlc_dagster.suite import Suite
 
 
 def print_compiled(model: str | None) -> None:
-    """Check all models and print the SQL of one, or of all.
+    """Check all models, and print the SQL of one when it is named.
 
     Raises:
         ProblemsFound: mistakes in models or contracts, all at once.
     """
     suite = Suite(load_settings())
-    for name in _chosen(suite, model):
-        console.rule(name, align="left")
-        console.print(Syntax(suite.mappings.compiled_sql(name), "sql", background_color="default"))
+    names = _chosen(suite, model)
+    if model is None:
+        console.print(f"{len(names)} models compile: {', '.join(names)}. Name one to see its SQL.")
+        return
+    console.print(Syntax(suite.mappings.compiled_sql(model), "sql", background_color="default"))
 
 
 def run_tests(model: str | None) -> int:
-    """Run the contracts' tests over everything in the lake; 1 when a blocking one fails."""
+    """Run the contracts' tests over everything in the lake; 1 when a test of severity error fails."""
     suite = Suite(load_settings())
-    failed = False
+    ran, failed = 0, 0
     for name in _chosen(suite, model):
         for company in suite.settings.companies:
             mapped = flow.everything(suite, name, company)
             refused = f", {len(mapped.refused)} refused" if mapped.refused else ""
             console.print(f"{name} {company}: {mapped.table.num_rows} rows{refused}")
-            for check in suite.mappings.checks(name, mapped):
-                if check.passed:
-                    continue
-                failed |= check.blocking
-                console.print(f"  {check.name} ({check.severity}): {check.message}")
-    return int(failed)
+            checks = suite.mappings.checks(name, mapped)
+            ran += len(checks)
+            for check in checks:
+                if not check.passed:
+                    failed += check.severity == "error"
+                    console.print(f"  {check.name} ({check.severity}): {check.message}")
+    console.print(f"{ran} tests, {failed} of them failed.")
+    return int(failed > 0)
 
 
 def _chosen(suite: Suite, model: str | None) -> list[str]:

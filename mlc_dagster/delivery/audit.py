@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -46,6 +46,18 @@ class Event:
     detail: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One record at one destination: its state, since when (UTC), and why where it is not delivered."""
+
+    destination: str
+    company: str
+    key: str
+    state: str
+    updated_at: datetime
+    reason: str | None
+
+
 class Audit:
     """Reads the audit trail."""
 
@@ -70,6 +82,14 @@ class Audit:
         query = sa.select(events).where(sa.or_(events.c.number == number, unnumbered, batches))
         with reading(self._engine) as connection:
             return [_event(row) for row in connection.execute(query.order_by(events.c.id))]
+
+    def standing(self, number: str) -> list[Standing]:
+        """What every destination holds of a record now, by its business number."""
+        columns = [records.c[field.name] for field in fields(Standing)]
+        query = sa.select(*columns).where(records.c.number == number)
+        with reading(self._engine) as connection:
+            rows = connection.execute(query.order_by(records.c.destination, records.c.company, records.c.key))
+            return [Standing(*row) for row in rows]
 
     def newest(self, destination: str, kind: Kind) -> Event | None:
         """The last event of a kind at a destination; None when there is none."""

@@ -43,7 +43,8 @@ def destination_asset(
 
         def work(company: str, days: list[date]) -> Mapping[str, int]:
             report = flow.send(house, model.key, company, days, run_id=context.run.run_id)
-            context.log.info(f"{model.key} {company} {days[0]} to {days[-1]}: {report}")
+            said = ", ".join(f"{name} {count}" for name, count in counts(report).items() if count)
+            context.log.info(f"{model.key} {company} {days[0]} to {days[-1]}: {said or 'nothing to do'}")
             if not report.complete:
                 raise Incomplete(report)
             return counts(report)

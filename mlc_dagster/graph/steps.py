@@ -91,8 +91,8 @@ def _defer(context: dg.AssetExecutionContext, suite: Suite, window: Window, days
             reason=str(window),
         )
     context.log.warning(
-        f"{window} {', '.join(days)} go on by themselves after {window.opens_at:%Y-%m-%d %H:%M} UTC, "
-        f"while Dagster's daemon runs and the sensor `{pair}_resume` is on."
+        f"{window} {', '.join(days)}: the rest goes on by itself after {window.opens_at:%Y-%m-%d %H:%M} UTC "
+        f"if Dagster's daemon runs and the sensor `{pair}_resume` is on; else start it again then."
     )
 
 

@@ -71,14 +71,18 @@ class FixedWindow(Shared):
         self._settled = 0
 
     def learn(self, response_headers: Mapping[str, str], status: int) -> None:
-        """Take in the X-RateLimit headers; a 429 closes until Retry-After, else until the reset."""
+        """Take in the X-RateLimit headers; a 429 closes until Retry-After, else until the reset.
+
+        Beside a Retry-After the counters are not believed: a short lockout would close the whole window.
+        """
         super().learn(response_headers, status)
         report = _report(response_headers, self._clock.now())
+        locked_out = status == 429 and "Retry-After" in response_headers
         with self._lock:
             self._settled += 1
-            if report is not None:
+            if report is not None and not locked_out:
                 self._reports.append(report)
-        if report is not None and status == 429 and "Retry-After" not in response_headers:
+        if report is not None and status == 429 and not locked_out:
             self._close(datetime.fromtimestamp(report.resets_at, UTC))
 
     def left(self) -> int | None:

@@ -9,17 +9,22 @@ from mlc_dagster.cli import folder as folders
 
 def test_a_folder_with_other_things_in_it_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "precious.txt").write_text("mine")
-    with pytest.raises(folders.NotADemo, match="nothing was touched"):
-        folders.begin(tmp_path)
-    assert (tmp_path / "precious.txt").read_text() == "mine"
+    with (
+        pytest.raises(folders.NotADemo, match="nothing was touched"),
+        folders.hold(tmp_path, "a demo"),
+    ):
+        pass
+    assert [child.name for child in tmp_path.iterdir()] == ["precious.txt"]
 
 
 def test_a_folder_of_an_earlier_demo_is_emptied(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
-    folders.begin(folder)
-    (folder / "lake").mkdir()
-    folders.begin(folder)
-    assert [child.name for child in folder.iterdir()] == [folders.MARK]
+    with folders.hold(folder, "a demo"):
+        (folder / "lake").mkdir()
+        (folder / "mlc.yaml").touch()
+    with folders.hold(folder, "a demo"):
+        folders.empty(folder)
+        assert [child.name for child in folder.iterdir()] == [folders.MARK]
 
 
 def test_a_second_process_is_told_who_holds_the_folder(tmp_path: Path) -> None:

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 import pytest
 from rich.console import Console
 
+from mlc_dagster import flow
 from mlc_dagster.cli import audit
 from mlc_dagster.graph.run import PairRun
+from mlc_dagster.outlook import left_behind
 from tests.graph.conftest import MakeHouse
 from tests.support.house import House
 from tests.support.planning import expected
@@ -106,3 +108,12 @@ def test_its_last_good_version_stays_at_the_target(house: House) -> None:
     done = run(house)
     assert done.metadata["visma/supplier_invoices"]["quarantined"] > 0
     assert house.modules() == before
+
+
+@pytest.mark.usefixtures("broken")
+def test_a_record_that_did_not_parse_shows_at_the_destination_that_lacks_it(house: House) -> None:
+    run(house)
+    left = left_behind(house.suite(), "anaplan/supplier_invoices", "NO01")
+    assert left == {"quarantined when read from the ERP": 1}
+    day = house.suite().settings.start_day
+    assert flow.forecast(house.suite(), "anaplan/supplier_invoices", "NO01", [day]).refused == 1

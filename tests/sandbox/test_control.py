@@ -17,6 +17,7 @@ import yaml
 
 from mlc_sandbox import __main__ as command
 from mlc_sandbox import state
+from mlc_sandbox.config import write_config
 from mlc_sandbox.server import Sandbox, build, listen
 from tests.sandbox.conftest import Erp
 
@@ -224,3 +225,17 @@ def test_what_cannot_start_says_why(tmp_path: Path, capsys: pytest.CaptureFixtur
     (tmp_path / state.FILE).write_bytes(b"")
     assert command.main(["serve", "--port", "0", "--companies", "NO01", "--state", str(tmp_path)]) == 2
     assert str(tmp_path) in capsys.readouterr().err
+
+
+def test_a_start_day_that_was_written_once_stays(tmp_path: Path) -> None:
+    vendors = build(seed=1, scale=0.02, companies=["NO01"]).vendors.values()
+    config, _ = write_config(tmp_path, "http://127.0.0.1:1", vendors)
+    moved = config.read_text("utf-8").replace(
+        f"start_day: {yaml.safe_load(config.read_text('utf-8'))['start_day']}", "start_day: 2026-01-05"
+    )
+    config.write_text(moved, "utf-8")
+    write_config(tmp_path, "http://127.0.0.1:2", vendors)
+    again = yaml.safe_load(config.read_text("utf-8"))
+    assert str(again["start_day"]) == "2026-01-05"
+    assert again["visma"]["base_url"].startswith("http://127.0.0.1:2/")
+    assert "export MLC_CONFIG=" in (tmp_path / "activate").read_text("utf-8")

@@ -120,6 +120,16 @@ def test_a_lockout_stops_every_process_and_is_remembered(engine, clock):
     second.acquire()
 
 
+def test_a_short_lockout_is_over_after_its_retry_after_whatever_the_counters_said(engine, clock):
+    budget = window(engine, clock, patience=0)
+    budget.acquire()
+    budget.learn({**headers(5000, 0, reset=3499), "Retry-After": "20"}, 429)
+    with pytest.raises(Closed):
+        budget.acquire()
+    clock.advance(21)
+    budget.acquire()
+
+
 def test_permits_in_hand_are_worth_nothing_during_a_lockout(engine, clock):
     first, second = window(engine, clock, limit=5000), window(engine, clock, limit=5000)
     second.acquire()  # holds a lease of more calls now

@@ -34,7 +34,7 @@ def test_the_demo_leaves_a_database_and_a_lake_of_a_real_installation_alone(demo
 
 
 def test_the_demo_ends_with_what_to_do_next(demo: Demo) -> None:
-    assert "make ui" in demo.output
+    assert f"mlc ui --folder {demo.folder}" in demo.output
     assert re.search(r"mlc audit \S+", demo.output)
 
 

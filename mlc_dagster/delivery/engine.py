@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from datetime import timedelta
 
 from mlc_dagster.delivery.clock import Clock
 from mlc_dagster.delivery.destination import Batch, Destination, Outcome
@@ -24,6 +25,8 @@ from mlc_dagster.delivery.writer import Writer
 
 # A destination that fails so many batches in a row is down: the rest need not wait for its retries.
 FAILURES_IN_A_ROW = 3
+# After this long a destination is asked again about a batch in doubt.
+ASK_AGAIN = timedelta(minutes=2)
 
 logger = logging.getLogger(__name__)
 
@@ -50,10 +53,10 @@ def deliver(
     generation: ledger.generation() from before the rows were made: old rows cannot overwrite newer ones.
 
     Returns the report: report.complete says whether anything still has to go, report.stopped what ended it
-    early. A batch in doubt is no failure: the report counts it and the next run asks again.
-    Raises Closed and Stop (with the report as `report`) or what the destination raised unexpectedly, once the
-    books are right; LeaseHeld, Overtaken and DuplicateKeys before anything was sent; LeaseLost when another
-    process has taken over.
+    early. Raises, once the books are right and with the report as `report`: Closed when the rest goes on at
+    a known time, because a window is closed or a batch is in doubt; Stop when somebody has to act first; or
+    what the destination raised unexpectedly. LeaseHeld, Overtaken and DuplicateKeys come before anything was
+    sent, LeaseLost when another process has taken over.
     """
     leases = Leases(ledger.engine, clock)
     with leases.hold(_lease_names(destination, company), run_id, patience=patience) as hold:
@@ -83,12 +86,16 @@ def distrust(
 
 
 class _Delivery:
-    """One delivery under its lease. `_stopping` is what ended it early."""
+    """One delivery under its lease.
+
+    `_stopping` is what ended it early; `_doubt` is set while a batch is in doubt although others may be sent.
+    """
 
     def __init__(self, destination: Destination, company: str, ledger: Ledger, writer: Writer) -> None:
         self._destination, self._company, self._ledger, self._writer = destination, company, ledger, writer
         self._report = Report(destination.name, company)
         self._stopping: Exception | None = None
+        self._doubt: InDoubtError | None = None
         self._failures = 0
 
     def run(
@@ -143,7 +150,8 @@ class _Delivery:
             self._leave_in_doubt(batch, error, writer)
         else:
             if outcome is None:
-                writer.doubt(batch, "The destination cannot say yet whether it landed.")
+                self._doubt = InDoubtError("The destination cannot say yet whether a batch has landed.")
+                writer.doubt(batch, str(self._doubt))
                 return
             self._report.recovered += 1
             self._confirm(batch, outcome, writer)
@@ -237,7 +245,10 @@ class _Delivery:
 
     def _count(self, change: Change, column: str) -> None:
         """Count a change that did not get through; deletes are counted apart from the rows read."""
-        self._add("undeleted" if change.op is Op.DELETE else column)
+        refused = column in ("failed", "quarantined")
+        if change.op is Op.DELETE:
+            column = "undeletable" if refused else "undeleted"
+        self._add(column)
 
     def _add(self, column: str) -> None:
         setattr(self._report, column, getattr(self._report, column) + 1)
@@ -247,13 +258,13 @@ class _Delivery:
             self._writer.finish(fingerprint)
 
     def _conclude(self) -> Report:
-        report, error = self._report, self._stopping
-        report.stopped = _words(error) if error is not None else None
+        report, error = self._report, self._stopping or self._doubt
+        report.stopped = _words(self._stopping) if self._stopping is not None else None
         report.check()
-        if isinstance(error, InDoubtError) and error.opens_at is not None:
-            error = Closed(str(error), error.opens_at)
-        if error is None or isinstance(error, InDoubtError | NotLanded):
+        if error is None or isinstance(error, NotLanded):
             return report
+        if isinstance(error, InDoubtError):
+            error = Closed(str(error), error.opens_at or self._ledger.clock.now() + ASK_AGAIN)
         if isinstance(error, DeliveryError):
             error.report = report
         else:

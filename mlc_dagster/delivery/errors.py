@@ -29,7 +29,7 @@ class InDoubtError(DeliveryError):
     """The batch was sent and the answer never came: only the destination knows. The run sends nothing more.
 
     Raised by `resolve`: still unknown, and nothing else may be sent before it is known. opens_at (UTC) is set
-    where a closed window keeps us from asking; the delivery then ends as Closed.
+    where a closed window keeps us from asking. The delivery ends as Closed: it is asked again then.
     """
 
     def __init__(self, message: str = "", *, opens_at: datetime | None = None) -> None:
@@ -42,7 +42,10 @@ class Stop(DeliveryError):
 
 
 class Closed(DeliveryError):
-    """No call may be made before opens_at (UTC): a rate budget is used up or the vendor has locked us out."""
+    """The rest waits until opens_at (UTC), and is no failure: nobody has to act.
+
+    A rate budget is used up, the vendor has locked us out, or a batch is in doubt and is asked about then.
+    """
 
     def __init__(
         self,

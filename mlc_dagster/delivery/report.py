@@ -8,9 +8,10 @@ class Report:
     """Counts of one delivery.
 
     read counts the rows it was given, those the contract refused included; each is counted once more below.
-    Deletes are counted apart: deleted, and undeleted for those that still have to go or are in doubt.
-    retried: changes that an earlier run could not deliver. not_landed: batches that ended without landing.
-    recovered: batches of former runs that were judged. stopped: what ended the delivery early.
+    Deletes are counted apart: deleted, undeletable for those that were refused with a reason, and undeleted
+    for those that still have to go or are in doubt. retried: changes that an earlier run could not deliver.
+    not_landed: batches that ended without landing. recovered: batches of former runs that were judged.
+    stopped: what ended the delivery early.
     """
 
     destination: str
@@ -24,6 +25,7 @@ class Report:
     pending: int = 0
     in_doubt: int = 0
     deleted: int = 0
+    undeletable: int = 0
     undeleted: int = 0
     retried: int = 0
     batches: int = 0

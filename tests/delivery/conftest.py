@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from mlc_dagster.database import connect, migrate
 from mlc_dagster.database.schema import metadata
 from mlc_dagster.delivery import Ledger, Report, Row, deliver
+from mlc_dagster.delivery.errors import Closed
 from tests.support.manual_clock import ManualClock
 from tests.support.postgres import fresh_postgres
 from tests.support.shelf import Shelf
@@ -106,5 +107,18 @@ def run(ledger: Ledger, clock: ManualClock) -> Deliver:
             clock=clock,
             **asked,
         )
+
+    return deliver_rows
+
+
+@pytest.fixture
+def doubt(run: Deliver) -> Deliver:
+    """Deliver rows and end in doubt; the report of it."""
+
+    def deliver_rows(*rows: Any, **options: Any) -> Report:
+        with pytest.raises(Closed) as raised:
+            run(*rows, **options)
+        assert raised.value.report is not None
+        return raised.value.report
 
     return deliver_rows

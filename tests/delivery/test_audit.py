@@ -37,10 +37,10 @@ def test_a_record_is_created_updated_and_deleted(shelf: Shelf, run: Deliver, aud
 
 
 def test_the_batches_that_carried_a_record_belong_to_its_life(
-    shelf: Shelf, run: Deliver, audit: Audit
+    shelf: Shelf, run: Deliver, doubt: Deliver, audit: Audit
 ) -> None:
     shelf.faults.append("lose answer")
-    run(shelf, row("a"), run_id="run-1")
+    doubt(shelf, row("a"), run_id="run-1")
     assert kinds(audit.history("INV-a")) == [Kind.INTENDED, Kind.IN_DOUBT]
     run(shelf, row("a"), run_id="run-2")
     history = audit.history("INV-a")

@@ -116,7 +116,8 @@ def test_a_failed_row_that_disappears_before_it_ever_landed_needs_no_call(
 def test_a_delete_the_destination_refuses_goes_again(shelf: Shelf, run: Deliver) -> None:
     run(shelf, row("a"))
     shelf.refuse = {"a": "Still in use"}
-    assert run(shelf, scope={"a"}).undeleted == 1
+    report = run(shelf, scope={"a"})
+    assert (report.undeletable, report.complete) == (1, True)
     shelf.refuse = {}
     assert run(shelf, scope=set()).deleted == 1
     assert shelf.content() == []

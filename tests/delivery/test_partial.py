@@ -73,7 +73,7 @@ def test_it_is_remembered_through_attempts_that_left_nothing(shelf_file: Path, r
 
 def test_a_delete_that_fails_is_tried_again(shelf_file: Path, run: Deliver) -> None:
     run(Leaving(shelf_file), row("a"))
-    assert run(Leaving(shelf_file), scope=set()).undeleted == 1
+    assert run(Leaving(shelf_file), scope=set()).undeletable == 1
     assert run(Taking(shelf_file), scope=set()).deleted == 1
 
 

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from mlc_dagster.database.schema import batches
 from mlc_dagster.delivery import Batch, Ledger, Outcome, State, deliver
+from mlc_dagster.delivery.engine import ASK_AGAIN
 from mlc_dagster.delivery.errors import Closed, InDoubtError, LeaseLost
 from tests.delivery.conftest import Deliver, row
 from tests.support.manual_clock import START, ManualClock
@@ -20,9 +21,11 @@ def in_doubt(ledger: Ledger) -> int:
     return len(ledger.in_doubt(before=START + timedelta(days=1)))
 
 
-def test_a_batch_that_landed_without_an_answer_is_adopted(shelf: Shelf, ledger: Ledger, run: Deliver) -> None:
+def test_a_batch_that_landed_without_an_answer_is_adopted(
+    shelf: Shelf, ledger: Ledger, run: Deliver, doubt: Deliver
+) -> None:
     shelf.faults.append("lose answer")
-    report = run(shelf, *ROWS)
+    report = doubt(shelf, *ROWS)
     assert (report.in_doubt, report.created, report.complete) == (3, 0, False)
     report = run(shelf, *ROWS)
     assert (report.recovered, report.unchanged, shelf.count("send")) == (1, 3, 1)
@@ -30,34 +33,38 @@ def test_a_batch_that_landed_without_an_answer_is_adopted(shelf: Shelf, ledger: 
     assert in_doubt(ledger) == 0
 
 
-def test_the_ids_of_an_adopted_batch_are_known_to_later_updates(shelf: Shelf, run: Deliver) -> None:
+def test_the_ids_of_an_adopted_batch_are_known_to_later_updates(
+    shelf: Shelf, run: Deliver, doubt: Deliver
+) -> None:
     shelf.faults.append("lose answer")
-    run(shelf, *ROWS)
+    doubt(shelf, *ROWS)
     assert run(shelf, row("a", "2.00"), *ROWS[1:]).updated == 1
     assert shelf.content() == wanted([row("a", "2.00"), *ROWS[1:]])
 
 
-def test_a_batch_that_never_arrived_is_sent_again(shelf: Shelf, run: Deliver) -> None:
+def test_a_batch_that_never_arrived_is_sent_again(shelf: Shelf, run: Deliver, doubt: Deliver) -> None:
     shelf.faults.append("lose request")
-    run(shelf, *ROWS)
+    doubt(shelf, *ROWS)
     report = run(shelf, *ROWS)
     assert (report.created, shelf.count("send")) == (3, 2)
     assert shelf.content() == wanted(ROWS)
 
 
 def test_after_a_lost_answer_the_run_sends_nothing_more(
-    shelf_file: Path, ledger: Ledger, run: Deliver
+    shelf_file: Path, ledger: Ledger, doubt: Deliver
 ) -> None:
     shelf = Shelf(shelf_file, max_rows=1, faults=["lose answer"])
-    report = run(shelf, *ROWS)
+    report = doubt(shelf, *ROWS)
     assert (report.in_doubt, report.pending, shelf.count("send")) == (1, 2, 1)
     assert ledger.outstanding("shelf/items", "NO01") == {"a", "b", "c"}
 
 
-def test_rows_in_doubt_are_held_back_and_others_go(shelf: Shelf, ledger: Ledger, run: Deliver) -> None:
+def test_rows_in_doubt_are_held_back_and_others_go(
+    shelf: Shelf, ledger: Ledger, run: Deliver, doubt: Deliver
+) -> None:
     shelf.faults.append("late")
-    run(shelf, *ROWS)
-    report = run(shelf, *ROWS, row("d"))
+    doubt(shelf, *ROWS)
+    report = doubt(shelf, *ROWS, row("d"))
     assert (report.in_doubt, report.created, report.recovered) == (3, 1, 0)
     assert in_doubt(ledger) == 1
     shelf.arrive()
@@ -67,27 +74,29 @@ def test_rows_in_doubt_are_held_back_and_others_go(shelf: Shelf, ledger: Ledger,
 
 
 def test_a_row_deleted_while_its_creation_is_in_doubt_is_deleted_once_that_is_known(
-    shelf: Shelf, run: Deliver
+    shelf: Shelf, run: Deliver, doubt: Deliver
 ) -> None:
     shelf.faults.append("late")
-    run(shelf, row("a"))
-    assert run(shelf, scope={"a"}).deleted == 0
+    doubt(shelf, row("a"))
+    assert doubt(shelf, scope={"a"}).deleted == 0
     shelf.arrive()
     assert run(shelf, scope=set()).deleted == 1
     assert shelf.content() == []
 
 
-def test_a_row_changed_while_in_doubt_is_updated_once_that_is_known(shelf: Shelf, run: Deliver) -> None:
+def test_a_row_changed_while_in_doubt_is_updated_once_that_is_known(
+    shelf: Shelf, run: Deliver, doubt: Deliver
+) -> None:
     shelf.faults.append("late")
-    run(shelf, row("a", "1.00"))
-    run(shelf, row("a", "2.00"))
+    doubt(shelf, row("a", "1.00"))
+    doubt(shelf, row("a", "2.00"))
     shelf.arrive()
     assert run(shelf, row("a", "2.00")).updated == 1
     assert shelf.content() == wanted([row("a", "2.00")])
 
 
 def test_the_destination_finds_its_checkpoint_and_exact_values_again(
-    shelf_file: Path, run: Deliver, ledger: Ledger
+    shelf_file: Path, run: Deliver, doubt: Deliver, ledger: Ledger
 ) -> None:
     found: list[Batch] = []
 
@@ -97,13 +106,15 @@ def test_the_destination_finds_its_checkpoint_and_exact_values_again(
             return super().resolve(batch)
 
     shelf = Forgetful(shelf_file, faults=["lose answer"])
-    run(shelf, *ROWS)
+    doubt(shelf, *ROWS)
     run(shelf, *ROWS)
     assert found[0].checkpoint == {"started": True}
     assert [change.row for change in found[0].changes] == ROWS
 
 
-def test_a_destination_may_forbid_everything_until_it_can_judge(shelf_file: Path, run: Deliver) -> None:
+def test_a_destination_may_forbid_everything_until_it_can_judge(
+    shelf_file: Path, run: Deliver, doubt: Deliver
+) -> None:
     class Careful(Shelf):
         judge = False
 
@@ -113,8 +124,8 @@ def test_a_destination_may_forbid_everything_until_it_can_judge(shelf_file: Path
             return super().resolve(batch)
 
     shelf = Careful(shelf_file, faults=["lose answer"])
-    run(shelf, *ROWS)
-    report = run(shelf, *ROWS, row("d"))
+    doubt(shelf, *ROWS)
+    report = doubt(shelf, *ROWS, row("d"))
     assert (report.in_doubt, report.pending, shelf.count("send")) == (3, 1, 1)
     assert report.stopped == "the import is still queued"
     shelf.judge = True
@@ -123,13 +134,13 @@ def test_a_destination_may_forbid_everything_until_it_can_judge(shelf_file: Path
 
 
 def test_a_closed_window_during_recovery_leaves_the_batch_in_doubt(
-    shelf_file: Path, ledger: Ledger, run: Deliver
+    shelf_file: Path, ledger: Ledger, run: Deliver, doubt: Deliver
 ) -> None:
     class Shut(Shelf):
         def resolve(self, batch: Batch) -> Outcome | None:
             raise Closed("the shelf is closed", START + timedelta(hours=1))
 
-    run(Shelf(shelf_file, faults=["lose answer"]), *ROWS)
+    doubt(Shelf(shelf_file, faults=["lose answer"]), *ROWS)
     with pytest.raises(Closed) as raised:
         run(Shut(shelf_file), *ROWS, row("d"))
     assert raised.value.report is not None
@@ -152,9 +163,9 @@ def test_a_batch_taken_in_part_is_finished_row_by_row(shelf_file: Path, run: Del
     assert shelf.content() == wanted(ROWS)
 
 
-def test_a_batch_in_doubt_past_its_deadline_is_named(shelf: Shelf, ledger: Ledger, run: Deliver) -> None:
+def test_a_batch_in_doubt_past_its_deadline_is_named(shelf: Shelf, ledger: Ledger, doubt: Deliver) -> None:
     shelf.faults.append("late")
-    run(shelf, *ROWS)
+    doubt(shelf, *ROWS)
     assert ledger.in_doubt(before=START) == []
     doubt = ledger.in_doubt(before=START + timedelta(seconds=1))[0]
     assert (doubt.destination, doubt.company, doubt.size) == ("shelf/items", "NO01", 3)
@@ -182,10 +193,10 @@ def test_a_sender_that_lost_its_lease_can_neither_save_nor_confirm(
 
 
 def test_a_batch_that_did_not_land_is_closed_with_the_destinations_reason(
-    shelf: Shelf, engine: sa.Engine, run: Deliver
+    shelf: Shelf, engine: sa.Engine, run: Deliver, doubt: Deliver
 ) -> None:
     shelf.faults.append("lose request")
-    run(shelf, *ROWS)
+    doubt(shelf, *ROWS)
     report = run(shelf, *ROWS)
     assert (report.recovered, report.not_landed, report.retried) == (1, 1, 3)
     with engine.connect() as connection:
@@ -193,11 +204,19 @@ def test_a_batch_that_did_not_land_is_closed_with_the_destinations_reason(
     assert reasons == ["the shelf took nothing of it", None]
 
 
-def test_a_delete_in_doubt_is_not_taken_for_done(shelf: Shelf, run: Deliver) -> None:
+def test_a_doubt_is_no_failure_and_says_when_it_is_asked_about_again(shelf: Shelf, run: Deliver) -> None:
+    shelf.faults.append("late")
+    for _ in range(2):
+        with pytest.raises(Closed) as raised:
+            run(shelf, *ROWS)
+        assert raised.value.opens_at == START + ASK_AGAIN
+
+
+def test_a_delete_in_doubt_is_not_taken_for_done(shelf: Shelf, run: Deliver, doubt: Deliver) -> None:
     run(shelf, row("a"))
     shelf.faults.append("late")
-    assert run(shelf, scope={"a"}).undeleted == 1
-    report = run(shelf, scope=set())
+    assert doubt(shelf, scope={"a"}).undeleted == 1
+    report = doubt(shelf, scope=set())
     assert (report.undeleted, report.complete) == (1, False)
 
 
@@ -222,10 +241,10 @@ def test_a_window_that_closes_while_a_batch_is_under_way_says_when_it_opens(
 
 
 def test_what_companies_share_is_free_of_doubt_before_another_company_uses_it(
-    shelf_file: Path, ledger: Ledger, clock: ManualClock, run: Deliver
+    shelf_file: Path, ledger: Ledger, clock: ManualClock, doubt: Deliver
 ) -> None:
     shelf = Shelf(shelf_file, exclusive=("model:1",), faults=["late"])
-    run(shelf, *ROWS)
+    doubt(shelf, *ROWS)
     shelf.arrive()
     options = {"ledger": ledger, "run_id": "run-2", "fingerprint": "f", "clock": clock}
     report = deliver(shelf, "SE01", [row("s")], {"s"}, **options)  # type: ignore[arg-type]
@@ -235,28 +254,31 @@ def test_what_companies_share_is_free_of_doubt_before_another_company_uses_it(
 
 
 def test_another_company_waits_while_a_shared_thing_is_in_doubt(
-    shelf_file: Path, ledger: Ledger, clock: ManualClock, run: Deliver
+    shelf_file: Path, ledger: Ledger, clock: ManualClock, doubt: Deliver
 ) -> None:
     class Careful(Shelf):
         def resolve(self, batch: Batch) -> Outcome:
             raise InDoubtError(f"{batch.company}: the import is still queued")
 
     shelf = Careful(shelf_file, exclusive=("model:1",), faults=["late"])
-    run(shelf, *ROWS)
+    doubt(shelf, *ROWS)
     options = {"ledger": ledger, "run_id": "run-2", "fingerprint": "f", "clock": clock}
-    report = deliver(shelf, "SE01", [row("s")], {"s"}, **options)  # type: ignore[arg-type]
+    with pytest.raises(Closed) as raised:
+        deliver(shelf, "SE01", [row("s")], {"s"}, **options)  # type: ignore[arg-type]
+    report = raised.value.report
+    assert report is not None
     assert (report.pending, report.stopped) == (1, "NO01: the import is still queued")
     assert shelf.count("send") == 1
 
 
 def test_an_answer_of_recovery_about_unknown_rows_is_not_trusted(
-    shelf_file: Path, ledger: Ledger, run: Deliver
+    shelf_file: Path, ledger: Ledger, run: Deliver, doubt: Deliver
 ) -> None:
     class Confused(Shelf):
         def resolve(self, batch: Batch) -> Outcome:
             return Outcome(refused={"A": "wrong case"})
 
-    run(Shelf(shelf_file, faults=["lose answer"]), *ROWS)
+    doubt(Shelf(shelf_file, faults=["lose answer"]), *ROWS)
     with pytest.raises(ValueError, match="'A', which the batch does not hold"):
         run(Confused(shelf_file), *ROWS)
     assert in_doubt(ledger) == 1

@@ -1,7 +1,7 @@
 """Kills a process at a chosen point of its work, so that a test can see what the next one makes of it.
 
     points = count(work, instruments)              # run to the end in a child, counting
-    for number in range(1, len(points) + 1):
+    for number in chosen(points, share=0.1, seed=1):
         die(work, instruments, at=number)          # a child that is killed at that point
         ...                                        # restart, compare
 
@@ -11,6 +11,7 @@ context manager factory that puts points around something: ledger_points, http_p
 """
 
 import os
+import random
 import signal
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -62,6 +63,16 @@ def die(work: Callable[[], object], instruments: Sequence[Instrument], *, at: in
     )
     assert os.WTERMSIG(status) == signal.SIGKILL
     return names[-1]
+
+
+def chosen(points: Sequence[str], *, share: float, seed: int) -> list[int]:
+    """The numbers of the points to die at: all that come after something, and a share of the others.
+
+    Between "after" one thing and "before" the next nothing happens: dying at either leaves the same behind.
+    """
+    after = {number for number, name in enumerate(points, start=1) if name.startswith("after")}
+    others = sorted(set(range(1, len(points) + 1)) - after)
+    return sorted(after.union(random.Random(seed).sample(others, int(len(others) * share))))
 
 
 @contextmanager

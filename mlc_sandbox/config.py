@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,8 @@ def write_config(folder: Path, url: str, vendors: Iterable[Vendor]) -> tuple[Pat
         file.touch(mode=0o600)
         head = "export " if file.name == "activate" else ""
         file.write_text("".join(f"{head}{name}={value}\n" for name, value in lines.items()), "utf-8")
+    with (folder / "activate").open("a") as activate:
+        activate.write(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH\n")
     return config, credentials
 
 

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -69,7 +70,7 @@ class BudgetRow:
             return
 
 
-class Waiting:
+class Waiting(ABC):
     """What all budgets share: wait when short, refuse when long, close when the vendor says so."""
 
     def __init__(self, name: str, clock: Clock, patience: float) -> None:
@@ -94,11 +95,13 @@ class Waiting:
         if wait is not None:
             self._close(now + wait)
 
+    @abstractmethod
     def _take(self, now: datetime) -> datetime | None:
-        raise NotImplementedError
+        """Take one call; else return when to ask again."""
 
+    @abstractmethod
     def _close(self, until: datetime) -> None:
-        raise NotImplementedError
+        """Let no call through before that time."""
 
 
 class Unlimited(Waiting):
@@ -145,6 +148,6 @@ class Shared(Waiting):
     def _close(self, until: datetime) -> None:
         self._row.close_until(until)
 
+    @abstractmethod
     def _lease(self, now: datetime) -> datetime | None:
         """Set ``_permits`` to one or more; else return when to ask again."""
-        raise NotImplementedError

@@ -156,8 +156,9 @@ class AnaplanImport:
         verdict = self._finish(batch, step, action, file) if file.keys else Verdict(landed=True)
         if not verdict.landed:
             task = (batch.checkpoint.get(step) or {}).get("task")
-            words = f"{self._import(batch, action)}, task {task}: {verdict.reason}. {verdict.remedy}"
-            raise (_NeedsSomebody if verdict.stop else delivery.NotLanded)(words)
+            run = f"{self._import(batch, action)}{f', task {task}' if task else ''}"
+            kind = _NeedsSomebody if verdict.stop else delivery.NotLanded
+            raise kind(f"{run}: {verdict.reason}. {verdict.remedy}")
         return replace(verdict, refused={**file.refused, **verdict.refused})
 
     def _finish(self, batch: Batch, step: str, action: Action, file: CsvFile) -> Verdict:

@@ -53,7 +53,7 @@ def test_a_start_that_never_arrived_is_looked_for_twice_and_goes_again(
     sandbox: Sandbox, invoices: AnaplanImport, world: World, clock: ManualClock
 ) -> None:
     sandbox.faults.arm("anaplan", "drop_connection", match="POST .*/tasks", when="before")
-    with pytest.raises(errors.NotLanded, match="never reached Anaplan"):
+    with pytest.raises(errors.NotLanded, match="import 'Supplier Invoices list': the start never reached"):
         invoices.send(batch(*ROWS))
     assert starts(sandbox) == 1
     assert sum(clock.slept) >= Pace().grace

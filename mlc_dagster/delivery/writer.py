@@ -41,16 +41,8 @@ class Writer:
 
     def begin(self) -> None:
         """Note that a delivery writes from now on: until it finishes there is no fingerprint to rely on."""
-        here = sa.and_(deliveries.c.destination == self._destination, deliveries.c.company == self._company)
         with self.transaction() as connection:
-            last = connection.execute(sa.select(deliveries.c.generation).where(here)).scalar_one_or_none()
-            row = {
-                "fingerprint": None,
-                "run_id": self._run_id,
-                "generation": (last or 0) + 1,
-                "finished_at": None,
-            }
-            upsert(connection, deliveries, {**self._place, **row, "started_at": self._clock.now()})
+            self._begin(connection)
 
     def finish(self, fingerprint: str) -> None:
         """Note that everything this fingerprint stands for has been dealt with."""
@@ -133,10 +125,10 @@ class Writer:
 
     def distrust(self, reason: str) -> int:
         """Mark everything the destination holds as to be sent again; returns how many records that are."""
-        self.begin()
         values = {"state": State.PENDING, "reason": reason, "updated_at": self._clock.now()}
         delivered = (*self._here, records.c.state == State.DELIVERED)
         with self.transaction() as connection:
+            self._begin(connection)
             count = connection.execute(records.update().where(*delivered).values(values)).rowcount
             self._note(connection, None, Kind.PENDING, reason=reason, records=count)
         return count
@@ -174,6 +166,13 @@ class Writer:
     @property
     def _here(self) -> tuple[sa.ColumnElement[bool], ...]:
         return records.c.destination == self._destination, records.c.company == self._company
+
+    def _begin(self, connection: sa.Connection) -> None:
+        here = sa.and_(deliveries.c.destination == self._destination, deliveries.c.company == self._company)
+        last = connection.execute(sa.select(deliveries.c.generation).where(here)).scalar_one_or_none()
+        row = {"fingerprint": None, "run_id": self._run_id, "generation": (last or 0) + 1}
+        row |= {"finished_at": None, "started_at": self._clock.now()}
+        upsert(connection, deliveries, {**self._place, **row})
 
     def _keeper(self, batch_id: str) -> Callable[[Mapping[str, Any]], None]:
         def keep(checkpoint: Mapping[str, Any]) -> None:

@@ -62,6 +62,10 @@ class ControlRoutes:
             ("POST", f"{row}/change", self._change),
             ("POST", f"{row}/delete", self._delete),
             ("POST", f"{row}/add", self._add),
+            ("POST", f"{row}/renumber", self._renumber),
+            ("POST", "/webhooks", self._subscribe),
+            ("GET", "/webhooks", self._notified),
+            ("POST", "/webhooks/release", self._release),
         )
         return [Route(path, _endpoint(handler), methods=[method]) for method, path, handler in handlers]
 
@@ -160,6 +164,21 @@ class ControlRoutes:
     def _add(self, asked: Asked) -> Any:
         record = self.sandbox.visma.add(asked.path["company"], asked.path["entity"], self.sandbox.rng)
         return {"key": None if record is None else record.key}
+
+    def _renumber(self, asked: Asked) -> Any:
+        place = (asked.path["company"], asked.path["entity"])
+        return {"key": self.sandbox.visma.renumber(*place, asked.body["key"], asked.body["number"]).key}
+
+    def _subscribe(self, asked: Asked) -> Any:
+        self.sandbox.visma.webhooks.subscribe(asked.body["url"], asked.body["secret"])
+        return {"subscribed": asked.body["url"]}
+
+    def _notified(self, asked: Asked) -> Any:  # noqa: ARG002
+        return {"sent": self.sandbox.visma.webhooks.sent()}
+
+    def _release(self, asked: Asked) -> Any:
+        self.sandbox.visma.webhooks.release()
+        return self._notified(asked)
 
 
 def _endpoint(handler: Handler) -> Callable[[Request], Any]:

@@ -42,6 +42,9 @@ FAULTS = (
     "drift",
     "truncated_body",
     "invalid_json",
+    "webhook_lost",
+    "webhook_late",
+    "webhook_duplicate",
 )
 
 
@@ -122,7 +125,7 @@ class Api:
         if call.is_list:
             return self._list(call, entity, company, wrong_company)
         if call.method == "POST":
-            return writes.post(company, entity, call.body)
+            return self._told(entity, company, "added", writes.post(company, entity, call.body))
         if entity.name == "dimension":
             return self._json(dimension(company, call.rest, call.query))
         record = None if wrong_company else find(company, entity, call.rest)
@@ -131,8 +134,14 @@ class Api:
         if call.method == "GET":
             return self._single(call, entity, company, record)
         if call.method == "DELETE":
-            return writes.delete(company, entity, record)
-        return self._put(call, entity, company, record)
+            return self._told(entity, company, "deleted", writes.delete(company, entity, record), record.key)
+        return self._told(entity, company, "changed", self._put(call, entity, company, record), record.key)
+
+    def _told(self, entity: Entity, company: Company, what: str, answer: Response, key: str = "") -> Response:
+        """Tell the webhooks' subscribers of a write that went well."""
+        created = answer.headers.get("location", "").rsplit("/", 1)[-1]
+        self.vendor.webhooks.notify(company.tenant_id, entity.name, what, key or created)
+        return answer
 
     def _put(self, call: Call, entity: Entity, company: Company, record: Record) -> Response:
         if self._fault("changed_meanwhile", call) is not None:

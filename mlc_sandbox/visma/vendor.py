@@ -23,6 +23,7 @@ from mlc_sandbox.visma.lists import Lists
 from mlc_sandbox.visma.rows import Rows
 from mlc_sandbox.visma.switches import Switches
 from mlc_sandbox.visma.tokens import Tokens
+from mlc_sandbox.visma.webhooks import Webhooks
 from mlc_sandbox.world import Company, changes
 from mlc_sandbox.world.store import Record, Row, Table
 
@@ -53,6 +54,7 @@ class VismaVendor:
         self.limits = Limits(clock, self.switches)
         self.background = Background(clock, self.switches)
         self.tokens = Tokens(self.companies.values(), clock, self.switches, self.client)
+        self.webhooks = Webhooks(clock, faults)
         self.pages_drifted = 0
         self.api = Api(self)
 
@@ -117,6 +119,19 @@ class VismaVendor:
         with self.lock:
             record = self.record(company, entity, key)
             self.table(company, entity).change(record, fields, self.clock.now())
+            self._tell(company, entity, "changed", key)
+            return record
+
+    def renumber(self, company: str, entity: str, key: str, number: str) -> Record:
+        """Give a record another number, as the ERP's change-number actions do: one vanishes, one appears."""
+        with self.lock:
+            declared, table = self.entity(entity), self.table(company, entity)
+            old = self.record(company, entity, key)
+            row = {**table.row(old), declared.key[-1]: number}
+            table.delete(key)
+            new_key = "|".join([*key.split("|")[:-1], number])
+            record = table.add(new_key, old.facts, self.clock.now(), row=row)
+            self._tell(company, entity, "renumbered", new_key)
             return record
 
     def delete(self, company: str, entity: str, key: str) -> None:
@@ -124,11 +139,18 @@ class VismaVendor:
         with self.lock:
             self.record(company, entity, key)
             self.table(company, entity).delete(key)
+            self._tell(company, entity, "deleted", key)
 
     def add(self, company: str, entity: str, rng: random.Random | None = None) -> Record | None:
         """Add a plausible record of a document entity as of now."""
         with self.lock:
-            return changes.add(self._company(company), self.entity(entity).name, rng or random.Random())
+            record = changes.add(self._company(company), self.entity(entity).name, rng or random.Random())
+            if record is not None:
+                self._tell(company, entity, "added", record.key)
+            return record
+
+    def _tell(self, company: str, entity: str, what: str, key: str) -> None:
+        self.webhooks.notify(self._company(company).tenant_id, self.entity(entity).name, what, key)
 
     # What tests compare with
 

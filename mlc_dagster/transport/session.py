@@ -236,9 +236,9 @@ def response_words(response: requests.Response) -> str:
     return response.text
 
 
-def decimal_json(response: requests.Response) -> Any:
-    """Parse an answer; numbers with a fraction become Decimal, so no float touches money."""
-    return json_module.loads(response.text, parse_float=Decimal)
+def decimal_json(text: str) -> Any:
+    """Parse an answer's text; numbers with a fraction become Decimal, so no float touches money."""
+    return json_module.loads(text, parse_float=Decimal)
 
 
 def exact_json(value: Any) -> str:

@@ -11,9 +11,9 @@ from urllib.parse import quote
 
 import requests
 
-from mlc_dagster.transport import Auth, Budget, CallCounter, CallFailed, Clock, Http, Refused
+from mlc_dagster.transport import Auth, Budget, CallCounter, CallFailed, Clock, Http, Refused, decimal_json
 from mlc_dagster.visma.entity import Entity, Filter, Paging
-from mlc_dagster.visma.records import parse, record_key
+from mlc_dagster.visma.records import record_key
 from mlc_dagster.visma.tidy import unwrapped
 
 # No concurrency limit is documented; integrators run at most eight requests at once (section 11).
@@ -97,7 +97,7 @@ class VismaClient:
         for _ in range(READS_OF_BROKEN_JSON):
             response = self.call("GET", path, params=params)
             try:
-                return parse(response.text)
+                return decimal_json(response.text)
             except ValueError:
                 continue
         raise self._contract_broken(path, response.text or "the answer is empty")
@@ -116,7 +116,7 @@ class VismaClient:
             if refused.status == 404:
                 return None
             raise
-        record = parse(response.text)
+        record = decimal_json(response.text)
         # Some paths take the number without the type, and answer with another type's record.
         return (record, response.headers.get("ETag")) if record_key(entity, record) == key else None
 

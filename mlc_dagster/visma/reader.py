@@ -103,17 +103,6 @@ def read_days(
     return report
 
 
-def newest(client: VismaClient, entity: Entity, since: str) -> int:
-    """Return how many records changed at or after ``since`` (ERP wall time), in one call.
-
-    Where pages count lines it is lines. Raises ValueError for an entity without a change filter.
-    """
-    if not entity.has_filter:
-        raise ValueError(f"{entity.title} have no change filter: read them whole.")
-    page = client.page(entity, since=since, size=1)
-    return len(page.records) if page.total is None else page.total
-
-
 @dataclass(frozen=True)
 class _Axis:
     """The days asked, and the first day of all, which also holds everything older."""

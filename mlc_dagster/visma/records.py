@@ -4,7 +4,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -39,11 +38,6 @@ class Rows:
 
     table: pa.Table
     bad: tuple[BadRecord, ...] = ()
-
-
-def parse(text: str) -> Any:
-    """Parse an answer's JSON. Numbers with a fraction become Decimal."""
-    return json.loads(text, parse_float=Decimal)
 
 
 def to_rows(entity: Entity, company: str, records: Sequence[Any], *, read_at: datetime, zone: str) -> Rows:

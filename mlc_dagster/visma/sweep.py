@@ -13,12 +13,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlc_dagster.transport import Clock
+from mlc_dagster.transport import Clock, decimal_json
 from mlc_dagster.visma.client import Page, VismaClient, in_parallel
 from mlc_dagster.visma.deletes import unreleased_in
 from mlc_dagster.visma.entity import Entity
 from mlc_dagster.visma.merge import one_per_key, unite, without
-from mlc_dagster.visma.records import BadRecord, Rows, parse, to_rows
+from mlc_dagster.visma.records import BadRecord, Rows, to_rows
 from mlc_dagster.visma.wall import from_wall, wall_text
 
 MOST_PASSES = 12
@@ -215,7 +215,7 @@ def _line_count(entity: Entity, table: pa.Table) -> int:
 
 
 def _bad_lines(entity: Entity, bad: BadRecord) -> int:
-    record = parse(bad.raw)
+    record = decimal_json(bad.raw)
     lines = record.get(entity.lines) if isinstance(record, dict) else None
     return len(lines) if isinstance(lines, list) else 0
 

@@ -10,7 +10,6 @@ from mlc_dagster.lake import LakeWriteFailed
 from mlc_dagster.transport import Closed
 from mlc_dagster.visma.deletes import ReadGuard
 from mlc_dagster.visma.entities import ENTITIES
-from mlc_dagster.visma.reader import newest
 from mlc_dagster.visma.wall import CLOCK_LAG, overlap
 from tests.visma.conftest import OSLO, Erp
 
@@ -343,14 +342,3 @@ def test_in_the_night_of_the_clock_change_more_is_read_again(erp):
     assert overlap(date(2026, 10, 25), "Europe/Oslo") == timedelta(minutes=70)
     assert overlap(date(2026, 10, 24), "Europe/Oslo") == timedelta(minutes=5)
     assert overlap(date(2026, 3, 29), "Europe/Oslo") == timedelta(minutes=5)
-
-
-def test_the_cheap_question_counts_what_came_since(erp):
-    before = erp.clock.now().astimezone(OSLO).replace(tzinfo=None).isoformat(timespec="milliseconds")
-    keys = sorted(erp.keys("suppliers"))[:3]
-    erp.visma.restamp("NO01", "supplier", keys)
-    erp.sandbox.log.reset()
-    assert newest(erp.client, ENTITIES["suppliers"], before) == 3
-    assert erp.sandbox.log.count("visma", match="/api/") == 1
-    with pytest.raises(ValueError, match="no change filter"):
-        newest(erp.client, ENTITIES["dimensions"], before)

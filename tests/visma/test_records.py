@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlc_dagster.transport import decimal_json
 from mlc_dagster.visma.entities import ENTITIES
 from mlc_dagster.visma.fields import shape
-from mlc_dagster.visma.records import BadRecord, Rows, parse, to_rows
+from mlc_dagster.visma.records import BadRecord, Rows, to_rows
 
 INVOICES = ENTITIES["supplier_invoices"]
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -28,7 +29,7 @@ def invoice(**fields: Any) -> dict[str, Any]:
 
 
 def read(*records: Any) -> Rows:
-    return to_rows(INVOICES, "NO01", parse(json.dumps(records)), read_at=NOW, zone="Europe/Oslo")
+    return to_rows(INVOICES, "NO01", decimal_json(json.dumps(records)), read_at=NOW, zone="Europe/Oslo")
 
 
 def one(record: Any) -> dict[str, Any]:
@@ -59,7 +60,7 @@ def test_money_is_exact_from_the_text_on(text):
     rows = to_rows(
         INVOICES,
         "NO01",
-        parse(f'[{{"documentType":"Invoice","referenceNumber":"1","amount":{text}}}]'),
+        decimal_json(f'[{{"documentType":"Invoice","referenceNumber":"1","amount":{text}}}]'),
         read_at=NOW,
         zone="Europe/Oslo",
     )
@@ -69,7 +70,7 @@ def test_money_is_exact_from_the_text_on(text):
 @given(st.decimals(allow_nan=False, allow_infinity=False, places=8, min_value=-(10**19), max_value=10**19))
 def test_no_amount_is_ever_rounded(amount):
     text = f'[{{"documentType":"Invoice","referenceNumber":"1","amount":{amount:f}}}]'
-    rows = to_rows(INVOICES, "NO01", parse(text), read_at=NOW, zone="Europe/Oslo")
+    rows = to_rows(INVOICES, "NO01", decimal_json(text), read_at=NOW, zone="Europe/Oslo")
     assert rows.table.column("amount").to_pylist() == [amount]
 
 

@@ -120,7 +120,7 @@ class AnaplanImport:
         total = CALLS_OF_PREFLIGHT if changes else 0
         for start in range(0, len(changes), self.max_rows):
             rows = len(changes[start : start + self.max_rows])
-            chunks = -(-rows * BYTES_PER_ROW // self._client.chunk_bytes)
+            chunks = -(-rows * BYTES_PER_ROW // self._client.files.chunk_bytes)
             total += 2 * (CALLS_PER_IMPORT + chunks)
         return total
 
@@ -196,8 +196,8 @@ class AnaplanImport:
         return self._actions
 
     def _look_up(self) -> tuple[Action, Action]:
-        check_model(self._client.model())
-        imports = self._client.imports()
+        check_model(self._client.catalog.model())
+        imports = self._client.catalog.imports()
         list_action = resolve(self._client, imports, self._import_names[0], LIST)
         data_action = resolve(self._client, imports, self._import_names[1], MODULE)
         check_layout(list_action.name, list_action.layout, self._list_columns)

@@ -99,7 +99,7 @@ class ImportRun:
 
     def _start(self) -> None:
         newest = self._newest()
-        self.client.upload(self.action.file_id, self.file.content)
+        self.client.files.upload(self.action.file_id, self.file.content)
         self._keep(
             {
                 "state": "starting",
@@ -110,7 +110,7 @@ class ImportRun:
             }
         )
         try:
-            task = self.client.start_import(self.action.id)
+            task = self.client.tasks.start("imports", self.action.id)
         except CallFailed as failure:
             if _refused(failure):
                 self.save({})
@@ -128,7 +128,7 @@ class ImportRun:
         Raises:
             ImportBusy: a task has not ended yet.
         """
-        tasks = self.client.import_tasks(self.action.id)
+        tasks = self.client.tasks.all("imports", self.action.id)
         for task in tasks:
             if not task.ended:
                 raise ImportBusy(
@@ -145,21 +145,21 @@ class ImportRun:
         model without access shows no tasks: asking for the model tells (section 4).
         """
         for waited in self._waits():
-            tasks = self.client.import_tasks(self.note["import"])
+            tasks = self.client.tasks.all("imports", self.note["import"])
             if new := [task for task in tasks if task.created_at > self.note["newest"]]:
                 self._keep({"state": "started", "task": new[-1].id})
                 return new[-1].id
-            if waited >= self.pace.grace and not self.client.model().busy:
+            if waited >= self.pace.grace and not self.client.catalog.model().busy:
                 return None
         raise AssertionError("the waits end with StillRunning")
 
     def _watch(self, task_id: str) -> Verdict:
         for waited in self._waits():
-            task = self.client.import_task(self.note["import"], task_id)
+            task = self.client.tasks.one("imports", self.note["import"], task_id)
             if task is not None and task.ended:
                 return self._judge(task)
             if task is None and waited >= self.pace.grace:
-                self.client.model()  # raises when the task is hidden because our access is gone
+                self.client.catalog.model()  # raises when the task is hidden because our access is gone
                 return Verdict(
                     landed=False,
                     reason="Anaplan no longer knows the task, so its result cannot be read",
@@ -176,7 +176,7 @@ class ImportRun:
                 remedy="The rows go again in the new layout.",
             )
         has_dump = task.result is not None and task.result.dump
-        dump = self.client.import_dump(self.note["import"], task.id) if has_dump else None
+        dump = self.client.tasks.import_dump(self.note["import"], task.id) if has_dump else None
         if dump is not None:
             # Anaplan keeps it for 48 hours and for the last failing task only.
             self._keep({"dump": dump[:DUMP_CHARACTERS]})

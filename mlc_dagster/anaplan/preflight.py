@@ -65,7 +65,7 @@ def find_import(imports: Sequence[ImportAction], wanted: str, kind: str) -> Impo
 def resolve(client: AnaplanClient, imports: Sequence[ImportAction], wanted: str, kind: str) -> Action:
     """The import by name or id, with the layout of its file."""
     found = find_import(imports, wanted, kind)
-    return Action(found.id, found.name, found.source_id, client.import_format(found.id))
+    return Action(found.id, found.name, found.source_id, client.catalog.import_format(found.id))
 
 
 def check_layout(name: str, layout: FileFormat, columns: Sequence[str]) -> None:

@@ -45,7 +45,7 @@ def refreshes(sandbox: Sandbox) -> int:
 
 
 def test_one_token_serves_many_calls_and_threads(client: AnaplanClient, sandbox: Sandbox) -> None:
-    threads = [threading.Thread(target=client.model) for _ in range(8)]
+    threads = [threading.Thread(target=client.catalog.model) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -59,13 +59,13 @@ def test_a_token_is_refreshed_when_less_than_five_minutes_remain(
     client: AnaplanClient, sandbox: Sandbox, world: World, clock: ManualClock, value: str
 ) -> None:
     world.switches["refresh_value"] = value
-    client.model()
+    client.catalog.model()
     clock.advance(29 * 60)
-    client.model()
+    client.catalog.model()
     assert (logins(sandbox), refreshes(sandbox)) == (1, 0)
     clock.advance(2 * 60)
-    client.model()
-    client.model()
+    client.catalog.model()
+    client.catalog.model()
     assert (logins(sandbox), refreshes(sandbox)) == (1, 1)
     assert sandbox.log.count("anaplan", status=401) == 0
 
@@ -73,26 +73,26 @@ def test_a_token_is_refreshed_when_less_than_five_minutes_remain(
 def test_an_expired_token_is_not_refreshed_but_replaced(
     client: AnaplanClient, sandbox: Sandbox, clock: ManualClock
 ) -> None:
-    client.model()
+    client.catalog.model()
     clock.advance(36 * 60)
-    client.model()
+    client.catalog.model()
     assert (logins(sandbox), refreshes(sandbox)) == (2, 0)
 
 
 def test_a_refused_refresh_is_followed_by_a_login(
     client: AnaplanClient, sandbox: Sandbox, world: World, clock: ManualClock
 ) -> None:
-    client.model()
+    client.catalog.model()
     world.directory.tokens.clear()
     clock.advance(31 * 60)
-    client.model()
+    client.catalog.model()
     assert (logins(sandbox), refreshes(sandbox)) == (2, 1)
 
 
 def test_a_revoked_token_is_replaced_once(client: AnaplanClient, sandbox: Sandbox, world: World) -> None:
-    client.model()
+    client.catalog.model()
     world.directory.tokens.clear()
-    client.model()
+    client.catalog.model()
     assert logins(sandbox) == 2
 
 
@@ -100,14 +100,14 @@ def test_a_machine_whose_clock_is_ahead_does_not_log_in_at_every_call(
     client: AnaplanClient, sandbox: Sandbox, clock: ManualClock
 ) -> None:
     clock.advance(86400)
-    client.model()
-    client.model()
+    client.catalog.model()
+    client.catalog.model()
     assert logins(sandbox) == 1
 
 
 def test_a_wrong_password_is_explained_and_not_shown(connect: Connect) -> None:
     with pytest.raises(Misconfigured) as caught:
-        connect(BasicLogin(USER, "wrong-secret")).model()
+        connect(BasicLogin(USER, "wrong-secret")).catalog.model()
     assert "exception user" in str(caught.value)
     assert "wrong-secret" not in str(caught.value)
 
@@ -115,26 +115,26 @@ def test_a_wrong_password_is_explained_and_not_shown(connect: Connect) -> None:
 def test_a_single_sign_on_tenant_refuses_basic_with_the_way_out(connect: Connect, world: World) -> None:
     world.switches["sso"] = True
     with pytest.raises(Misconfigured, match="exception user, or use a certificate"):
-        connect(BasicLogin(OUTSIDER, OUTSIDER_PASSWORD)).model()
+        connect(BasicLogin(OUTSIDER, OUTSIDER_PASSWORD)).catalog.model()
 
 
 def test_no_access_is_named_where_anaplan_says_not_found(connect: Connect) -> None:
     with pytest.raises(Misconfigured, match="NO ACCESS"):
-        connect(BasicLogin(OUTSIDER, OUTSIDER_PASSWORD)).model()
+        connect(BasicLogin(OUTSIDER, OUTSIDER_PASSWORD)).catalog.model()
 
 
 @pytest.mark.parametrize("version", ["v1", "v2"])
 def test_a_certificate_logs_in(connect: Connect, world: World, version: str) -> None:
     world.switches["certificate_v1"] = version == "v1"
     certificate, key = world.new_certificate()
-    assert connect(CertificateLogin(certificate.decode(), key.decode(), version=version)).model().name  # type: ignore[arg-type]
+    assert connect(CertificateLogin(certificate.decode(), key.decode(), version=version)).catalog.model().name  # type: ignore[arg-type]
 
 
 def test_the_signed_time_is_the_clocks(connect: Connect, world: World, clock: ManualClock) -> None:
     certificate, key = world.new_certificate()
     clock.advance(3600)
     with pytest.raises(Misconfigured, match="clock is right"):
-        connect(CertificateLogin(certificate.decode(), key.decode())).model()
+        connect(CertificateLogin(certificate.decode(), key.decode())).catalog.model()
 
 
 def test_each_login_signs_another_nonce(world: World, clock: ManualClock) -> None:
@@ -147,14 +147,14 @@ def test_each_login_signs_another_nonce(world: World, clock: ManualClock) -> Non
 def test_a_certificate_of_an_unknown_authority_is_explained(connect: Connect, world: World) -> None:
     certificate, key = world.new_certificate(accepted_authority=False)
     with pytest.raises(Misconfigured, match="certificate authority Anaplan accepts"):
-        connect(CertificateLogin(certificate.decode(), key.decode())).model()
+        connect(CertificateLogin(certificate.decode(), key.decode())).catalog.model()
 
 
 def test_a_certificate_nobody_registered_is_explained(connect: Connect, world: World) -> None:
     certificate, key = world.new_certificate()
     world.directory.certificates.clear()
     with pytest.raises(Misconfigured, match="Administration, Security, Certificates"):
-        connect(CertificateLogin(certificate.decode(), key.decode())).model()
+        connect(CertificateLogin(certificate.decode(), key.decode())).catalog.model()
 
 
 @pytest.mark.parametrize(("moment", "words"), [(2025, "starts on 2026-01-01"), (2027, "ended on 2026-02-01")])

@@ -31,9 +31,9 @@ def uploaded(world: World, file_id: str) -> bytes:
 
 
 def run(client: AnaplanClient, action: tuple[str, str], content: bytes) -> str:
-    client.upload(action[1], content)
-    task = client.start_import(action[0])
-    while (seen := client.import_task(action[0], task.id)) is None or not seen.ended:
+    client.files.upload(action[1], content)
+    task = client.tasks.start("imports", action[0])
+    while (seen := client.tasks.one("imports", action[0], task.id)) is None or not seen.ended:
         pass
     return task.id
 
@@ -41,19 +41,19 @@ def run(client: AnaplanClient, action: tuple[str, str], content: bytes) -> str:
 def test_metadata_is_read_page_by_page_and_the_false_next_is_not_followed(
     client: AnaplanClient, sandbox: Sandbox, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mlc_dagster.anaplan.client.PAGE", 3)
-    assert [item.id for item in client.imports()] == list(world.model.imports)
-    assert [item.id for item in client.lists()] == list(world.model.lists)
-    assert [item.id for item in client.modules()] == list(world.model.modules)
-    assert set(world.model.files) <= {item.id for item in client.files()}
+    monkeypatch.setattr("mlc_dagster.anaplan.client.api.PAGE", 3)
+    assert [item.id for item in client.catalog.imports()] == list(world.model.imports)
+    assert [item.id for item in client.catalog.lists()] == list(world.model.lists)
+    assert [item.id for item in client.catalog.modules()] == list(world.model.modules)
+    assert set(world.model.files) <= {item.id for item in client.catalog.files()}
     calls = sandbox.log.calls("anaplan", match="/imports")
     assert len(calls) == -(-len(world.model.imports) // 3)
 
 
 def test_models_and_the_state_of_one(client: AnaplanClient, world: World) -> None:
     world.model.active_state = "LOCKED"
-    assert [(model.id, model.state) for model in client.models()] == [(hub.MODEL_ID, "LOCKED")]
-    assert client.model().busy is False
+    assert [(model.id, model.state) for model in client.catalog.models()] == [(hub.MODEL_ID, "LOCKED")]
+    assert client.catalog.model().busy is False
 
 
 def test_an_imports_format_is_its_data_sources(
@@ -61,7 +61,7 @@ def test_an_imports_format_is_its_data_sources(
 ) -> None:
     source = world.model.files[action[1]]
     source.encoding, source.separator, source.decimal_separator = "UTF-16LE", "\t", ","
-    layout = client.import_format(action[0])
+    layout = client.catalog.import_format(action[0])
     assert (layout.encoding, layout.separator, layout.decimal_separator) == ("UTF-16LE", "\t", ",")
     assert layout.headers == ("code", "name")
 
@@ -75,7 +75,7 @@ def test_a_file_goes_up_in_byte_slices(
     exact: bool,
 ) -> None:
     content = "code,name\nÅ1,ærlig\n".encode() * 7
-    connect(chunk_bytes=16, exact_chunk_count=exact).upload(action[1], content)
+    connect(chunk_bytes=16, exact_chunk_count=exact).files.upload(action[1], content)
     assert uploaded(world, action[1]) == content
     assert sandbox.log.count("anaplan", match="/chunks/") == -(-len(content) // 16)
     assert sandbox.log.count("anaplan", match="/complete") == (0 if exact else 1)
@@ -85,7 +85,7 @@ def test_a_chunk_that_fails_is_sent_again(
     client: AnaplanClient, sandbox: Sandbox, world: World, action: tuple[str, str]
 ) -> None:
     sandbox.faults.arm("anaplan", "server_error", match="PUT .*/chunks/0")
-    client.upload(action[1], b"code,name\nA,B\n")
+    client.files.upload(action[1], b"code,name\nA,B\n")
     assert uploaded(world, action[1]) == b"code,name\nA,B\n"
 
 
@@ -94,14 +94,14 @@ def test_exact_count_is_the_way_out_where_complete_fails(
 ) -> None:
     sandbox.faults.arm("anaplan", "complete_500", times=None)
     with pytest.raises(Again):
-        connect().upload(action[1], b"x")
-    connect(exact_chunk_count=True).upload(action[1], b"x")
+        connect().files.upload(action[1], b"x")
+    connect(exact_chunk_count=True).files.upload(action[1], b"x")
     assert uploaded(world, action[1]) == b"x"
 
 
 def test_a_stray_file_is_noticed_before_a_byte_is_sent(client: AnaplanClient, sandbox: Sandbox) -> None:
     with pytest.raises(Misconfigured, match="deletes the stray file"):
-        client.upload("113999999999", b"x")
+        client.files.upload("113999999999", b"x")
     assert sandbox.log.count("anaplan", match="/chunks/") == 0
 
 
@@ -110,7 +110,7 @@ def test_a_file_that_does_not_fit_the_chunks_is_refused_here(
     connect: Callable[..., AnaplanClient], action: tuple[str, str], content: bytes
 ) -> None:
     with pytest.raises(ValueError, match="1 to 1000"):
-        connect(chunk_bytes=1).upload(action[1], content)
+        connect(chunk_bytes=1).files.upload(action[1], content)
 
 
 def test_chunks_above_the_vendors_limit_are_refused_here(connect: Callable[..., AnaplanClient]) -> None:
@@ -124,13 +124,13 @@ def test_a_start_whose_answer_is_lost_is_not_sent_again(
 ) -> None:
     sandbox.faults.arm("anaplan", fault[0], match="POST .*/tasks", times=None, **fault[1])
     with pytest.raises(InDoubt):
-        client.start_import(action[0])
+        client.tasks.start("imports", action[0])
     assert sandbox.log.count("anaplan", method="POST", match="/tasks") == 1
 
 
 def test_a_bare_task_id_is_enough(client: AnaplanClient, world: World, action: tuple[str, str]) -> None:
     world.switches["bare_task_id"] = True
-    assert client.start_import(action[0]).id in world.tasks.tasks
+    assert client.tasks.start("imports", action[0]).id in world.tasks.tasks
 
 
 @pytest.mark.parametrize("order", ["newest", "oldest"])
@@ -141,25 +141,25 @@ def test_tasks_are_sorted_here(
     started = [run(client, action, b"code,name\nA,B\n") for _ in range(3)]
     for age, task_id in enumerate(reversed(started)):
         world.tasks.tasks[task_id].created_ms -= age
-    assert [task.id for task in client.import_tasks(action[0])] == started[::-1]
+    assert [task.id for task in client.tasks.all("imports", action[0])] == started[::-1]
 
 
 def test_no_tasks_is_an_empty_list(client: AnaplanClient) -> None:
-    assert client.import_tasks("112000000999") == []
+    assert client.tasks.all("imports", "112000000999") == []
 
 
 def test_an_unknown_task_is_none(client: AnaplanClient, action: tuple[str, str]) -> None:
-    assert client.import_task(action[0], "0" * 32) is None
+    assert client.tasks.one("imports", action[0], "0" * 32) is None
 
 
 def test_a_waiting_task_can_be_cancelled(
     client: AnaplanClient, world: World, action: tuple[str, str]
 ) -> None:
     world.switches["task_start_polls"] = 5
-    client.upload(action[1], b"code,name\nA,B\n")
-    task = client.start_import(action[0])
-    client.cancel_import(action[0], task.id)
-    seen = client.import_task(action[0], task.id)
+    client.files.upload(action[1], b"code,name\nA,B\n")
+    task = client.tasks.start("imports", action[0])
+    client.tasks.cancel("imports", action[0], task.id)
+    seen = client.tasks.one("imports", action[0], task.id)
     assert seen is not None
     assert seen.state == "CANCELLED"
 
@@ -169,7 +169,7 @@ def test_a_dump_is_put_together_from_chunks_that_split_characters(
 ) -> None:
     world.switches["dump_chunk_bytes"] = 7
     task_id = run(client, action, "code,name\n,Åse Sørensen Æ\n".encode())
-    dump = client.import_dump(action[0], task_id)
+    dump = client.tasks.import_dump(action[0], task_id)
     assert dump is not None
     assert "Åse Sørensen Æ" in dump
     assert dump.startswith('"_Status_","code","name","_Line_","_Error_1_"')
@@ -192,22 +192,22 @@ def test_the_chunks_of_a_dump_are_read_in_order_however_they_are_listed(
         return answer
 
     monkeypatch.setattr(client.http, "call", unsorted)
-    assert ',"nameless and long enough",' in str(client.import_dump(action[0], task_id))
+    assert ',"nameless and long enough",' in str(client.tasks.import_dump(action[0], task_id))
 
 
 def test_a_dump_that_is_gone_is_none(client: AnaplanClient, action: tuple[str, str]) -> None:
     task_id = run(client, action, b"code,name\nA,B\n")
-    assert client.import_dump(action[0], task_id) is None
+    assert client.tasks.import_dump(action[0], task_id) is None
 
 
 def test_the_dump_of_a_processs_step(client: AnaplanClient, world: World, action: tuple[str, str]) -> None:
-    client.upload(action[1], b"code,name\n,nameless\n")
+    client.files.upload(action[1], b"code,name\n,nameless\n")
     process = world.model.named("processes", "Supplier Invoices load")
     path = f"/workspaces/{hub.WORKSPACE_ID}/models/{hub.MODEL_ID}/processes/{process.id}/tasks"
     started = client.http.call("POST", path, json={"localeName": "en_US"}).json()["task"]
     with world.lock:
         world.tasks.drain()
-    dump = client.process_dump(process.id, started["taskId"], action[0])
+    dump = client.tasks.process_dump(process.id, started["taskId"], action[0])
     assert dump is not None
     assert "nameless" in dump
 
@@ -215,11 +215,11 @@ def test_the_dump_of_a_processs_step(client: AnaplanClient, world: World, action
 def test_unknown_fields_are_no_trouble(client: AnaplanClient, world: World, action: tuple[str, str]) -> None:
     world.switches["extra_fields"] = True
     assert run(client, action, b"code,name\nA,B\n")
-    assert client.model().name
+    assert client.catalog.model().name
 
 
 def test_an_answer_that_is_no_json_names_the_call(client: AnaplanClient, sandbox: Sandbox) -> None:
-    client.model()
+    client.catalog.model()
     client.http.base_url = f"{sandbox.url}/anaplan/control/lists"
     with pytest.raises(CallFailed, match=r"GET .*models"):
-        client.model()
+        client.catalog.model()

@@ -139,9 +139,9 @@ def test_a_certificate_login_and_a_refresh_keep_to_the_contract(
 ) -> None:
     certificate, key = world.new_certificate()
     client = connect(CertificateLogin(certificate.decode(), key.decode()))
-    client.models()
+    client.catalog.models()
     clock.advance(31 * 60)
-    client.model()
+    client.catalog.model()
     assert [str(r.url).rpartition("/")[2] for r in sent if "/token/" in str(r.url)] == [
         "authenticate",
         "refresh",
@@ -155,12 +155,12 @@ def test_everything_else_the_client_can_ask_keeps_to_the_contract(
     world: World,
 ) -> None:
     client, action = connect(exact_chunk_count=True), world.import_named("Supplier Invoices list")
-    client.lists()
-    client.modules()
-    client.files()
-    client.upload(action.source_id, b"code,name\nA,B\n")
-    task = client.start_import(action.id)
-    client.cancel_import(action.id, task.id)
+    client.catalog.lists()
+    client.catalog.modules()
+    client.catalog.files()
+    client.files.upload(action.source_id, b"code,name\nA,B\n")
+    task = client.tasks.start("imports", action.id)
+    client.tasks.cancel("imports", action.id, task.id)
     process = world.model.named("processes", "Supplier Invoices load").id
-    assert client.process_dump(process, "0" * 32, action.id) is None
+    assert client.tasks.process_dump(process, "0" * 32, action.id) is None
     assert sandbox.log.count("anaplan", match=hub.MODEL_ID) == len(sent) - 1

@@ -175,7 +175,7 @@ def test_a_lockout_while_an_import_runs_tells_when_to_go_on(
         raise transport.Closed("Anaplan", opens_at)
 
     with monkeypatch.context() as patch:
-        patch.setattr(client, "import_task", locked_out)
+        patch.setattr(client.tasks, "one", locked_out)
         with pytest.raises(Closed) as raised:
             deliver(row("1001"))
     assert raised.value.opens_at == opens_at

@@ -260,7 +260,7 @@ def test_an_import_somebody_else_is_running_is_left_alone(
 ) -> None:
     invoices.send(batch(change("1001")))
     sandbox.faults.arm("anaplan", "slow_model", polls=9)
-    client.start_import(world.import_named("Supplier Invoices list").id)
+    client.tasks.start("imports", world.import_named("Supplier Invoices list").id)
     with pytest.raises(errors.NotLanded, match="already running"):
         invoices.send(batch(change("1002")))
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mlc_dagster.anaplan.answers import Task
-from mlc_dagster.anaplan.client import AnaplanClient
+from mlc_dagster.anaplan.client import AnaplanClient, Kind
 from mlc_dagster.anaplan.destination import AnaplanImport
 from mlc_dagster.anaplan.imports import Pace
 from mlc_dagster.delivery import errors
@@ -65,9 +65,9 @@ def test_a_task_that_shows_up_late_is_still_adopted(
     sandbox: Sandbox, client: AnaplanClient, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sandbox.faults.arm("anaplan", "drop_connection", match="POST .*/tasks")
-    listed = client.import_tasks
+    listed = client.tasks.all
     answers = iter([[], [], []])
-    monkeypatch.setattr(client, "import_tasks", lambda found: next(answers, None) or listed(found))
+    monkeypatch.setattr(client.tasks, "all", lambda kind, found: next(answers, None) or listed(kind, found))
     assert invoice_feed(client).send(batch(*ROWS)).refused == {}
     assert ran(world) == BOTH_ONCE
 
@@ -75,18 +75,18 @@ def test_a_task_that_shows_up_late_is_still_adopted(
 def test_of_several_new_tasks_the_first_is_ours(
     sandbox: Sandbox, client: AnaplanClient, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    feed, start = invoice_feed(client), client.start_import
+    feed, start = invoice_feed(client), client.tasks.start
 
-    def start_and_let_others_start_it_too(import_id: str) -> Task:
-        monkeypatch.setattr(client, "start_import", start)
-        ours = start(import_id)
+    def start_and_let_others_start_it_too(kind: Kind, import_id: str) -> Task:
+        monkeypatch.setattr(client.tasks, "start", start)
+        ours = start(kind, import_id)
         with world.lock:
             world.tasks.drain()
             world.tasks.tasks[ours.id].created_ms -= 5
-        start(import_id)
+        start(kind, import_id)
         raise InDoubt("Anaplan", "POST", ours.id)
 
-    monkeypatch.setattr(client, "start_import", start_and_let_others_start_it_too)
+    monkeypatch.setattr(client.tasks, "start", start_and_let_others_start_it_too)
     detail = feed.send(batch(*ROWS)).detail
     assert detail["list task"] == next(iter(world.tasks.tasks))
 
@@ -96,8 +96,10 @@ def test_a_start_held_back_by_a_busy_model_stays_in_doubt_while_it_is_busy(
 ) -> None:
     feed = invoice_feed(client, pace=Pace(grace=5, deadline=100))
     feed.preflight(ROWS)
-    busy = client.model()
-    monkeypatch.setattr(client, "model", lambda: type(busy)(busy.id, busy.name, busy.state, busy=True))
+    busy = client.catalog.model()
+    monkeypatch.setattr(
+        client.catalog, "model", lambda: type(busy)(busy.id, busy.name, busy.state, busy=True)
+    )
     sandbox.faults.arm("anaplan", "drop_connection", match="POST .*/tasks", when="before")
     with pytest.raises(errors.InDoubtError, match="has not ended"):
         feed.send(batch(*ROWS))
@@ -114,22 +116,22 @@ def test_lost_access_is_not_taken_for_an_import_that_never_started(
     sandbox: Sandbox, client: AnaplanClient, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     feed, books, user = invoice_feed(client), Books(), world.directory.users[USER]
-    start, tasks = client.start_import, client.import_tasks
+    start, tasks = client.tasks.start, client.tasks.all
 
-    def start_and_lose_access(import_id: str) -> Task:
-        task = start(import_id)
+    def start_and_lose_access(kind: Kind, import_id: str) -> Task:
+        task = start(kind, import_id)
         user.role = "NO ACCESS"
         raise InDoubt("Anaplan", "POST", task.id)
 
-    monkeypatch.setattr(client, "start_import", start_and_lose_access)
+    monkeypatch.setattr(client.tasks, "start", start_and_lose_access)
     # Anaplan shows such a user an empty list of tasks (vendors/anaplan.md section 4).
     monkeypatch.setattr(
-        client, "import_tasks", lambda found: [] if user.role == "NO ACCESS" else tasks(found)
+        client.tasks, "all", lambda kind, found: [] if user.role == "NO ACCESS" else tasks(kind, found)
     )
     with pytest.raises(errors.InDoubtError, match="NO ACCESS"):
         feed.send(books.batch(ROWS))
     user.role = "FULL ACCESS"
-    monkeypatch.setattr(client, "start_import", start)
+    monkeypatch.setattr(client.tasks, "start", start)
     assert feed.resolve(books.batch(ROWS, books.seen[-1])).refused == {}
     assert ran(world) == BOTH_ONCE
 
@@ -174,16 +176,16 @@ def test_a_lockout_while_an_import_runs_leaves_it_in_doubt_not_undone(
     clock: ManualClock,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    books, poll = Books(), client.import_task
+    books, poll = Books(), client.tasks.one
 
     def locked_out(*_: str) -> None:
         raise Closed("Anaplan", clock.now())
 
-    monkeypatch.setattr(client, "import_task", locked_out)
+    monkeypatch.setattr(client.tasks, "one", locked_out)
     with pytest.raises(errors.InDoubtError) as caught:
         invoices.send(books.batch(ROWS))
     assert caught.value.opens_at == clock.now()
-    monkeypatch.setattr(client, "import_task", poll)
+    monkeypatch.setattr(client.tasks, "one", poll)
     assert invoices.resolve(books.batch(ROWS, books.seen[-1])).refused == {}
     assert ran(world) == BOTH_ONCE
 
@@ -194,7 +196,7 @@ def test_a_lockout_before_the_start_passes_through_with_its_end(
     def locked_out(*_: Any) -> None:
         raise Closed("Anaplan", clock.now())
 
-    monkeypatch.setattr(client, "upload", locked_out)
+    monkeypatch.setattr(client.files, "upload", locked_out)
     with pytest.raises(errors.Closed) as caught:
         invoices.send(batch(*ROWS))
     assert caught.value.opens_at == clock.now()

@@ -1,0 +1,56 @@
+"""Files of a model: the private content our user uploads (vendors/anaplan.md section 6)."""
+
+import requests
+
+from mlc_dagster.anaplan.client.api import Api
+from mlc_dagster.transport.errors import Misconfigured
+
+CHUNK_BYTES, LARGEST_CHUNK, MOST_CHUNKS = 10_000_000, 50_000_000, 1000
+
+
+class Files:
+    """Uploads. `chunk_bytes` is the size of a chunk before compression."""
+
+    def __init__(self, api: Api, *, chunk_bytes: int, exact_chunk_count: bool) -> None:
+        if not 0 < chunk_bytes <= LARGEST_CHUNK:
+            raise ValueError(f"chunk_bytes is {chunk_bytes}; Anaplan takes 1 to {LARGEST_CHUNK}")
+        self._api, self.chunk_bytes, self._exact = api, chunk_bytes, exact_chunk_count
+
+    def upload(self, file_id: str, content: bytes) -> None:
+        """Replace the private content of a file, in chunks. The import must be started by the same user.
+
+        Raises:
+            ValueError: the content is empty or needs more than 1000 chunks.
+            Misconfigured: the file does not exist. Anaplan creates a stray one then; its answer tells.
+        """
+        chunks = [content[at : at + self.chunk_bytes] for at in range(0, len(content), self.chunk_bytes)]
+        if not 0 < len(chunks) <= MOST_CHUNKS:
+            raise ValueError(
+                f"{len(content)} bytes make {len(chunks)} chunks; Anaplan takes 1 to {MOST_CHUNKS}. Raise "
+                f"chunk_bytes"
+            )
+        path = f"{self._api.model_path}/files/{file_id}"
+        count = {"chunkCount": len(chunks) if self._exact else -1}
+        # Setting the count and completing may be repeated: they change nothing the second time.
+        self._same_file(file_id, self._api.call("POST", path, json=count, repeatable=True))
+        for number, chunk in enumerate(chunks):
+            headers = {"Content-Type": "application/octet-stream"}
+            response = self._api.call("PUT", f"{path}/chunks/{number}", data=chunk, headers=headers)
+            if response.status_code != 204:
+                raise self._api.broken(response, "a chunk is answered with 204")
+        if not self._exact:
+            done = self._api.call("POST", f"{path}/complete", json={"id": file_id}, repeatable=True)
+            self._same_file(file_id, done)
+
+    def _same_file(self, file_id: str, response: requests.Response) -> None:
+        answered = self._api.json(response).get("file", {}).get("id")
+        if answered != file_id:
+            raise Misconfigured(
+                "Anaplan",
+                "POST",
+                response.request.path_url,
+                status=response.status_code,
+                excerpt_text=f"the upload went to file {answered}, not {file_id}",
+                remedy=f"The import's file does not exist. The model builder uploads it once in the model, "
+                f"and deletes the stray file {answered}.",
+            )

@@ -74,7 +74,7 @@ def upsert(
     rows: Mapping[str, Any] | Sequence[Mapping[str, Any]] | sa.SelectBase,
 ) -> None:
     """Insert rows, given as values or as a query; where the primary key exists, set all other columns."""
-    insert = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(table)
+    insert = _insert(connection, table)
     keys = [column.name for column in table.primary_key]
     if isinstance(rows, sa.SelectBase):
         names = [column.name for column in rows.selected_columns]
@@ -87,6 +87,19 @@ def upsert(
         statement = insert
     changes = {name: statement.excluded[name] for name in names if name not in keys}
     connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changes), parameters)
+
+
+def insert_missing(
+    connection: sa.Connection, table: sa.Table, rows: Mapping[str, Any] | Sequence[Mapping[str, Any]]
+) -> None:
+    """Insert the rows whose primary key does not exist yet; the others stay as they are."""
+    connection.execute(_insert(connection, table).on_conflict_do_nothing(), rows)
+
+
+def _insert(connection: sa.Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+    if connection.dialect.name == "sqlite":
+        return sqlite.insert(table)
+    return postgresql.insert(table)
 
 
 def _open_sqlite(url: URL) -> sa.Engine:

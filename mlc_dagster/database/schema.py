@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 
 # The newest migration: a process that finds it in the database has nothing to migrate.
-REVISION = "0002"
+REVISION = "0003"
 
 
 class UtcDateTime(sa.types.TypeDecorator[datetime]):
@@ -225,5 +225,17 @@ budgets = sa.Table(
     _text("state"),
     _time("closed_until", null=True),
     _time("updated_at"),
+    sa.PrimaryKeyConstraint("name"),
+)
+
+# Encrypted credentials: the newest version of each. sealed is null when it was removed.
+vault = sa.Table(
+    "vault",
+    metadata,
+    _text("name"),
+    sa.Column("version", sa.BigInteger, nullable=False),
+    _text("sealed", null=True),
+    _time("written_at"),
+    _text("written_by"),
     sa.PrimaryKeyConstraint("name"),
 )

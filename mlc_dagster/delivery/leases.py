@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
-from mlc_dagster.database import reading
+from mlc_dagster.database import insert_missing, reading
 from mlc_dagster.database.schema import leases
 from mlc_dagster.delivery.clock import Clock
 from mlc_dagster.delivery.errors import LeaseHeld, LeaseLost
@@ -123,12 +122,11 @@ class Leases:
 
     def _make(self, connection: sa.Connection, names: Sequence[str]) -> None:
         now = self._clock.now()
-        insert = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(leases)
         rows = [
             {"name": name, "holder": None, "fence": 0, "acquired_at": now, "expires_at": now}
             for name in names
         ]
-        connection.execute(insert.on_conflict_do_nothing(), rows)
+        insert_missing(connection, leases, rows)
 
     def _who(self, names: Sequence[str]) -> str:
         query = sa.select(leases).where(leases.c.name.in_(names), leases.c.holder.is_not(None))

@@ -4,7 +4,7 @@ import os
 import re
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import (
@@ -15,6 +15,7 @@ from pydantic import (
     Field,
     PrivateAttr,
     ValidationError,
+    model_validator,
 )
 
 from mlc_dagster.problems import Problem, ProblemsFound
@@ -163,25 +164,58 @@ class AnaplanCertificate(Section):
     private_key: SecretValue
 
 
-class AnaplanDestination(Section):
-    """The two pre-built import actions of one feed, by name or id.
+class AnaplanSmallChanges(Section):
+    """When a few changes go through the transactional API, and into what (vendors/anaplan.md section 9).
 
-    `item_name` is the contract's column that names the list's items; without it their code does.
+    `list` and `module` are names or ids. `name_property` is the display name's property of a numbered list.
     """
 
-    list_import: str
-    data_import: str
+    up_to: int = Field(ge=1, le=5000)
+    list: str = Field(min_length=1)
+    module: str = Field(min_length=1)
+    name_property: str | None = None
+
+
+class AnaplanDestination(Section):
+    """What the model builder made for one feed: imports, process, action and view, by name or id.
+
+    Either `data_import`, with or without `list_import`, or `process`, which holds both. `item_name` is the
+    contract's column that names the list's items; without it their code does. `parameters` answers runtime
+    prompts, such as `{Version: Actual}`. `delete_action` removes the items that the data import marked.
+    `read_back` is a saved view, `Module.View`, that shows what the model holds.
+    """
+
+    list_import: str | None = None
+    data_import: str | None = None
+    process: str | None = None
     item_name: str | None = None
+    parameters: dict[str, str] = Field(default_factory=dict)
+    delete_action: str | None = None
+    small_changes: AnaplanSmallChanges | None = None
+    read_back: str | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.process and (self.list_import or self.data_import):
+            raise ValueError("name either the `process` or its imports, not both")
+        if not (self.process or self.data_import):
+            raise ValueError("name the feed's `data_import`, or the `process` that holds its imports")
+        return self
 
 
 class AnaplanSettings(PairSettings):
-    """Visma to Anaplan (vendors/anaplan.md sections 1, 2, 3 and 11)."""
+    """Visma to Anaplan (vendors/anaplan.md sections 1, 2, 3, 6 and 11).
+
+    `upload: counted` announces the number of chunks and leaves out `/complete`, which one tenant answered
+    with 500.
+    """
 
     api_url: Url = "https://api.anaplan.com/2/0"
     auth_url: Url = "https://auth.anaplan.com"
     auth: Annotated[AnaplanBasic | AnaplanCertificate, Field(discriminator="method")]
     workspace_id: str = Field(pattern=r"^[0-9a-f]{32}$")
     model_id: str = Field(pattern=r"^[0-9A-F]{32}$")
+    upload: Literal["complete", "counted"] = "complete"
     calls_per_minute: int = Field(default=600, ge=1)
     headroom_percent: int = Field(default=80, ge=1, le=100)
     patience_seconds: int = Field(default=60, ge=0, le=3600)

@@ -55,7 +55,7 @@ def test_five_mistakes_are_reported_at_once_each_with_its_line(tmp_path: Path) -
         .replace("method: basic", "method: magic")
     )
     found = problems_of(tmp_path, broken)
-    assert [line for line, _ in found] == [1, 7, 10, 11, 15, 15]
+    assert [line for line, _ in found] == [1, 7, 10, 11, 15]
     assert "`tenant_id` is missing." in found[1][1]
     assert "`list_imprt` is not a setting here." in {message for _, message in found}
 
@@ -102,3 +102,42 @@ def test_a_missing_variable_is_told_when_it_is_needed_not_when_the_file_is_read(
     settings = load_settings(written(tmp_path, GOOD))
     with pytest.raises(SecretMissing, match="VISMA_CLIENT_ID is not set"):
         settings.visma.client_id.reveal()
+
+
+def feed(settings: str) -> str:
+    return GOOD.replace("{list_import: GL Accounts list, data_import: GL Accounts data}", settings)
+
+
+def test_an_anaplan_feed_is_named_by_its_imports_or_by_their_process(tmp_path: Path) -> None:
+    for good in ("{data_import: d}", "{process: p}", "{process: p, parameters: {Version: Actual}}"):
+        assert load_settings(written(tmp_path, feed(good))).pairs.anaplan is not None
+    for both in ("{process: p, data_import: d}", "{process: p, list_import: l}"):
+        ((line, message),) = problems_of(tmp_path, feed(both))
+        assert (line, "either the `process` or its imports" in message) == (15, True)
+    for none in ("{}", "{list_import: l}"):
+        ((line, message),) = problems_of(tmp_path, feed(none))
+        assert (line, "name the feed's `data_import`" in message) == (15, True)
+
+
+def test_small_changes_name_list_and_module_and_at_most_5000_rows(tmp_path: Path) -> None:
+    def small(up_to: int) -> str:
+        return feed(f"{{data_import: d, small_changes: {{up_to: {up_to}, list: L, module: M}}}}")
+
+    anaplan = load_settings(written(tmp_path, small(5000))).pairs.anaplan
+    assert anaplan is not None
+    assert anaplan.destinations["gl_accounts"].small_changes is not None
+    assert [line for line, _ in problems_of(tmp_path, small(5001))] == [15]
+    assert [
+        line for line, _ in problems_of(tmp_path, feed("{data_import: d, small_changes: {up_to: 1}}"))
+    ] == [
+        15,
+        15,
+    ]
+
+
+def test_an_upload_is_completed_or_counted(tmp_path: Path) -> None:
+    anaplan = load_settings(written(tmp_path, GOOD)).pairs.anaplan
+    assert anaplan is not None
+    assert anaplan.upload == "complete"
+    odd = GOOD.replace("  anaplan:\n", "  anaplan:\n    upload: streamed\n")
+    assert [line for line, _ in problems_of(tmp_path, odd)] == [10]

@@ -2,12 +2,13 @@
 
 from mlc_dagster.delivery.audit import Audit, Event, Kind
 from mlc_dagster.delivery.deferrals import Deferral, Deferrals
-from mlc_dagster.delivery.destination import Batch, Destination, Outcome
+from mlc_dagster.delivery.destination import Batch, Destination, FoundRow, Outcome, ReadBack
 from mlc_dagster.delivery.engine import deliver, distrust
 from mlc_dagster.delivery.leases import Leases
 from mlc_dagster.delivery.ledger import Ledger, State
 from mlc_dagster.delivery.planner import Plan, plan
 from mlc_dagster.delivery.quarantine import Entry, Quarantine, Refused
+from mlc_dagster.delivery.reconcile import Comparison, Difference, reconcile
 from mlc_dagster.delivery.report import Report
 from mlc_dagster.delivery.rows import Change, Op, Refusal, Row
 
@@ -15,11 +16,14 @@ __all__ = [
     "Audit",
     "Batch",
     "Change",
+    "Comparison",
     "Deferral",
     "Deferrals",
     "Destination",
+    "Difference",
     "Entry",
     "Event",
+    "FoundRow",
     "Kind",
     "Leases",
     "Ledger",
@@ -27,6 +31,7 @@ __all__ = [
     "Outcome",
     "Plan",
     "Quarantine",
+    "ReadBack",
     "Refusal",
     "Refused",
     "Report",
@@ -35,4 +40,5 @@ __all__ = [
     "deliver",
     "distrust",
     "plan",
+    "reconcile",
 ]

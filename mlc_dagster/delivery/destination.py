@@ -1,6 +1,6 @@
 """What a target system must offer so that the engine can keep it exact: the Destination protocol."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -119,4 +119,33 @@ class Destination(Protocol):
 
     def calls(self, changes: Sequence[Change]) -> int:
         """How many calls these changes will take, for planning against the rate budget."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FoundRow:
+    """A row as its target shows it. key: as in the ledger; values: the columns the target shows of it.
+
+    company: whose row it says it is; None where it does not say.
+    """
+
+    key: str
+    values: Mapping[str, Any]
+    company: str | None = None
+
+
+class ReadBack(Protocol):
+    """What a target holds of one destination, read to compare it with the ledger."""
+
+    def rows(self, company: str) -> Iterator[FoundRow]:
+        """The rows of a company, in any order; those of other companies may be among them.
+
+        Raises transport's CallFailed, or Stop when somebody has to change something first.
+        """
+        ...
+
+    def as_shown(self, payload: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What `rows` yields of columns that were delivered, if the target holds them: each value in the form
+        the target keeps it in, such as 0 for an empty number.
+        """
         ...

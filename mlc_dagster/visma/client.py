@@ -3,9 +3,10 @@
 import base64
 import math
 import re
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -14,7 +15,7 @@ import requests
 from mlc_dagster.transport import Auth, Budget, CallCounter, CallFailed, Clock, Http, Refused, decimal_json
 from mlc_dagster.visma.entity import Entity, Filter, Paging
 from mlc_dagster.visma.records import record_key
-from mlc_dagster.visma.tidy import unwrapped
+from mlc_dagster.visma.wire import Listed
 
 # No concurrency limit is documented; integrators run at most eight requests at once (section 11).
 PARALLEL_CALLS = 8
@@ -47,13 +48,31 @@ class Company:
 
 
 @dataclass(frozen=True)
-class Page:
-    """One answer of a list. ``total`` and ``cap`` are the records' metadata; None when no record has any."""
+class Told:
+    """What an answer says of its list: its own length, all there are, the most a page may have."""
 
-    number: int
-    records: Sequence[Any]
+    length: int
     total: int | None
     cap: int | None
+
+
+@dataclass(frozen=True)
+class Page:
+    """One answer of a list; `alone` when it is known to be the only one."""
+
+    number: int
+    listed: Listed
+    alone: bool
+
+    @property
+    def records(self) -> Sequence[Any]:
+        """Return the records as Python objects."""
+        return self.listed.parsed  # type: ignore[no-any-return]
+
+    @property
+    def told(self) -> Told:
+        """Return what the answer says of its list."""
+        return Told(len(self.listed), self.listed.total, self.listed.cap)
 
 
 def visma_http(
@@ -85,6 +104,8 @@ class VismaClient:
     ) -> None:
         self.http, self.company, self.page_size = http, company, page_size
         self._headers = {"ipp-company-id": company.company_id} if send_company_header else {}
+        # One list's answer is parsed at a time: the bodies wait, they are the smallest form of a page.
+        self._parsing = threading.Lock()
 
     def call(
         self, method: str, path: str, *, headers: Mapping[str, str] | None = None, **options: Any
@@ -135,17 +156,9 @@ class VismaClient:
         *,
         since: str | None = None,
         size: int | None = None,
-        extra: Mapping[str, str] | None = None,
     ) -> Page:
         """Return one page: of all, or of what changed at or after ``since`` (ERP wall time, no zone)."""
-        params = {**entity.query, **_since(entity, since), **(extra or {})}
-        if entity.paged:
-            params |= {"pageNumber": str(number), "pageSize": str(size or self.page_size)}
-        records = self.get(entity.path, params)
-        if not isinstance(records, list):
-            raise self._contract_broken(entity.path, "the answer is no JSON array")
-        total, cap = _totals(records)
-        return Page(number, records, total, cap)
+        return self._answer(entity, number, _since(entity, since), lambda page: page, size=size)
 
     def pages(
         self,
@@ -154,18 +167,22 @@ class VismaClient:
         *,
         since: str | None = None,
         extra: Mapping[str, str] | None = None,
+        held: Mapping[int, tuple[Taken, Told]] | None = None,
     ) -> list[Taken]:
         """Read a whole list and return what ``take`` makes of each page, in page order.
 
         The first page tells how many there are; the others are read at most eight at once. ``take`` is
-        called in the reading thread, so that a page's JSON is gone before the next one comes.
+        called one page at a time, so that a page's JSON is gone before the next one is parsed.
+        Pages in ``held`` were taken before and are not asked for again.
         """
+        query = {**_since(entity, since), **(extra or {})}
         if entity.paging is Paging.BY_ID:
-            return [take(Page(1, self._by_id(entity), None, None))]
+            return [take(Page(1, Listed.parts(self._by_id(entity)), alone=True))]
 
-        def read_one(number: int) -> tuple[Taken, _Told]:
-            page = self.page(entity, number, since=since, extra=extra)
-            return take(page), _Told(len(page.records), page.total, page.cap)
+        def read_one(number: int) -> tuple[Taken, Told]:
+            if held and number in held:
+                return held[number]
+            return self._answer(entity, number, query, lambda page: (take(page), page.told))
 
         taken: list[Taken] = []
         read, known = 0, 1
@@ -177,7 +194,34 @@ class VismaClient:
                 known = self._page_count([told for _, told in answers], read)
         return taken
 
-    def _page_count(self, told: Sequence["_Told"], read: int) -> int:
+    def _answer(
+        self,
+        entity: Entity,
+        number: int,
+        query: Mapping[str, str],
+        take: Callable[[Page], Taken],
+        *,
+        size: int | None = None,
+    ) -> Taken:
+        """Ask for one page; an answer cut short by a gateway is asked for again."""
+        params = {**entity.query, **query}
+        if entity.paged:
+            params |= {"pageNumber": str(number), "pageSize": str(size or self.page_size)}
+        for _ in range(READS_OF_BROKEN_JSON):
+            body = self.call("GET", entity.path, params=params).content
+            with self._parsing:
+                try:
+                    listed = Listed.of(entity, body)
+                except TypeError as error:
+                    raise self._contract_broken(entity.path, str(error)) from None
+                except ValueError:
+                    continue
+                page = Page(number, listed, alone=False)
+                alone = not entity.paged or (number == 1 and self._page_count([page.told], 1) == 1)
+                return take(replace(page, alone=alone))
+        raise self._contract_broken(entity.path, body.decode(errors="replace") or "the answer is empty")
+
+    def _page_count(self, told: Sequence[Told], read: int) -> int:
         """Return how many pages there are by the newest totals; without any, one more after a full one."""
         totals = [page.total for page in told if page.total is not None]
         size = min([self.page_size, *(page.cap for page in told if page.cap)])
@@ -194,15 +238,6 @@ class VismaClient:
     def _contract_broken(self, path: str, said: str) -> CallFailed:
         remedy = "The vendor's answer is not what its contract says; if it stays so, report it to Visma."
         return CallFailed("visma", "GET", path, status=200, excerpt_text=said, remedy=remedy)
-
-
-@dataclass(frozen=True)
-class _Told:
-    """What is kept of a page once its records are taken."""
-
-    length: int
-    total: int | None
-    cap: int | None
 
 
 def in_parallel(work: Callable[[Asked], Taken], items: Iterable[Asked]) -> list[Taken]:
@@ -234,14 +269,3 @@ def _since(entity: Entity, since: str | None) -> dict[str, str]:
     # ">=": the vendor's pages disagree on whether ">" includes equality (section 5).
     condition = {"lastModifiedDateTimeCondition": ">="} if entity.filter is Filter.WITH_CONDITION else {}
     return {"lastModifiedDateTime": since, **condition}
-
-
-def _totals(records: Sequence[Any]) -> tuple[int | None, int | None]:
-    """Return totalCount and maxPageSize, which stand inside each record (section 4)."""
-    for record in records:
-        metadata = unwrapped(record.get("metadata")) if isinstance(record, dict) else None
-        if isinstance(metadata, dict):
-            total, cap = unwrapped(metadata.get("totalCount")), unwrapped(metadata.get("maxPageSize"))
-            if isinstance(total, int) and not isinstance(total, bool):
-                return total, cap if isinstance(cap, int) and cap > 0 else None
-    return None, None

@@ -38,11 +38,12 @@ def has_news(
     since = _since(lake, entity, company)
     held = _held(lake, entity, company, since, zone)
     page = client.page(entity, since=since)
-    rows = to_rows(entity, company, page.records, read_at=clock.now(), zone=zone)
+    rows = to_rows(entity, company, page.listed, read_at=clock.now(), zone=zone)
     if any(bad.raw not in refused for bad in rows.bad) or not _versions(rows.table) <= _versions(held):
         return True
     # Versions on further pages, of a re-stamped table say, are news when they are more than the lake holds.
-    return page.total is not None and page.total > _units(entity, held) + len(refused)
+    total = page.told.total
+    return total is not None and total > _units(entity, held) + len(refused)
 
 
 def _since(lake: Lake, entity: Entity, company: str) -> str:

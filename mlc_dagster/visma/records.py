@@ -13,6 +13,7 @@ from mlc_dagster.transport import exact_json
 from mlc_dagster.visma.entity import Entity
 from mlc_dagster.visma.fields import MOMENT, typed
 from mlc_dagster.visma.tidy import Misfit, tidy_record, unwrapped
+from mlc_dagster.visma.wire import Listed
 
 _MISFITS = (pa.ArrowException, ValueError, TypeError, OverflowError)
 
@@ -40,10 +41,19 @@ class Rows:
     bad: tuple[BadRecord, ...] = ()
 
 
-def to_rows(entity: Entity, company: str, records: Sequence[Any], *, read_at: datetime, zone: str) -> Rows:
+def to_rows(entity: Entity, company: str, listed: Listed, *, read_at: datetime, zone: str) -> Rows:
     """Turn records into a table with the entity's schema. One bad record never costs the others."""
+    if listed.array is not None:
+        try:
+            table = _table(entity, listed.array, read_at, zone)
+        except _MISFITS:
+            pass  # Such as a date that is none: the records are looked at one by one.
+        else:
+            if not table.column("_key").null_count:
+                return Rows(table)
+    records = listed.parsed
     try:
-        return _keyed(entity, company, records, _table(entity, records, read_at, zone))
+        return _keyed(entity, company, records, _table(entity, _taken(entity, records), read_at, zone))
     except _MISFITS:
         return _one_by_one(entity, company, records, read_at, zone)
 
@@ -57,8 +67,11 @@ def record_key(entity: Entity, record: Any) -> str | None:
     return "|".join("" if part is None else str(part) for part in parts) if known else None
 
 
-def _table(entity: Entity, records: Sequence[Any], read_at: datetime, zone: str) -> pa.Table:
-    taken = pa.array(records, type=entity.wire)
+def _taken(entity: Entity, records: Sequence[Any]) -> pa.StructArray:
+    return pa.array(records, type=entity.wire)
+
+
+def _table(entity: Entity, taken: pa.StructArray, read_at: datetime, zone: str) -> pa.Table:
     columns = {f.name: typed(pc.struct_field(taken, f.name), f, zone) for f in entity.fields}
     count = len(taken)
     stamp_text = pc.struct_field(taken, entity.stamp) if entity.stamp else pa.nulls(count, pa.string())
@@ -113,7 +126,7 @@ def _one_by_one(entity: Entity, company: str, records: Sequence[Any], read_at: d
             good.append(record)
         except Misfit as misfit:
             bad.append(_bad(entity, company, record, str(misfit)))
-    rows = _keyed(entity, company, good, _table(entity, tidied, read_at, zone))
+    rows = _keyed(entity, company, good, _table(entity, _taken(entity, tidied), read_at, zone))
     return Rows(rows.table, (*bad, *rows.bad))
 
 

@@ -8,7 +8,6 @@ A pass over all pages is trusted when nothing hints at such a shift; else passes
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -128,7 +127,9 @@ class _Sweep:
         return _Pass(merged, _distinct(bad, merged), totals, lines, len(answers), started)
 
     def _taken(self, page: Page) -> tuple[Rows, int | None]:
-        return self._rows(page.records), page.total
+        code, now = self._client.company.code, self._clock.now()
+        rows = to_rows(self._entity, code, page.listed, read_at=now, zone=self._zone)
+        return rows, page.told.total
 
     def _doubt(self, seen: _Pass) -> str:
         """Return why a pass cannot be trusted, empty when it can. One page is one moment."""
@@ -152,7 +153,7 @@ class _Sweep:
         page = self._client.page(self._entity, 1, since=text, size=1)
         recent = seen.table.filter(pc.greater_equal(seen.table.column("_stamp"), from_wall(text, self._zone)))
         known = _line_count(self._entity, recent) if self._entity.lines else len(recent)
-        if (page.total or 0) > known + len(seen.bad):
+        if (page.told.total or 0) > known + len(seen.bad):
             return "records were added at the end"
         return ""
 
@@ -186,10 +187,6 @@ class _Sweep:
         answers = in_parallel(lambda key: self._client.single(self._entity, key), suspects)
         gone = [key for key, answer in zip(suspects, answers, strict=True) if answer is None]
         return replace(united, table=without(united.table, gone))
-
-    def _rows(self, records: Sequence[Any]) -> Rows:
-        code, now = self._client.company.code, self._clock.now()
-        return to_rows(self._entity, code, records, read_at=now, zone=self._zone)
 
     def _swept(self, seen: _Pass, passes: int) -> Swept:
         total = max(seen.totals, default=len(seen.table) + len(seen.bad))

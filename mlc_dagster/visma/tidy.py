@@ -1,6 +1,7 @@
 """One record, value by value: unwraps what may be wrapped, and names the field that does not fit."""
 
 import json
+import re
 from collections.abc import Iterable
 from datetime import date, datetime
 from decimal import Decimal
@@ -9,6 +10,7 @@ from typing import Any
 from mlc_dagster.visma.fields import MONEY, Field
 
 _SMALLEST_MONEY = Decimal(1).scaleb(-MONEY.scale)
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _LARGEST_MONEY = Decimal(10) ** (MONEY.precision - MONEY.scale)
 
 
@@ -66,7 +68,9 @@ def _integer(value: Any) -> int:
 
 
 def _decimal(value: Any) -> Decimal:
-    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+    """A number in quotes is the same number: nothing of it has to be guessed."""
+    quoted = isinstance(value, str) and _NUMBER.fullmatch(value)
+    if isinstance(value, bool) or not (quoted or isinstance(value, int | Decimal)):
         raise Misfit("no number")
     number = Decimal(value)
     if not number.is_finite():

@@ -47,15 +47,15 @@ def test_rows_that_change_vanish_and_arrive_during_a_sweep(new_erp, order, seed,
 
 def after_page(erp: Erp, number: int, happens) -> None:
     """Let something happen in the ERP, once, right after a page was read."""
-    ask, done = erp.client.page, []
+    call, done = erp.client.call, []
 
-    def page(entity, asked=1, **options):
-        answer = ask(entity, asked, **options)
-        if asked == number and not done:
+    def called(method, path, *, params=None, **options):
+        answer = call(method, path, params=params, **options)
+        if (params or {}).get("pageNumber") == str(number) and not done:
             done.append(happens())
         return answer
 
-    erp.client.page = page
+    erp.client.call = called
 
 
 class FastClock(SandboxTime):

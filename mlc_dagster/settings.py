@@ -70,14 +70,18 @@ def _secret(value: object) -> Secret:
     return Secret(value)
 
 
-def _http_url(value: str) -> str:
+def _exact_url(value: str) -> str:
     if not re.fullmatch(r"https?://[^\s/]+(/\S*)?", value):
         raise ValueError("an http(s) URL is needed, such as https://api.example.com")
     if value.startswith("http://") and not re.match(
         r"http://(127\.0\.0\.1|localhost|\[::1\])[:/]", value + "/"
     ):
         raise ValueError("http without TLS is for this machine only; use https")
-    return value.rstrip("/")
+    return value
+
+
+def _base_url(value: str) -> str:
+    return _exact_url(value).rstrip("/")
 
 
 def _time_zone(value: str) -> str:
@@ -101,7 +105,8 @@ def _company_code(value: str) -> str:
 
 
 SecretValue = Annotated[Secret, BeforeValidator(_secret)]
-Url = Annotated[str, AfterValidator(_http_url)]
+Url = Annotated[str, AfterValidator(_base_url)]
+ExactUrl = Annotated[str, AfterValidator(_exact_url)]
 TimeZone = Annotated[str, AfterValidator(_time_zone)]
 Cron = Annotated[str, AfterValidator(_cron)]
 CompanyCode = Annotated[str, AfterValidator(_company_code)]
@@ -164,6 +169,25 @@ class AnaplanCertificate(Section):
     private_key: SecretValue
 
 
+class AnaplanOAuthDevice(Section):
+    """OAuth 2.0 after `mlc anaplan login`, device flow: no secret, not on tenants with single sign-on."""
+
+    method: Literal["oauth_device"]
+    client_id: SecretValue
+
+
+class AnaplanOAuthCode(Section):
+    """OAuth 2.0 after `mlc anaplan login`, authorization-code flow. `redirect_uri` is the registered one."""
+
+    method: Literal["oauth_code"]
+    client_id: SecretValue
+    client_secret: SecretValue
+    redirect_uri: ExactUrl
+
+
+AnaplanOAuth = AnaplanOAuthDevice | AnaplanOAuthCode
+
+
 class AnaplanSmallChanges(Section):
     """When a few changes go through the transactional API, and into what (vendors/anaplan.md section 9).
 
@@ -212,7 +236,8 @@ class AnaplanSettings(PairSettings):
 
     api_url: Url = "https://api.anaplan.com/2/0"
     auth_url: Url = "https://auth.anaplan.com"
-    auth: Annotated[AnaplanBasic | AnaplanCertificate, Field(discriminator="method")]
+    oauth_url: Url = "https://us1a.app.anaplan.com"
+    auth: Annotated[AnaplanBasic | AnaplanCertificate | AnaplanOAuth, Field(discriminator="method")]
     workspace_id: str = Field(pattern=r"^[0-9a-f]{32}$")
     model_id: str = Field(pattern=r"^[0-9A-F]{32}$")
     upload: Literal["complete", "counted"] = "complete"
@@ -262,6 +287,11 @@ class Settings(Section):
     def database_url(self) -> str:
         """SQLAlchemy URL of the ledger, the audit trail and the budgets."""
         return os.environ.get("MLC_DATABASE_URL") or f"sqlite:///{self.folder / 'mlc.db'}"
+
+    @property
+    def vault_key_file(self) -> Path:
+        """The key of stored credentials, unless MLC_VAULT_KEY holds it."""
+        return self.folder / "vault.key"
 
     @property
     def lake_url(self) -> str:
@@ -335,16 +365,17 @@ def _substitute(file: YamlFile, value: Any, place: tuple[str | int, ...], proble
 
 SECRET_KEYS = {
     name
-    for section in (VismaSettings, AnaplanBasic, AnaplanCertificate)
+    for section in (VismaSettings, AnaplanBasic, AnaplanCertificate, AnaplanOAuthDevice, AnaplanOAuthCode)
     for name, field in section.model_fields.items()
     if field.annotation is Secret
 }
 
+METHODS = "basic, certificate, oauth_code or oauth_device"
 REMEDIES = {
     "extra_forbidden": ("`{key}` is not a setting here.", "Check its spelling and its indentation."),
     "missing": ("`{key}` is missing.", "Add it."),
-    "union_tag_not_found": ("`method` is missing.", "Add it: basic or certificate."),
-    "union_tag_invalid": ("This method is not known.", "Use basic or certificate."),
+    "union_tag_not_found": ("`method` is missing.", f"Add it: {METHODS}."),
+    "union_tag_invalid": ("This method is not known.", f"Use {METHODS}."),
 }
 
 

@@ -6,17 +6,21 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from mlc_dagster.anaplan.client import AnaplanClient
+from mlc_dagster.anaplan.connect import Shared, stored_grant
 from mlc_dagster.anaplan.connect import connect as connect_anaplan
 from mlc_dagster.anaplan.connect import destination as anaplan_destination
+from mlc_dagster.anaplan.grant import StoredGrant
 from mlc_dagster.database import connect, migrate
 from mlc_dagster.delivery import Audit, Deferrals, Destination, Ledger, Quarantine
+from mlc_dagster.delivery.leases import Leases
 from mlc_dagster.lake import Lake
 from mlc_dagster.mappings import Mappings
 from mlc_dagster.progress import SentDays, Sweeps
-from mlc_dagster.settings import Settings
+from mlc_dagster.settings import AnaplanSettings, Settings
 from mlc_dagster.transport.budget import Budgets
 from mlc_dagster.transport.clock import Clock, SystemClock
 from mlc_dagster.transport.session import CallCounter
+from mlc_dagster.vault import KeyRing, Vault
 from mlc_dagster.visma.client import VismaClient
 from mlc_dagster.visma.connect import connect as connect_visma
 from mlc_dagster.visma.entities import CATALOG
@@ -25,8 +29,11 @@ from mlc_dagster.visma.entities import CATALOG
 class Suite:
     """The parts of the house for one configuration: database, lake, mappings and the vendors' clients.
 
-    Parts are opened when they are first asked for. `counter` adds up the calls of everything opened here.
+    Parts are opened when they are first asked for. `counter` adds up the calls of everything opened here;
+    `writer` is whom the vault names for what is written, a run id or `cli`.
     """
+
+    writer = "cli"
 
     def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
         self.settings = settings
@@ -86,6 +93,12 @@ class Suite:
         """The rate budgets all processes share."""
         return Budgets(self.engine, self.clock)
 
+    @cached_property
+    def vault(self) -> Vault:
+        """Credentials that runs receive and keep."""
+        keys = KeyRing(self.settings.vault_key_file)
+        return Vault(self.engine, keys, writer=self.writer, now=self.clock.now)
+
     def visma(self, company: str) -> VismaClient:
         """The client of one company."""
         if company not in self._visma:
@@ -102,10 +115,12 @@ class Suite:
     @cached_property
     def anaplan(self) -> AnaplanClient:
         """The client of the configured Anaplan model."""
-        settings = self.settings.pairs.anaplan
-        if settings is None:
-            raise LookupError("the Anaplan pair is not switched on in mlc.yaml")
-        return connect_anaplan(settings, budgets=self.budgets, clock=self.clock, counter=self.counter)
+        return connect_anaplan(self._anaplan_settings, self._shared)
+
+    @property
+    def anaplan_grant(self) -> StoredGrant:
+        """The grant of `mlc anaplan login`. Raises Misconfigured when the settings name another method."""
+        return stored_grant(self._anaplan_settings, self._shared)
 
     def destinations(self, only: str | None = None) -> list[str]:
         """The destinations that are switched on, such as anaplan/gl_accounts, in order of delivery."""
@@ -134,6 +149,17 @@ class Suite:
             tombstone=contract.tombstone,
         )
 
+    @property
+    def _anaplan_settings(self) -> AnaplanSettings:
+        if self.settings.pairs.anaplan is None:
+            raise PairOff("The Anaplan pair is not switched on: `pairs: anaplan:` is missing in mlc.yaml.")
+        return self.settings.pairs.anaplan
+
+    @cached_property
+    def _shared(self) -> Shared:
+        leases = Leases(self.engine, self.clock)
+        return Shared(self.budgets, self.vault, leases, self.clock, self.counter)
+
     def calls(self) -> dict[str, int]:
         """The calls made so far, as run metadata."""
         counter = self.counter
@@ -149,6 +175,10 @@ class Suite:
 def mappings_in(folder: Path) -> Mappings:
     """The models of a folder, compiled once a process; they notice by themselves when a file is edited."""
     return Mappings.load(folder, CATALOG)
+
+
+class PairOff(Exception):
+    """A pair that is needed is not in the settings."""
 
 
 class UnknownDestination(Exception):

@@ -15,9 +15,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from mlc_dagster.transport.auth import CachedAuth, Token
-from mlc_dagster.transport.clock import Clock
-from mlc_dagster.transport.errors import CallFailed, Misconfigured
-from mlc_dagster.transport.session import Http
+from mlc_dagster.transport.budget import Budget
+from mlc_dagster.transport.clock import Clock, SystemClock
+from mlc_dagster.transport.errors import CallFailed, Misconfigured, Refused
+from mlc_dagster.transport.session import CallCounter, Http, response_words
 
 LOGIN, REFRESH = "/token/authenticate", "/token/refresh"
 SCHEME = "AnaplanAuthToken"
@@ -26,6 +27,13 @@ REFUSALS = frozenset({400, 401, 403})
 # (vendors/anaplan.md section 2).
 LIFE, EARLY = timedelta(minutes=35), timedelta(minutes=5)
 NONCE_BYTES = 150
+# How far two right clocks may be apart; Anaplan's own tolerance is not known.
+CLOCK_SECONDS = 60
+WRONG_HOST = (
+    "This is not what Anaplan's service answers. Check {setting}: each region has hosts of its own "
+    "(docs/anaplan.md section 3)."
+)
+V1_REFUSED = "Anaplan may not take signature version v1 any more: set `version: v2`."
 PEM = "Give the whole text, from its BEGIN line to its END line, with its line breaks."
 
 
@@ -46,8 +54,8 @@ class BasicLogin:
     """User and password. On a tenant with single sign-on Anaplan takes them from exception users only."""
 
     remedy = (
-        "Check user and password. Where the tenant uses single sign-on, a workspace administrator must make "
-        "this user an exception user, or use a certificate."
+        "Check user and password, and that auth_url is the host of your region. Where the tenant uses single "
+        "sign-on, a workspace administrator must make this user an exception user, or use a certificate."
     )
 
     def __init__(self, user: str, password: str) -> None:
@@ -68,11 +76,6 @@ class CertificateLogin:
         Misconfigured: a text is no PEM, the key is no RSA key or not the certificate's.
     """
 
-    remedy = (
-        "Register this certificate for this user in Anaplan, under Administration, Security, Certificates. "
-        "It must come from a certificate authority Anaplan accepts. Check that this machine's clock is right."
-    )
-
     def __init__(self, certificate: str, private_key: str, *, version: Literal["v1", "v2"] = "v2") -> None:
         self._version = version
         self._certificate = _certificate(certificate)
@@ -81,6 +84,16 @@ class CertificateLogin:
             raise _bad("the private key does not belong to the certificate", "Give both of one pair.")
         pem = self._certificate.public_bytes(serialization.Encoding.PEM)
         self._header = "CACertificate " + base64.b64encode(pem).decode()
+
+    @property
+    def remedy(self) -> str:
+        """What to do when Anaplan refuses it: a refusal rarely says which part it disliked."""
+        clock = "Check that this machine's clock is right." if self._version == "v2" else V1_REFUSED
+        return (
+            "Register this certificate for this user in Anaplan (Administration, Security, Certificates), "
+            "in the region of auth_url. It must come from a certificate authority Anaplan accepts. "
+            f"{clock}"
+        )
 
     def request(self, now: datetime) -> tuple[dict[str, str], dict[str, str] | None]:
         """The certificate header and the signed nonce.
@@ -139,9 +152,10 @@ class Tokens:
         headers, body = self._login.request(self._clock.now())
         try:
             return self._read(self._http.call("POST", LOGIN, headers=headers, json=body, repeatable=True))
-        except CallFailed as refusal:
-            if refusal.status not in REFUSALS:
+        except (Refused, Misconfigured) as refusal:
+            if refusal.status is None:  # the address or its TLS certificate, already explained
                 raise
+            known = refusal.status in REFUSALS
             raise Misconfigured(
                 "Anaplan",
                 "POST",
@@ -149,7 +163,7 @@ class Tokens:
                 status=refusal.status,
                 request_id=refusal.request_id,
                 excerpt_text=refusal.excerpt,
-                remedy=self._login.remedy,
+                remedy=self._login.remedy if known else WRONG_HOST.format(setting="auth_url"),
             ) from None
 
     def _refresh(self, token: Token) -> Token | None:
@@ -162,10 +176,33 @@ class Tokens:
             return None
 
     def _read(self, response: requests.Response) -> Token:
-        info = json.loads(response.text)["tokenInfo"]
-        expires_at = datetime.fromtimestamp(int(info["expiresAt"]) / 1000, UTC)
-        left = expires_at - _server_time(response, default=self._clock.now())
-        return Token(info["tokenValue"], self._clock.now() + (left if left > timedelta(0) else LIFE))
+        try:
+            info = json.loads(response.text)["tokenInfo"]
+            value, expires_at = info["tokenValue"], datetime.fromtimestamp(int(info["expiresAt"]) / 1000, UTC)
+        except (ValueError, KeyError, TypeError):
+            raise wrong_host("auth_url", response) from None
+        left = expires_at - (_server_time(response) or self._clock.now())
+        return Token(value, self._clock.now() + (left if left > timedelta(0) else LIFE))
+
+
+def open_token_service(
+    auth_url: str,
+    *,
+    budget: Budget | None = None,
+    counter: CallCounter | None = None,
+    clock: Clock | None = None,
+) -> Http:
+    """An Http for the token service. Its refusals tell when our clock and Anaplan's differ."""
+    clock = clock or SystemClock()
+
+    def words(response: requests.Response) -> str:
+        theirs = _server_time(response)
+        ahead = round((clock.now() - theirs).total_seconds()) if theirs else 0
+        skew = f"{abs(ahead)} s {'ahead of' if ahead > 0 else 'behind'} Anaplan's"
+        told = f" (this machine's clock is {skew})" if abs(ahead) > CLOCK_SECONDS else ""
+        return response_words(response) + told
+
+    return Http("Anaplan", auth_url, budget=budget, counter=counter, clock=clock, words=words)
 
 
 def token_auth(http: Http, login: Login) -> CachedAuth:
@@ -175,12 +212,27 @@ def token_auth(http: Http, login: Login) -> CachedAuth:
     )
 
 
-def _server_time(response: requests.Response, *, default: datetime) -> datetime:
+def wrong_host(setting: str, response: requests.Response) -> Misconfigured:
+    """The error for an answer that is none of Anaplan's; `setting` holds the address that gave it.
+
+    The body is not shown: a token may be in it, under a name nobody knows.
+    """
+    return Misconfigured(
+        "Anaplan",
+        "POST",
+        response.request.path_url,
+        status=response.status_code,
+        excerpt_text=f"an answer of type {response.headers.get('Content-Type', 'unknown')} without a token",
+        remedy=WRONG_HOST.format(setting=setting),
+    )
+
+
+def _server_time(response: requests.Response) -> datetime | None:
     """Anaplan's own time: a token's life is measured on the clock that set its end, however wrong ours is."""
     try:
         return parsedate_to_datetime(response.headers.get("Date", "")).astimezone(UTC)
     except ValueError:
-        return default
+        return None
 
 
 def _certificate(text: str) -> x509.Certificate:

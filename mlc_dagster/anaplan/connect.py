@@ -1,33 +1,46 @@
 """Builds the Anaplan client and its destinations from the settings."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mlc_dagster.anaplan.auth import BasicLogin, CertificateLogin, Login, token_auth
+from mlc_dagster.anaplan.auth import BasicLogin, CertificateLogin, Login, open_token_service, token_auth
 from mlc_dagster.anaplan.client import AnaplanClient, open_http
 from mlc_dagster.anaplan.destination import AnaplanImport
-from mlc_dagster.settings import AnaplanBasic, AnaplanSettings, Secret
-from mlc_dagster.transport.budget import Budgets
+from mlc_dagster.anaplan.grant import StoredGrant, grant_auth
+from mlc_dagster.anaplan.oauth import Client, open_oauth_service
+from mlc_dagster.delivery.leases import Leases
+from mlc_dagster.settings import AnaplanBasic, AnaplanCertificate, AnaplanOAuthCode, AnaplanSettings, Secret
+from mlc_dagster.transport.auth import Auth
+from mlc_dagster.transport.budget import Budget, Budgets
 from mlc_dagster.transport.clock import Clock
 from mlc_dagster.transport.errors import Misconfigured
-from mlc_dagster.transport.session import CallCounter, Http
+from mlc_dagster.transport.session import CallCounter
+from mlc_dagster.vault import Vault
 
 
-def connect(
-    settings: AnaplanSettings, *, budgets: Budgets, clock: Clock, counter: CallCounter
-) -> AnaplanClient:
-    """The client of the configured model. Anaplan counts calls per tenant, so one budget serves them all."""
-    budget = budgets.token_bucket(
-        f"anaplan:{settings.api_url}",
-        rate=settings.calls_per_minute,
-        per_seconds=60,
-        headroom=f"{settings.headroom_percent / 100:.2f}",
-        patience=settings.patience_seconds,
+@dataclass(frozen=True)
+class Shared:
+    """What all processes share, and this one's clock and counter."""
+
+    budgets: Budgets
+    vault: Vault
+    leases: Leases
+    clock: Clock
+    counter: CallCounter
+
+
+def connect(settings: AnaplanSettings, shared: Shared) -> AnaplanClient:
+    """The client of the configured model. Its logins take from the same budget: Anaplan counts them too."""
+    budget = _budget(settings, shared)
+    http = open_http(
+        settings.api_url,
+        auth=_auth(settings, shared, budget),
+        budget=budget,
+        counter=shared.counter,
+        clock=shared.clock,
     )
-    tokens = Http("Anaplan", settings.auth_url, budget=budget, clock=clock, counter=counter)
-    auth = token_auth(tokens, _login(settings))
-    http = open_http(settings.api_url, auth=auth, budget=budget, counter=counter, clock=clock)
     return AnaplanClient(http, settings.workspace_id, settings.model_id)
 
 
@@ -52,8 +65,56 @@ def destination(
     )
 
 
-def _login(settings: AnaplanSettings) -> Login:
+def stored_grant(settings: AnaplanSettings, shared: Shared, budget: Budget | None = None) -> StoredGrant:
+    """The grant of `mlc anaplan login`.
+
+    Raises:
+        Misconfigured: another method is configured, which needs no login by hand.
+    """
     auth = settings.auth
+    if isinstance(auth, AnaplanBasic | AnaplanCertificate):
+        raise Misconfigured(
+            "Anaplan",
+            "-",
+            "-",
+            excerpt_text=f"method {auth.method} needs no login by hand",
+            remedy="Run `mlc check`; for OAuth set method oauth_code or oauth_device in mlc.yaml.",
+        )
+    client = Client(auth.client_id.reveal())
+    if isinstance(auth, AnaplanOAuthCode):
+        client = replace(client, secret=auth.client_secret.reveal(), redirect_uri=auth.redirect_uri)
+    service = open_oauth_service(
+        settings.oauth_url,
+        client,
+        budget=budget or _budget(settings, shared),
+        counter=shared.counter,
+        clock=shared.clock,
+    )
+    return StoredGrant(service, shared.vault, shared.leases)
+
+
+def _auth(settings: AnaplanSettings, shared: Shared, budget: Budget) -> Auth:
+    auth = settings.auth
+    if isinstance(auth, AnaplanBasic | AnaplanCertificate):
+        service = open_token_service(
+            settings.auth_url, budget=budget, counter=shared.counter, clock=shared.clock
+        )
+        return token_auth(service, _login(auth))
+    return grant_auth(stored_grant(settings, shared, budget))
+
+
+def _budget(settings: AnaplanSettings, shared: Shared) -> Budget:
+    """Anaplan counts calls per tenant, so all models below one address share a budget."""
+    return shared.budgets.token_bucket(
+        f"anaplan:{settings.api_url}",
+        rate=settings.calls_per_minute,
+        per_seconds=60,
+        headroom=f"{settings.headroom_percent / 100:.2f}",
+        patience=settings.patience_seconds,
+    )
+
+
+def _login(auth: AnaplanBasic | AnaplanCertificate) -> Login:
     if isinstance(auth, AnaplanBasic):
         return BasicLogin(auth.user.reveal(), auth.password.reveal())
     return CertificateLogin(_file(auth.certificate), _file(auth.private_key), version=auth.version)

@@ -20,7 +20,10 @@ class SuiteResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         Raises:
             dg.Failure: the settings have mistakes; the text lists them all.
         """
-        return Suite(self._settings())
+        suite = Suite(self._settings())
+        run = self.get_resource_context().run
+        suite.writer = run.run_id if run else "sensor"
+        return suite
 
     def open_for_a_tick(self) -> Suite:
         """A suite for a sensor's tick, which has 60 seconds: a closed window is told, not waited for."""

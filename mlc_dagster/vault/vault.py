@@ -114,8 +114,8 @@ class Vault:
             inside, text = None, ""
         if inside != name:
             raise VaultLocked(
-                f"The vault's entry {name!r} does not open with the key in {self._keys.place}. Put the key it "
-                "was written with into MLC_VAULT_KEY, behind the new one and a comma; or make the entry anew."
+                f"The vault's entry {name!r} does not open with the key in {self._keys.place}. Put the key "
+                "it was written with into MLC_VAULT_KEY, after the new one and a comma; or make it anew."
             )
         return str(text)
 

@@ -43,6 +43,7 @@ class Grant:
     expires: datetime
     redirect_uri: str = ""
     approved: bool = True
+    declined: bool = False
     polled: datetime | None = None
     user_code: str = ""
 
@@ -82,10 +83,11 @@ class OAuth:
         self.devices[code] = Grant(client_id, self._in(DEVICE_LIFE), approved=approved, user_code=user_code)
         return code, self.devices[code]
 
-    def approve(self, user_code: str) -> None:
-        """The user enters the code in a browser."""
+    def decide(self, user_code: str, *, approved: bool) -> None:
+        """The user enters the code in a browser, and approves or declines."""
         for grant in self.devices.values():
-            grant.approved = grant.approved or grant.user_code == user_code
+            if grant.user_code == user_code:
+                grant.approved, grant.declined = approved, not approved
 
     def token(self, body: dict[str, str]) -> dict[str, Any]:
         """POST /oauth/token for any of the three grants."""
@@ -110,6 +112,8 @@ class OAuth:
     def _by_device(self, client: Client, body: dict[str, str]) -> str | None:
         code = body.get("device_code", "")
         grant = self._live(self.devices.get(code), client, "expired_token")
+        if grant.declined:
+            raise OAuthError("access_denied", "The user declined.")
         last, grant.polled = grant.polled, self._now()
         if not grant.approved:
             if last is not None and grant.polled - last < timedelta(seconds=INTERVAL):
@@ -127,21 +131,22 @@ class OAuth:
         del self.refresh_tokens[token]
         return None
 
-    def _issue(self, client: Client, refresh_token: str | None) -> dict[str, Any]:
+    def _issue(self, client: Client, kept: str | None) -> dict[str, Any]:
+        """The answer; `kept` is the refresh token of a client without rotation."""
         access = self.directory.issue(client.email, bearer=True)
-        if refresh_token is None:
-            refresh_token = secrets.token_urlsafe(32)
-            self.refresh_tokens[refresh_token] = Grant(
-                client.id, self._in(self.switches["oauth_refresh_seconds"])
-            )
-        return {
+        answer = {
             "access_token": access.value,
-            "refresh_token": refresh_token,
             "id_token": secrets.token_urlsafe(24),
             "scope": SCOPE,
             "token_type": "Bearer",
             "expires_in": self.switches["token_minutes"] * 60,
         }
+        if kept is None:
+            kept = secrets.token_urlsafe(32)
+            self.refresh_tokens[kept] = Grant(client.id, self._in(self.switches["oauth_refresh_seconds"]))
+        elif not self.switches["oauth_repeats_token"]:
+            return answer
+        return answer | {"refresh_token": kept}
 
     def _client(self, client_id: str) -> Client:
         if client_id not in self.clients:

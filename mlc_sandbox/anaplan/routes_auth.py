@@ -45,22 +45,29 @@ class AuthRoutes:
         async def endpoint(request: Request) -> Response:
             body = await request.body()
             line = f"{method} {path}"
-            if self.world.faults.take(VENDOR, "drop_connection", line) is not None:
+            drop = self.world.faults.take(VENDOR, "drop_connection", line)
+            if drop is not None and drop.get("when", "before") == "before":
                 return Dropped()
             broken = self.world.faults.take(VENDOR, "server_error", line)
             if broken is not None:
                 return JsonResponse({"status": "FAILURE"}, int(broken.get("status", 500)))
-            with self.world.lock:
-                try:
-                    return handler(request, body)
-                except LoginRefused as error:
-                    return JsonResponse(
-                        {"status": error.status, "statusMessage": str(error)}, STATUS[error.status]
-                    )
-                except OAuthError as error:
-                    return JsonResponse({"error": error.error, "error_description": str(error)}, error.status)
+            response = self._answer(handler, request, body)
+            return response if drop is None else Dropped()
 
         return Route(path, endpoint, methods=[method])
+
+    def _answer(
+        self, handler: Callable[[Request, bytes], Response], request: Request, body: bytes
+    ) -> Response:
+        with self.world.lock:
+            try:
+                return handler(request, body)
+            except LoginRefused as error:
+                return JsonResponse(
+                    {"status": error.status, "statusMessage": str(error)}, STATUS[error.status]
+                )
+            except OAuthError as error:
+                return JsonResponse({"error": error.error, "error_description": str(error)}, error.status)
 
     def _authenticate(self, request: Request, body: bytes) -> Response:
         scheme, _, value = request.headers.get("authorization", "").partition(" ")
@@ -126,8 +133,9 @@ class AuthRoutes:
         )
 
     def _activate(self, request: Request, body: bytes) -> Response:  # noqa: ARG002
-        self.world.oauth.approve(request.query_params.get("user_code", ""))
-        return Response("Approved.", media_type="text/plain")
+        approved = request.query_params.get("decision") != "decline"
+        self.world.oauth.decide(request.query_params.get("user_code", ""), approved=approved)
+        return Response("Approved." if approved else "Declined.", media_type="text/plain")
 
 
 def _head(request: Request, message: str) -> dict[str, Any]:

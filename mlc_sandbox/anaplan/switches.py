@@ -16,6 +16,7 @@ DEFAULTS: dict[str, Any] = {
     "sso": False,  # True: Basic only for exception users, no device flow
     "oauth_rotation": True,
     "oauth_refresh_seconds": 43_000,
+    "oauth_repeats_token": True,  # without rotation: answers repeat the refresh token; assumption
     "device_auto_approve": True,
     # Times on the wire (expiresAt, creationTime): real, as the client's own clock; or the sandbox clock
     "wire_time": "real",
@@ -45,6 +46,10 @@ DEFAULTS: dict[str, Any] = {
     "bad_cell": "reject_row",  # reject_row (E) | warn (W: the row's other cells load); assumption
     "text_collision": "last",  # last | first: text cells when rows collide; assumption
     "code_matching": "exact",  # exact | folded (trimmed, case-folded); assumption
+    "clear_items": "product",  # product | rows: what clearing the mapped items of several dimensions empties
+    # Small writes
+    "blank_cell_write": "clears",  # clears | refuses: "" for a cell that holds no text; assumption
+    "busy_hangs_ms": 0,  # how long a small write or a read of cells hangs in a busy model, at most
     # Answers
     "extra_fields": False,
 }
@@ -61,6 +66,8 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "bad_cell": ("reject_row", "warn"),
     "text_collision": ("last", "first"),
     "code_matching": ("exact", "folded"),
+    "clear_items": ("product", "rows"),
+    "blank_cell_write": ("clears", "refuses"),
 }
 
 

@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
-from mlc_dagster.anaplan.auth import BasicLogin, Login, token_auth
+from mlc_dagster.anaplan.auth import BasicLogin, Login, open_token_service, token_auth
 from mlc_dagster.anaplan.client import AnaplanClient, open_http
 from mlc_dagster.anaplan.destination import AnaplanImport
-from mlc_dagster.transport.session import Http
 from mlc_sandbox.anaplan import hub
 from mlc_sandbox.anaplan.vendor import AnaplanVendor
 from mlc_sandbox.anaplan.world import PASSWORD, USER, World
@@ -54,7 +53,7 @@ def clock() -> ManualClock:
 @pytest.fixture
 def connect(sandbox: Sandbox, clock: ManualClock) -> Callable[..., AnaplanClient]:
     def connected(login: Login | None = None, **options: Any) -> AnaplanClient:
-        tokens = Http("Anaplan", f"{sandbox.url}/anaplan/auth", clock=clock)
+        tokens = open_token_service(f"{sandbox.url}/anaplan/auth", clock=clock)
         auth = token_auth(tokens, login or BasicLogin(USER, PASSWORD))
         http = open_http(f"{sandbox.url}/anaplan/2/0", auth=auth, clock=clock)
         return AnaplanClient(http, hub.WORKSPACE_ID, hub.MODEL_ID, **options)

@@ -9,12 +9,15 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from mlc_dagster.anaplan.auth import BasicLogin, CertificateLogin
+from mlc_dagster.anaplan.auth import BasicLogin, CertificateLogin, open_token_service, token_auth
 from mlc_dagster.anaplan.client import AnaplanClient
 from mlc_dagster.transport.errors import Misconfigured
 from mlc_sandbox.anaplan.world import OUTSIDER, OUTSIDER_PASSWORD, USER, World
 from mlc_sandbox.server import Sandbox
 from tests.transport.clocks import ManualClock
+from tests.transport.conftest import Answer, Vendor, vendor
+
+__all__ = ["vendor"]
 
 Connect = Callable[..., AnaplanClient]
 
@@ -130,11 +133,56 @@ def test_a_certificate_logs_in(connect: Connect, world: World, version: str) -> 
     assert connect(CertificateLogin(certificate.decode(), key.decode(), version=version)).catalog.model().name  # type: ignore[arg-type]
 
 
-def test_the_signed_time_is_the_clocks(connect: Connect, world: World, clock: ManualClock) -> None:
+@pytest.mark.parametrize(("seconds", "words"), [(3600, "ahead of"), (-3600, "behind")])
+def test_a_refused_login_tells_how_wrong_this_machines_clock_is(
+    connect: Connect, world: World, clock: ManualClock, seconds: int, words: str
+) -> None:
     certificate, key = world.new_certificate()
-    clock.advance(3600)
-    with pytest.raises(Misconfigured, match="clock is right"):
+    clock.advance(seconds)
+    with pytest.raises(Misconfigured, match=rf"clock is (3599|360\d) s {words} Anaplan's.*clock is right"):
         connect(CertificateLogin(certificate.decode(), key.decode())).catalog.model()
+
+
+def test_a_refused_login_says_nothing_of_a_clock_that_is_right(connect: Connect) -> None:
+    with pytest.raises(Misconfigured) as caught:
+        connect(BasicLogin(USER, "wrong-secret")).catalog.model()
+    assert "clock" not in str(caught.value)
+
+
+def test_a_tenant_that_refuses_v1_points_to_v2(connect: Connect, world: World) -> None:
+    world.switches["certificate_v1"] = False
+    certificate, key = world.new_certificate()
+    with pytest.raises(Misconfigured, match="set `version: v2`"):
+        connect(CertificateLogin(certificate.decode(), key.decode(), version="v1")).catalog.model()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(404, "<html>Not Found</html>", {"Content-Type": "text/html"}),
+        Answer(200, "<html>Sign in</html>", {"Content-Type": "text/html"}),
+        Answer(302, "", {"Location": "https://elsewhere.example/login"}),
+        Answer(201, '{"token": "tv-1"}'),
+    ],
+)
+def test_the_host_of_another_service_or_region_is_recognised(
+    vendor: Vendor, clock: ManualClock, answer: Answer
+) -> None:
+    vendor.decide = lambda _: answer
+    auth = token_auth(open_token_service(vendor.url, clock=clock), BasicLogin(USER, "wrong-secret"))
+    with pytest.raises(Misconfigured, match="Check auth_url: each region has hosts of its own") as caught:
+        auth.headers()
+    assert "tv-1" not in str(caught.value)
+
+
+def test_a_login_that_never_answers_a_good_token_stops_after_two_calls(
+    connect: Connect, sandbox: Sandbox, world: World
+) -> None:
+    client = connect()
+    sandbox.faults.arm("anaplan", "token_expired", times=None)
+    with pytest.raises(Misconfigured, match="refuses even a new token"):
+        client.catalog.model()
+    assert logins(sandbox) == 2
 
 
 def test_each_login_signs_another_nonce(world: World, clock: ManualClock) -> None:

@@ -1,6 +1,6 @@
 """The way of a record, for one company and some days: read, map, deliver. Knows no Dagster."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 from mlc_dagster.delivery import Plan, Refused, Report, Row, deliver, plan
 from mlc_dagster.delivery.errors import Overtaken
 from mlc_dagster.mappings import Mapped, current
+from mlc_dagster.outlook import span
 from mlc_dagster.progress import Sweep
 from mlc_dagster.suite import Suite
 from mlc_dagster.visma.entities import Entity
@@ -65,6 +66,9 @@ def rows(suite: Suite, model: str, company: str, days: Sequence[date]) -> Mapped
     Besides the days' records they cover the days that were read and never sent, what is still outstanding at
     the destination, and everything when the model, a lookup or a joined entity changed since the last
     finished delivery.
+
+    Raises:
+        LakeIncomplete: the model adds up all records, and the lake has not all of them.
     """
     return current(suite.mappings, model, suite.lake, company, **_asked(suite, model, company, days))
 
@@ -74,6 +78,7 @@ def send(suite: Suite, name: str, company: str, days: Sequence[date], *, run_id:
 
     Raises:
         ContractBroken: a blocking test of the contract fails; nothing was sent.
+        LakeIncomplete: as `rows`; nothing was sent.
         Exception: what `delivery.deliver` raises.
     """
     for attempt in range(OVERTAKEN_AT_MOST):
@@ -122,6 +127,20 @@ class ContractBroken(Exception):
         )
 
 
+class LakeIncomplete(Exception):
+    """A model that adds up all records was asked for while the lake has not all of them."""
+
+    def __init__(self, model: str, company: str, missing: Mapping[str, Sequence[date]]) -> None:
+        gaps = "; ".join(
+            f"{entity}: {len(days)} days, the first is {days[0]}" for entity, days in missing.items()
+        )
+        super().__init__(
+            f"{model} {company}: no rows were made, because each adds up all records of "
+            f"{', '.join(missing)} and the lake lacks days. {gaps}. "
+            "Read these days of the named entities (docs/replay.md), then run again."
+        )
+
+
 @dataclass(frozen=True)
 class Forecast:
     """What a delivery would do, the calls it would cost, and what it cannot carry: `refused` counts the rows
@@ -134,7 +153,11 @@ class Forecast:
 
 
 def forecast(suite: Suite, name: str, company: str, days: Sequence[date]) -> Forecast:
-    """The dry run of `send`: same rows, same plan, no call to the destination and nothing written."""
+    """The dry run of `send`: same rows, same plan, no call to the destination and nothing written.
+
+    Raises:
+        LakeIncomplete: as `rows`.
+    """
     mapped = suite.mappings.run(name, suite.lake, company, **_asked(suite, name, company, days))
     destination = suite.destination(name)
     planned = plan(
@@ -155,12 +178,32 @@ def _rows(mapped: Mapped) -> Iterator[Row]:
 
 def _asked(suite: Suite, model: str, company: str, days: Sequence[date]) -> dict[str, Any]:
     """What the mappings are asked for: days, records outstanding, and what the destination has seen."""
+    if missing := _missing_days(suite, model, company):
+        raise LakeIncomplete(model, company, missing)
     unsent = suite.sent_days.missing(model, company, _held(suite, model, company))
     return {
         "days": sorted({*days, *unsent}),
         "also": suite.ledger.outstanding(model, company),
         "seen": suite.ledger.seen(model, company),
     }
+
+
+def _missing_days(suite: Suite, model: str, company: str) -> dict[str, list[date]]:
+    """Of a model whose rows add up records: entity -> the days the lake has to hold, and does not.
+
+    These are the days up to the newest one that was read or ever sent: sums of half the records would be
+    taken for the truth, and after the loss of a lake they would replace it.
+    """
+    found = suite.mappings.models[model]
+    if not found.contract.whole:
+        return {}
+    newest = max(
+        [*_held(suite, model, company), *filter(None, [suite.sent_days.newest(model, company)])], default=None
+    )
+    days = span(suite.settings.start_day, newest) if newest else []
+    held = {entity: suite.lake.notes(entity, company) for entity in found.entities}
+    missing = {entity: [day for day in days if day not in notes] for entity, notes in held.items()}
+    return {entity: gaps for entity, gaps in missing.items() if gaps}
 
 
 def _held(suite: Suite, model: str, company: str) -> dict[date, datetime]:

@@ -79,6 +79,10 @@ class SentDays:
         sent = self._sent(destination, company)
         return [day for day, read_at in held.items() if sent.get(day) != read_at]
 
+    def newest(self, destination: str, company: str) -> date | None:
+        """The last day a destination has received anything of; None before its first delivery."""
+        return max(self._sent(destination, company), default=None)
+
     def note(self, destination: str, company: str, held: Mapping[date, datetime]) -> None:
         """Note that the destination has received everything that was read of these days until then."""
         sent = self._sent(destination, company)

@@ -28,14 +28,22 @@ def show_plan(destination: str | None, company: str | None, since: date | None, 
     for heading in NUMBERS:
         table.add_column(heading, justify="right")
     needed: Counter[str] = Counter()
+    unready: list[str] = []
     for name in suite.destinations(destination):
         target = name.split("/")[0]
         for code in [company] if company else suite.settings.companies_of(target):
             first, last = open_days(suite, target, code)
-            forecast = flow.forecast(suite, name, code, span(since or first, until or last))
+            try:
+                forecast = flow.forecast(suite, name, code, span(since or first, until or last))
+            except flow.LakeIncomplete as error:
+                unready.append(str(error))
+                table.add_row(name, code, *["-"] * len(NUMBERS))
+                continue
             table.add_row(name, code, *map(str, _numbers(forecast)))
             needed[target] += forecast.calls
     console.print(table)
+    for reason in unready:
+        console.print(reason)
     _tell_budgets(needed, budgets_left(suite))
 
 

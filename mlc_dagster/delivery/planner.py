@@ -61,7 +61,8 @@ def plan(
     """Compare rows with the ledger; writes nothing and calls nobody.
 
     scope: the source keys the rows answer for. A record of a source key in scope without a row is deleted,
-    but not while any row of that source key is refused: quarantine never takes the last good version away.
+    but not while any row of that source key, or of its own key, is refused: quarantine never takes the last
+    good version away.
     Raises DuplicateKeys when two rows have one key.
     """
     wanted = _by_key(rows)
@@ -73,7 +74,7 @@ def plan(
         if key not in held_back and (change := _compare(row, known.get(key), destination.target)) is not None
     ]
     in_doubt = tuple(row for key, row in wanted.items() if key in held_back)
-    gone = _gone(known.values(), wanted, frozenset(scope), {refusal.source_key for refusal in refused})
+    gone = _gone(known.values(), wanted, frozenset(scope), list(refused))
     gone = [record for record in gone if record.key not in held_back]
     deletes = _deletes(ledger, destination, company, [record for record in gone if record.there])
     every = (*deletes, *changes)
@@ -115,15 +116,17 @@ def _compare(row: Row, known: Known | None, target: str) -> Change | None:
 
 
 def _gone(
-    known: Iterable[Known], wanted: Mapping[str, Row], scope: frozenset[str], refused: set[str]
+    known: Iterable[Known], wanted: Mapping[str, Row], scope: frozenset[str], refused: Sequence[Refusal]
 ) -> Sequence[Known]:
+    sources, keys = {refusal.source_key for refusal in refused}, {refusal.key for refusal in refused}
     return [
         record
         for record in known
         if record.key not in wanted
         and record.state != State.DELETED
         and record.source_key in scope
-        and record.source_key not in refused
+        and record.source_key not in sources
+        and record.key not in keys
     ]
 
 

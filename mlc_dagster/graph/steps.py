@@ -8,7 +8,7 @@ import dagster as dg
 
 from mlc_dagster.delivery.errors import Closed as DeliveryClosed
 from mlc_dagster.delivery.errors import Stop
-from mlc_dagster.flow import ContractBroken
+from mlc_dagster.flow import ContractBroken, LakeIncomplete
 from mlc_dagster.graph import partitions
 from mlc_dagster.problems import ProblemsFound
 from mlc_dagster.settings import SecretMissing
@@ -21,7 +21,7 @@ Work = Callable[[str, list[date]], Mapping[str, int]]
 Window = Closed | DeliveryClosed
 
 # No retry can help before somebody has changed something.
-NEED_A_PERSON = (Misconfigured, Refused, Stop, ProblemsFound, SecretMissing, ContractBroken)
+NEED_A_PERSON = (Misconfigured, Refused, Stop, ProblemsFound, SecretMissing, ContractBroken, LakeIncomplete)
 
 
 def by_company(context: dg.AssetExecutionContext, suite: Suite, work: Work) -> Counter[str] | None:

@@ -107,10 +107,14 @@ class ColumnSpec(_Part):
 
 
 class Contract(_Part):
-    """What a model promises its destination."""
+    """What a model promises its destination.
+
+    `whole`: a row adds up several records, so every run evaluates all of them, not only those that changed.
+    """
 
     description: str
     source: str
+    whole: bool = False
     key: Annotated[list[str], Field(min_length=1)]
     number: str
     columns: Annotated[dict[Name, ColumnSpec], Field(min_length=1)]

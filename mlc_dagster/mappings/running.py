@@ -54,7 +54,7 @@ def run(
         with lake.connect() as connection:
             work = _Run(connection, model, loaded, catalog, company)
             wanted = None
-            if now == seen:
+            if now == seen and not model.contract.whole:
                 wanted = read_keys(connection, listings[model.source], days) | set(also)
             work.register_latest({entity: listings[entity] for entity in needed})
             scope = work.register_changed(listings[model.source], wanted)

@@ -56,6 +56,15 @@ def test_a_refused_row_never_deletes_its_last_good_version(
     assert len(shelf.content()) == 2
 
 
+def test_a_refused_row_keeps_its_last_good_version_though_it_comes_from_another_record_by_now(
+    shelf: Shelf, run: Deliver
+) -> None:
+    """A row that adds up records goes by one of them; when that one is deleted, by the next."""
+    run(shelf, row("k", source="first"))
+    assert run(shelf, refused=[BadRow("next", "k")], scope={"first", "next"}).deleted == 0
+    assert run(shelf, scope={"first", "next"}).deleted == 1
+
+
 def test_a_record_is_released_when_a_later_version_passes(
     shelf: Shelf, run: Deliver, kept: Quarantine
 ) -> None:

@@ -260,3 +260,50 @@ def test_models_stand_after_those_they_wait_for(tmp_path: Path) -> None:
 def test_an_unknown_model_names_the_known_ones(lake: Lake, mappings: Mappings) -> None:
     with pytest.raises(KeyError, match="Known: target/invoices"):
         mappings.run("target/orders", lake, COMPANY, [date(2026, 1, 1)])
+
+
+SUMS_SQL = """\
+select min(_key) as source_key, 'all' as number, status as code, sum(amount) as amount
+from {{ changed('invoices') }} group by status
+"""
+SUMS_YML = """\
+description: Invoices added up by status.
+source: invoices
+whole: true
+key: [code]
+number: number
+columns:
+  code: {type: text}
+  number: {type: text}
+  amount: {type: "decimal(18,2)"}
+"""
+
+
+@pytest.fixture
+def sums(tmp_path: Path) -> Mappings:
+    return Mappings.load(invoices_folder(tmp_path / "models", sql=SUMS_SQL, yml=SUMS_YML), CATALOG)
+
+
+def test_rows_that_add_up_records_are_made_of_all_of_them_though_one_changed(
+    lake: Lake, sums: Mappings
+) -> None:
+    write(lake, "invoices", invoice("1", "10"), invoice("2", "5"), invoice("3", "7", status="Paid"))
+    before = seen(sums, lake)
+    write(lake, "invoices", invoice("2", "6", stamp=NOON + timedelta(days=1)), day=NEXT_DAY)
+    mapped = sums.run(MODEL, lake, COMPANY, [NEXT_DAY], seen=before)
+    assert mapped.whole
+    assert amounts(mapped) == {"Open": Decimal("16.00"), "Paid": Decimal("7.00")}
+    assert mapped.scope == {"1", "2", "3"}
+
+
+def test_a_sum_goes_by_a_record_that_is_there_and_answers_for_those_that_went(
+    lake: Lake, sums: Mappings
+) -> None:
+    """The record a row went by stays in scope as a tombstone: where no sum is left, the row is deleted."""
+    later = NOON + timedelta(days=1)
+    write(lake, "invoices", invoice("1"), invoice("2"), invoice("3", status="Paid"))
+    gone = [invoice("1", stamp=later, _deleted=True), invoice("3", status="Paid", stamp=later, _deleted=True)]
+    write(lake, "invoices", *gone, day=NEXT_DAY)
+    mapped = sums.run(MODEL, lake, COMPANY, [NEXT_DAY], seen=seen(sums, lake))
+    assert {(row.key, row.source_key) for row in mapped.rows()} == {("Open", "2")}
+    assert mapped.scope == {"1", "2", "3"}

@@ -1,4 +1,4 @@
-"""Builds the data hub model from its declarations, plus the small lists and the budget module around it."""
+"""Builds the data hub model from its declarations, plus the lists around it that no feed fills."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from mlc_sandbox.anaplan import hub
 from mlc_sandbox.anaplan.model import (
+    TIME_ID,
     VERSIONS_ID,
     AnaplanList,
     DataSource,
@@ -18,7 +19,9 @@ from mlc_sandbox.anaplan.model import (
     Model,
     Module,
     Process,
+    SavedView,
 )
+from mlc_sandbox.anaplan.periods import calendar
 
 # Id prefixes by kind of object (vendors/anaplan.md section 1).
 _PREFIX = {
@@ -51,17 +54,23 @@ class Ids:
         return f"{_PREFIX[kind]}{number:09d}"
 
 
-def data_hub() -> Model:
-    """The model every sandbox tenant starts with: empty lists and modules, ready actions."""
+# The model calendar: so many years, of which two are past and one is to come.
+YEARS, PAST_YEARS = 4, 2
+
+
+def data_hub(year: int) -> Model:
+    """The model every sandbox tenant starts with in some year: empty lists and modules, ready actions."""
     model, ids = Model(hub.MODEL_ID, hub.MODEL_NAME, hub.WORKSPACE_ID), Ids()
     model.versions = {ids.new("version"): name for name in ("Actual", "Budget", "Forecast")}
+    model.periods = calendar(year - PAST_YEARS, YEARS)
     for feed in hub.FEEDS:
         _add_list(model, ids, feed)
     for feed in hub.FEEDS:
         _add_module(model, ids, feed)
         _add_imports(model, ids, feed)
     _add_companies(model, ids)
-    _add_budget(model, ids)
+    for cube in (hub.BUDGET, hub.ACTUALS):
+        _add_cube(model, ids, cube)
     return model
 
 
@@ -92,14 +101,20 @@ def _add_module(model: Model, ids: Ids, feed: hub.Feed) -> None:
     by_list = model.named("lists", feed.list_name)
     module = Module(ids.new("module"), feed.module_name, (by_list.id,))
     module.line_items = {item.name: item for item in _line_items(model, ids, feed)}
-    module.saved_views = {ids.new("view"): "All"}
-    model.modules[module.id] = module
-    export = ExportAction(ids.new("export"), f"{feed.title} export", module.id)
-    model.exports[export.id] = export
+    _add_views(model, ids, module, f"{feed.title} export")
     delete = DeleteAction(
         ids.new("action"), f"Delete from {feed.list_name}", by_list.id, module.id, DELETE_LINE_ITEM
     )
     model.actions[delete.id] = delete
+
+
+def _add_views(model: Model, ids: Ids, module: Module, export_name: str, *, filled: bool = False) -> None:
+    """The module with a saved view of all of it, or of the rows in which something stands, and its export."""
+    view_id = ids.new("view")
+    module.saved_views = {view_id: SavedView("Filled" if filled else "All", filled)}
+    model.modules[module.id] = module
+    export = ExportAction(ids.new("export"), export_name, view_id)
+    model.exports[export.id] = export
 
 
 def _add_imports(model: Model, ids: Ids, feed: hub.Feed) -> None:
@@ -114,7 +129,11 @@ def _add_imports(model: Model, ids: Ids, feed: hub.Feed) -> None:
     )
     # What docs/anaplan.md asks the builder for: the file's items are cleared first, others stay as they are.
     steps[1].clear = "items"
-    process = Process(ids.new("process"), f"{feed.title} load", tuple(step.id for step in steps))
+    _add_process(model, ids, f"{feed.title} load", *steps)
+
+
+def _add_process(model: Model, ids: Ids, name: str, *steps: ImportAction) -> None:
+    process = Process(ids.new("process"), name, tuple(step.id for step in steps))
     model.processes[process.id] = process
 
 
@@ -125,11 +144,12 @@ def _add_import(
     target_id: str,
     mapping: dict[str, str],
     *,
+    unmapped: tuple[str, ...] = (),
     prompts: tuple[str, ...] = (),
 ) -> ImportAction:
-    """An import with a data source of its own, whose header is exactly the mapped columns."""
+    """An import with a data source of its own, whose header is the unmapped columns, then the mapped ones."""
     kind = "HIERARCHY_DATA" if target_id in model.lists else "MODULE_DATA"
-    source = DataSource(ids.new("file"), f"{name}.csv", headers=tuple(mapping))
+    source = DataSource(ids.new("file"), f"{name}.csv", headers=(*unmapped, *mapping))
     action = ImportAction(ids.new("import"), name, kind, source.id, target_id, mapping, prompts=prompts)
     model.files[source.id] = source
     model.imports[action.id] = action
@@ -160,13 +180,26 @@ def _add_companies(model: Model, ids: Ids) -> None:
     _add_import(model, ids, "Companies list", companies.id, mapping)
 
 
-def _add_budget(model: Model, ids: Ids) -> None:
-    """Accounts by version; its import asks for the version at run time (mappingParameters)."""
-    accounts = model.named("lists", "GL Accounts")
-    module = Module(ids.new("module"), "BUD01 GL Budget", (accounts.id, VERSIONS_ID))
-    amount = LineItem(ids.new("line item"), "amount", Format("NUMBER"))
-    module.line_items = {amount.name: amount}
-    module.saved_views = {ids.new("view"): "All"}
-    model.modules[module.id] = module
-    mapping = {"code": f"dimension:{accounts.id}", "amount": "amount"}
-    _add_import(model, ids, "GL Budget data", module.id, mapping, prompts=("Version",))
+def _add_cube(model: Model, ids: Ids, cube: hub.Cube) -> None:
+    """Its import only updates the cells of its rows: to clear the mapped items of several dimensions would
+    empty every combination of them.
+    """
+    dimensions = {
+        column: TIME_ID if name == "Time" else model.named("lists", name).id
+        for column, name in cube.by.items()
+    }
+    module = Module(ids.new("module"), cube.module_name, (*dimensions.values(), VERSIONS_ID))
+    for name in cube.numbers:
+        module.line_items[name] = LineItem(ids.new("line item"), name, Format("NUMBER"))
+    _add_views(model, ids, module, f"{cube.title} export", filled=True)
+    mapping = {column: f"dimension:{key}" for column, key in dimensions.items()}
+    step = _add_import(
+        model,
+        ids,
+        f"{cube.title} data",
+        module.id,
+        mapping | {name: name for name in cube.numbers},
+        unmapped=cube.unmapped,
+        prompts=("Version",),
+    )
+    _add_process(model, ids, f"{cube.title} load", step)

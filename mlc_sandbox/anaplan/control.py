@@ -12,6 +12,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from mlc_sandbox.anaplan.model import ImportAction
+from mlc_sandbox.anaplan.periods import PERIOD_FORMATS
 from mlc_sandbox.anaplan.world import World
 from mlc_sandbox.core import JsonResponse
 
@@ -21,6 +23,7 @@ BUILDER_CHOICES = {
     "duplicates": ("first", "reject_all"),
     "clear": ("none", "items", "all"),
     "date_format": ("yyyy-mm-dd", "yyyymmdd"),
+    "period_format": PERIOD_FORMATS,
 }
 
 
@@ -72,11 +75,23 @@ class ControlRoutes:
         for field, value in wanted.items():
             if field == "headers":
                 self.world.model.files[action.source_id].headers = tuple(value)
+            elif field == "mapping":
+                self._map(action, value)
             elif value not in BUILDER_CHOICES.get(field, ()):
-                raise ValueError(f"{field}={value!r} is no choice; choices: headers, {BUILDER_CHOICES}")
+                choices = f"headers, mapping, {BUILDER_CHOICES}"
+                raise ValueError(f"{field}={value!r} is no choice; choices: {choices}")
             else:
                 setattr(action, field, value)
         return asdict(action)
+
+    def _map(self, action: ImportAction, columns: dict[str, str]) -> None:
+        """Map columns to line items of the target module; new columns stand last in the file."""
+        module, source = self.world.model.modules[action.target_id], self.world.model.files[action.source_id]
+        for name in columns.values():
+            if name not in module.line_items:
+                raise ValueError(f"{module.name} has no line item {name!r}")
+        action.mapping |= columns
+        source.headers = tuple(dict.fromkeys([*source.headers, *columns]))
 
     def _default_file(self, name: str, body: bytes) -> Any:
         self.world.set_default_file(name, body)

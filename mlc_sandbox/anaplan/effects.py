@@ -93,7 +93,8 @@ class Effects:
         if action.kind == "HIERARCHY_DATA":
             ListImport(self.model, action, self.switches, journal).run(sheet, outcome)
             return
-        prompts = task.prompts.get("", {}) | task.prompts.get(action.id, {})
+        # Inside a process a parameter names its import (vendors/anaplan.md section 7).
+        prompts = task.prompts.get("" if task.kind == "imports" else action.id, {})
         ModuleImport(self.model, action, self.switches, journal, prompts).run(sheet, outcome)
 
     def _fault(self, name: str, task: Task, action: ImportAction) -> dict[str, Any] | None:
@@ -140,8 +141,10 @@ class Effects:
         sheet.rows = kept
 
     def _export(self, task: Task, action: ExportAction) -> Outcome:
-        module = self.model.modules[action.module_id]
-        table = views.tabular(self.model, module)
+        view = views.find_view(self.model, action.view_id)
+        if view is None:
+            raise LookupError(f"{action.name} exports a view that the model does not have")
+        table = views.tabular(self.model, view)
         self.files.write_export(
             task.user, action.id, views.csv_text(table).encode(), self.switches["export_chunk_bytes"]
         )

@@ -140,6 +140,8 @@ class Gate:
                 return handlers[call.method](call)
             except ApiError as error:
                 return failure(call, error, self.world)
+            finally:
+                self.world.moved.notify_all()
 
     def _admit(self, call: ApiCall) -> None:
         self._fault_statuses(call)

@@ -25,12 +25,16 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """One kind of ERP record in the hub: a list, a module by that list, two imports and a process."""
+    """One kind of ERP record in the hub: a list, a module by that list, two imports and a process.
+
+    An `optional` feed is prepared in the model and not switched on in a new configuration.
+    """
 
     key: str
     title: str
     list_name: str
     columns: tuple[Column, ...]
+    optional: bool = False
 
     @property
     def item_name(self) -> str | None:
@@ -65,8 +69,28 @@ def _columns(text: str) -> tuple[Column, ...]:
     return tuple(columns)
 
 
-def _feed(key: str, title: str, list_name: str, columns: str) -> Feed:
-    return Feed(key, title, list_name, _columns(columns))
+def _feed(key: str, title: str, list_name: str, columns: str, *, optional: bool = False) -> Feed:
+    return Feed(key, title, list_name, _columns(columns), optional)
+
+
+@dataclass(frozen=True, slots=True)
+class Cube:
+    """Numbers by several dimensions and version: a module and one data import that asks for the version.
+
+    `by` is column -> list, or Time. `unmapped` columns stand first in the file and go nowhere.
+    """
+
+    key: str
+    title: str
+    module_name: str
+    by: dict[str, str]
+    numbers: tuple[str, ...]
+    unmapped: tuple[str, ...] = ()
+
+    @property
+    def headers(self) -> tuple[str, ...]:
+        """Header row of the data import's file."""
+        return (*self.unmapped, *self.by, *self.numbers)
 
 
 FEEDS: tuple[Feed, ...] = (
@@ -84,6 +108,7 @@ FEEDS: tuple[Feed, ...] = (
         "Segment Values",
         "company, dimension, segment_id, segment, value_id, description, active:b",
     ),
+    _feed("cost_centres", "Cost Centres", "Cost Centres", "company, cost_centre, description, active:b"),
     _feed(
         "supplier_invoices",
         "Supplier Invoices",
@@ -114,4 +139,23 @@ FEEDS: tuple[Feed, ...] = (
         "account:@GL Accounts, subaccount, uom, quantity:n, received_quantity:n, unit_cost:n, amount:n,"
         "completed:b, canceled:b",
     ),
+    _feed(
+        "journal_lines",
+        "Journal Lines",
+        "#Journal Lines",
+        "company, module, batch_number, line_number, status, ledger, date:d, financial_period,"
+        "account:@GL Accounts, cost_centre:@Cost Centres, subaccount, currency, debit:n, credit:n, amount:n,"
+        "reference_number, description",
+        optional=True,
+    ),
+)
+
+BUDGET = Cube("gl_budget", "GL Budget", "BUD01 GL Budget", {"code": "GL Accounts"}, ("amount",))
+ACTUALS = Cube(
+    "gl_actuals",
+    "GL Actuals",
+    "ACT01 GL Actuals",
+    {"account": "GL Accounts", "cost_centre": "Cost Centres", "month": "Time"},
+    ("debit", "credit", "amount", "balance"),
+    unmapped=(CODE_HEADER,),
 )

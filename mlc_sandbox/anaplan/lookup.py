@@ -1,8 +1,11 @@
-"""Finds list items and versions by code, name or id, the way the model's code matching says."""
+"""The items of a dimension, be it a list, Time or Versions: found by code, name or id, named and labelled."""
 
 from __future__ import annotations
 
-from mlc_sandbox.anaplan.model import VERSIONS_ID, AnaplanList, ListItem, Model
+from collections.abc import Mapping
+
+from mlc_sandbox.anaplan.model import TIME_ID, VERSIONS_ID, AnaplanList, ListItem, Model
+from mlc_sandbox.anaplan.periods import find_period
 
 
 class ItemIndex:
@@ -35,9 +38,41 @@ class ItemIndex:
             self._folded[self.key(item.code)] = item.id
 
 
-def dimension_name(model: Model, dimension_id: str) -> str:
-    """Name of a list, or Versions."""
-    return "Versions" if dimension_id == VERSIONS_ID else model.lists[dimension_id].name
+def dimension_name(model: Model, dimension: str) -> str:
+    """Name of a list, or Time, or Versions."""
+    names = {TIME_ID: "Time", VERSIONS_ID: "Versions"}
+    return names.get(dimension) or model.lists[dimension].name
+
+
+def members(model: Model, dimension: str) -> Mapping[str, object]:
+    """The items of a dimension by id, in its order."""
+    if dimension == TIME_ID:
+        return model.periods
+    return model.versions if dimension == VERSIONS_ID else model.lists[dimension].items
+
+
+def named_member(model: Model, dimension: str, name: str) -> str | None:
+    """Id of the version or the period of this name."""
+    if dimension == TIME_ID:
+        return find_period(model.periods, name)
+    return next((key for key, version in model.versions.items() if version == name), None)
+
+
+def label(model: Model, dimension: str, item_id: str) -> str:
+    """What a grid shows for an item."""
+    if dimension == TIME_ID:
+        return model.periods[item_id].name
+    if dimension == VERSIONS_ID:
+        return model.versions[item_id]
+    items = model.lists[dimension]
+    return items.label(items.items[item_id])
+
+
+def member_key(model: Model, dimension: str, item_id: str) -> str:
+    """What says which item it is, outside of Anaplan: a list item's code, else the name."""
+    if dimension in model.lists:
+        return item_code(model, dimension, item_id) or ""
+    return label(model, dimension, item_id)
 
 
 def item_code(model: Model, list_id: str | None, item_id: str) -> str | None:

@@ -10,9 +10,9 @@ from starlette.routing import Route
 from mlc_sandbox.anaplan import hub
 from mlc_sandbox.anaplan.auth import CUSTOMER_ID, User
 from mlc_sandbox.anaplan.http import ApiCall, ApiError, Gate, paged, require_open, sorted_rows, success
-from mlc_sandbox.anaplan.lookup import dimension_name
-from mlc_sandbox.anaplan.model import USERS_ID, VERSIONS_ID, LineItem, Module
-from mlc_sandbox.anaplan.views import LINE_ITEMS_ID, cell_count, view_module
+from mlc_sandbox.anaplan.lookup import dimension_name, label, members
+from mlc_sandbox.anaplan.model import TIME_ID, USERS_ID, VERSIONS_ID, LineItem, Module
+from mlc_sandbox.anaplan.views import LINE_ITEMS_ID, View, cell_count, find_view
 from mlc_sandbox.anaplan.world import World
 from mlc_sandbox.core import JsonResponse
 
@@ -179,7 +179,7 @@ class MetadataRoutes:
             "formatMetadata": format_data,
             "formula": item.formula or "",
             "isSummary": False,
-            "cellCount": cell_count(self.world.model, module) // len(module.line_items),
+            "cellCount": cell_count(self.world.model, View(module, "")) // len(module.line_items),
             "appliesTo": [
                 {"id": key, "name": dimension_name(self.world.model, key)} for key in module.dimensions
             ],
@@ -198,8 +198,8 @@ class MetadataRoutes:
     def _view_rows(self, module: Module) -> list[Row]:
         rows: list[Row] = [{"code": "", "id": module.id, "name": module.name, "moduleId": module.id}]
         return rows + [
-            {"code": "", "id": view_id, "name": f"{module.name}.{name}", "moduleId": module.id}
-            for view_id, name in module.saved_views.items()
+            {"code": "", "id": view_id, "name": f"{module.name}.{view.name}", "moduleId": module.id}
+            for view_id, view in module.saved_views.items()
         ]
 
     def _module_views(self, call: ApiCall) -> Response:
@@ -214,16 +214,16 @@ class MetadataRoutes:
     def _view(self, call: ApiCall) -> Response:
         """Rows: first dimension; columns: line items; pages: further dimensions; no empty axis."""
         require_open(self.world, call)
-        found = view_module(self.world.model, call.ids["view"])
+        found = find_view(self.world.model, call.ids["view"])
         if found is None:
             raise ApiError(404)
-        dimensions = self._dimensions(found[0])
+        dimensions = self._dimensions(found.module)
         return success(
             call,
             self.world,
             "view",
             viewId=call.ids["view"],
-            viewName=found[1],
+            viewName=found.name,
             rows=dimensions[:1],
             columns=[{"id": LINE_ITEMS_ID, "name": "Line items"}],
             pages=dimensions[1:],
@@ -245,8 +245,8 @@ class MetadataRoutes:
     def _items(self, call: ApiCall) -> list[Row]:
         require_open(self.world, call)
         dimension, model = call.ids["dimension"], self.world.model
-        if dimension == VERSIONS_ID:
-            return [{"id": key, "name": name} for key, name in model.versions.items()]
+        if dimension in (TIME_ID, VERSIONS_ID):
+            return [{"id": key, "name": label(model, dimension, key)} for key in members(model, dimension)]
         if dimension == USERS_ID:
             return [{"id": user.id, "name": user.email} for user in self.world.directory.users.values()]
         if dimension not in model.lists:

@@ -8,6 +8,8 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+from mlc_sandbox.anaplan.periods import Period
+
 TIME_ID, VERSIONS_ID, USERS_ID = "20000000003", "20000000020", "101999999999"
 
 Value = str | bool | Decimal | date | None
@@ -72,15 +74,23 @@ class LineItem:
     formula: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class SavedView:
+    """A view a builder saved; `filled` shows only rows in which something stands."""
+
+    name: str
+    filled: bool = False
+
+
 @dataclass(slots=True)
 class Module:
-    """A module: line items by a tuple of dimensions (list ids or VERSIONS_ID); cells by item ids."""
+    """A module: line items by a tuple of dimensions (list ids, TIME_ID, VERSIONS_ID); cells by item ids."""
 
     id: str
     name: str
     dimensions: tuple[str, ...]
     line_items: dict[str, LineItem] = field(default_factory=dict)
-    saved_views: dict[str, str] = field(default_factory=dict)  # view id -> name
+    saved_views: dict[str, SavedView] = field(default_factory=dict)  # by view id
     cells: dict[Coordinates, dict[str, Value]] = field(default_factory=dict)
 
 
@@ -118,16 +128,17 @@ class ImportAction:
     duplicates: str = "first"  # first | reject_all
     clear: str = "none"  # none ("only update imported cells") | items (mapped items in source) | all
     date_format: str = "yyyy-mm-dd"  # or yyyymmdd
+    period_format: str = "Mmm yy"  # one of PERIOD_FORMATS: how a column names months
     prompts: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
 class ExportAction:
-    """An export of a saved view to CSV; the output file has the same id."""
+    """An export of a view to CSV; the output file has the same id."""
 
     id: str
     name: str
-    module_id: str
+    view_id: str
 
 
 @dataclass(slots=True)
@@ -161,6 +172,7 @@ class Model:
     lists: dict[str, AnaplanList] = field(default_factory=dict)
     modules: dict[str, Module] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)  # id -> name
+    periods: dict[str, Period] = field(default_factory=dict)  # the model calendar
     files: dict[str, DataSource] = field(default_factory=dict)
     imports: dict[str, ImportAction] = field(default_factory=dict)
     exports: dict[str, ExportAction] = field(default_factory=dict)

@@ -1,12 +1,13 @@
-"""Runs a module import: rows find cells by list codes, equal cells are aggregated, bad rows are dumped."""
+"""Runs a module import: rows find cells by codes and periods, equal cells are aggregated, bad rows dumped."""
 
 from __future__ import annotations
 
 from decimal import Decimal
 from typing import Any
 
-from mlc_sandbox.anaplan.lookup import ItemIndex, dimension_name
+from mlc_sandbox.anaplan.lookup import ItemIndex, dimension_name, named_member
 from mlc_sandbox.anaplan.model import (
+    TIME_ID,
     VERSIONS_ID,
     Coordinates,
     ImportAction,
@@ -17,6 +18,7 @@ from mlc_sandbox.anaplan.model import (
     Value,
 )
 from mlc_sandbox.anaplan.outcome import Error, Outcome, detail, error_details
+from mlc_sandbox.anaplan.periods import find_period
 from mlc_sandbox.anaplan.sheet import ImportFailed, Row, Sheet
 from mlc_sandbox.anaplan.values import WRONG_FORMAT, parse
 
@@ -67,6 +69,9 @@ class ModuleImport:
         missing = [name for name in self.action.prompts if name not in self.prompts]
         if missing:
             raise ImportFailed("missingFields", f"No item was chosen for: {', '.join(missing)}")
+        for name in self.action.prompts:
+            if named_member(self.model, VERSIONS_ID, self.prompts[name]) is None:
+                raise ImportFailed("failedToLocateEntity", f"There is no {name} {self.prompts[name]}")
 
     def _key_column(self, dimension: str) -> str | None:
         wanted = f"dimension:{dimension}"
@@ -105,8 +110,10 @@ class ModuleImport:
         return tuple(found), errors
 
     def _item(self, dimension: str, text: str) -> str | None:
+        if dimension == TIME_ID:
+            return find_period(self.model.periods, text, self.action.period_format)
         if dimension == VERSIONS_ID:
-            return next((key for key, name in self.model.versions.items() if name == text), None)
+            return named_member(self.model, dimension, text)
         item = self._index(dimension).by_code(text)
         return item.id if item else None
 
@@ -117,6 +124,8 @@ class ModuleImport:
         return self.indexes[list_id]
 
     def _not_located(self, dimension: str, text: str) -> Error:
+        if dimension == TIME_ID:
+            return "moduleImportInvalidTimeEntityIdentifier", f"Time period not located: {text}"
         place = dimension_name(self.model, dimension)
         return "moduleImportInvalidListIdentifier", f"Item not located in {place} list: {text}"
 
@@ -158,17 +167,31 @@ class ModuleImport:
                 held[name] = value
 
     def _clear(self) -> None:
-        if self.action.clear == "none":
-            return
         names = {line_item.name for _, line_item in self.columns}
-        wanted = list(self.loaded if self.action.clear == "items" else self.target.cells)
-        for coordinates in wanted:
+        for coordinates in self._cleared():
             kept = {
                 name: value
                 for name, value in self.target.cells.get(coordinates, {}).items()
                 if name not in names
             }
             self.journal.put(self.target.cells, coordinates, kept)
+
+    def _cleared(self) -> list[Coordinates]:
+        """The cells the target loses first. "Mapped items in source" is said of each dimension by itself, so
+        with several it is every combination of their items, not only those that stand in one row.
+        """
+        if self.action.clear == "none":
+            return []
+        if self.action.clear == "all":
+            return list(self.target.cells)
+        if self.switches["clear_items"] == "rows":
+            return list(self.loaded)
+        mapped = [set(items) for items in zip(*self.loaded, strict=True)]
+        return [
+            held
+            for held in self.target.cells
+            if mapped and all(item in items for item, items in zip(held, mapped, strict=True))
+        ]
 
     def _summarize(self, outcome: Outcome) -> None:
         failed, warned = outcome.count("E"), outcome.count("W")

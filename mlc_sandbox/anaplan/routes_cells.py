@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from mlc_sandbox.anaplan import views
 from mlc_sandbox.anaplan.http import ApiCall, ApiError, Gate, require_open, success
-from mlc_sandbox.anaplan.lookup import ItemIndex, dimension_name
+from mlc_sandbox.anaplan.lookup import ItemIndex, dimension_name, label, members, named_member
 from mlc_sandbox.anaplan.model import VERSIONS_ID, Coordinates, LineItem, Module, Value
 from mlc_sandbox.anaplan.routes_lists import list_table
 from mlc_sandbox.anaplan.values import parse, show
@@ -88,7 +88,7 @@ class CellRoutes:
             raise ApiError(400, "The body is an array of cells.")
         if len(cells) > MOST_CELLS or len(call.body) > MOST_BYTES:
             raise ApiError(400, f"more than {MOST_CELLS} cells or {MOST_BYTES} bytes in one call")
-        self.world.tasks.drain()
+        self.world.wait_until_free()
         failures = []
         for index, cell in enumerate(cells):
             try:
@@ -136,11 +136,10 @@ class CellRoutes:
 
     def _item(self, dimension: str, entry: Row) -> str | None:
         model = self.world.model
-        if dimension == VERSIONS_ID:
-            wanted = (entry.get("itemId"), entry.get("itemName"))
-            return next(
-                (key for key, name in model.versions.items() if key == wanted[0] or name == wanted[1]), None
-            )
+        if dimension not in model.lists:
+            item_id = entry.get("itemId")
+            found = item_id if item_id in members(model, dimension) else None
+            return found or named_member(model, dimension, str(entry.get("itemName", "")))
         items = model.lists[dimension]
         index = ItemIndex(items, folded=self.world.switches["code_matching"] == "folded")
         item = items.items.get(entry.get("itemId", ""))
@@ -157,6 +156,8 @@ class CellRoutes:
         text = ("true" if value else "false") if isinstance(value, bool) else str(value)
         form = line_item.format
         try:
+            if form.kind != "TEXT" and not text.strip():
+                return self._blank()
             if form.kind == "LIST" and form.list_id:
                 item = ItemIndex(self.world.model.lists[form.list_id]).by_code(text)
                 if item is None:
@@ -166,36 +167,43 @@ class CellRoutes:
         except ValueError as error:
             raise CellRefused("incorrectFormat", str(error)) from error
 
+    def _blank(self) -> None:
+        """What an empty text does to a cell that holds no text: nobody says, so it is a switch."""
+        if self.world.switches["blank_cell_write"] == "refuses":
+            raise CellRefused("incorrectFormat", "the value is empty")
+
     # View data
 
-    def _module(self, call: ApiCall, view_id: str) -> Module:
+    def _view(self, call: ApiCall, view_id: str) -> views.View:
         require_open(self.world, call)
-        found = views.view_module(self.world.model, view_id)
+        found = views.find_view(self.world.model, view_id)
         if found is None:
             raise ApiError(404)
-        return found[0]
+        return found
 
     def _data(self, call: ApiCall) -> Response:
-        module = self._module(call, call.ids["view"])
-        if views.cell_count(self.world.model, module) > MOST_VIEW_CELLS:
+        self.world.wait_until_free()
+        view = self._view(call, call.ids["view"])
+        if views.cell_count(self.world.model, view) > MOST_VIEW_CELLS:
             raise ApiError(400, "The view has more than 1,000,000 cells: use readRequests.")
+        module = view.module
         fixed = self._pages(call, module)
         as_json = call.query.get("format") == "v1" or "application/json" in call.headers.get("accept", "")
         if not as_json:
             return Response(
-                views.csv_text(views.tabular(self.world.model, module, fixed)), media_type="text/csv"
+                views.csv_text(views.tabular(self.world.model, view, fixed)), media_type="text/csv"
             )
         model, paged = self.world.model, module.dimensions[1:]
         rows = []
-        for coordinates in views.coordinates_of(model, module, fixed):
+        for coordinates in views.coordinates_of(model, view, fixed):
             cells = [
                 show(views.cell_value(model, module, coordinates, item))
                 for item in module.line_items.values()
             ]
             rows.append(
-                {"rowCoordinates": [views.label(model, module.dimensions[0], coordinates[0])], "cells": cells}
+                {"rowCoordinates": [label(model, module.dimensions[0], coordinates[0])], "cells": cells}
             )
-        pages = [views.label(model, dimension, fixed[dimension]) for dimension in paged]
+        pages = [label(model, dimension, fixed[dimension]) for dimension in paged]
         columns = [[name] for name in module.line_items]
         return JsonResponse({"pages": pages, "columnCoordinates": columns, "rows": rows})
 
@@ -204,11 +212,7 @@ class CellRoutes:
         chosen = dict(part.split(":", 1) for part in call.query.get("pages", "").split(",") if ":" in part)
         fixed = {}
         for dimension in module.dimensions[1:]:
-            items = (
-                self.world.model.versions
-                if dimension == VERSIONS_ID
-                else self.world.model.lists[dimension].items
-            )
+            items = members(self.world.model, dimension)
             item = chosen.get(dimension) or next(iter(items), "")
             if item not in items:
                 raise ApiError(400, f"no such page item: {dimension}:{item}")
@@ -218,14 +222,14 @@ class CellRoutes:
     # Read requests
 
     def _ask_view(self, call: ApiCall) -> Response:
-        module = self._module(call, call.ids["object"])
+        view = self._view(call, call.ids["object"])
         if (call.json() or {}).get("exportType") not in (
             "TABULAR_MULTI_COLUMN",
             "TABULAR_SINGLE_COLUMN",
             "GRID_ALL_PAGES",
         ):
             raise ApiError(400, "exportType is required")
-        return self._asked(call, views.tabular(self.world.model, module))
+        return self._asked(call, views.tabular(self.world.model, view))
 
     def _ask_list(self, call: ApiCall) -> Response:
         require_open(self.world, call)

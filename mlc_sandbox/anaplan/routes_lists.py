@@ -117,7 +117,7 @@ class ListRoutes:
         self, call: ApiCall, word: str, apply: Callable[[AnaplanList, Row], None], *, ignored: bool = True
     ) -> Response:
         items, wanted = self._list(call), self._wanted(call)
-        self.world.tasks.drain()
+        self.world.wait_until_free()
         failures = []
         for index, row in enumerate(wanted):
             try:

@@ -11,7 +11,8 @@ from starlette.routing import Route
 from mlc_sandbox.anaplan import views
 from mlc_sandbox.anaplan.effects import VENDOR
 from mlc_sandbox.anaplan.http import ApiCall, ApiError, Gate, paged, require_open, sorted_rows, success
-from mlc_sandbox.anaplan.model import VERSIONS_ID, ExportAction, ImportAction
+from mlc_sandbox.anaplan.lookup import dimension_name
+from mlc_sandbox.anaplan.model import ExportAction, ImportAction
 from mlc_sandbox.anaplan.tasks import Task, task_json
 from mlc_sandbox.anaplan.world import World
 
@@ -100,8 +101,11 @@ class TaskRoutes:
 
     def _export_metadata(self, action: ExportAction) -> Row:
         model = self.world.model
-        module = model.modules[action.module_id]
-        names = [model.lists[key].name if key != VERSIONS_ID else "Versions" for key in module.dimensions]
+        view = views.find_view(model, action.view_id)
+        if view is None:
+            raise ApiError(404)
+        module = view.module
+        names = [dimension_name(model, key) for key in module.dimensions]
         kinds = [
             "ENTITY" if item.format.kind == "LIST" else item.format.kind
             for item in module.line_items.values()
@@ -112,9 +116,9 @@ class TaskRoutes:
             "delimiter": '"',
             "encoding": "UTF-8",
             "exportFormat": "text/csv",
-            "headerNames": [*names, *module.line_items],
+            "headerNames": views.headers(model, module),
             "listNames": [*names, *[""] * len(kinds)],
-            "rowCount": views.cell_count(model, module) // len(module.line_items),
+            "rowCount": views.cell_count(model, view) // len(module.line_items),
             "separator": ",",
         }
 

@@ -92,6 +92,7 @@ class AnaplanVendor:
                     **({"item_name": feed.item_name} if feed.item_name else {}),
                 }
                 for feed in hub.FEEDS
+                if not feed.optional
             },
         }
         return {"anaplan": section}

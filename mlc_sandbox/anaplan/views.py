@@ -5,23 +5,34 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import product
 
-from mlc_sandbox.anaplan.lookup import item_code
-from mlc_sandbox.anaplan.model import VERSIONS_ID, Coordinates, LineItem, Model, Module, Value
+from mlc_sandbox.anaplan.lookup import dimension_name, item_code, label, members
+from mlc_sandbox.anaplan.model import Coordinates, LineItem, Model, Module, Value
 from mlc_sandbox.anaplan.values import show
 
 LINE_ITEMS_ID = "101999999990"
 Table = list[list[str]]
 
 
-def view_module(model: Model, view_id: str) -> tuple[Module, str] | None:
-    """The module behind a view id and the view's name; the default view has the module's id."""
+@dataclass(frozen=True, slots=True)
+class View:
+    """A module as a view shows it; `filled` leaves out rows in which every cell is blank, zero or false."""
+
+    module: Module
+    name: str
+    filled: bool = False
+
+
+def find_view(model: Model, view_id: str) -> View | None:
+    """The view of this id; a module's default view has the module's id."""
     for module in model.modules.values():
         if module.id == view_id:
-            return module, module.name
+            return View(module, module.name)
         if view_id in module.saved_views:
-            return module, f"{module.name}.{module.saved_views[view_id]}"
+            saved = module.saved_views[view_id]
+            return View(module, f"{module.name}.{saved.name}", saved.filled)
     return None
 
 
@@ -35,36 +46,46 @@ def cell_value(model: Model, module: Module, coordinates: Coordinates, line_item
     return value
 
 
-def coordinates_of(model: Model, module: Module, fixed: dict[str, str]) -> Iterator[Coordinates]:
-    """All coordinates of a module; `fixed` narrows a dimension to one item id."""
-    axes = []
-    for dimension in module.dimensions:
-        items = model.versions if dimension == VERSIONS_ID else model.lists[dimension].items
-        axes.append([fixed[dimension]] if dimension in fixed else list(items))
-    return product(*axes)
+def coordinates_of(model: Model, view: View, fixed: dict[str, str]) -> Iterator[Coordinates]:
+    """The coordinates a view shows, in the order of its dimensions; `fixed` narrows some to one item id."""
+    dimensions = view.module.dimensions
+    if not view.filled:
+        yield from product(
+            *([fixed[key]] if key in fixed else list(members(model, key)) for key in dimensions)
+        )
+        return
+    places = [{item: place for place, item in enumerate(members(model, key))} for key in dimensions]
+    held = [
+        coordinates
+        for coordinates, cells in view.module.cells.items()
+        if any(cells.values())
+        and all(fixed.get(key, item) == item for key, item in zip(dimensions, coordinates, strict=True))
+    ]
+    yield from sorted(
+        held,
+        key=lambda found: tuple(place[item] for place, item in zip(places, found, strict=True)),
+    )
 
 
-def label(model: Model, dimension: str, item_id: str) -> str:
-    """What a grid shows for an item."""
-    if dimension == VERSIONS_ID:
-        return model.versions[item_id]
-    items = model.lists[dimension]
-    return items.label(items.items[item_id])
-
-
-def cell_count(model: Model, module: Module) -> int:
+def cell_count(model: Model, view: View) -> int:
     """Cells of the whole view."""
-    count = len(module.line_items)
-    for dimension in module.dimensions:
-        count *= len(model.versions if dimension == VERSIONS_ID else model.lists[dimension].items)
+    count = len(view.module.line_items)
+    if view.filled:
+        return count * sum(1 for _ in coordinates_of(model, view, {}))
+    for dimension in view.module.dimensions:
+        count *= len(members(model, dimension))
     return count
 
 
-def tabular(model: Model, module: Module, fixed: dict[str, str] | None = None) -> Table:
+def headers(model: Model, module: Module) -> list[str]:
+    """The header of a table: the dimensions, then the line items."""
+    return [*(dimension_name(model, key) for key in module.dimensions), *module.line_items]
+
+
+def tabular(model: Model, view: View, fixed: dict[str, str] | None = None) -> Table:
     """TABULAR_MULTI_COLUMN: a header, then per coordinates the item labels and every line item's cell."""
-    names = ["Versions" if key == VERSIONS_ID else model.lists[key].name for key in module.dimensions]
-    table = [[*names, *module.line_items]]
-    for coordinates in coordinates_of(model, module, fixed or {}):
+    module, table = view.module, [headers(model, view.module)]
+    for coordinates in coordinates_of(model, view, fixed or {}):
         labels = [label(model, *pair) for pair in zip(module.dimensions, coordinates, strict=True)]
         cells = [show(cell_value(model, module, coordinates, item)) for item in module.line_items.values()]
         table.append([*labels, *cells])

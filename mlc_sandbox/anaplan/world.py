@@ -13,6 +13,7 @@ from mlc_sandbox.anaplan.auth import Directory, User, issue_certificate, pem_pai
 from mlc_sandbox.anaplan.build import data_hub
 from mlc_sandbox.anaplan.effects import VENDOR, Effects
 from mlc_sandbox.anaplan.files import FileStore
+from mlc_sandbox.anaplan.lookup import member_key
 from mlc_sandbox.anaplan.model import AnaplanList, ImportAction, Model, Value
 from mlc_sandbox.anaplan.oauth import OAuth
 from mlc_sandbox.anaplan.switches import Switches
@@ -43,6 +44,7 @@ class World:
     def __init__(self, clock: SandboxClock, faults: Faults) -> None:
         self.clock, self.faults = clock, faults
         self.lock = threading.RLock()
+        self.moved = threading.Condition(self.lock)
         self.switches = Switches()
         self.directory = Directory(self.switches, clock.now, self.real_now)
         self.oauth = OAuth(self.directory, self.switches, clock.now)
@@ -50,7 +52,7 @@ class World:
         self.directory.add_user(BUILDER, BUILDER_PASSWORD, admin=True)
         self.directory.add_user(OUTSIDER, OUTSIDER_PASSWORD, role="NO ACCESS")
         self.read_requests: dict[str, Any] = {}
-        self._take_model(data_hub())
+        self._take_model(data_hub(clock.now().year))
 
     def _take_model(self, model: Model) -> None:
         self.model = model
@@ -106,6 +108,16 @@ class World:
             self.effects.mixed.add(running.id)
             self.tasks.run_again(running)
 
+    def wait_until_free(self) -> None:
+        """What a small write or a read of cells does in a busy model: it hangs until no task is left.
+
+        It hangs no longer than `busy_hangs_ms`; what still runs then is taken to end at that moment.
+        """
+        patience = self.switches["busy_hangs_ms"] / 1000
+        if patience:
+            self.moved.wait_for(lambda: not self.tasks.queue, timeout=patience)
+        self.tasks.drain()
+
     # Inspection
 
     def list_items(self, list_name: str) -> dict[str, Item]:
@@ -120,10 +132,9 @@ class World:
             }
 
     def module_rows(self, module_name: str) -> dict[str, dict[str, Value]]:
-        """code -> line item -> value, only cells that hold one; a second dimension is joined by " / "."""
+        """code -> line item -> value, only cells that hold one; further dimensions are joined by " / "."""
         with self.lock:
             module = self.model.named("modules", module_name)
-            items = self.model.lists[module.dimensions[0]].items
             rows: dict[str, dict[str, Value]] = {}
             for coordinates in module.cells:
                 values: dict[str, Value] = {
@@ -133,9 +144,8 @@ class World:
                     and (value := cell_value(self.model, module, coordinates, item)) is not None
                 }
                 if values:
-                    head = items[coordinates[0]].code or items[coordinates[0]].name
-                    rest = [self.model.versions[key] for key in coordinates[1:]]
-                    rows[" / ".join([head, *rest])] = values
+                    keys = zip(module.dimensions, coordinates, strict=True)
+                    rows[" / ".join(member_key(self.model, *pair) for pair in keys)] = values
             return rows
 
     @property

@@ -20,12 +20,15 @@ KINDS = {
 }
 
 
-def contract(feed: hub.Feed) -> dict[str, Any]:
+FED = (*hub.FEEDS, hub.ACTUALS)
+
+
+def contract(feed: hub.Feed | hub.Cube) -> dict[str, Any]:
     return yaml.safe_load((CONTRACTS / f"{feed.key}.yml").read_text())
 
 
-@pytest.mark.parametrize("feed", hub.FEEDS, ids=lambda feed: feed.key)
-def test_a_feeds_header_is_the_contracts_columns_in_their_order(feed: hub.Feed) -> None:
+@pytest.mark.parametrize("feed", FED, ids=lambda feed: feed.key)
+def test_a_feeds_header_is_the_contracts_columns_in_their_order(feed: hub.Feed | hub.Cube) -> None:
     assert list(contract(feed)["columns"]) == list(feed.headers)
 
 
@@ -37,4 +40,4 @@ def test_a_line_item_can_hold_what_its_contract_column_sends(feed: hub.Feed) -> 
 
 
 def test_no_contract_is_without_a_feed() -> None:
-    assert {path.stem for path in CONTRACTS.glob("*.yml")} == {feed.key for feed in hub.FEEDS}
+    assert {path.stem for path in CONTRACTS.glob("*.yml")} == {feed.key for feed in FED}

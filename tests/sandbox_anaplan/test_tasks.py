@@ -199,3 +199,23 @@ def test_the_whole_state_survives_a_snapshot(sandbox, ready: Tenant) -> None:
     sandbox.anaplan.load(saved)
     assert list(ready.world.list_items("Suppliers")) == ["A"]
     assert state(ready, task["taskId"]) == "COMPLETE"
+
+
+def test_a_data_import_can_mark_the_items_to_delete(tenant: Tenant) -> None:
+    changed = tenant.http.patch(
+        f"{tenant.root}/control/imports/Suppliers data", json={"mapping": {"deleted": "Delete?"}}, timeout=5
+    )
+    assert changed.json()["mapping"]["deleted"] == "Delete?"
+    tenant.suppliers("A", "B")
+    text = table("suppliers", {"code": "A"}, {"code": "B"})
+    header, first, second = text.splitlines()
+    marked = tenant.run("Suppliers data", f"{header},deleted\n{first},true\n{second},false\n")
+    assert not marked["result"]["failureDumpAvailable"]
+    tenant.run("Delete from Suppliers", kind="actions")
+    assert list(tenant.world.list_items("Suppliers")) == ["B"]
+
+
+def test_a_column_is_mapped_to_a_line_item_that_the_module_has(tenant: Tenant) -> None:
+    url = f"{tenant.root}/control/imports/Suppliers data"
+    reply = tenant.http.patch(url, json={"mapping": {"deleted": "Remove?"}}, timeout=5)
+    assert (reply.status_code, reply.json()["error"]) == (400, "DAT01 Suppliers has no line item 'Remove?'")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 from typing import Any
 
@@ -194,3 +195,46 @@ def test_a_read_request_ends_after_30_idle_minutes(tenant: Tenant, module: str) 
     asked = tenant.model("POST", base, json={"exportType": "TABULAR_MULTI_COLUMN"}).json()["viewReadRequest"]
     tenant.clock.advance(timedelta(minutes=31))
     assert tenant.model("GET", f"{base}/{asked['requestId']}").status_code == 404
+
+
+@pytest.mark.parametrize(("item", "value"), [("date", "2026-01-31"), ("amount", 5), ("supplier", "A")])
+def test_an_empty_text_clears_a_cell_or_is_refused_as_the_switch_says(
+    tenant: Tenant, item: str, value: Any
+) -> None:
+    tenant.suppliers("A")
+    tenant.run("Supplier Invoices list", "code,name\nI,one\n")
+    module, where = tenant.id_of("modules", "DAT01 Supplier Invoices"), "#Supplier Invoices"
+    place = {"lineItemName": item, "dimensions": [{"dimensionName": where, "itemCode": "I"}]}
+    path = f"/modules/{module}/data"
+    tenant.model("POST", path, json=[place | {"value": value}])
+    tenant.world.switches["blank_cell_write"] = "refuses"
+    reply = tenant.model("POST", path, json=[place | {"value": ""}]).json()
+    assert reply["failures"][0]["failureType"] == "incorrectFormat"
+    assert list(tenant.world.module_rows("DAT01 Supplier Invoices")) == ["I"]
+    tenant.world.switches["blank_cell_write"] = "clears"
+    assert tenant.model("POST", path, json=[place | {"value": ""}]).json() == {"numberOfCellsChanged": 1}
+    assert tenant.world.module_rows("DAT01 Supplier Invoices") == {}
+
+
+def test_a_small_write_hangs_in_a_busy_model_until_the_task_is_over(tenant: Tenant) -> None:
+    """Another call ends the task; the write's answer comes after it, and not by the end of its patience."""
+    tenant.world.switches["busy_hangs_ms"] = 60_000
+    tenant.upload("Suppliers list", "code,name\nA,first\n")
+    task = tenant.start("imports", "Suppliers list")
+    answers: list[dict[str, Any]] = []
+    other = Tenant(tenant.sandbox)
+    writer = threading.Thread(target=lambda: answers.append(post(other, "Companies", "add", {"name": "A"})))
+    writer.start()
+    assert tenant.watch("imports", "Suppliers list", task)["taskState"] == "IN_PROGRESS"
+    assert answers == []
+    assert tenant.watch("imports", "Suppliers list", task)["taskState"] == "COMPLETE"
+    writer.join(timeout=30)
+    assert answers[0]["added"] == 1
+
+
+def test_a_small_write_hangs_no_longer_than_it_is_told(tenant: Tenant) -> None:
+    tenant.world.switches["busy_hangs_ms"] = 1
+    tenant.upload("Suppliers list", "code,name\nA,first\n")
+    task = tenant.start("imports", "Suppliers list")
+    assert post(tenant, "Companies", "add", {"name": "A"})["added"] == 1
+    assert tenant.watch("imports", "Suppliers list", task)["taskState"] == "COMPLETE"

@@ -25,6 +25,7 @@ GONE: dict[str, Row] = {
     "DAT01 GL Accounts": {"active": False},
     "DAT01 Dimensions": {"description": "Deleted"},
     "DAT01 Segment Values": {"active": False},
+    "DAT01 Cost Centres": {"active": False},
     "DAT01 Supplier Invoices": {
         "status": "Deleted",
         "amount": Decimal(0),
@@ -39,6 +40,8 @@ GONE: dict[str, Row] = {
         "canceled": True,
         "description": "Deleted",
     },
+    # Prepared in the model, and not switched on.
+    "DAT01 Journal Lines": {},
 }
 
 
@@ -111,6 +114,8 @@ def _dimension(company: str, dimension: Row) -> Iterator[tuple[str, Row]]:
         },
     )
     for segment in dimension["segments"]:
+        if dimension["id"] == "SUBACCOUNT" and segment["segmentId"] == 1:
+            yield from _cost_centres(company, segment)
         for value in segment["segmentValues"]:
             yield (
                 "DAT01 Segment Values",
@@ -125,6 +130,21 @@ def _dimension(company: str, dimension: Row) -> Iterator[tuple[str, Row]]:
                     "active": value.get("active"),
                 },
             )
+
+
+def _cost_centres(company: str, segment: Row) -> Iterator[tuple[str, Row]]:
+    none = {"valueId": "none", "description": "No cost centre", "active": True}
+    for value in [none, *segment["segmentValues"]]:
+        yield (
+            "DAT01 Cost Centres",
+            {
+                "code": f"{company}|{value['valueId']}",
+                "company": company,
+                "cost_centre": value["valueId"],
+                "description": value.get("description"),
+                "active": value.get("active"),
+            },
+        )
 
 
 def _invoice(company: str, invoice: Row, names: Mapping[str, str]) -> Iterator[tuple[str, Row]]:

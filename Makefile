@@ -3,9 +3,10 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+DLT    := benchmarks/.venv-dlt
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes
 
-.PHONY: help demo ui test lint format lock clean
+.PHONY: help demo ui test lint format bench lock clean
 
 help:                    ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -29,14 +30,19 @@ format: $(VENV)/dev      ## Put all code into the common format
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
 
+bench: $(VENV)/dev $(DLT)/ready  ## Measure beside two floors and dlt; or ROWS="deliver startup", SCALE=0.1
+	$(BIN)/python -m benchmarks.run $(ROWS) --scale $(or $(SCALE),1) $(if $(ROWS)$(SCALE),,--write)
+
 lock:                    ## Compile the lock files from pyproject.toml (needs uv)
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header --quiet -o requirements.lock
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header --quiet -c requirements.lock -o requirements-dev.lock
+	uv pip compile benchmarks/dlt-requirements.in --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-header --quiet -o benchmarks/dlt-requirements.lock
 
 clean:                   ## Remove the environment and all state
-	rm -rf $(VENV) .mlc .mypy_cache .ruff_cache .pytest_cache build *.egg-info
+	rm -rf $(VENV) $(DLT) .mlc .mypy_cache .ruff_cache .pytest_cache build *.egg-info
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -51,4 +57,10 @@ $(VENV)/runtime: $(VENV)/bin/python requirements.lock pyproject.toml
 
 $(VENV)/dev: $(VENV)/runtime requirements-dev.lock
 	$(INSTALL) -r requirements-dev.lock
+	@touch $@
+
+$(DLT)/ready: $(VENV)/bin/python benchmarks/dlt-requirements.lock
+	$(BIN)/python -m venv $(DLT)
+	$(DLT)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+		-r benchmarks/dlt-requirements.lock
 	@touch $@

@@ -9,8 +9,7 @@ balances as (
         balance._key,
         balance.account.number as account,
         coalesce(cost_centres.cost_centre, {{ var('no_cost_centre') }}) as cost_centre,
-        try_cast(left(balance.financialPeriod, 4) as integer) as year,
-        least(try_cast(substr(balance.financialPeriod, 5) as integer), {{ var('last_month') }}) as month,
+        try_cast(balance.financialPeriod as integer) as period,
         balance.periodToDateDebit as debit,
         balance.periodToDateCredit as credit,
         -- Income and expense begin every year at nothing, what is owned and owed goes on.
@@ -27,6 +26,13 @@ balances as (
     )
 ),
 
+dated as (
+    select
+        *,
+        try_strptime((period - greatest(period % 100 - {{ var('last_month') }}, 0))::varchar, '%Y%m') as first_day
+    from balances
+),
+
 -- A balance is there for the months with postings only. Adding up the moves instead of the balances keeps the
 -- share of a branch or subaccount that was quiet in a month.
 months as (
@@ -34,12 +40,12 @@ months as (
         min(_key) as source_key,
         account,
         cost_centre,
-        make_date(year, month, 1) as first_day,
+        first_day,
         sum(debit) as debit,
         sum(credit) as credit,
-        sum(sum(moved)) over (partition by account, cost_centre, run order by year, month) as balance
-    from balances
-    group by account, cost_centre, run, year, month
+        sum(sum(moved)) over (partition by account, cost_centre, run order by first_day) as balance
+    from dated
+    group by account, cost_centre, run, first_day
 )
 
 select

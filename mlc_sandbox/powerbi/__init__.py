@@ -1,0 +1,1 @@
+"""A simulated Power BI tenant: push datasets, their rows, refreshes and DAX queries."""

@@ -15,6 +15,7 @@ from mlc_dagster.delivery import Audit, Deferrals, Destination, Ledger, Quaranti
 from mlc_dagster.delivery.leases import Leases
 from mlc_dagster.lake import Lake
 from mlc_dagster.mappings import Mappings
+from mlc_dagster.powerbi.section import TableSection
 from mlc_dagster.progress import SentDays, Sweeps
 from mlc_dagster.settings import AnaplanSettings, Settings
 from mlc_dagster.transport.budget import Budgets
@@ -171,10 +172,14 @@ class Suite:
         }
 
 
+# What contracts say to their own target only.
+SECTIONS = {"powerbi": TableSection}
+
+
 @cache
 def mappings_in(folder: Path) -> Mappings:
     """The models of a folder, compiled once a process; they notice by themselves when a file is edited."""
-    return Mappings.load(folder, CATALOG)
+    return Mappings.load(folder, CATALOG, SECTIONS)
 
 
 class PairOff(Exception):

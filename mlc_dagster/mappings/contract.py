@@ -157,14 +157,51 @@ class Check:
         return self.severity == "error" and not self.row_level
 
 
-def parse(file: YamlFile) -> tuple[Contract | None, list[Problem]]:
-    """The contract in a file, or None, and everything wrong with it."""
-    problems = list(file.problems)
+class Section(BaseModel):
+    """What a contract says to its own target only, under the target's name. Targets derive their own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def problems(self, contract: Contract) -> Iterator[tuple[tuple[str | int, ...], str, str]]:  # noqa: ARG002
+        """What is wrong beside the rest of the contract: place in the section, message and remedy."""
+        yield from ()
+
+
+# The sections of the targets that have one, by target.
+Sections = Mapping[str, type[Section]]
+
+
+def parse(
+    file: YamlFile, target: str = "", sections: Sections | None = None
+) -> tuple[Contract | None, Section | None, list[Problem]]:
+    """The contract in a file and its target's section, both or neither, and everything wrong with them."""
+    problems, kind = list(file.problems), (sections or {}).get(target)
+    data, section = file.data, None
+    if kind is not None and isinstance(data, dict):
+        data = {name: value for name, value in data.items() if name != target}
+        section, mistakes = _section(file, target, kind)
+        problems += mistakes
     try:
-        contract = Contract.model_validate(file.data)
+        contract = Contract.model_validate(data)
     except ValidationError as error:
-        return None, problems + [_problem(file, dict(item)) for item in error.errors()]
-    return contract, problems + list(_inconsistencies(contract, file))
+        return None, None, problems + [_problem(file, dict(item)) for item in error.errors()]
+    problems += _inconsistencies(contract, file)
+    if section is not None:
+        problems += [
+            file.problem((target, *place), message, remedy)
+            for place, message, remedy in section.problems(contract)
+        ]
+    return (contract if kind is None or section else None), section, problems
+
+
+def _section(file: YamlFile, target: str, kind: type[Section]) -> tuple[Section | None, list[Problem]]:
+    if target not in file.data:
+        return None, [file.problem((), f"`{target}` is missing.", f"See docs/{target}.md for what it says.")]
+    try:
+        return kind.model_validate(file.data[target]), []
+    except ValidationError as error:
+        mistakes = [dict(item) | {"loc": (target, *item["loc"])} for item in error.errors()]
+        return None, [_problem(file, mistake) for mistake in mistakes]
 
 
 def checks(contract: Contract, file: YamlFile) -> list[Check]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from pathlib import Path
 
-from mlc_dagster.mappings.contract import checks, closest, parse
+from mlc_dagster.mappings.contract import Sections, checks, closest, parse
 from mlc_dagster.mappings.lookups import Lookup, read_lookup
 from mlc_dagster.mappings.model import Model
 from mlc_dagster.mappings.template import Template, Value
@@ -22,7 +22,7 @@ class Loaded:
     """What a folder holds.
 
     `templates` are the models' SQL by key, also of those whose contract is broken. `named` are the models and
-    lookups that have a file, broken ones too.
+    lookups that have a file, broken ones too. `sections` are what contracts say to their target, by target.
     """
 
     models: dict[str, Model] = field(default_factory=dict)
@@ -31,6 +31,7 @@ class Loaded:
     variables: dict[str, Value] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     named: set[str] = field(default_factory=set)
+    sections: Sections = field(default_factory=dict)
 
     def compilable(self) -> dict[str, Template]:
         """The SQL in which every name is known, so that DuckDB can judge the rest."""
@@ -57,9 +58,9 @@ def stamps(folder: Path) -> Stamps:
     return found
 
 
-def load_folder(folder: Path) -> Loaded:
+def load_folder(folder: Path, sections: Sections) -> Loaded:
     """Read and parse everything. SQL is not checked against the entities yet."""
-    loaded = Loaded()
+    loaded = Loaded(sections=sections)
     if not folder.is_dir():
         loaded.problems.append(
             Problem(str(folder), 0, "There is no such folder.", "Set `mappings` in mlc.yaml.")
@@ -122,7 +123,7 @@ def _load_target(folder: Path, loaded: Loaded) -> None:
 def _load_model(target: str, name: str, sql: Path, yml: Path, loaded: Loaded) -> None:
     file = _yaml(yml, loaded)
     template = Template(sql.read_text("utf-8"), display(sql))
-    contract, problems = parse(file) if file else (None, [])
+    contract, section, problems = parse(file, target, loaded.sections) if file else (None, None, [])
     found = checks(contract, file) if contract and file else []
     tests = {
         check.name: Template(check.spec.sql.query, display(yml), check.line)
@@ -135,7 +136,7 @@ def _load_model(target: str, name: str, sql: Path, yml: Path, loaded: Loaded) ->
         loaded.templates[f"{target}/{name}"] = template
     if contract is None or broken:
         return
-    model = Model(target, name, str(sql), str(yml), contract, tuple(found), template, tests)
+    model = Model(target, name, str(sql), str(yml), contract, tuple(found), template, tests, section)
     loaded.models[model.key] = model
 
 

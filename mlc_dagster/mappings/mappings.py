@@ -7,6 +7,7 @@ from graphlib import CycleError
 from pathlib import Path
 
 from mlc_dagster.lake import Lake
+from mlc_dagster.mappings.contract import Sections
 from mlc_dagster.mappings.docs import docs
 from mlc_dagster.mappings.errors import MappingErrors
 from mlc_dagster.mappings.findings import check_infos
@@ -22,20 +23,20 @@ from mlc_dagster.problems import Problem
 class Mappings:
     """All models of a folder. An edited file takes effect with the next call of `models` or `run`."""
 
-    def __init__(self, folder: Path, catalog: Catalog) -> None:
-        self.folder, self._catalog = folder, catalog
+    def __init__(self, folder: Path, catalog: Catalog, sections: Sections | None = None) -> None:
+        self.folder, self._catalog, self._sections = folder, catalog, sections or {}
         self._lock = threading.Lock()
         self._stamps = stamps(folder)
-        self._loaded = _load(folder, catalog)
+        self._loaded = _load(folder, catalog, self._sections)
 
     @classmethod
-    def load(cls, folder: Path, catalog: Catalog) -> "Mappings":
-        """Read, parse and compile everything.
+    def load(cls, folder: Path, catalog: Catalog, sections: Sections | None = None) -> "Mappings":
+        """Read, parse and compile everything. `sections` are what contracts say to their target, by target.
 
         Raises:
             MappingErrors: lists every mistake in every file, with line and remedy.
         """
-        return cls(folder, catalog)
+        return cls(folder, catalog, sections)
 
     @property
     def models(self) -> Mapping[str, Model]:
@@ -120,13 +121,13 @@ class Mappings:
     def _fresh(self) -> Loaded:
         with self._lock:
             if (now := stamps(self.folder)) != self._stamps:
-                self._loaded = _load(self.folder, self._catalog)
+                self._loaded = _load(self.folder, self._catalog, self._sections)
                 self._stamps = now
             return self._loaded
 
 
-def _load(folder: Path, catalog: Catalog) -> Loaded:
-    loaded = load_folder(folder)
+def _load(folder: Path, catalog: Catalog, sections: Sections) -> Loaded:
+    loaded = load_folder(folder, sections)
     loaded.problems += reference_problems(loaded, catalog.entities())
     loaded.problems += validate(loaded, catalog)
     if not loaded.problems:

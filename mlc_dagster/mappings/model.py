@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from mlc_dagster.mappings.contract import SOURCE_KEY, SOURCE_NUMBER, Check, Contract, Severity
+from mlc_dagster.mappings.contract import SOURCE_KEY, SOURCE_NUMBER, Check, Contract, Section, Severity
 from mlc_dagster.mappings.template import Template
 
 IDENTITY = frozenset({SOURCE_KEY, SOURCE_NUMBER})
@@ -14,7 +14,7 @@ IDENTITY = frozenset({SOURCE_KEY, SOURCE_NUMBER})
 
 @dataclass(frozen=True)
 class Model:
-    """One pair of files: `<target>/<name>.sql` and its contract."""
+    """One pair of files: `<target>/<name>.sql` and its contract, with its target's section if any."""
 
     target: str
     name: str
@@ -24,6 +24,7 @@ class Model:
     checks: tuple[Check, ...]
     template: Template
     test_templates: Mapping[str, Template]
+    section: Section | None = None
 
     @property
     def key(self) -> str:

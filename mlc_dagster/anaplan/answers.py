@@ -46,6 +46,11 @@ class ImportAction:
             source_id=data.get("importDataSourceId", ""),
         )
 
+    @property
+    def reads_a_file(self) -> bool:
+        """Whether its source is an uploaded file, and not another module, list or model."""
+        return self.source_id.startswith("113")
+
 
 @dataclass(frozen=True, slots=True)
 class FileFormat:
@@ -87,6 +92,26 @@ class NamedObject:
 
 
 @dataclass(frozen=True, slots=True)
+class LineItem:
+    """A line item of a module: its format (NUMBER, TEXT, BOOLEAN, DATE, ENTITY ...) and all dimensions."""
+
+    id: str
+    name: str
+    format: str
+    dimensions: tuple[NamedObject, ...]
+
+    @classmethod
+    def read(cls, data: Mapping[str, Any]) -> "LineItem":
+        """From one item of `items`, asked for with `includeAll`."""
+        return cls(
+            id=data["id"],
+            name=data["name"],
+            format=data.get("format", ""),
+            dimensions=tuple(NamedObject.read(dimension) for dimension in data.get("appliesTo") or ()),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Detail:
     """One message of a task result. `counts` holds the numbers of the flat `values` list."""
 
@@ -105,12 +130,16 @@ class Detail:
 
 @dataclass(frozen=True, slots=True)
 class TaskResult:
-    """What a task that ended says about itself. `successful` and `dump` may both be true."""
+    """What a task that ended says about itself. `successful` and `dump` may both be true.
+
+    `name` is the object's, in the nested results of a process only.
+    """
 
     successful: bool
     dump: bool
     object_id: str
     details: tuple[Detail, ...]
+    name: str = ""
     nested: tuple["TaskResult", ...] = ()
 
     @classmethod
@@ -121,6 +150,7 @@ class TaskResult:
             dump=bool(data.get("failureDumpAvailable", False)),
             object_id=str(data.get("objectId", "")),
             details=tuple(Detail.read(detail) for detail in data.get("details") or ()),
+            name=str(data.get("objectName") or ""),
             nested=tuple(cls.read(nested) for nested in data.get("nestedResults") or ()),
         )
 
@@ -137,7 +167,7 @@ class TaskResult:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One run of an import. `created_at` is Anaplan's clock, in milliseconds since 1970."""
+    """One run of an import, process or action. `created_at` is Anaplan's clock: milliseconds since 1970."""
 
     id: str
     state: str

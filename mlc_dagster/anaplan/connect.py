@@ -7,7 +7,7 @@ from typing import Any
 
 from mlc_dagster.anaplan.auth import BasicLogin, CertificateLogin, Login, open_token_service, token_auth
 from mlc_dagster.anaplan.client import AnaplanClient, open_http
-from mlc_dagster.anaplan.destination import AnaplanImport
+from mlc_dagster.anaplan.destination import AnaplanFeed
 from mlc_dagster.anaplan.grant import StoredGrant, grant_auth
 from mlc_dagster.anaplan.oauth import Client, open_oauth_service
 from mlc_dagster.delivery.leases import Leases
@@ -41,7 +41,9 @@ def connect(settings: AnaplanSettings, shared: Shared) -> AnaplanClient:
         counter=shared.counter,
         clock=shared.clock,
     )
-    return AnaplanClient(http, settings.workspace_id, settings.model_id)
+    return AnaplanClient(
+        http, settings.workspace_id, settings.model_id, exact_chunk_count=settings.upload == "counted"
+    )
 
 
 def destination(
@@ -51,17 +53,10 @@ def destination(
     *,
     columns: Sequence[str],
     tombstone: Mapping[str, Any] | None,
-) -> AnaplanImport:
+) -> AnaplanFeed:
     """The destination of one model of the mappings: `columns` are its contract's, in order."""
-    imports = settings.destinations[name]
-    return AnaplanImport(
-        f"anaplan/{name}",
-        client,
-        list_import=imports.list_import,
-        data_import=imports.data_import,
-        columns=columns,
-        list_name=imports.item_name,
-        tombstone=tombstone,
+    return AnaplanFeed(
+        f"anaplan/{name}", client, settings.destinations[name], columns=columns, tombstone=tombstone
     )
 
 

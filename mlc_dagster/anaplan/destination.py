@@ -1,44 +1,47 @@
-"""One Anaplan feed as a destination: its list import makes the items, its data import fills their cells."""
+"""One Anaplan feed as a destination: which way a batch goes, and what became of its rows."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from mlc_dagster.anaplan.client import AnaplanClient
-from mlc_dagster.anaplan.csvfile import CsvFile, render
-from mlc_dagster.anaplan.imports import Action, ImportBusy, ImportRun, Pace, StillRunning
+from mlc_dagster.anaplan.deletion import Deletion
+from mlc_dagster.anaplan.feed import Feed
+from mlc_dagster.anaplan.imports import ImportsWay
 from mlc_dagster.anaplan.preflight import (
-    LIST,
-    MODULE,
+    Offline,
     PreflightFailed,
     check_codes,
-    check_layout,
     check_model,
-    resolve,
+    equal_codes,
 )
-from mlc_dagster.anaplan.verdict import Verdict
+from mlc_dagster.anaplan.process import ProcessWay
+from mlc_dagster.anaplan.runner import NeedsSomebody, Runner, offline, translated
+from mlc_dagster.anaplan.small import SmallWay
+from mlc_dagster.anaplan.taskrun import Pace
+from mlc_dagster.anaplan.ways import CALLS_OF_A_TASK, Landed, Lookup, Way
 from mlc_dagster.delivery import errors as delivery
 from mlc_dagster.delivery.destination import Batch, Outcome
 from mlc_dagster.delivery.rows import Change, Op
+from mlc_dagster.settings import AnaplanDestination
 from mlc_dagster.transport import errors as transport
 
-# An import: tasks, chunk count, complete, start, three polls. Pre-flight: model, imports, two layouts.
-CALLS_PER_IMPORT, CALLS_OF_PREFLIGHT = 7, 4
-BYTES_PER_ROW = 200
 UNMARKED = "an import removes no item, and the contract has no `deleted` values to mark it with: add them"
+# The steps of a checkpoint that may have left something of a row in the model.
+TASKS = ("list", "data", "process", "delete")
+STEPS = ("small", *TASKS)
+CALLS_OF_A_LOOK = 1  # the model's state
 
 
-class AnaplanImport:
-    """Rows of one contract, delivered by two pre-built imports that match by code (vendors/anaplan.md
-    section 12).
+class AnaplanFeed:
+    """Rows of one contract, delivered by what the model builder prepared (vendors/anaplan.md section 12).
 
-    Each batch is one file and one task an import, whatever its size, so batches are large. Every row goes
-    through both: an item that somebody removed in the model comes back, and codes that are equal to Anaplan
-    are refused by the list before the module could add their numbers up. Deletes are rows with the
-    tombstone's values: an import never removes a list item.
+    The long way is a pair of imports, or a process that holds them: one file and few tasks whatever the size,
+    so batches are large. A few changes may take the small way, by the transactional API; whatever it cannot
+    settle takes the long way after all. Deletes are rows with the tombstone's values, because no import
+    removes an item; a delete action may remove what they marked.
 
-    Sending a batch twice leaves Anaplan as sending it once: both imports match by code and overwrite. That is
-    why whatever ended without a clear result goes again whole.
+    Sending a batch twice leaves Anaplan as sending it once: everything matches by code and overwrites. That
+    is why whatever ended without a clear result goes again whole.
     """
 
     max_rows = 250_000
@@ -48,218 +51,214 @@ class AnaplanImport:
         self,
         name: str,
         client: AnaplanClient,
+        settings: AnaplanDestination,
         *,
-        list_import: str,
-        data_import: str,
         columns: Sequence[str],
-        code_column: str = "code",
-        list_columns: tuple[str, str] = ("code", "name"),
-        list_name: str | None = None,
         tombstone: Mapping[str, Any] | None = None,
         pace: Pace | None = None,
     ) -> None:
-        """`columns` are the contract's, in order; `list_name` is the one that names items, else the code."""
-        self.name = name
-        self.target = "|".join((client.model_id, list_import, data_import, list_name or code_column))
+        """`columns` are the contract's, in order; `tombstone` its `deleted` values."""
+        self.name, self.tombstone = name, tombstone
         self.exclusive: tuple[str, ...] = (f"anaplan-model:{client.model_id}",)
-        self.tombstone = tombstone
-        self._client, self._pace = client, pace or Pace()
-        self._import_names = (list_import, data_import)
-        self._columns, self._code_column = tuple(columns), code_column
-        self._list_columns, self._list_name = list_columns, list_name or code_column
-        self._actions: tuple[Action, Action] | None = None
+        self._client = client
+        self._feed = Feed(name, tuple(columns), item_name=settings.item_name)
+        self.target = _target(client.model_id, settings, self._feed.code_column)
+        runner = Runner(name, client, pace or Pace())
+        self._long = _long_way(self._feed, runner, settings)
+        self._small = _small_way(self._feed, runner, settings)
+        self._deletion = Deletion(runner, settings.delete_action) if settings.delete_action else None
+        self._found: set[Lookup] = set()
 
     def preflight(self, changes: Sequence[Change]) -> Mapping[str, str]:
-        """Check model, imports and headers; name the rows Anaplan could never take.
+        """Check the model and what the way of these changes needs; name the rows Anaplan could never take.
+
+        Without changes everything that the settings name is checked.
 
         Raises:
             Stop: the model builder, an administrator or the settings must change something first.
-            Closed: the rate budget is used up.
+            Closed: the rate budget is used up, or the model is in maintenance.
         """
-        self._actions = None
-        self._ready()
-        try:
-            problems = check_codes([self._code(change) for change in changes])
-        except PreflightFailed as problem:
-            raise delivery.Stop(f"{self.name}: {problem}") from problem
-        return {**self._undeletable(changes), **self._by_key(changes, problems)}
+        self._found.clear()
+        self._check_model()
+        if not (changes and self._is_small(changes)):
+            self._ready(self._long)
+        if self._small is not None and (not changes or self._is_small(changes)):
+            self._ready(self._small)
+        if self._deletion is not None and (not changes or _deletes(changes)):
+            self._ready(self._deletion)
+        return {**self._undeletable(changes), **self._feed.by_key(changes, self._unfit(changes))}
 
     def send(self, batch: Batch) -> Outcome:
-        """Run both imports for the rows of a batch.
+        """Carry a batch: the small way where it may, else the long one; then the delete action.
 
         Raises:
             Stop: somebody must change something in the model first; no row of the batch counts as delivered.
-            NotLanded: an import failed whole, was cancelled, or could not start: the rows go again.
-            InDoubtError: an import was started and its end is not known; `resolve` carries on.
-            Closed: the rate budget is used up and no import is running.
+            NotLanded: a task failed whole, was cancelled, or could not start: the rows go again.
+            InDoubtError: something was started and its end is not known; `resolve` carries on.
+            Closed: no call can be made now, and nothing of ours is under way.
         """
         try:
             return self._carry(batch)
-        except _NeedsSomebody as failure:
+        except NeedsSomebody as failure:
             raise delivery.Stop(str(failure), partial=failure.partial) from failure
 
     def resolve(self, batch: Batch) -> Outcome:
         """Carry a batch of a dead run to its end, from wherever its checkpoint says it is.
 
         Raises:
-            NotLanded: as `send`, or no import was started.
-            InDoubtError: an import of it still runs or cannot be seen. Nothing else may be sent then: its
+            NotLanded: as `send`, or nothing was started.
+            InDoubtError: something of it still runs or cannot be seen. Nothing else may be sent then: its
                 file would change under it.
         """
-        if not any(batch.checkpoint.get(step) for step in ("list", "data")):
-            raise delivery.NotLanded(f"{self.name}: no import was started")
+        if not any(batch.checkpoint.get(step) for step in STEPS):
+            raise delivery.NotLanded(f"{self.name}: nothing was started")
         try:
-            self._ready()
+            self._check_model()
+            if any(batch.checkpoint.get(step) for step in TASKS):
+                self._ready(self._long)
         except delivery.NotLanded as failure:
             # Nothing was asked about the batch yet, so nothing is known of it.
             raise delivery.InDoubtError(str(failure)) from failure
         return self._carry(batch)
 
     def calls(self, changes: Sequence[Change]) -> int:
-        """About how many calls these changes cost."""
-        total = CALLS_OF_PREFLIGHT if changes else 0
+        """About how many calls these changes take, where the small way is refused nothing."""
+        if not changes:
+            return 0
+        small = self._small if self._is_small(changes) else None
+        way: SmallWay | Way = small or self._long
+        total = CALLS_OF_A_LOOK + way.preflight_calls
         for start in range(0, len(changes), self.max_rows):
-            rows = len(changes[start : start + self.max_rows])
-            chunks = -(-rows * BYTES_PER_ROW // self._client.files.chunk_bytes)
-            total += 2 * (CALLS_PER_IMPORT + chunks)
+            total += way.calls(len(changes[start : start + self.max_rows]))
+        if self._deletion is not None and _deletes(changes):
+            total += self._deletion.preflight_calls + (0 if small else CALLS_OF_A_TASK)
         return total
 
     def _carry(self, batch: Batch) -> Outcome:
-        list_action, data_action = self._ready()
-        rows = {self._code(change): change.row.payload for change in batch.changes}
         try:
-            items = {code: self._item(code, payload) for code, payload in rows.items()}
-            listed = self._run(batch, "list", list_action, items, self._list_columns)
-            # A row without its item would be refused again, in words that hide the first reason.
-            cells = {code: payload for code, payload in rows.items() if code not in listed.refused}
-            loaded = self._run(batch, "data", data_action, cells, self._columns)
+            return self._carried(batch)
         except delivery.DeliveryError as error:
-            error.partial = self._items_of(batch, rows)
+            error.partial = self._left(batch, self._feed.rows(batch))
             raise
-        refused = {**listed.warnings, **listed.refused, **loaded.warnings, **loaded.refused}
+
+    def _carried(self, batch: Batch) -> Outcome:
+        if self._small is not None and self._small.takes(batch):
+            self._ready(self._small)
+            if (written := self._small.carry(batch)) is not None:
+                return Outcome(detail=written)
+        self._ready(self._long)
+        landed = self._long.carry(batch)
+        if self._deletion is not None and _deletes(batch.changes):
+            self._ready(self._deletion)
+            self._deletion.carry(batch)
         return Outcome(
-            refused=self._by_key(batch.changes, refused),
-            partial=self._items_of(batch, refused),
-            detail={**_summary(batch, "list", listed), **_summary(batch, "data", loaded)},
+            refused=self._feed.by_key(batch.changes, landed.refused),
+            partial=self._left(batch, landed.refused),
+            detail=_summary(batch, landed),
         )
 
-    def _run(
-        self,
-        batch: Batch,
-        step: str,
-        action: Action,
-        rows: Mapping[str, Mapping[str, Any]],
-        columns: Sequence[str],
-    ) -> Verdict:
-        """One import of rows by code. What its file cannot hold is refused, like what Anaplan refuses."""
-        file = render(rows.items(), columns, action.layout)
-        verdict = self._finish(batch, step, action, file) if file.keys else Verdict(landed=True)
-        if not verdict.landed:
-            task = (batch.checkpoint.get(step) or {}).get("task")
-            run = f"{self._import(batch, action)}{f', task {task}' if task else ''}"
-            kind = _NeedsSomebody if verdict.stop else delivery.NotLanded
-            raise kind(f"{run}: {verdict.reason}. {verdict.remedy}")
-        return replace(verdict, refused={**file.refused, **verdict.refused})
+    def _is_small(self, changes: Sequence[Change]) -> bool:
+        return self._small is not None and len(changes) <= self._small.up_to
 
-    def _finish(self, batch: Batch, step: str, action: Action, file: CsvFile) -> Verdict:
-        run = ImportRun(
-            client=self._client,
-            action=action,
-            file=file,
-            code_column=self._code_column if step == "data" else self._list_columns[0],
-            note=batch.checkpoint.get(step) or {},
-            save=lambda note: batch.save(**{step: dict(note)}),
-            pace=self._pace,
-        )
+    def _check_model(self) -> None:
         try:
-            return run.finish()
-        except ImportBusy as busy:
-            raise delivery.NotLanded(f"{self._import(batch, action)}: {busy}") from busy
-        except StillRunning as running:
-            raise delivery.InDoubtError(f"{self._import(batch, action)}: {running}") from running
+            check_model(self._client.catalog.model())
+        except PreflightFailed as problem:
+            raise delivery.Stop(f"{self.name}: {problem}") from problem
+        except Offline as state:
+            raise offline(f"{self.name}: {state}", self._client.clock) from state
         except transport.CallFailed as failure:
-            if not run.begun:
-                raise self._translated(failure) from failure
-            opens_at = failure.opens_at if isinstance(failure, transport.Closed) else None
-            words = f"{self._import(batch, action)}: {failure}"
-            raise delivery.InDoubtError(words, opens_at=opens_at) from failure
+            raise translated(failure, self.name, self._client.clock) from failure
 
-    def _ready(self) -> tuple[Action, Action]:
-        """Both imports, checked and resolved to ids once a delivery."""
-        if self._actions is None:
-            try:
-                self._actions = self._look_up()
-            except PreflightFailed as problem:
-                raise delivery.Stop(f"{self.name}: {problem}") from problem
-            except transport.CallFailed as failure:
-                raise self._translated(failure) from failure
-        return self._actions
+    def _ready(self, part: Lookup) -> None:
+        """Look up what a part needs, once a delivery."""
+        if part in self._found:
+            return
+        try:
+            part.look_up()
+        except PreflightFailed as problem:
+            raise delivery.Stop(f"{self.name}: {problem}") from problem
+        except transport.CallFailed as failure:
+            raise translated(failure, self.name, self._client.clock) from failure
+        self._found.add(part)
 
-    def _look_up(self) -> tuple[Action, Action]:
-        check_model(self._client.catalog.model())
-        imports = self._client.catalog.imports()
-        list_action = resolve(self._client, imports, self._import_names[0], LIST)
-        data_action = resolve(self._client, imports, self._import_names[1], MODULE)
-        check_layout(list_action.name, list_action.layout, self._list_columns)
-        check_layout(data_action.name, data_action.layout, self._columns)
-        return list_action, data_action
+    def _unfit(self, changes: Sequence[Change]) -> dict[str, str]:
+        """Code -> why Anaplan could never take it."""
+        codes = [self._feed.code(change) for change in changes]
+        try:
+            problems = check_codes(codes, listed=self._long.makes_items)
+        except PreflightFailed as problem:
+            raise delivery.Stop(f"{self.name}: {problem}") from problem
+        return {**(equal_codes(codes) if self._long.sums_equal_codes else {}), **problems}
 
-    def _translated(self, failure: transport.CallFailed) -> delivery.DeliveryError:
-        """A failed call, while no import is running, in delivery's words."""
-        if isinstance(failure, transport.Closed):
-            return delivery.Closed(str(failure), opens_at=failure.opens_at)
-        if isinstance(failure, transport.Again | transport.InDoubt):
-            return delivery.NotLanded(f"{self.name}: {failure}")
-        return delivery.Stop(f"{self.name}: {failure}")
+    def _left(self, batch: Batch, codes: Iterable[str]) -> dict[str, Mapping[str, Any]]:
+        """What Anaplan may hold of rows that are not delivered, enough to delete it.
 
-    def _import(self, batch: Batch, action: Action) -> str:
-        return f"{self.name} {batch.company}: import {action.name!r}"
-
-    def _item(self, code: str, payload: Mapping[str, Any]) -> dict[str, Any]:
-        """The item's line. The code stands in for a name: an empty cell would leave an old one in place."""
-        return dict(zip(self._list_columns, (code, payload.get(self._list_name) or code), strict=True))
-
-    def _items_of(self, batch: Batch, codes: Iterable[str]) -> dict[str, dict[str, str]]:
-        """What Anaplan may hold of rows that are not delivered: the items their list import may have made.
-
-        Only the code is kept: the other cells may be what Anaplan refused, and would be refused again with a
-        delete.
+        Of a row with an item only the code is kept: its other cells may be what Anaplan refused, and would be
+        refused again with a delete. Without a list the key is in the other columns.
         """
-        listed = batch.checkpoint.get("list")
-        if not listed:
-            return {}
-        left = set(codes) - set(listed.get("verdict", {}).get("refused", ()))
+        role = "list" if self._long.makes_items else "data"
+        notes = [batch.checkpoint[step] for step in STEPS if batch.checkpoint.get(step)]
+        verdicts = [note["verdicts"][role] for note in notes if role in note.get("verdicts", {})]
+        nothing = set(verdicts[0]["refused"]) if verdicts and "small" not in batch.checkpoint else set()
+        left = set(codes) - nothing if notes else set()
         return {
-            change.row.key: {self._code_column: code}
+            change.row.key: {self._feed.code_column: code} if self._long.makes_items else change.row.payload
             for change in batch.changes
-            if (code := self._code(change)) in left
+            if (code := self._feed.code(change)) in left
         }
 
     def _undeletable(self, changes: Sequence[Change]) -> dict[str, str]:
         deletes = () if self.tombstone else (change for change in changes if change.op is Op.DELETE)
         return {change.row.key: UNMARKED for change in deletes}
 
-    def _code(self, change: Change) -> str:
-        return str(change.row.payload.get(self._code_column) or "")
 
-    def _by_key(self, changes: Sequence[Change], words: Mapping[str, str]) -> dict[str, str]:
-        """Reasons by key instead of by code."""
-        return {change.row.key: words[code] for change in changes if (code := self._code(change)) in words}
+def _deletes(changes: Sequence[Change]) -> bool:
+    return any(change.op is Op.DELETE for change in changes)
 
 
-class _NeedsSomebody(delivery.NotLanded):
-    """An import failed in a way that only a change in the model can mend."""
+def _target(model_id: str, settings: AnaplanDestination, code_column: str) -> str:
+    """What the rows go into: another text lets every row go again."""
+    objects = (
+        (settings.process,)
+        if settings.process
+        else (settings.list_import or "-", settings.data_import or "-")
+    )
+    versions = (f"{name}={item}" for name, item in sorted(settings.parameters.items()))
+    return "|".join((model_id, *objects, settings.item_name or code_column, *versions))
 
 
-def _summary(batch: Batch, step: str, verdict: Verdict) -> dict[str, Any]:
-    """What a person wants to know of an import, for the audit trail; nothing that is zero."""
-    note = batch.checkpoint.get(step) or {}
-    facts = {
-        "task": note.get("task"),
-        "rows": note.get("rows"),
-        "created": verdict.counts.get("createdCount"),
-        "updated": verdict.counts.get("updatedCount"),
-        "rejected": len(verdict.refused),
-        "warnings": len(verdict.warnings),
-    }
-    return {f"{step} {name}": fact for name, fact in facts.items() if fact}
+def _long_way(feed: Feed, runner: Runner, settings: AnaplanDestination) -> Way:
+    if settings.process is not None:
+        return ProcessWay(feed, runner, process=settings.process, parameters=settings.parameters)
+    return ImportsWay(
+        feed,
+        runner,
+        list_import=settings.list_import,
+        data_import=settings.data_import or "",
+        parameters=settings.parameters,
+    )
+
+
+def _small_way(feed: Feed, runner: Runner, settings: AnaplanDestination) -> SmallWay | None:
+    if settings.small_changes is None:
+        return None
+    deletes = settings.delete_action is not None
+    return SmallWay(feed, runner, settings.small_changes, parameters=settings.parameters, deletes=deletes)
+
+
+def _summary(batch: Batch, landed: Landed) -> dict[str, Any]:
+    """What a person wants to know of the tasks, for the audit trail; nothing that is zero."""
+    facts: dict[str, Any] = {"small changes": (batch.checkpoint.get("small") or {}).get("reason")}
+    for step in TASKS:
+        note = batch.checkpoint.get(step) or {}
+        facts[f"{step} task"] = note.get("task")
+        facts |= {f"{role} rows": rows for role, rows in note.get("rows", {}).items()}
+    for role, verdict in (("list", landed.listed), ("data", landed.loaded)):
+        facts |= {
+            f"{role} created": verdict.counts.get("createdCount"),
+            f"{role} updated": verdict.counts.get("updatedCount"),
+            f"{role} rejected": len(verdict.refused),
+            f"{role} warnings": len(verdict.warnings),
+        }
+    return {name: fact for name, fact in facts.items() if fact}

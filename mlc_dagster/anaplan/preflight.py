@@ -1,13 +1,15 @@
 """Checks before the first call that changes anything: model, imports, headers and codes."""
 
 import codecs
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 
-from mlc_dagster.anaplan.answers import FileFormat, ImportAction, Model
+from mlc_dagster.anaplan.answers import FileFormat, ImportAction, Model, NamedObject
 from mlc_dagster.anaplan.client import AnaplanClient
 from mlc_dagster.anaplan.csvfile import LINE_BREAKS
-from mlc_dagster.anaplan.imports import Action
+from mlc_dagster.anaplan.taskrun import Action
 
 LONGEST_CODE = 60
 LIST, MODULE = "HIERARCHY_DATA", "MODULE_DATA"
@@ -17,44 +19,67 @@ KINDS = {LIST: "a list import", MODULE: "a module import"}
 CLOSED_STATES = {
     "ARCHIVED": "is archived: a workspace administrator must unarchive it",
     "LOCKED": "is locked: a workspace administrator must unlock it",
-    "MAINTENANCE": "is in maintenance: wait, or ask a workspace administrator to bring it online",
-    "PRODUCTION_MAINTENANCE": "is in maintenance: wait, or ask a workspace administrator to bring it online",
 }
+MAINTENANCE = frozenset({"MAINTENANCE", "PRODUCTION_MAINTENANCE"})
+
+T = TypeVar("T", NamedObject, ImportAction)
 
 
 class PreflightFailed(Exception):
     """Something in the model or the settings must change before a delivery can start. Nothing was sent."""
 
 
+class Offline(Exception):
+    """The model is in maintenance: it comes back without anybody who delivers to it."""
+
+
 def check_model(model: Model) -> None:
-    """Refuse a model in which no import can run."""
+    """Refuse a model in which no import can run.
+
+    Raises:
+        PreflightFailed: an administrator must open it first.
+        Offline: it is in maintenance.
+    """
+    state = f"Anaplan model {model.name!r} ({model.id})"
+    if model.state in MAINTENANCE:
+        raise Offline(f"{state} is in maintenance.")
     if model.state in CLOSED_STATES:
-        raise PreflightFailed(f"Anaplan model {model.name!r} ({model.id}) {CLOSED_STATES[model.state]}.")
+        raise PreflightFailed(f"{state} {CLOSED_STATES[model.state]}.")
 
 
-def find_import(imports: Sequence[ImportAction], wanted: str, kind: str) -> ImportAction:
-    """The import of this id or exact name. It must be of the kind and read an uploaded file."""
-    found = [action for action in imports if wanted in (action.id, action.name)]
+def named(objects: Sequence[T], wanted: str, kind: str) -> T:
+    """The one object of this id or exact name; `kind` is what people call it, such as import.
+
+    Raises:
+        PreflightFailed: there is none, or there are several.
+    """
+    found = [thing for thing in objects if wanted in (thing.id, thing.name)]
     if not found:
-        near = [action.name for action in imports if action.name.casefold() == wanted.strip().casefold()]
+        near = [thing.name for thing in objects if thing.name.casefold() == wanted.strip().casefold()]
         hint = (
             f"Did you mean {near[0]!r}?"
             if near
             else "The model builder must create it, or grant our role access."
         )
-        raise PreflightFailed(f"Anaplan has no import {wanted!r} in this model. {hint}")
+        raise PreflightFailed(f"Anaplan has no {kind} {wanted!r} in this model. {hint}")
     if len(found) > 1:
-        ids = ", ".join(action.id for action in found)
+        ids = ", ".join(thing.id for thing in found)
         raise PreflightFailed(
-            f"{len(found)} imports are named {wanted!r}: name one of the ids {ids} in the settings."
+            f"{len(found)} objects of kind {kind} are named {wanted!r}: name one of the ids {ids} in the "
+            f"settings."
         )
-    action = found[0]
+    return found[0]
+
+
+def find_import(imports: Sequence[ImportAction], wanted: str, kind: str) -> ImportAction:
+    """The import of this id or exact name. It must be of the kind and read an uploaded file."""
+    action = named(imports, wanted, "import")
     if action.type != kind:
         raise PreflightFailed(
             f"Import {action.name!r} ({action.id}) is of type {action.type}; {KINDS[kind]} ({kind}) is "
             f"needed here. Correct the settings."
         )
-    if not action.source_id.startswith("113"):
+    if not action.reads_a_file:
         raise PreflightFailed(
             f"Import {action.name!r} reads from {action.source_id or 'no source'}, which is no uploaded "
             f"file: the model builder must give it a file as its source."
@@ -62,10 +87,59 @@ def find_import(imports: Sequence[ImportAction], wanted: str, kind: str) -> Impo
     return action
 
 
-def resolve(client: AnaplanClient, imports: Sequence[ImportAction], wanted: str, kind: str) -> Action:
-    """The import by name or id, with the layout of its file."""
-    found = find_import(imports, wanted, kind)
-    return Action(found.id, found.name, found.source_id, client.catalog.import_format(found.id))
+def resolve(client: AnaplanClient, wanted: str, kind: str, columns: Sequence[str]) -> Action:
+    """The import by name or id, with a file that exists and has these columns."""
+    return _with_layout(client, find_import(client.catalog.imports(), wanted, kind), columns)
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessImports:
+    """A process that passed pre-flight, and the imports in it that read our files."""
+
+    id: str
+    list_import: Action | None
+    data_import: Action
+
+
+def resolve_process(
+    client: AnaplanClient, wanted: str, list_columns: Sequence[str], columns: Sequence[str]
+) -> ProcessImports:
+    """The process by name or id: at most one list import, then one module import, each with its own file.
+
+    Its other steps may be anything that reads no uploaded file: deletes, exports, imports from other modules.
+    """
+    process = named(client.catalog.processes(), wanted, "process")
+    known = {action.id: action for action in client.catalog.imports()}
+    steps = [known.get(step.id, step) for step in client.catalog.process_steps(process.id)]
+    readers = [step for step in steps if step.reads_a_file]
+    kinds = [step.type for step in readers]
+    if kinds not in ([LIST, MODULE], [MODULE]):
+        there = ", ".join(f"{step.name!r} ({step.type})" for step in readers) or "none"
+        raise PreflightFailed(
+            f"Process {process.name!r} must hold at most one list import, then one module import, that read "
+            f"uploaded files. Those it holds, in the order they run: {there}. A further one would read what "
+            f"an earlier run left behind. The model builder must change the process."
+        )
+    if len({step.source_id for step in readers}) < len(readers):
+        raise PreflightFailed(
+            f"The imports of process {process.name!r} read one file. The model builder must give each a file "
+            f"of its own."
+        )
+    data_import = _with_layout(client, readers[-1], columns)
+    list_import = _with_layout(client, readers[0], list_columns) if len(readers) > 1 else None
+    return ProcessImports(process.id, list_import, data_import)
+
+
+def _with_layout(client: AnaplanClient, found: ImportAction, columns: Sequence[str]) -> Action:
+    # Anaplan makes a stray file of an unknown id instead of refusing the upload (section 6).
+    if not any(file.id == found.source_id for file in client.catalog.files()):
+        raise PreflightFailed(
+            f"The file {found.source_id} of import {found.name!r} does not exist any more. The model builder "
+            f"must upload it once in the model and give it to the import."
+        )
+    action = Action(found.id, found.name, found.source_id, client.catalog.import_format(found.id))
+    check_layout(action.name, action.layout, columns)
+    return action
 
 
 def check_layout(name: str, layout: FileFormat, columns: Sequence[str]) -> None:
@@ -104,8 +178,8 @@ def _difference(ours: Sequence[str], theirs: Sequence[str]) -> str:
     return "; ".join(parts) or f"the order differs, the import has {', '.join(theirs)}"
 
 
-def check_codes(codes: Sequence[str]) -> dict[str, str]:
-    """Code -> why Anaplan could never take it.
+def check_codes(codes: Sequence[str], *, listed: bool = True) -> dict[str, str]:
+    """Code -> why Anaplan could never take it. `listed`: codes become those of list items.
 
     Raises:
         PreflightFailed: a code occurs twice. Anaplan would sum the numbers of both rows (section 11).
@@ -116,13 +190,30 @@ def check_codes(codes: Sequence[str]) -> dict[str, str]:
             f"{len(twice)} codes occur more than once, such as {twice[0]!r}: Anaplan would add up the "
             f"numbers of such rows. The mapping's key must be unique."
         )
-    return {code: reason for code in codes if (reason := _code_problem(code))}
+    return {code: reason for code in codes if (reason := _code_problem(code, listed=listed))}
 
 
-def _code_problem(code: str) -> str | None:
+def equal_codes(codes: Sequence[str]) -> dict[str, str]:
+    """Code -> why it is refused: another differs from it in case or blanks only.
+
+    Whether Anaplan takes such codes for one is not documented (section 12). No row of them is sent where no
+    list import would refuse the second before the numbers of both are added up.
+    """
+    alike = defaultdict(list)
+    for code in codes:
+        alike[" ".join(code.split()).casefold()].append(code)
+    return {
+        code: f"{group[0]!r} and {group[1]!r} may be one code to Anaplan, which would add up their numbers"
+        for group in alike.values()
+        if len(group) > 1
+        for code in group
+    }
+
+
+def _code_problem(code: str, *, listed: bool) -> str | None:
     if not code.strip():
         return "the code is empty"
-    if len(code) > LONGEST_CODE:
+    if listed and len(code) > LONGEST_CODE:
         return f"the code has {len(code)} characters and Anaplan takes {LONGEST_CODE}"
     if code != code.strip():
         return "the code begins or ends with a blank, which Anaplan may cut off"

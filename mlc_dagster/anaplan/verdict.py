@@ -13,7 +13,8 @@ LONGEST_CELL = 2**31 - 1
 
 # Failures a repeat cannot heal, and who can (vendors/anaplan.md section 7). Others go again next time.
 FOR_THE_BUILDER = {
-    "missingFields": "The model builder must bring the import's mapping and the file's columns together.",
+    "missingFields": "The model builder must bring the import's mapping and the file's columns together. "
+    "Where the import asks for an item at run time, name it under `parameters` of the destination.",
     "hierarchyImportDuplicateSourceKey": "Two codes are equal to Anaplan: the mapping must make codes that "
     "differ in more than case and blanks.",
     "hierarchyImportDuplicateTargetKey": "The list has a code twice: the model builder must remove an item.",
@@ -58,17 +59,27 @@ class DumpRow:
     words: str
 
 
+def judge_step(task: Task) -> Verdict:
+    """Judge an ended task that reads no file of ours, such as a delete action: it succeeded or it did not.
+
+    A delete that finds nothing selected succeeds; its result may have no message at all (section 7).
+    """
+    if task.result is None or task.state == "CANCELLED":
+        return _without_result(task)
+    return Verdict(True, counts=_counts(task.result)) if task.result.successful else _failed(task.result)
+
+
 def judge(task: Task, dump: str | None, file: CsvFile, code_column: str) -> Verdict:
-    """Judge an ended task. `dump` is its failure dump, None where it has none."""
+    """Judge an ended import. `dump` is its failure dump, None where it has none."""
     result = task.result
-    if task.state == "CANCELLED":
-        return Verdict(False, "the import was cancelled in Anaplan", "The rows go again with the next run.")
-    if result is None:
-        return Verdict(False, "the import ended without a result", "The rows go again with the next run.")
+    if result is None or task.state == "CANCELLED":
+        return _without_result(task)
     try:
         refused, warnings = _by_key(_readable(result, dump), file, code_column)
         if not (result.successful or _row_by_row(result)):
-            return _failed(result, refused, file)
+            whole = _failed(result)
+            row_by_row = bool(refused) and len(refused) == len(file.keys) and not whole.stop
+            return Verdict(True, refused=refused, counts=_counts(result)) if row_by_row else whole
         _add_up(result, refused=len(refused), warned=len(warnings), sent=len(file.keys))
     except Unexplained as reason:
         remedy = "Look at the import's log in the model; the rows go again with the next run."
@@ -116,13 +127,24 @@ def _row_by_row(result: TaskResult) -> bool:
     return any(detail.type.endswith("RowsProcessedWithFailures") for detail in result.details)
 
 
-def _failed(result: TaskResult, refused: Mapping[str, str], file: CsvFile) -> Verdict:
+def _without_result(task: Task) -> Verdict:
+    """A cancelled import is not started again at once: whoever cancelled it wants the model now."""
+    if task.state == "CANCELLED":
+        return Verdict(
+            False,
+            "it was cancelled in Anaplan",
+            "Somebody needed the model, or an administrator stopped it: the model's history names who. The "
+            "rows go with the next run.",
+        )
+    return Verdict(False, "it ended without a result", "The rows go again with the next run.")
+
+
+def _failed(result: TaskResult) -> Verdict:
+    words = f"{result.name}: {result.words}" if result.name else result.words
     for detail in result.details:
         if detail.type in FOR_THE_BUILDER:
-            return Verdict(False, result.words, FOR_THE_BUILDER[detail.type], stop=True)
-    if refused and len(refused) == len(file.keys):
-        return Verdict(True, refused=refused, counts=_counts(result))
-    return Verdict(False, result.words, "The rows go again with the next run.")
+            return Verdict(False, words, FOR_THE_BUILDER[detail.type], stop=True)
+    return Verdict(False, words, "The rows go again with the next run.")
 
 
 def _add_up(result: TaskResult, *, refused: int, warned: int, sent: int) -> None:

@@ -8,7 +8,9 @@ import pytest
 
 from mlc_dagster.anaplan.auth import BasicLogin, Login, open_token_service, token_auth
 from mlc_dagster.anaplan.client import AnaplanClient, open_http
-from mlc_dagster.anaplan.destination import AnaplanImport
+from mlc_dagster.anaplan.destination import AnaplanFeed
+from mlc_dagster.anaplan.taskrun import Pace
+from mlc_dagster.settings import AnaplanDestination
 from mlc_sandbox.anaplan import hub
 from mlc_sandbox.anaplan.vendor import AnaplanVendor
 from mlc_sandbox.anaplan.world import PASSWORD, USER, World
@@ -18,6 +20,8 @@ from tests.transport.clocks import ManualClock
 
 INVOICES = next(feed for feed in hub.FEEDS if feed.key == "supplier_invoices")
 TOMBSTONE = {"status": "Deleted", "amount": 0}
+IMPORTS = {"list_import": "Supplier Invoices list", "data_import": "Supplier Invoices data"}
+PROCESS = {"process": "Supplier Invoices load"}
 
 
 @pytest.fixture(scope="module")
@@ -67,16 +71,14 @@ def client(connect: Callable[..., AnaplanClient]) -> AnaplanClient:
 
 
 @pytest.fixture
-def invoices(client: AnaplanClient) -> AnaplanImport:
+def invoices(client: AnaplanClient) -> AnaplanFeed:
     return invoice_feed(client)
 
 
-def invoice_feed(client: AnaplanClient, **options: Any) -> AnaplanImport:
-    wanted = {
-        "list_import": "Supplier Invoices list",
-        "data_import": "Supplier Invoices data",
-        "columns": INVOICES.headers,
-        "list_name": "reference_number",
-        "tombstone": TOMBSTONE,
-    } | options
-    return AnaplanImport("anaplan/supplier_invoices", client, **wanted)
+def invoice_feed(client: AnaplanClient, *, pace: Pace | None = None, **options: Any) -> AnaplanFeed:
+    """The supplier invoices' feed; `options` are settings of the destination, or columns and tombstone."""
+    given: dict[str, Any] = {"columns": INVOICES.headers, "tombstone": TOMBSTONE}
+    given |= {name: options.pop(name) for name in given.keys() & options.keys()}
+    settings = IMPORTS | options if "process" not in options else options
+    wanted = AnaplanDestination(**{"item_name": "reference_number"} | settings)
+    return AnaplanFeed("anaplan/supplier_invoices", client, wanted, pace=pace, **given)

@@ -11,8 +11,8 @@ import pytest
 import sqlalchemy as sa
 
 from mlc_dagster.anaplan.client import AnaplanClient
-from mlc_dagster.anaplan.destination import AnaplanImport
-from mlc_dagster.anaplan.imports import Pace
+from mlc_dagster.anaplan.destination import AnaplanFeed
+from mlc_dagster.anaplan.taskrun import Pace
 from mlc_dagster.database import connect as open_database
 from mlc_dagster.database import migrate
 from mlc_dagster.delivery import Audit, Kind, Ledger, Report, Row, State
@@ -58,7 +58,7 @@ def deliver(ledger: Ledger, clock: ManualClock, client: AnaplanClient) -> Delive
     """Deliver rows; the scope is their records, what is still outstanding, and `gone`."""
 
     def run(
-        *rows: Row, gone: tuple[str, ...] = (), company: str = "NO01", feed: AnaplanImport | None = None
+        *rows: Row, gone: tuple[str, ...] = (), company: str = "NO01", feed: AnaplanFeed | None = None
     ) -> Report:
         scope = {row.source_key for row in rows} | set(gone) | ledger.outstanding(NAME, company)
         return deliver_rows(

@@ -1,11 +1,12 @@
 """Delivering into the sandbox over HTTP: what arrives, what is refused, and what stops a delivery."""
 
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 
 from mlc_dagster.anaplan.client import AnaplanClient
-from mlc_dagster.anaplan.destination import AnaplanImport
+from mlc_dagster.anaplan.destination import AnaplanFeed
 from mlc_dagster.delivery import errors
 from mlc_dagster.delivery.rows import Op
 from mlc_sandbox.anaplan.world import World
@@ -15,7 +16,7 @@ from tests.anaplan.rows import LIST, MODULE, arrived, batch, change
 from tests.transport.clocks import ManualClock
 
 
-def test_a_load_arrives_exactly_in_list_and_module(invoices: AnaplanImport, world: World) -> None:
+def test_a_load_arrives_exactly_in_list_and_module(invoices: AnaplanFeed, world: World) -> None:
     changes = [change("1001"), change("1002", amount=Decimal("999999999999.99"), balance=Decimal("1E+3"))]
     assert invoices.preflight(changes) == {}
     outcome = invoices.send(batch(*changes))
@@ -27,13 +28,13 @@ def test_a_load_arrives_exactly_in_list_and_module(invoices: AnaplanImport, worl
     assert world.module_rows(MODULE) == {c.row.key: arrived(c.row.payload) for c in changes}
 
 
-def test_each_import_runs_once_a_batch(invoices: AnaplanImport, world: World) -> None:
+def test_each_import_runs_once_a_batch(invoices: AnaplanFeed, world: World) -> None:
     invoices.send(batch(change("1001")))
     assert [ran.import_name for ran in world.history] == ["Supplier Invoices list", "Supplier Invoices data"]
 
 
 def test_the_audit_trail_gets_task_and_counts_of_each_import_and_no_zeros(
-    invoices: AnaplanImport, world: World
+    invoices: AnaplanFeed, world: World
 ) -> None:
     world.switches["bad_cell"] = "warn"
     invoices.send(batch(change("1001")))
@@ -50,14 +51,14 @@ def test_the_audit_trail_gets_task_and_counts_of_each_import_and_no_zeros(
     }
 
 
-def test_a_deleted_row_is_marked(invoices: AnaplanImport, world: World) -> None:
+def test_a_deleted_row_is_marked(invoices: AnaplanFeed, world: World) -> None:
     invoices.send(batch(change("1001")))
     invoices.send(batch(change("1001", Op.DELETE, status="Deleted", amount=Decimal(0))))
     held = world.module_rows(MODULE)["NO01|Invoice|1001"]
     assert (held["status"], held["amount"]) == ("Deleted", 0)
 
 
-def test_an_update_renames_the_item_when_a_column_names_it(invoices: AnaplanImport, world: World) -> None:
+def test_an_update_renames_the_item_when_a_column_names_it(invoices: AnaplanFeed, world: World) -> None:
     invoices.send(batch(change("1001")))
     invoices.send(batch(change("1001", Op.UPDATE, reference_number="1001-B")))
     assert world.list_items(LIST)["NO01|Invoice|1001"].text == "1001-B"
@@ -65,14 +66,14 @@ def test_an_update_renames_the_item_when_a_column_names_it(invoices: AnaplanImpo
 
 @pytest.mark.parametrize("op", [Op.UPDATE, Op.DELETE])
 def test_an_item_that_somebody_removed_in_the_model_comes_back(
-    invoices: AnaplanImport, world: World, op: Op
+    invoices: AnaplanFeed, world: World, op: Op
 ) -> None:
     assert invoices.send(batch(change("1001", op, status="Closed"))).refused == {}
     assert world.module_rows(MODULE)["NO01|Invoice|1001"]["status"] == "Closed"
 
 
 def test_codes_that_are_equal_to_anaplan_are_refused_and_not_added_up(
-    invoices: AnaplanImport, world: World
+    invoices: AnaplanFeed, world: World
 ) -> None:
     world.switches["code_matching"] = "folded"
     outcome = invoices.send(batch(change("1a", amount=Decimal(5)), change("1A", amount=Decimal(7))))
@@ -81,7 +82,7 @@ def test_codes_that_are_equal_to_anaplan_are_refused_and_not_added_up(
 
 
 def test_a_row_refused_by_the_data_import_carries_anaplans_words_and_the_rest_is_delivered(
-    invoices: AnaplanImport, world: World
+    invoices: AnaplanFeed, world: World
 ) -> None:
     outcome = invoices.send(batch(change("1001"), change("1002", supplier="NO01|nobody"), change("1003")))
     assert list(outcome.refused) == ["NO01|Invoice|1002"]
@@ -90,7 +91,7 @@ def test_a_row_refused_by_the_data_import_carries_anaplans_words_and_the_rest_is
 
 
 def test_a_row_refused_by_the_list_import_is_not_sent_to_the_module(
-    sandbox: Sandbox, invoices: AnaplanImport, world: World
+    sandbox: Sandbox, invoices: AnaplanFeed, world: World
 ) -> None:
     sandbox.faults.arm(
         "anaplan", "reject_rows", match="Supplier Invoices list", matching="1002", text="Not in this list"
@@ -102,7 +103,7 @@ def test_a_row_refused_by_the_list_import_is_not_sent_to_the_module(
 
 
 def test_a_row_with_a_warning_is_not_delivered_because_a_cell_is_missing(
-    invoices: AnaplanImport, world: World
+    invoices: AnaplanFeed, world: World
 ) -> None:
     world.switches["bad_cell"] = "warn"
     outcome = invoices.send(batch(change("1001", supplier="NO01|nobody"), change("1002")))
@@ -112,7 +113,7 @@ def test_a_row_with_a_warning_is_not_delivered_because_a_cell_is_missing(
 
 @pytest.mark.parametrize("bad_cell", ["warn", "reject_row"])
 def test_what_a_refused_row_left_behind_is_named_so_that_it_can_be_deleted(
-    invoices: AnaplanImport, world: World, bad_cell: str
+    invoices: AnaplanFeed, world: World, bad_cell: str
 ) -> None:
     world.switches["bad_cell"] = bad_cell
     outcome = invoices.send(batch(change("1001", supplier="NO01|nobody"), change("1002")))
@@ -121,7 +122,7 @@ def test_what_a_refused_row_left_behind_is_named_so_that_it_can_be_deleted(
 
 
 def test_rows_ignored_without_a_dump_leave_no_row_of_the_file_delivered(
-    sandbox: Sandbox, invoices: AnaplanImport
+    sandbox: Sandbox, invoices: AnaplanFeed
 ) -> None:
     sandbox.faults.arm("anaplan", "ignore_rows", match="Supplier Invoices data", matching="1002")
     with pytest.raises(errors.NotLanded, match="left out 1 of 2 rows") as failed:
@@ -130,7 +131,7 @@ def test_rows_ignored_without_a_dump_leave_no_row_of_the_file_delivered(
 
 
 def test_a_dump_that_is_gone_leaves_no_row_of_the_file_delivered(
-    sandbox: Sandbox, invoices: AnaplanImport
+    sandbox: Sandbox, invoices: AnaplanFeed
 ) -> None:
     sandbox.faults.arm("anaplan", "dump_missing", times=None)
     with pytest.raises(errors.NotLanded, match="failure dump is gone"):
@@ -138,7 +139,7 @@ def test_a_dump_that_is_gone_leaves_no_row_of_the_file_delivered(
 
 
 def test_a_stale_default_file_read_in_place_of_ours_is_noticed(
-    sandbox: Sandbox, invoices: AnaplanImport, world: World
+    sandbox: Sandbox, invoices: AnaplanFeed, world: World
 ) -> None:
     world.set_default_file("Supplier Invoices list", b"code,name\nNO01|old,old\nNO01|older,older\n")
     sandbox.faults.arm("anaplan", "file_gone", match="Supplier Invoices list")
@@ -146,20 +147,20 @@ def test_a_stale_default_file_read_in_place_of_ours_is_noticed(
         invoices.send(batch(change("1001")))
 
 
-def test_a_file_anaplan_has_removed_goes_again(sandbox: Sandbox, invoices: AnaplanImport) -> None:
+def test_a_file_anaplan_has_removed_goes_again(sandbox: Sandbox, invoices: AnaplanFeed) -> None:
     sandbox.faults.arm("anaplan", "file_gone", match="Supplier Invoices data")
     with pytest.raises(errors.NotLanded, match="no longer available"):
         invoices.send(batch(change("1001")))
     assert invoices.send(batch(change("1001"))).refused == {}
 
 
-def test_a_cancelled_import_lands_nothing(sandbox: Sandbox, invoices: AnaplanImport) -> None:
+def test_a_cancelled_import_lands_nothing(sandbox: Sandbox, invoices: AnaplanFeed) -> None:
     sandbox.faults.arm("anaplan", "task_cancelled", match="Supplier Invoices data")
     with pytest.raises(errors.NotLanded, match="cancelled in Anaplan"):
         invoices.send(batch(change("1001")))
 
 
-def test_a_failure_only_the_model_builder_can_heal_stops(sandbox: Sandbox, invoices: AnaplanImport) -> None:
+def test_a_failure_only_the_model_builder_can_heal_stops(sandbox: Sandbox, invoices: AnaplanFeed) -> None:
     sandbox.faults.arm(
         "anaplan", "import_fails_whole", match="data", type="moduleImportNoWriteAccess", text="No access."
     )
@@ -168,7 +169,7 @@ def test_a_failure_only_the_model_builder_can_heal_stops(sandbox: Sandbox, invoi
 
 
 def test_a_header_that_lacks_a_column_stops_before_anything_is_sent(
-    sandbox: Sandbox, invoices: AnaplanImport, world: World
+    sandbox: Sandbox, invoices: AnaplanFeed, world: World
 ) -> None:
     source = world.model.files[world.import_named("Supplier Invoices data").source_id]
     source.headers = tuple(name for name in source.headers if name != "vat_amount")
@@ -179,10 +180,10 @@ def test_a_header_that_lacks_a_column_stops_before_anything_is_sent(
 
 @pytest.mark.parametrize(
     ("state", "who"),
-    [("ARCHIVED", "unarchive"), ("LOCKED", "unlock"), ("MAINTENANCE", "bring it online")],
+    [("ARCHIVED", "unarchive"), ("LOCKED", "unlock")],
 )
 def test_a_closed_model_stops_and_says_who_must_act(
-    invoices: AnaplanImport, world: World, state: str, who: str
+    invoices: AnaplanFeed, world: World, state: str, who: str
 ) -> None:
     world.model.active_state = state
     with pytest.raises(errors.Stop, match=who):
@@ -194,13 +195,12 @@ def test_a_closed_model_stops_and_says_who_must_act(
     [
         (422, "unarchive"),
         (423, "unlock"),
-        (424, "bring it online"),
         (425, "deployed mode"),
         (404, "NO ACCESS"),
     ],
 )
 def test_a_model_that_closes_during_a_delivery_stops_it(
-    sandbox: Sandbox, invoices: AnaplanImport, status: int, who: str
+    sandbox: Sandbox, invoices: AnaplanFeed, status: int, who: str
 ) -> None:
     invoices.preflight([change("1001")])
     sandbox.faults.arm("anaplan", "http_status", match="POST .*/files/", status=status)
@@ -208,8 +208,28 @@ def test_a_model_that_closes_during_a_delivery_stops_it(
         invoices.send(batch(change("1001")))
 
 
+@pytest.mark.parametrize("state", ["MAINTENANCE", "PRODUCTION_MAINTENANCE"])
+def test_a_model_in_maintenance_is_asked_again_later_and_nobody_has_to_act(
+    invoices: AnaplanFeed, world: World, clock: ManualClock, state: str
+) -> None:
+    world.model.active_state = state
+    with pytest.raises(errors.Closed, match="in maintenance") as closed:
+        invoices.preflight([change("1001")])
+    assert closed.value.opens_at == clock.now() + timedelta(minutes=15)
+
+
+def test_a_model_that_goes_offline_during_a_delivery_closes_it_for_a_while(
+    sandbox: Sandbox, invoices: AnaplanFeed, world: World
+) -> None:
+    invoices.preflight([change("1001")])
+    sandbox.faults.arm("anaplan", "http_status", match="POST .*/files/", status=424)
+    with pytest.raises(errors.Closed, match="in maintenance"):
+        invoices.send(batch(change("1001")))
+    assert invoices.send(batch(change("1001"))).refused == {}
+
+
 def test_a_busy_model_is_asked_again_before_the_delivery_gives_up(
-    sandbox: Sandbox, invoices: AnaplanImport, world: World
+    sandbox: Sandbox, invoices: AnaplanFeed, world: World
 ) -> None:
     sandbox.faults.arm("anaplan", "http_status", match="POST .*/tasks", times=2, status=409)
     assert invoices.send(batch(change("1001"))).refused == {}
@@ -221,7 +241,7 @@ def test_a_busy_model_is_asked_again_before_the_delivery_gives_up(
 
 @pytest.mark.parametrize("form", ["seconds", "http-date"])
 def test_a_429_is_waited_out_whatever_form_its_date_has(
-    sandbox: Sandbox, invoices: AnaplanImport, world: World, clock: ManualClock, form: str
+    sandbox: Sandbox, invoices: AnaplanFeed, world: World, clock: ManualClock, form: str
 ) -> None:
     sandbox.faults.arm("anaplan", "rate_limit", match="POST .*/tasks", retry_after=40, form=form)
     assert invoices.send(batch(change("1001"))).refused == {}
@@ -229,7 +249,7 @@ def test_a_429_is_waited_out_whatever_form_its_date_has(
     assert sum(clock.slept) >= 39
 
 
-def test_a_token_that_dies_in_the_middle_is_renewed(sandbox: Sandbox, invoices: AnaplanImport) -> None:
+def test_a_token_that_dies_in_the_middle_is_renewed(sandbox: Sandbox, invoices: AnaplanFeed) -> None:
     sandbox.faults.arm("anaplan", "token_expired", match="GET .*/tasks/")
     assert invoices.send(batch(change("1001"))).refused == {}
     assert sandbox.log.count("anaplan", match="/token/authenticate") == 2
@@ -242,7 +262,7 @@ def test_a_delete_without_values_to_mark_it_is_kept_in_sight(client: AnaplanClie
     assert "`deleted` values" in unfit["NO01|Invoice|1001"]
 
 
-def test_codes_anaplan_cannot_take_are_refused_row_by_row(invoices: AnaplanImport) -> None:
+def test_codes_anaplan_cannot_take_are_refused_row_by_row(invoices: AnaplanFeed) -> None:
     long, empty = change("2", code="x" * 61), change("3", code="")
     assert invoices.preflight([change("1"), long, empty]) == {
         "x" * 61: "the code has 61 characters and Anaplan takes 60",
@@ -250,13 +270,13 @@ def test_codes_anaplan_cannot_take_are_refused_row_by_row(invoices: AnaplanImpor
     }
 
 
-def test_two_rows_on_one_cell_stop_the_delivery(invoices: AnaplanImport) -> None:
+def test_two_rows_on_one_cell_stop_the_delivery(invoices: AnaplanFeed) -> None:
     with pytest.raises(errors.Stop, match="would add up"):
         invoices.preflight([change("1"), change("1")])
 
 
 def test_an_import_somebody_else_is_running_is_left_alone(
-    sandbox: Sandbox, invoices: AnaplanImport, client: AnaplanClient, world: World
+    sandbox: Sandbox, invoices: AnaplanFeed, client: AnaplanClient, world: World
 ) -> None:
     invoices.send(batch(change("1001")))
     sandbox.faults.arm("anaplan", "slow_model", polls=9)
@@ -266,7 +286,7 @@ def test_an_import_somebody_else_is_running_is_left_alone(
 
 
 def test_a_character_the_files_encoding_lacks_is_refused_not_replaced(
-    invoices: AnaplanImport, world: World
+    invoices: AnaplanFeed, world: World
 ) -> None:
     world.model.files[world.import_named("Supplier Invoices data").source_id].encoding = "ISO-8859-1"
     outcome = invoices.send(batch(change("1001"), change("1002", description="Łódź")))
@@ -275,7 +295,7 @@ def test_a_character_the_files_encoding_lacks_is_refused_not_replaced(
     assert world.module_rows(MODULE)["NO01|Invoice|1001"]["supplier_name"] == "Ærøskøbing Båtbyggeri, Ås"
 
 
-def test_the_estimate_covers_the_calls_a_delivery_makes(sandbox: Sandbox, invoices: AnaplanImport) -> None:
+def test_the_estimate_covers_the_calls_a_delivery_makes(sandbox: Sandbox, invoices: AnaplanFeed) -> None:
     changes = [change("1001"), change("1002")]
     invoices.preflight(changes)
     invoices.send(batch(*changes))

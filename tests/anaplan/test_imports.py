@@ -1,6 +1,6 @@
 """A start whose answer is lost, polling, and dying at any step: no import is ever started twice."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -8,8 +8,8 @@ import pytest
 
 from mlc_dagster.anaplan.answers import Task
 from mlc_dagster.anaplan.client import AnaplanClient, Kind
-from mlc_dagster.anaplan.destination import AnaplanImport
-from mlc_dagster.anaplan.imports import Pace
+from mlc_dagster.anaplan.destination import AnaplanFeed
+from mlc_dagster.anaplan.taskrun import Pace
 from mlc_dagster.delivery import errors
 from mlc_dagster.delivery.destination import Outcome
 from mlc_dagster.delivery.rows import Change
@@ -41,7 +41,7 @@ def assert_arrived(world: World) -> None:
 
 
 def test_a_start_whose_answer_is_lost_is_found_among_the_tasks(
-    sandbox: Sandbox, invoices: AnaplanImport, world: World
+    sandbox: Sandbox, invoices: AnaplanFeed, world: World
 ) -> None:
     sandbox.faults.arm("anaplan", "drop_connection", match="POST .*/tasks", times=2)
     assert invoices.send(batch(*ROWS)).refused == {}
@@ -50,7 +50,7 @@ def test_a_start_whose_answer_is_lost_is_found_among_the_tasks(
 
 
 def test_a_start_that_never_arrived_is_looked_for_twice_and_goes_again(
-    sandbox: Sandbox, invoices: AnaplanImport, world: World, clock: ManualClock
+    sandbox: Sandbox, invoices: AnaplanFeed, world: World, clock: ManualClock
 ) -> None:
     sandbox.faults.arm("anaplan", "drop_connection", match="POST .*/tasks", when="before")
     with pytest.raises(errors.NotLanded, match="import 'Supplier Invoices list': the start never reached"):
@@ -77,7 +77,7 @@ def test_of_several_new_tasks_the_first_is_ours(
 ) -> None:
     feed, start = invoice_feed(client), client.tasks.start
 
-    def start_and_let_others_start_it_too(kind: Kind, import_id: str) -> Task:
+    def start_and_let_others_start_it_too(kind: Kind, import_id: str, _: Sequence[Any]) -> Task:
         monkeypatch.setattr(client.tasks, "start", start)
         ours = start(kind, import_id)
         with world.lock:
@@ -105,7 +105,7 @@ def test_a_start_held_back_by_a_busy_model_stays_in_doubt_while_it_is_busy(
         feed.send(batch(*ROWS))
 
 
-def test_tasks_of_earlier_runs_are_not_adopted(sandbox: Sandbox, invoices: AnaplanImport) -> None:
+def test_tasks_of_earlier_runs_are_not_adopted(sandbox: Sandbox, invoices: AnaplanFeed) -> None:
     invoices.send(batch(*ROWS))
     sandbox.faults.arm("anaplan", "drop_connection", match="POST .*/tasks", when="before")
     with pytest.raises(errors.NotLanded):
@@ -118,7 +118,7 @@ def test_lost_access_is_not_taken_for_an_import_that_never_started(
     feed, books, user = invoice_feed(client), Books(), world.directory.users[USER]
     start, tasks = client.tasks.start, client.tasks.all
 
-    def start_and_lose_access(kind: Kind, import_id: str) -> Task:
+    def start_and_lose_access(kind: Kind, import_id: str, _: Sequence[Any]) -> Task:
         task = start(kind, import_id)
         user.role = "NO ACCESS"
         raise InDoubt("Anaplan", "POST", task.id)
@@ -136,7 +136,7 @@ def test_lost_access_is_not_taken_for_an_import_that_never_started(
     assert ran(world) == BOTH_ONCE
 
 
-def test_the_task_id_is_saved_before_the_first_poll(sandbox: Sandbox, invoices: AnaplanImport) -> None:
+def test_the_task_id_is_saved_before_the_first_poll(sandbox: Sandbox, invoices: AnaplanFeed) -> None:
     polls_at_save: list[tuple[str, int]] = []
     current = batch(*ROWS)
 
@@ -170,7 +170,7 @@ def test_polls_grow_rarer_and_end_with_the_deadline(
 
 
 def test_a_lockout_while_an_import_runs_leaves_it_in_doubt_not_undone(
-    invoices: AnaplanImport,
+    invoices: AnaplanFeed,
     client: AnaplanClient,
     world: World,
     clock: ManualClock,
@@ -191,7 +191,7 @@ def test_a_lockout_while_an_import_runs_leaves_it_in_doubt_not_undone(
 
 
 def test_a_lockout_before_the_start_passes_through_with_its_end(
-    invoices: AnaplanImport, client: AnaplanClient, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+    invoices: AnaplanFeed, client: AnaplanClient, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def locked_out(*_: Any) -> None:
         raise Closed("Anaplan", clock.now())
@@ -202,7 +202,7 @@ def test_a_lockout_before_the_start_passes_through_with_its_end(
     assert caught.value.opens_at == clock.now()
 
 
-def test_a_task_anaplan_has_forgotten_goes_again(invoices: AnaplanImport, world: World) -> None:
+def test_a_task_anaplan_has_forgotten_goes_again(invoices: AnaplanFeed, world: World) -> None:
     books = Books()
     invoices.send(books.batch(ROWS))
     started = next(saved for saved in books.seen if saved.get("data", {}).get("state") == "started")
@@ -211,10 +211,10 @@ def test_a_task_anaplan_has_forgotten_goes_again(invoices: AnaplanImport, world:
         invoices.resolve(books.batch(ROWS, started))
 
 
-def test_the_dump_is_kept_with_the_batch(invoices: AnaplanImport) -> None:
+def test_the_dump_is_kept_with_the_batch(invoices: AnaplanFeed) -> None:
     books = Books()
     invoices.send(books.batch([change("1001", supplier="NO01|nobody")]))
-    assert "NO01|nobody" in books.seen[-1]["data"]["dump"]
+    assert "NO01|nobody" in books.seen[-1]["data"]["dumps"]["data"]
 
 
 class Died(BaseException):

@@ -2,6 +2,7 @@
 
 from mlc_dagster.anaplan.client.api import Api, open_http
 from mlc_dagster.anaplan.client.catalog import Catalog
+from mlc_dagster.anaplan.client.cells import Cells
 from mlc_dagster.anaplan.client.files import CHUNK_BYTES, Files
 from mlc_dagster.anaplan.client.tasks import Kind, Tasks
 from mlc_dagster.transport.clock import Clock
@@ -11,7 +12,7 @@ __all__ = ["AnaplanClient", "Kind", "open_http"]
 
 
 class AnaplanClient:
-    """One model of one workspace: what it has (`catalog`), its `files`, and its `tasks`.
+    """One model of one workspace: what it has (`catalog`), its `files`, its `tasks`, and its `cells`.
 
     All methods of the parts raise transport's CallFailed: an archived, locked, offline or deployed model and
     a missing object are Misconfigured, a busy model is Again.
@@ -35,6 +36,7 @@ class AnaplanClient:
         self.catalog = Catalog(api)
         self.files = Files(api, chunk_bytes=chunk_bytes, exact_chunk_count=exact_chunk_count)
         self.tasks = Tasks(api)
+        self.cells = Cells(api)
 
     @property
     def clock(self) -> Clock:

@@ -70,11 +70,17 @@ class Api:
         self.http, self.workspace_id, self.model_id = http, workspace_id, model_id
         self.model_path = f"/workspaces/{workspace_id}/models/{model_id}"
 
-    def items(self, path: str, key: str, read: Callable[[Mapping[str, Any]], T]) -> Iterator[T]:
+    def items(
+        self,
+        path: str,
+        key: str,
+        read: Callable[[Mapping[str, Any]], T],
+        params: Mapping[str, str] | None = None,
+    ) -> Iterator[T]:
         """All items of a collection. An empty one drops its key; `next` may lie (sections 1 and 3)."""
         offset = 0
         while True:
-            response = self.call("GET", path, params={"limit": PAGE, "offset": offset})
+            response = self.call("GET", path, params={**(params or {}), "limit": PAGE, "offset": offset})
             data = self.json(response)
             items = data.get(key, [])
             yield from (self.read_value(response, item, read) for item in items)

@@ -1,13 +1,14 @@
 """What a model has: its state, and its imports, processes, actions, exports, lists, modules and files.
 
 A builder makes and removes objects rarely and a run asks for them often, so their lists are kept for some
-minutes. The model's state and the layout of a file are asked every time: a stale answer there loads data wrongly.
+minutes. The model's state and the layout of a file are asked every time: a stale answer there loads data
+wrongly.
 """
 
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from mlc_dagster.anaplan.answers import FileFormat, ImportAction, Model, NamedObject
+from mlc_dagster.anaplan.answers import FileFormat, ImportAction, LineItem, Model, NamedObject
 from mlc_dagster.anaplan.client.api import Api
 
 KEPT_SECONDS = 300
@@ -74,6 +75,22 @@ class Catalog:
     def modules(self) -> list[NamedObject]:
         """The modules of the model."""
         return self._objects("modules", NamedObject.read)
+
+    def line_items(self, module_id: str) -> list[LineItem]:
+        """The line items of a module, with format and dimensions."""
+        path = f"/models/{self._api.model_id}/modules/{module_id}/lineItems"
+        asked = {"includeAll": "true"}
+        return self._keep(path, lambda: list(self._api.items(path, "items", LineItem.read, asked)))
+
+    def is_numbered(self, list_id: str) -> bool:
+        """Whether a list is numbered: its items then have codes, and no names of their own."""
+        path = f"{self._api.model_path}/lists/{list_id}"
+        return self._keep(
+            path,
+            lambda: self._api.read(
+                self._api.call("GET", path), "metadata", lambda data: bool(data["numberedList"])
+            ),
+        )
 
     def _objects(self, kind: str, read: Callable[[Mapping[str, Any]], T]) -> list[T]:
         path = f"/models/{self._api.model_id}/{kind}"

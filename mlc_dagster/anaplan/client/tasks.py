@@ -1,6 +1,6 @@
 """Tasks: one run of an import, a process, an action or an export (vendors/anaplan.md sections 7 and 8)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from mlc_dagster.anaplan.answers import Task
@@ -15,9 +15,14 @@ class Tasks:
     def __init__(self, api: Api) -> None:
         self._api = api
 
-    def start(self, kind: Kind, object_id: str) -> Task:
-        """Start one. Never sent again by itself: where the answer is lost InDoubt is raised."""
-        body = {"localeName": "en_US"}
+    def start(self, kind: Kind, object_id: str, parameters: Sequence[Mapping[str, str]] = ()) -> Task:
+        """Start one. Never sent again by itself: where the answer is lost InDoubt is raised.
+
+        `parameters` answers runtime prompts: entityType, entityName, and importId inside a process.
+        """
+        body: dict[str, Any] = {"localeName": "en_US"}
+        if parameters:
+            body["mappingParameters"] = [dict(parameter) for parameter in parameters]
         response = self._api.call("POST", self._path(kind, object_id), json=body, repeatable=False)
         data = self._api.json(response)
         return self._api.read_value(response, data.get("task", data), Task.read)

@@ -1,0 +1,48 @@
+"""What one destination carries: the columns of its contract, and how a row names its list item."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mlc_dagster.delivery.destination import Batch
+from mlc_dagster.delivery.rows import Change
+
+Rows = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """One feed. Rows are known by their code, which Anaplan's dumps and failures name.
+
+    columns: the contract's, in order. code_column: the one that holds the code. list_columns: the header of
+    the list file. item_name: the column that names the list's items; without it their code does.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    code_column: str = "code"
+    list_columns: tuple[str, str] = ("code", "name")
+    item_name: str | None = None
+
+    def code(self, change: Change) -> str:
+        """The code of a change's row; empty where it has none."""
+        return str(change.row.payload.get(self.code_column) or "")
+
+    def rows(self, batch: Batch) -> dict[str, Mapping[str, Any]]:
+        """The batch's rows by code."""
+        return {self.code(change): change.row.payload for change in batch.changes}
+
+    def item_text(self, code: str, payload: Mapping[str, Any]) -> Any:
+        """What names the item. The code stands in for a name: an empty cell would leave an old one there."""
+        return payload.get(self.item_name or self.code_column) or code
+
+    def items(self, rows: Rows) -> dict[str, dict[str, Any]]:
+        """The lines of the list file by code."""
+        return {
+            code: dict(zip(self.list_columns, (code, self.item_text(code, payload)), strict=True))
+            for code, payload in rows.items()
+        }
+
+    def by_key(self, changes: Sequence[Change], words: Mapping[str, str]) -> dict[str, str]:
+        """Reasons by key instead of by code."""
+        return {change.row.key: words[code] for change in changes if (code := self.code(change)) in words}

@@ -11,6 +11,11 @@ def company(suite: Suite, code: str) -> str:
     return f"{name}, {sum(branches)} branches"
 
 
+def model(suite: Suite) -> str:
+    """Log in to Anaplan and look at the configured model: credentials, address, ids and role in one call."""
+    return f"model {suite.anaplan.catalog.model().name}"
+
+
 def destination(suite: Suite, name: str) -> str:
     """Look at everything a delivery would need, without delivering."""
     suite.destination(name).preflight([])

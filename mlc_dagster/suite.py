@@ -120,7 +120,7 @@ class Suite:
 
     @property
     def anaplan_grant(self) -> StoredGrant:
-        """The grant of `mlc anaplan login`. Raises Misconfigured when the settings name another method."""
+        """The grant of `mlc anaplan login`. Raises NoLoginByHand when another method is set."""
         return stored_grant(self._anaplan_settings, self._shared)
 
     def destinations(self, only: str | None = None) -> list[str]:

@@ -20,6 +20,10 @@ from mlc_dagster.transport.session import CallCounter
 from mlc_dagster.vault import Vault
 
 
+class NoLoginByHand(Exception):
+    """The configured way to log in takes nobody at a browser."""
+
+
 @dataclass(frozen=True)
 class Shared:
     """What all processes share, and this one's clock and counter."""
@@ -64,16 +68,13 @@ def stored_grant(settings: AnaplanSettings, shared: Shared, budget: Budget | Non
     """The grant of `mlc anaplan login`.
 
     Raises:
-        Misconfigured: another method is configured, which needs no login by hand.
+        NoLoginByHand: another method is configured.
     """
     auth = settings.auth
     if isinstance(auth, AnaplanBasic | AnaplanCertificate):
-        raise Misconfigured(
-            "Anaplan",
-            "-",
-            "-",
-            excerpt_text=f"method {auth.method} needs no login by hand",
-            remedy="Run `mlc check`; for OAuth set method oauth_code or oauth_device in mlc.yaml.",
+        raise NoLoginByHand(
+            f"`method: {auth.method}` needs no login by hand; `mlc check` tries it. For OAuth set "
+            "`method: oauth_code` or `method: oauth_device` in mlc.yaml."
         )
     client = Client(auth.client_id.reveal())
     if isinstance(auth, AnaplanOAuthCode):

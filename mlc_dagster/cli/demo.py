@@ -11,6 +11,7 @@ from mlc_dagster.cli.console import console
 from mlc_dagster.cli.progress import Progress
 from mlc_dagster.cli.report import Line, lines_of, table_of
 from mlc_dagster.cli.sandbox import Sandbox
+from mlc_dagster.cli.signals import stop_on_signals
 from mlc_dagster.definitions import defs
 from mlc_dagster.delivery import Kind
 from mlc_dagster.graph.run import run_pair, steps_done
@@ -26,6 +27,10 @@ class DemoFailed(Exception):
     """A run of the demo failed."""
 
 
+class DemoInterrupted(Exception):
+    """The demo was told to stop."""
+
+
 def run_demo(folder: Path, *, seed: int, scale: str) -> None:
     """Run the whole demo in a folder that is made afresh.
 
@@ -33,17 +38,28 @@ def run_demo(folder: Path, *, seed: int, scale: str) -> None:
         FolderBusy: another demo or UI works in the folder.
         NotADemo: the folder holds something else.
         DemoFailed: a run failed; the text says where to look.
+        DemoInterrupted: Ctrl-C or SIGTERM; the sandbox has been stopped.
     """
-    with folders.hold(folder, "a demo"):
-        folders.empty(folder)
-        with Sandbox.started(folder, seed=seed, scale=scale, companies=COMPANIES) as sandbox:
-            folders.use(folder)
-            settings = load_settings()
-            console.print(f"Sandbox ERP with {', '.join(settings.companies)} at {sandbox.url}")
-            console.print(table_of("First load", _load("First load", settings)))
-            console.print(_happened(sandbox.pass_day()))
-            console.print(table_of("A day later", _load("A day later", settings)))
-            console.print(_next_steps(folder, _an_invoice(Suite(settings))))
+    stop_on_signals()
+    try:
+        with folders.hold(folder, "a demo"):
+            folders.empty(folder)
+            _run(folder, seed, scale)
+    except KeyboardInterrupt:
+        raise DemoInterrupted(
+            "The demo was interrupted; its sandbox is stopped. The next one starts afresh."
+        ) from None
+
+
+def _run(folder: Path, seed: int, scale: str) -> None:
+    with Sandbox.started(folder, seed=seed, scale=scale, companies=COMPANIES) as sandbox:
+        folders.use(folder)
+        settings = load_settings()
+        console.print(f"Sandbox ERP with {', '.join(settings.companies)} at {sandbox.url}")
+        console.print(table_of("First load", _load("First load", settings)))
+        console.print(_happened(sandbox.pass_day()))
+        console.print(table_of("A day later", _load("A day later", settings)))
+        console.print(_next_steps(folder, _an_invoice(Suite(settings))))
 
 
 def _load(title: str, settings: Settings) -> list[Line]:

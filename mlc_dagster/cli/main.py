@@ -11,14 +11,17 @@ from typing import Annotated
 
 import typer
 
+from mlc_dagster.cli.anaplan import anaplan_app
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Keeps Anaplan and others equal to Visma.net ERP, and shows what happened to each record.",
+    invoke_without_command=True,
 )
 mappings_app = typer.Typer(no_args_is_help=True, help="The SQL mappings an integrator edits.")
 sandbox_app = typer.Typer(no_args_is_help=True, help="A local server that speaks the vendors' protocols.")
+app.add_typer(anaplan_app, name="anaplan")
 app.add_typer(mappings_app, name="mappings")
 app.add_typer(sandbox_app, name="sandbox")
 
@@ -35,6 +38,18 @@ def main() -> None:
             raise
         typer.echo(str(error), err=True)
         sys.exit(1)
+
+
+@app.callback()
+def options(
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+) -> None:
+    """Keeps Anaplan and others equal to Visma.net ERP, and shows what happened to each record."""
+    if version:
+        from importlib.metadata import version as installed
+
+        typer.echo(f"mlc {installed('mlc-dagster')}")
+        raise typer.Exit
 
 
 @app.command()

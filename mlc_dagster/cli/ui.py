@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from mlc_dagster.cli import folder as folders
 from mlc_dagster.cli.console import console
 from mlc_dagster.cli.sandbox import Sandbox
+from mlc_dagster.cli.signals import stop_on_signals
 from mlc_dagster.settings import REPOSITORY, load_settings
 
 
@@ -38,9 +39,8 @@ def serve_ui(folder: Path, port: int) -> None:
 
 
 def _serve(port: int) -> None:
-    """Run Dagster until it ends or we are told to stop, also where our starter ignores the signals."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.default_int_handler)
+    """Run Dagster until it ends or we are told to stop."""
+    stop_on_signals()
     command = [
         str(Path(sys.executable).parent / "dagster"),
         "dev",

@@ -34,6 +34,9 @@ def run_pair(
     """Run the chain of a pair for one company over the days from first to last, in this process.
 
     A failed run is reported, not raised.
+
+    Raises:
+        KeyboardInterrupt: the run was told to stop; Dagster keeps it as a failed one.
     """
     job = definitions.resolve_implicit_global_asset_job_def()
     keys = list(chain(pair).resolve(definitions.resolve_asset_graph()))
@@ -44,6 +47,8 @@ def run_pair(
         raise_on_error=False,
         run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
     )
+    if any(map(_interrupted, result.all_events)):
+        raise KeyboardInterrupt
     return PairRun(result.run_id, result.success, _metadata(result), _seconds(result))
 
 
@@ -54,6 +59,12 @@ def steps_done(instance: dg.DagsterInstance, pair: str, company: str) -> int:
         return 0
     stats = instance.get_run_stats(runs[0].run_id)
     return getattr(stats, "steps_succeeded", 0)
+
+
+def _interrupted(event: dg.DagsterEvent) -> bool:
+    # Dagster takes the signal, ends the run and goes on as if nothing were left to do.
+    source = event.step_failure_data.error_source if event.is_step_failure else None
+    return source is not None and source.name == "INTERRUPT"
 
 
 def _metadata(result: dg.ExecuteInProcessResult) -> dict[str, dict[str, Any]]:

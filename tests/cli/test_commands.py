@@ -114,3 +114,8 @@ def test_help_loads_neither_dagster_nor_pandas() -> None:
 def test_the_command_works_as_a_module() -> None:
     told = subprocess.run([*MLC, "--help"], capture_output=True, text=True, check=True)
     assert "demo" in told.stdout
+
+
+def test_the_command_tells_its_version() -> None:
+    told = subprocess.run([*MLC, "--version"], capture_output=True, text=True, check=True)
+    assert re.fullmatch(r"mlc \d+\.\d+\.\d+\n", told.stdout)

@@ -1,0 +1,48 @@
+"""`mlc anaplan login`: a person approves in a browser, and the grant goes into the vault."""
+
+import secrets
+import sys
+from getpass import getpass
+
+from mlc_dagster.anaplan.oauth import Grant, OAuthService
+from mlc_dagster.cli.console import console
+from mlc_dagster.suite import Suite
+
+
+def log_in(suite: Suite) -> None:
+    """Log in by the configured flow, store the grant, and try it on the model.
+
+    Raises:
+        Misconfigured: the login was refused, declined or came too late; the text says what to do.
+        VaultLocked: the grant cannot be stored.
+    """
+    stored = suite.anaplan_grant
+    service = stored.service
+    grant = _by_code(service) if service.client.secret is not None else _by_device(service)
+    stored.keep(grant)
+    console.print("Logged in. The grant is in the vault; runs renew it by themselves.")
+    console.print(f"It opens the model {suite.anaplan.catalog.model().name}.")
+
+
+def _by_code(service: OAuthService) -> Grant:
+    state = secrets.token_urlsafe(24)
+    console.print("Open this address in a browser, log in as the integration's user, and agree:")
+    console.print(service.authorize_address(state))
+    console.print(
+        "The browser ends at an address that begins with the redirect_uri; the page may well be missing. "
+        "Paste that whole address here within a minute. It is not shown."
+    )
+    return service.by_code(_hidden_line("Address: "), state)
+
+
+def _by_device(service: OAuthService) -> Grant:
+    device = service.device_code()
+    console.print("Open this address in a browser, log in as the integration's user, and approve:")
+    console.print(device.address)
+    console.print(f"The code is {device.user_code}. Waiting up to {device.seconds / 60:.0f} minutes ...")
+    return service.by_device(device)
+
+
+def _hidden_line(prompt: str) -> str:
+    """A line from the terminal without an echo, or from a pipe. Never an argument: others could read it."""
+    return getpass(prompt) if sys.stdin.isatty() else sys.stdin.readline()

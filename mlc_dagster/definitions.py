@@ -6,6 +6,7 @@ import dagster as dg
 
 from mlc_dagster.graph.automation import chain, polling_sensor, resume_sensor, schedule
 from mlc_dagster.graph.destinations import destination_asset, destination_check
+from mlc_dagster.graph.equality import equality_check
 from mlc_dagster.graph.partitions import company_day
 from mlc_dagster.graph.policies import freshness
 from mlc_dagster.graph.resource import SuiteResource
@@ -57,6 +58,7 @@ def pair(
         asset_checks=[
             *(rows_checks(model, mappings) for model in models),
             *(destination_check(model) for model in models),
+            *(equality_check(model) for model in models if model.name in settings.proven()),
         ],
         schedules=[schedule(target, settings)],
         sensors=[polling_sensor(target, settings), resume_sensor(target, chain(target))],

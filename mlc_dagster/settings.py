@@ -151,6 +151,10 @@ class PairSettings(Section):
         """The destinations that are switched on."""
         return []
 
+    def proven(self) -> list[str]:
+        """Those of them that are read back after a delivery."""
+        return []
+
 
 class AnaplanBasic(Section):
     """User and password; on tenants with SSO only for an exception user."""
@@ -206,7 +210,7 @@ class AnaplanDestination(Section):
     Either `data_import`, with or without `list_import`, or `process`, which holds both. `item_name` is the
     contract's column that names the list's items; without it their code does. `parameters` answers runtime
     prompts, such as `{Version: Actual}`. `delete_action` removes the items that the data import marked.
-    `read_back` is a saved view, `Module.View`, that shows what the model holds.
+    `read_back` is a saved view, `Module.View`, or an export that shows what the model holds.
     """
 
     list_import: str | None = None
@@ -249,6 +253,10 @@ class AnaplanSettings(PairSettings):
     def names(self) -> list[str]:
         """The destinations that are switched on."""
         return list(self.destinations)
+
+    def proven(self) -> list[str]:
+        """Those of them that are read back after a delivery."""
+        return [name for name, part in self.destinations.items() if part.read_back]
 
 
 class Pairs(Section):

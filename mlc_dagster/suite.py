@@ -9,9 +9,10 @@ from mlc_dagster.anaplan.client import AnaplanClient
 from mlc_dagster.anaplan.connect import Shared, stored_grant
 from mlc_dagster.anaplan.connect import connect as connect_anaplan
 from mlc_dagster.anaplan.connect import destination as anaplan_destination
+from mlc_dagster.anaplan.connect import read_back as anaplan_read_back
 from mlc_dagster.anaplan.grant import StoredGrant
 from mlc_dagster.database import connect, migrate
-from mlc_dagster.delivery import Audit, Deferrals, Destination, Ledger, Quarantine
+from mlc_dagster.delivery import Audit, Deferrals, Destination, Ledger, Quarantine, ReadBack
 from mlc_dagster.delivery.leases import Leases
 from mlc_dagster.lake import Lake
 from mlc_dagster.mappings import Mappings
@@ -148,6 +149,17 @@ class Suite:
             self.anaplan,
             columns=list(contract.contract.columns),
             tombstone=contract.tombstone,
+        )
+
+    def read_back(self, name: str) -> ReadBack | None:
+        """How to read what a destination's target holds; None where the settings do not say how."""
+        contract = self.mappings.models[name].contract
+        return anaplan_read_back(
+            self._anaplan_settings,
+            name.split("/", 1)[1],
+            self.anaplan,
+            kinds={column: spec.column_type.kind for column, spec in contract.columns.items()},
+            key=contract.key,
         )
 
     @property

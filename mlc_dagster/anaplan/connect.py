@@ -10,6 +10,7 @@ from mlc_dagster.anaplan.client import AnaplanClient, open_http
 from mlc_dagster.anaplan.destination import AnaplanFeed
 from mlc_dagster.anaplan.grant import StoredGrant, grant_auth
 from mlc_dagster.anaplan.oauth import Client, open_oauth_service
+from mlc_dagster.anaplan.readback import AnaplanReadBack
 from mlc_dagster.delivery.leases import Leases
 from mlc_dagster.settings import AnaplanBasic, AnaplanCertificate, AnaplanOAuthCode, AnaplanSettings, Secret
 from mlc_dagster.transport.auth import Auth
@@ -62,6 +63,21 @@ def destination(
     return AnaplanFeed(
         f"anaplan/{name}", client, settings.destinations[name], columns=columns, tombstone=tombstone
     )
+
+
+def read_back(
+    settings: AnaplanSettings,
+    name: str,
+    client: AnaplanClient,
+    *,
+    kinds: Mapping[str, str],
+    key: Sequence[str],
+) -> AnaplanReadBack | None:
+    """How to read what the model holds of a destination; None where `read_back` names no view."""
+    shown_by = settings.destinations[name].read_back
+    if shown_by is None:
+        return None
+    return AnaplanReadBack(client, shown_by, name=f"anaplan/{name}", kinds=kinds, key=key)
 
 
 def stored_grant(settings: AnaplanSettings, shared: Shared, budget: Budget | None = None) -> StoredGrant:

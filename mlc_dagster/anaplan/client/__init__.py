@@ -5,6 +5,7 @@ from mlc_dagster.anaplan.client.catalog import Catalog
 from mlc_dagster.anaplan.client.cells import Cells
 from mlc_dagster.anaplan.client.files import CHUNK_BYTES, Files
 from mlc_dagster.anaplan.client.tasks import Kind, Tasks
+from mlc_dagster.anaplan.client.views import Views
 from mlc_dagster.transport.clock import Clock
 from mlc_dagster.transport.session import Http
 
@@ -12,7 +13,8 @@ __all__ = ["AnaplanClient", "Kind", "open_http"]
 
 
 class AnaplanClient:
-    """One model of one workspace: what it has (`catalog`), its `files`, its `tasks`, and its `cells`.
+    """One model of one workspace: what it has (`catalog`), its `files`, its `tasks`, its `cells` and
+    its `views`.
 
     All methods of the parts raise transport's CallFailed: an archived, locked, offline or deployed model and
     a missing object are Misconfigured, a busy model is Again.
@@ -37,6 +39,7 @@ class AnaplanClient:
         self.files = Files(api, chunk_bytes=chunk_bytes, exact_chunk_count=exact_chunk_count)
         self.tasks = Tasks(api)
         self.cells = Cells(api)
+        self.views = Views(api)
 
     @property
     def clock(self) -> Clock:

@@ -1,0 +1,160 @@
+"""What a model holds of one feed, read from a saved view or an export, to be compared with the ledger."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Context, Decimal, InvalidOperation
+from typing import Any
+
+from mlc_dagster.anaplan import tables
+from mlc_dagster.anaplan.answers import NamedObject
+from mlc_dagster.anaplan.client import AnaplanClient
+from mlc_dagster.anaplan.csvfile import LINE_BREAKS
+from mlc_dagster.anaplan.preflight import PreflightFailed, named
+from mlc_dagster.anaplan.taskrun import Pace
+from mlc_dagster.delivery.destination import FoundRow
+from mlc_dagster.delivery.errors import Stop
+
+# Anaplan keeps numbers as 64-bit floating point and vouches for 15 significant digits (help.anaplan.com,
+# "Precision differences and large number calculations"). Money below ten trillion is exact to the cent.
+PRECISION = Context(prec=15)
+COMPANY = "company"
+
+
+class AnaplanReadBack:
+    """Reads what a saved view or an export shows. Only columns it shows under the contract's names, whatever
+    their case, are compared; the key's columns must be among them.
+    """
+
+    def __init__(
+        self,
+        client: AnaplanClient,
+        shown_by: str,
+        *,
+        name: str,
+        kinds: Mapping[str, str],
+        key: Sequence[str] = ("code",),
+        pace: Pace | None = None,
+    ) -> None:
+        """`shown_by`: name or id of the view or export. `kinds`: the contract's columns, each text, integer,
+        decimal, date, timestamp or boolean.
+        """
+        self._client, self._shown_by, self._name = client, shown_by, name
+        self._kinds, self._key, self._pace = dict(kinds), tuple(key), pace or Pace()
+
+    def rows(self, company: str) -> Iterator[FoundRow]:  # noqa: ARG002 - a view shows all companies
+        """All rows the view shows; a line without a key, such as a sum, is none.
+
+        Raises:
+            Stop: there is no such view or export, or it does not show the key.
+            CallFailed: of the client; Again where it cannot be read now.
+        """
+        try:
+            lines = self._table()
+            place = self._places(next(lines, []))
+        except PreflightFailed as problem:
+            raise Stop(f"{self._name}: {problem}") from problem
+        for line in lines:
+            values = {
+                name: _read(line[index] if index < len(line) else "", self._kinds[name])
+                for name, index in place.items()
+            }
+            key = [values[name] for name in self._key]
+            if all(part is not None for part in key):
+                yield FoundRow("|".join(map(str, key)), values, values.get(COMPANY))
+
+    def as_shown(self, payload: Mapping[str, Any]) -> dict[str, Any]:
+        """What a view shows of delivered columns: no number is 0, no yes is no, no text is empty."""
+        return {
+            name: _FORMS[self._kinds[name]].keep(value)
+            for name, value in payload.items()
+            if name in self._kinds
+        }
+
+    def _table(self) -> tables.Table:
+        if view := self._one(self._client.views.all(), "view"):
+            return tables.of_view(self._client, view, self._pace)
+        if export := self._one(self._client.catalog.exports(), "export"):
+            return tables.of_export(self._client, export, self._pace)
+        raise PreflightFailed(
+            f"Anaplan has no saved view and no export {self._shown_by!r} in this model. A view is named "
+            f"`Module.View`. The model builder must create it, or grant our role access."
+        )
+
+    def _one(self, objects: Sequence[NamedObject], kind: str) -> NamedObject | None:
+        there = any(self._shown_by in (thing.id, thing.name) for thing in objects)
+        return named(objects, self._shown_by, kind) if there else None
+
+    def _places(self, header: Sequence[str]) -> dict[str, int]:
+        """Where each column stands; the last of equal names, because dimensions come before line items."""
+        shown = {heading.strip().casefold(): index for index, heading in enumerate(header)}
+        places = {name: shown[name.casefold()] for name in self._kinds if name.casefold() in shown}
+        if lacking := [name for name in self._key if name not in places]:
+            raise PreflightFailed(
+                f"{self._shown_by!r} does not show {', '.join(lacking)}, by which rows are told apart. The "
+                f"model builder adds a line item {lacking[0]!r} to the module, such as CODE(ITEM(<list>)), "
+                f"and shows it there. It shows: {', '.join(header) or 'nothing'}."
+            )
+        return places
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """How values of a kind are kept in a model. read: from a cell's text; keep: from a delivered value."""
+
+    read: Callable[[str], Any]
+    keep: Callable[[Any], Any]
+
+
+def _read(cell: str, kind: str) -> Any:
+    """A cell's value; its text where it is none of the kind, which shows as a difference then."""
+    try:
+        return _FORMS[kind].read(cell)
+    except (ValueError, InvalidOperation):
+        return cell
+
+
+def _number(text: str) -> Decimal:
+    return _precise(Decimal(text.strip() or 0))
+
+
+def _precise(value: Decimal | None) -> Decimal:
+    return PRECISION.plus(value) if value else Decimal(0)
+
+
+def _integer(text: str) -> int:
+    number = _number(text)
+    if number != int(number):
+        raise ValueError(text)
+    return int(number)
+
+
+def _truth(text: str) -> bool:
+    word = text.strip().lower()
+    if word not in ("", "true", "false"):
+        raise ValueError(text)
+    return word == "true"
+
+
+def _words(text: str | None) -> str | None:
+    """Blanks around a text are no part of it, and its line ends became blanks on the way."""
+    return LINE_BREAKS.sub(" ", text or "").strip() or None
+
+
+def _day(text: str) -> date | None:
+    return date.fromisoformat(text.strip()) if text.strip() else None
+
+
+def _instant(value: datetime | None) -> str | None:
+    """As the file for the import has it."""
+    return None if value is None else value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+_FORMS: Mapping[str, _Form] = {
+    "text": _Form(_words, _words),
+    "integer": _Form(_integer, lambda value: value or 0),
+    "decimal": _Form(_number, _precise),
+    "boolean": _Form(_truth, bool),
+    "date": _Form(_day, lambda value: value),
+    "timestamp": _Form(_words, _instant),
+}

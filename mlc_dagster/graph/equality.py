@@ -1,0 +1,183 @@
+"""The proof as an asset check: what a target shows is what it was last sent."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import dagster as dg
+
+from mlc_dagster.delivery import Comparison, ReadBack, reconcile
+from mlc_dagster.delivery.errors import Stop
+from mlc_dagster.graph import partitions
+from mlc_dagster.graph.resource import SuiteResource
+from mlc_dagster.mappings import Model
+from mlc_dagster.suite import Suite
+from mlc_dagster.transport.errors import Again, CallFailed, Closed
+
+NAME = "equals_the_ledger"
+COUNTS = ("expected", "found", "deleted", "missing", "different", "emptied", "extra")
+
+
+def equality_check(model: Model) -> dg.AssetChecksDefinition:
+    """Reads a destination back after its delivery and compares it with the ledger. Never blocks anything.
+
+    Where the target cannot be read now, because a window is closed or it is busy, the check is skipped: the
+    next delivery's check looks again.
+    """
+    spec = dg.AssetCheckSpec(
+        NAME,
+        asset=[model.target, model.name],
+        description="The target shows every row as it was last delivered, and none besides.",
+    )
+
+    @dg.multi_asset_check(
+        name=f"{model.target}__{model.name}__{NAME}", specs=[spec], can_subset=True, pool=model.target
+    )
+    def equals_the_ledger(
+        context: dg.AssetCheckExecutionContext, suite: SuiteResource
+    ) -> Iterator[dg.AssetCheckResult]:
+        house = suite.open()
+        read_back = house.read_back(model.key)
+        if read_back is None:
+            context.log.warning(f"{model.key} is not read back any more: reload the definitions.")
+            return
+        try:
+            compared = [
+                _compare(house, model, read_back, company) for company in partitions.company_days(context)
+            ]
+        except (Closed, Again) as later:
+            context.log.warning(f"{model.key} was not compared with the ledger. {later}")
+        except (CallFailed, Stop) as trouble:
+            yield _result(spec, str(trouble), passed=False)
+        else:
+            yield verdict(spec, compared, house.calls())
+
+    return equals_the_ledger
+
+
+def verdict(
+    spec: dg.AssetCheckSpec, compared: Sequence[Comparison], calls: dict[str, int]
+) -> dg.AssetCheckResult:
+    """What comparisons say, one a company. Rows nobody sent are a warning; lost or changed ones an error."""
+    shown: dict[str, Any] = {
+        f"{found.company} {name}": count
+        for found in compared
+        for name, count in [*((name, getattr(found, name)) for name in COUNTS), *found.waiting.items()]
+        if count or name in ("expected", "found")
+    }
+    shown |= {"totals": _totals(compared), "calls": calls["calls"]}
+    if all(found.equal for found in compared):
+        return _result(spec, "; ".join(map(_words, compared)), passed=True, **shown)
+    only_extra = not any(found.missing or found.different for found in compared)
+    return _result(
+        spec,
+        "; ".join(map(_words, compared)),
+        passed=False,
+        severity=dg.AssetCheckSeverity.WARN if only_extra else dg.AssetCheckSeverity.ERROR,
+        **shown,
+        differences=_differences(compared),
+        what_to_do=dg.MetadataValue.md("\n".join(f"- {line}" for line in _remedies(compared))),
+    )
+
+
+def _compare(house: Suite, model: Model, read_back: ReadBack, company: str) -> Comparison:
+    return reconcile(house.ledger, read_back, model.key, company, tombstone=model.tombstone)
+
+
+def _result(
+    spec: dg.AssetCheckSpec,
+    description: str,
+    *,
+    passed: bool,
+    severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.WARN,
+    **metadata: Any,
+) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        asset_key=spec.asset_key,
+        check_name=spec.name,
+        passed=passed,
+        severity=severity,
+        description=description,
+        metadata=metadata,
+    )
+
+
+def _words(found: Comparison) -> str:
+    waiting = ", ".join(f"{count} {reason}" for reason, count in found.waiting.items())
+    left_out = f" Not compared: {waiting}." if waiting else ""
+    if found.equal:
+        return f"{found.company}: all {found.expected} rows are shown as they were delivered.{left_out}"
+    emptied = f" ({found.emptied} of them emptied)" if found.emptied else ""
+    columns = ", ".join(f"{name} {count}" for name, count in found.columns.most_common(5))
+    parts = [
+        f"{found.different} differ{emptied}, by column: {columns}" if found.different else "",
+        f"{found.missing} are missing" if found.missing else "",
+        f"{found.extra} were never sent" if found.extra else "",
+    ]
+    told = "; ".join(part for part in parts if part)
+    return f"{found.company}: of {found.expected} delivered rows {told}.{left_out}"
+
+
+def _remedies(compared: Sequence[Comparison]) -> Iterator[str]:
+    for found in compared:
+        if found.missing or found.different:
+            yield (
+                f"{found.company}: find out who or what changed these rows. Then "
+                f"`mlc resend {found.destination} --company {found.company}` sends all with the next run."
+            )
+        if found.emptied:
+            yield (
+                f"{found.company}: {found.emptied} rows show nothing but their key. Look for something that "
+                f"clears more rows than it loads, and correct it first."
+            )
+        if found.extra:
+            target = found.destination.split("/")[0]
+            yield f"{found.company}: remove the rows nobody sent in {target}, or let them be."
+
+
+def _totals(compared: Sequence[Comparison]) -> dg.TableMetadataValue:
+    return dg.MetadataValue.table(
+        [
+            dg.TableRecord(
+                {
+                    "company": found.company,
+                    "column": column,
+                    "delivered": f"{delivered:f}",
+                    "shown": f"{shown:f}",
+                    "difference": f"{shown - delivered:f}",
+                }
+            )
+            for found in compared
+            for column, (delivered, shown) in found.totals.items()
+        ],
+        schema=_schema("company", "column", "delivered", "shown", "difference"),
+    )
+
+
+def _differences(compared: Sequence[Comparison]) -> dg.TableMetadataValue:
+    """The first few differences, a line for each column."""
+    return dg.MetadataValue.table(
+        [
+            dg.TableRecord(
+                {
+                    "company": found.company,
+                    "record": difference.key,
+                    "what": difference.words,
+                    "column": column,
+                    "delivered": _text(ours),
+                    "shown": _text(theirs),
+                }
+            )
+            for found in compared
+            for difference in found.differences
+            for column, (ours, theirs) in (difference.columns or {"": (None, None)}).items()
+        ],
+        schema=_schema("company", "record", "what", "column", "delivered", "shown"),
+    )
+
+
+def _schema(*names: str) -> dg.TableSchema:
+    return dg.TableSchema([dg.TableColumn(name, "string") for name in names])
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value)

@@ -1,0 +1,127 @@
+"""The check that a target shows what it was sent: what it says, what it costs, and when it is skipped."""
+
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from mlc_dagster.definitions import defs
+from mlc_dagster.graph.equality import NAME
+from mlc_dagster.settings import load_settings
+from tests.graph.conftest import MakeHouse
+from tests.support.house import House
+
+MODULE = "DAT01 Suppliers"
+
+
+@pytest.fixture
+def house(make_house: MakeHouse) -> House:
+    return proving(make_house())
+
+
+def proving(house: House, view: str = f"{MODULE}.All") -> House:
+    """An installation that carries suppliers and reads them back."""
+    given = {"list_import": "Suppliers list", "data_import": "Suppliers data", "read_back": view}
+    house.set("pairs", "anaplan", "destinations", value={"suppliers": given})
+    house.settings, house.definitions = load_settings(house.settings.file), defs()
+    return house
+
+
+def told(house: House) -> Any:
+    """The newest evaluation of the check; None when it was skipped."""
+    key = dg.AssetCheckKey(dg.AssetKey(["anaplan", "suppliers"]), NAME)
+    record, *_ = house.instance.event_log_storage.get_asset_check_execution_history(key, limit=1)
+    event = record.event and record.event.dagster_event
+    return (
+        event.asset_check_evaluation_data
+        if event and event.event_type_value == "ASSET_CHECK_EVALUATION"
+        else None
+    )
+
+
+def shown(house: House) -> dict[str, Any]:
+    return {name: value.value for name, value in told(house).metadata.items()}
+
+
+def edit(house: House, line_item: str, value: Any) -> str:
+    """Somebody changes a cell of the first supplier; returns its code."""
+    module = house.sandbox.anaplan.world.model.named("modules", MODULE)
+    coordinates = next(iter(module.cells))
+    module.cells[coordinates] = module.cells[coordinates] | {line_item: value}
+    return next(iter(house.modules()[MODULE]))
+
+
+def test_after_a_delivery_the_target_is_read_and_found_equal(house: House) -> None:
+    assert house.run().success
+    suppliers = len(house.modules()[MODULE])
+    assert told(house).passed
+    assert told(house).description == f"NO01: all {suppliers} rows are shown as they were delivered."
+    assert (shown(house)["NO01 expected"], shown(house)["NO01 found"]) == (suppliers, suppliers)
+    assert shown(house)["calls"] == 3, "a token, the views' names, the view"
+
+
+def test_a_destination_that_is_not_read_back_has_no_such_check(make_house: MakeHouse) -> None:
+    house = make_house(destinations=["suppliers"])
+    checks = {key.name for key in house.definitions.resolve_asset_graph().asset_check_keys}
+    assert "nothing_left_behind" in checks
+    assert NAME not in checks
+
+
+def test_a_cell_edited_by_hand_fails_the_check_and_not_the_run(house: House) -> None:
+    assert house.run().success
+    code = edit(house, "name", "Somebody's own")
+    assert house.run().success
+    assert not told(house).passed
+    assert told(house).severity is dg.AssetCheckSeverity.ERROR
+    (difference,) = told(house).metadata["differences"].records
+    assert (difference.data["record"], difference.data["column"]) == (code, "name")
+    assert difference.data["shown"] == "Somebody's own"
+    assert "mlc resend anaplan/suppliers --company NO01" in shown(house)["what_to_do"]
+
+
+def test_a_row_nobody_sent_is_a_warning(house: House) -> None:
+    assert house.run().success
+    world = house.sandbox.anaplan.world
+    items = world.model.named("lists", "Suppliers")
+    some = next(iter(items.items.values()))
+    extra = type(some)("301000009999", "#9999", code="made by hand")
+    items.items[extra.id] = extra
+    assert house.run().success
+    assert (told(house).passed, told(house).severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert "1 were never sent" in told(house).description
+
+
+@pytest.mark.parametrize("fault", [{"name": "rate_limit", "retry_after": 3600}, {"name": "server_error"}])
+def test_a_target_that_cannot_be_read_now_is_not_compared_and_nothing_is_red(
+    make_house: MakeHouse, fault: dict[str, Any]
+) -> None:
+    house = proving(make_house(patience=1))
+    house.sandbox.faults.arm("anaplan", match="/views", times=None, **fault)
+    assert house.run().success
+    assert told(house) is None
+    house.sandbox.faults.clear()
+    house.clock.sleep(3601)
+    assert house.run().success
+    assert told(house).passed
+
+
+def test_a_view_that_is_not_there_warns_with_who_must_act(make_house: MakeHouse) -> None:
+    house = proving(make_house(), "DAT01 Suppliers.Nothing")
+    assert house.run().success
+    assert (told(house).passed, told(house).severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert "The model builder must create it" in told(house).description
+
+
+def test_rows_the_target_refused_are_not_compared_and_counted(house: House) -> None:
+    house.sandbox.faults.arm("anaplan", "reject_rows", match="Suppliers data", matching=".")
+    house.run()
+    assert told(house).passed
+    assert shown(house)["NO01 failed"] > 0
+    assert "Not compared:" in told(house).description
+
+
+def test_companies_are_compared_apart(house: House) -> None:
+    assert house.run("NO01").success
+    assert house.run("SE01").success
+    assert told(house).description.startswith("SE01: all ")
+    assert "NO01 expected" not in shown(house)

@@ -22,6 +22,14 @@ INVOICES = next(feed for feed in hub.FEEDS if feed.key == "supplier_invoices")
 TOMBSTONE = {"status": "Deleted", "amount": 0}
 IMPORTS = {"list_import": "Supplier Invoices list", "data_import": "Supplier Invoices data"}
 PROCESS = {"process": "Supplier Invoices load"}
+SMALL: dict[str, Any] = {
+    "small_changes": {
+        "up_to": 5,
+        "list": "#Supplier Invoices",
+        "module": "DAT01 Supplier Invoices",
+        "name_property": hub.DISPLAY_NAME,
+    }
+}
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,12 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from mlc_sandbox.anaplan.vendor import AnaplanVendor
+from mlc_sandbox.anaplan.world import World
 from mlc_sandbox.core import CallLog, Faults, SandboxClock
 from mlc_sandbox.server import Sandbox, serving
 from tests.anaplan.rows import LIST, MODULE
+
+DELETE = "delete"
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,9 @@ class Tenant:
     def load(self, state: Any) -> None:
         self._ask("load", state)
 
+    def with_delete_column(self) -> None:
+        self._ask("with_delete_column")
+
     def content(self) -> Content:
         answer = self._ask("content")
         assert isinstance(answer, Content)
@@ -43,6 +49,21 @@ class Tenant:
     def _ask(self, *question: Any) -> Any:
         self._pipe.send(question)
         return self._pipe.recv()
+
+
+def with_delete_column(world: World) -> None:
+    """What a builder prepares for deletes by action: the data import fills the line item it selects by."""
+    with world.lock:
+        module, action = (
+            world.model.named("modules", MODULE),
+            world.model.named("actions", f"Delete from {LIST}"),
+        )
+        mark = module.line_items.pop(action.line_item)
+        mark.name = action.line_item = DELETE
+        module.line_items[DELETE] = mark
+        loaded = world.import_named("Supplier Invoices data")
+        loaded.mapping[DELETE] = DELETE
+        world.model.files[loaded.source_id].headers += (DELETE,)
 
 
 @contextmanager
@@ -65,6 +86,7 @@ def _serve(pipe: Connection) -> None:
     answers: dict[str, Callable[..., Any]] = {
         "dump": vendor.dump,
         "load": vendor.load,
+        "with_delete_column": lambda: with_delete_column(vendor.world),
         "content": lambda: _content(vendor),
     }
     with serving(sandbox := Sandbox([vendor], clock, faults, log, seed=1)):

@@ -116,9 +116,10 @@ def _auth(settings: AnaplanSettings, shared: Shared, budget: Budget) -> Auth:
 
 
 def _budget(settings: AnaplanSettings, shared: Shared) -> Budget:
-    """Anaplan counts calls per tenant, so all models below one address share a budget."""
+    """Anaplan counts calls per tenant, so the models below one address share a budget fairly."""
     return shared.budgets.token_bucket(
         f"anaplan:{settings.api_url}",
+        member=settings.model_id,
         rate=settings.calls_per_minute,
         per_seconds=60,
         headroom=f"{settings.headroom_percent / 100:.2f}",

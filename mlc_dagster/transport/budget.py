@@ -58,11 +58,22 @@ class Budgets:
         )
 
     def token_bucket(
-        self, name: str, *, rate: int, per_seconds: int, headroom: Decimal | str = "0.8", patience: float = 60
+        self,
+        name: str,
+        *,
+        rate: int,
+        per_seconds: int,
+        member: str = "",
+        headroom: Decimal | str = "0.8",
+        patience: float = 60,
     ) -> RollingWindow:
-        """At most ``rate`` times headroom calls in any ``per_seconds``, without a header that tells."""
+        """At most ``rate`` times headroom calls in any ``per_seconds``, without a header that tells.
+
+        While several ``member``s want more than that, each gets the same share.
+        """
         return RollingWindow(
             BudgetRow(self._engine, name, self._clock),
+            member=member,
             rate=rate,
             window=timedelta(seconds=per_seconds),
             headroom=Decimal(headroom),

@@ -8,6 +8,7 @@ from typing import Any
 
 from pyrate_limiter import Rate, TokenBucket
 
+from mlc_dagster.transport.turns import Turns
 from mlc_dagster.transport.waiting import BudgetRow, Shared
 
 # A process takes a few permits with one write: a commit costs milliseconds, too much for every call.
@@ -134,18 +135,30 @@ class FixedWindow(Shared):
 
 
 class RollingWindow(Shared):
-    """A token bucket: burst and refill together never pass the limit in any window, wherever it starts."""
+    """A token bucket: burst and refill together never pass the limit in any window, wherever it starts.
+
+    Members that want more than it holds take turns, call by call.
+    """
 
     def __init__(
-        self, row: BudgetRow, *, rate: int, window: timedelta, headroom: Decimal, patience: float
+        self,
+        row: BudgetRow,
+        *,
+        member: str,
+        rate: int,
+        window: timedelta,
+        headroom: Decimal,
+        patience: float,
     ) -> None:
         super().__init__(row, patience)
+        self._member = member
         ours = max(2, int(rate * headroom))
         self._burst = max(1, ours // 10)
         # A permit may be used a lease later than it was granted, so the bucket fills that much slower.
         interval = window + BUCKET_LEASE
         self._rates = [Rate(ours - self._burst, int(interval.total_seconds() * 1000), burst=self._burst)]
         self._bucket = TokenBucket()
+        self._pace = timedelta(seconds=interval.total_seconds() / max(1, ours - self._burst))
 
     def left(self) -> int | None:
         """Return the calls that may be made at this moment."""
@@ -156,14 +169,27 @@ class RollingWindow(Shared):
 
     def _lease(self, now: datetime) -> datetime | None:
         with self._row.locked() as state:
-            for permits in (max(1, self._burst // 8), 1):
-                arrival, decision = self._bucket.step(
-                    self._rates, self._arrival(state, now), _milliseconds(now), permits
-                )
-                if decision.allowed:
-                    state["arrival"] = list(arrival)
-                    self._permits, self._permits_end = permits, now + BUCKET_LEASE
-                    return None
+            turns = Turns.of(state.get("turns", {}), now.timestamp())
+            opens_at = self._grant(state, turns, now)
+            if opens_at is None:
+                turns.took(self._member, self._permits, now.timestamp())
+            else:
+                turns.waits(self._member, opens_at.timestamp())
+            state["turns"] = turns.state()
+        return opens_at
+
+    def _grant(self, state: dict[str, Any], turns: Turns, now: datetime) -> datetime | None:
+        if not turns.comes(self._member, now.timestamp()):
+            return now + self._pace
+        contended = turns.contended(self._member, now.timestamp())
+        for permits in (1,) if contended else (max(1, self._burst // 8), 1):
+            arrival, decision = self._bucket.step(
+                self._rates, self._arrival(state, now), _milliseconds(now), permits
+            )
+            if decision.allowed:
+                state["arrival"] = list(arrival)
+                self._permits, self._permits_end = permits, now + BUCKET_LEASE
+                return None
         return now + timedelta(milliseconds=decision.retry_after_ms or 1)
 
     def _arrival(self, state: Mapping[str, Any], now: datetime) -> tuple[float, ...]:

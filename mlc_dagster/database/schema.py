@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 
 # The newest migration: a process that finds it in the database has nothing to migrate.
-REVISION = "0003"
+REVISION = "0004"
 
 
 class UtcDateTime(sa.types.TypeDecorator[datetime]):
@@ -238,4 +238,17 @@ vault = sa.Table(
     _time("written_at"),
     _text("written_by"),
     sa.PrimaryKeyConstraint("name"),
+)
+
+# What a target remembers beside the ledger, such as the id of what was made in it. revision rises with every
+# write, so that two writers notice each other.
+target_state = sa.Table(
+    "target_state",
+    metadata,
+    _text("target"),
+    _text("name"),
+    sa.Column("revision", sa.BigInteger, nullable=False),
+    _text("value"),
+    _time("updated_at"),
+    sa.PrimaryKeyConstraint("target", "name"),
 )

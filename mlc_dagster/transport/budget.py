@@ -8,6 +8,7 @@ from typing import Protocol
 import sqlalchemy as sa
 
 from mlc_dagster.transport.clock import Clock, SystemClock
+from mlc_dagster.transport.counted import CountedWindow
 from mlc_dagster.transport.waiting import BudgetRow, Unlimited
 from mlc_dagster.transport.windows import FixedWindow, RollingWindow
 
@@ -76,6 +77,18 @@ class Budgets:
             member=member,
             rate=rate,
             window=timedelta(seconds=per_seconds),
+            headroom=Decimal(headroom),
+            patience=patience,
+        )
+
+    def counted_window(
+        self, name: str, *, limit: int, seconds: int, headroom: Decimal | str = "0.8", patience: float = 60
+    ) -> CountedWindow:
+        """At most ``limit`` times headroom units in any ``seconds``, taken in amounts such as rows."""
+        return CountedWindow(
+            BudgetRow(self._engine, name, self._clock),
+            limit=limit,
+            window=timedelta(seconds=seconds),
             headroom=Decimal(headroom),
             patience=patience,
         )

@@ -20,7 +20,7 @@ from mlc_dagster.transport.errors import Again, CallFailed, InDoubt, Misconfigur
 from mlc_dagster.transport.retry import never_sent, pause, retry_after, untrusted
 
 REPEATABLE = frozenset({"GET", "HEAD", "PUT", "DELETE"})
-REQUEST_ID_HEADERS = ("Ipp-Request-Id", "X-Request-Id", "X-Correlation-Id", "Request-Id")
+REQUEST_ID_HEADERS = ("Ipp-Request-Id", "X-Request-Id", "X-Correlation-Id", "Request-Id", "RequestId")
 PARALLEL_CONNECTIONS = 16
 
 log = logging.getLogger(__name__)
@@ -84,14 +84,18 @@ class Http:
         headers: Mapping[str, str] | None = None,
         remedies: Mapping[int, str] | None = None,
         words: Callable[[requests.Response], str] | None = None,
+        expired: Callable[[requests.Response], bool] | None = None,
     ) -> None:
-        """``remedies``: what an operator should do, by status. ``words``: reads the vendor's message."""
+        """``remedies``: what an operator should do, by status. ``words``: reads the vendor's message.
+        ``expired``: whether an answer asks for a new token, by default 401.
+        """
         self.vendor, self.base_url = vendor, base_url.rstrip("/")
         self.clock: Clock = clock or SystemClock()
         self.budget: Budget = budget or Unlimited(vendor, clock=self.clock)
         self.counter = counter or CallCounter()
         self._auth, self._timeout, self._attempts = auth, timeout, attempts
         self._remedies, self._words = remedies or {}, words or response_words
+        self._expired = expired or (lambda response: response.status_code == 401)
         self._session = requests.Session()
         self._session.headers.update(headers or {})
         adapter = HTTPAdapter(pool_maxsize=PARALLEL_CONNECTIONS)
@@ -139,7 +143,7 @@ class Http:
 
     def _signed_attempt(self, call: _Call) -> requests.Response:
         response = self._send(call)
-        if response.status_code == 401 and self._auth is not None:
+        if self._auth is not None and self._expired(response):
             self._auth.renew()
             response = self._send(call)
         error = call.overrides.get(response.status_code) or judge(

@@ -3,7 +3,7 @@
 import json
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -79,8 +79,11 @@ class Waiting(ABC):
 
     def acquire(self) -> None:
         """Take one call. Waits up to ``patience`` seconds in all, else raises Closed."""
+        self._wait(self._take)
+
+    def _wait(self, take: Callable[[datetime], datetime | None]) -> None:
         waited = 0.0
-        while (opens_at := self._take(self._clock.now())) is not None:
+        while (opens_at := take(self._clock.now())) is not None:
             # Never zero: a budget that opens "now" still needs the clock to move on.
             wait = max((opens_at - self._clock.now()).total_seconds(), 0.001)
             if waited + wait > self._patience:

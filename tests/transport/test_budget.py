@@ -240,3 +240,49 @@ def test_the_budget_holds_on_postgresql(postgres_url, clock):
     with pytest.raises(Closed):
         window(engine, clock).acquire()
     engine.dispose()
+
+
+def rows(engine, clock, limit: int = 1000, patience: float = 60):
+    return Budgets(engine, clock).counted_window("rows", limit=limit, seconds=3600, patience=patience)
+
+
+def test_units_are_taken_in_amounts_and_shared(engine, clock):
+    rows(engine, clock).acquire(500)
+    assert rows(engine, clock).left() == 300
+    rows(engine, clock).acquire(300)
+    with pytest.raises(Closed):
+        rows(engine, clock).acquire(1)
+
+
+def test_units_come_back_when_all_of_their_slice_has_left_the_window(engine, clock):
+    budget = rows(engine, clock)
+    budget.acquire(800)
+    with pytest.raises(Closed) as closed:
+        budget.acquire(200)
+    wait = (closed.value.opens_at - clock.now()).total_seconds()
+    assert 3600 < wait <= 3660
+    clock.advance(wait - 1)
+    assert budget.left() == 0
+    clock.advance(1)
+    budget.acquire(800)
+
+
+def test_the_opening_time_is_when_enough_units_are_back_not_all(engine, clock):
+    budget = rows(engine, clock)
+    budget.acquire(100)
+    clock.advance(1200)
+    budget.acquire(700)
+    with pytest.raises(Closed) as closed:
+        budget.acquire(100)
+    assert 2400 < (closed.value.opens_at - clock.now()).total_seconds() <= 2460
+
+
+def test_an_amount_that_never_fits_is_a_mistake_not_a_wait(engine, clock):
+    with pytest.raises(ValueError, match="801"):
+        rows(engine, clock).acquire(801)
+
+
+def test_a_lockout_closes_a_budget_of_units_too(engine, clock):
+    rows(engine, clock).learn({"Retry-After": "3392"}, 429)
+    with pytest.raises(Closed):
+        rows(engine, clock).acquire(1)

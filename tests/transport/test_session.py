@@ -185,3 +185,11 @@ def test_money_is_written_exactly():
     )
     with pytest.raises(ValueError, match="no JSON number"):
         exact_json(Decimal("NaN"))
+
+
+def test_a_vendor_may_say_expired_in_its_own_way(vendor, clock):
+    vendor.answers(Answer(status=403, body='{"error": {"code": "TokenExpired"}}'), Answer())
+    auth = CountingAuth()
+    http = Http("Vendor", vendor.url, auth=auth, clock=clock, expired=lambda answer: "Expired" in answer.text)
+    http.call("POST", "/rows", json={})
+    assert (len(vendor.received), auth.number) == (2, 1)

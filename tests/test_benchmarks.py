@@ -26,7 +26,7 @@ def results(bench: Bench) -> list[Result]:
         return list(ROWS["read"](bench, 1))
 
 
-def test_the_rows_the_issue_of_speed_asks_for_exist() -> None:
+def test_reading_delivering_history_and_start_up_have_a_row_each() -> None:
     assert set(ROWS) == {"read", "deliver", "history", "startup"}
 
 

@@ -20,7 +20,7 @@ from mlc_dagster.delivery.ledger import Ledger
 from mlc_dagster.delivery.planner import Plan, plan
 from mlc_dagster.delivery.quarantine import Entry, Refused, key_of
 from mlc_dagster.delivery.report import Report
-from mlc_dagster.delivery.rows import Change, Op, Refusal, Row, encode, raw_text
+from mlc_dagster.delivery.rows import Change, Op, Refusal, Row, raw_text
 from mlc_dagster.delivery.writer import Writer
 
 # A destination that fails so many batches in a row is down: the rest need not wait for its retries.
@@ -63,7 +63,7 @@ def deliver(
         _refuse_old_rows(ledger, destination.name, company, generation)
         writer = Writer(ledger, hold, destination.name, company, run_id)
         delivery = _Delivery(destination, company, ledger, writer)
-        return delivery.run(list(rows), frozenset(scope), refused, fingerprint, whole=whole)
+        return delivery.run(rows, frozenset(scope), refused, fingerprint, whole=whole)
 
 
 def distrust(
@@ -100,7 +100,7 @@ class _Delivery:
 
     def run(
         self,
-        rows: Sequence[Row],
+        rows: Iterable[Row],
         scope: frozenset[str],
         refused: Collection[Refusal],
         fingerprint: str,
@@ -110,7 +110,7 @@ class _Delivery:
         seen = self._ledger.seen(self._destination.name, self._company)
         self._recover()
         planned = plan(self._ledger, self._destination, self._company, rows, scope, refused=refused)
-        self._report.read = len(rows) + len(refused)
+        self._report.read = planned.read + len(refused)
         self._report.unchanged = planned.unchanged
         self._report.in_doubt, self._report.undeleted = len(planned.in_doubt), planned.unwanted
         self._report.retried = planned.retried
@@ -300,7 +300,7 @@ def _refuse_unknown_keys(batch: Batch, outcome: Outcome | None) -> None:
 def _split(changes: Sequence[Change], max_rows: int, max_bytes: int) -> Iterator[Sequence[Change]]:
     start, size = 0, 0
     for end, change in enumerate(changes):
-        more = len(encode(change.row.payload).encode())
+        more = len(change.text.encode())
         if end > start and (end - start >= max_rows or size + more > max_bytes):
             yield changes[start:end]
             start, size = end, 0

@@ -17,8 +17,6 @@ from mlc_dagster.delivery.rows import Change, Op, Row, decode
 
 # PostgreSQL takes 65,535 parameters a statement, SQLite 32,766.
 _CHUNK = 500
-# Up to here records are looked up by key; beyond, one pass over the destination's records is quicker.
-_FEW = 5_000
 
 
 class State(StrEnum):
@@ -82,6 +80,9 @@ class Doubt:
 class Ledger:
     """Reads the ledger. One object serves all destinations; safe to share between threads."""
 
+    # Up to here records are looked up by key; beyond, one pass over the destination's records is quicker.
+    FEW = 5_000
+
     def __init__(self, engine: sa.Engine, clock: Clock) -> None:
         self.engine, self.clock = engine, clock
 
@@ -123,13 +124,16 @@ class Ledger:
     def known(
         self, destination: str, company: str, *, keys: Collection[str], source_keys: Collection[str]
     ) -> dict[str, Known]:
-        """The records of these keys and of these source keys, by key; others may be among them."""
+        """The records of these keys and of these source keys, by key; others may be among them.
+
+        For more than FEW of both together it is every record of the destination and company.
+        """
         names = ("key", "source_key", "number", "state", "hash", "target_id")
         there = records.c.payload.is_not(None).label("there")
         columns: list[sa.ColumnElement[Any]] = [*(records.c[name] for name in names), there]
         query = sa.select(*columns).where(*_of(records, destination, company))
         queries = [query]
-        if len(keys) + len(source_keys) <= _FEW:
+        if len(keys) + len(source_keys) <= self.FEW:
             queries = [query.where(records.c.key.in_(some)) for some in chunks(list(keys))]
             queries += [query.where(records.c.source_key.in_(some)) for some in chunks(list(source_keys))]
         with reading(self.engine) as connection:
@@ -233,7 +237,11 @@ def _changes(connection: sa.Connection, batch_id: str) -> tuple[Change, ...]:
     )
     return tuple(
         Change(
-            Op(row.op), Row(row.key, row.source_key, row.number, decode(row.payload)), row.hash, row.target_id
+            Op(row.op),
+            Row(row.key, row.source_key, row.number, decode(row.payload)),
+            row.hash,
+            row.payload,
+            row.target_id,
         )
         for row in connection.execute(query)
     )

@@ -1,27 +1,29 @@
 """Compares the rows of a model with the ledger: what to create, update, delete and leave alone."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain, islice
 from typing import Any
 
 from mlc_dagster.delivery.destination import Destination
 from mlc_dagster.delivery.errors import DuplicateKeys
 from mlc_dagster.delivery.ledger import Known, Ledger, State
-from mlc_dagster.delivery.rows import Change, Op, Refusal, Row, content_hash
+from mlc_dagster.delivery.rows import Change, Op, Refusal, Row
 
 
 @dataclass(frozen=True)
 class Plan:
     """What a delivery would do.
 
-    changes: deletes first, then rows in the model's order. retried: how many of them an earlier run could
-    not deliver. in_doubt: rows held back because an unjudged batch carries their key; unwanted: how many more
-    keys such batches carry. forgotten: records that never reached the destination and that nobody wants any
-    more; no call is needed for them.
+    read: how many rows it was made from. changes: deletes first, then rows in the model's order. retried: how
+    many of them an earlier run could not deliver. in_doubt: rows held back because an unjudged batch carries
+    their key; unwanted: how many more keys such batches carry. forgotten: records that never reached the
+    destination and that nobody wants any more; no call is needed for them.
     """
 
+    read: int
     changes: tuple[Change, ...]
     unchanged: int
     retried: int
@@ -60,45 +62,54 @@ def plan(
 ) -> Plan:
     """Compare rows with the ledger; writes nothing and calls nobody.
 
-    scope: the source keys the rows answer for. A record of a source key in scope without a row is deleted,
-    but not while any row of that source key, or of its own key, is refused: quarantine never takes the last
-    good version away.
+    rows: taken one by one, and only those that have to go are kept. scope: the source keys the rows answer
+    for. A record of a source key in scope without a row is deleted, but not while any row of that source key,
+    or of its own key, is refused: quarantine never takes the last good version away.
     Raises DuplicateKeys when two rows have one key.
     """
-    wanted = _by_key(rows)
-    known = ledger.known(destination.name, company, keys=wanted, source_keys=scope)
+    # One more than a few, and the ledger gives us all it knows: the rest needs no asking for.
+    rows = iter(rows)
+    first = list(islice(rows, ledger.FEW + 1))
+    known = ledger.known(destination.name, company, keys=[row.key for row in first], source_keys=scope)
     held_back = ledger.keys_in_doubt(destination.name, company)
-    changes = [
-        change
-        for key, row in wanted.items()
-        if key not in held_back and (change := _compare(row, known.get(key), destination.target)) is not None
-    ]
-    in_doubt = tuple(row for key, row in wanted.items() if key in held_back)
-    gone = _gone(known.values(), wanted, frozenset(scope), list(refused))
+    seen: set[str] = set()
+    changes, in_doubt, unchanged = [], [], 0
+    for row in _once(chain(first, rows), seen):
+        if row.key in held_back:
+            in_doubt.append(row)
+        elif (change := _compare(row, known.get(row.key), destination.target)) is not None:
+            changes.append(change)
+        else:
+            unchanged += 1
+    gone = _gone(known.values(), seen, frozenset(scope), list(refused))
     gone = [record for record in gone if record.key not in held_back]
     deletes = _deletes(ledger, destination, company, [record for record in gone if record.there])
     every = (*deletes, *changes)
     return Plan(
+        read=len(seen),
         changes=every,
-        unchanged=len(wanted) - len(changes) - len(in_doubt),
+        unchanged=unchanged,
         retried=sum(_is_left_over(known.get(change.row.key)) for change in every),
-        in_doubt=in_doubt,
-        unwanted=len(held_back - wanted.keys()),
+        in_doubt=tuple(in_doubt),
+        unwanted=len(held_back - seen),
         forgotten=tuple(record for record in gone if not record.there),
     )
 
 
-def _by_key(rows: Iterable[Row]) -> dict[str, Row]:
-    listed = list(rows)
-    wanted = {row.key: row for row in listed}
-    if len(wanted) < len(listed):
-        counts = Counter(row.key for row in listed)
-        twice = [key for key, count in counts.items() if count > 1]
+def _once(rows: Iterable[Row], seen: set[str]) -> Iterator[Row]:
+    """Pass the rows on and note their keys. Raises DuplicateKeys after the last row."""
+    twice: list[str] = []
+    for row in rows:
+        if row.key in seen:
+            twice.append(row.key)
+            continue
+        seen.add(row.key)
+        yield row
+    if twice:
         raise DuplicateKeys(
-            f"{len(twice)} keys come more than once, the first is {twice[0]!r}. "
+            f"{len(set(twice))} keys come more than once, the first is {twice[0]!r}. "
             "Give the model's contract a unique test on its key, or add the column that tells the rows apart."
         )
-    return wanted
 
 
 def _is_left_over(known: Known | None) -> bool:
@@ -107,16 +118,17 @@ def _is_left_over(known: Known | None) -> bool:
 
 def _compare(row: Row, known: Known | None, target: str) -> Change | None:
     """The change that makes the destination equal to the row; None when it is already."""
-    new = content_hash(row, target)
-    if known is None or known.hash is None:
-        return Change(Op.CREATE, row, new, known.target_id if known else None)
-    if known.hash == new and known.state == State.DELIVERED:
+    new = known is None or known.hash is None
+    change = Change.of(
+        Op.CREATE if new else Op.UPDATE, row, target, target_id=known.target_id if known else None
+    )
+    if known is not None and known.hash == change.hash and known.state == State.DELIVERED:
         return None
-    return Change(Op.UPDATE, row, new, known.target_id)
+    return change
 
 
 def _gone(
-    known: Iterable[Known], wanted: Mapping[str, Row], scope: frozenset[str], refused: Sequence[Refusal]
+    known: Iterable[Known], wanted: Collection[str], scope: frozenset[str], refused: Sequence[Refusal]
 ) -> Sequence[Known]:
     sources, keys = {refusal.source_key for refusal in refused}, {refusal.key for refusal in refused}
     return [
@@ -139,4 +151,4 @@ def _deletes(
     for record in gone:
         payload = {**last.get(record.key, {}), **(destination.tombstone or {})}
         row = Row(record.key, record.source_key, record.number, payload)
-        yield Change(Op.DELETE, row, content_hash(row, destination.target), record.target_id)
+        yield Change.of(Op.DELETE, row, destination.target, record.target_id)

@@ -38,12 +38,23 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A row and what to do with it. target_id: the destination's own id, where a former batch learnt one."""
+    """A row and what to do with it.
+
+    hash: of the version the row is. text: its payload as encode wrote it. target_id: the destination's own
+    id, where a former batch learnt one.
+    """
 
     op: Op
     row: Row
     hash: str
+    text: str
     target_id: str | None = None
+
+    @classmethod
+    def of(cls, op: Op, row: Row, target: str = "", target_id: str | None = None) -> "Change":
+        """The change that carries a row to a target. Raises TypeError as encode does."""
+        text = encode(row.payload)
+        return cls(op, row, text_hash(text, row.source_key, target), text, target_id)
 
 
 class Refusal(Protocol):
@@ -97,9 +108,9 @@ def decode(text: str) -> dict[str, Any]:
     }
 
 
-def content_hash(row: Row, target: str = "") -> str:
-    """SHA-256 over target, ERP record and payload: what has to differ for a row to be sent again."""
-    return hashlib.sha256(f"{target}\n{row.source_key}\n{encode(row.payload)}".encode()).hexdigest()
+def text_hash(text: str, source_key: str, target: str) -> str:
+    """SHA-256 over target, ERP record and encoded payload: what has to differ for a row to be sent again."""
+    return hashlib.sha256(f"{target}\n{source_key}\n{text}".encode()).hexdigest()
 
 
 def raw_text(row: Mapping[str, Any]) -> str:

@@ -18,6 +18,8 @@ from mlc_dagster.delivery.ledger import BatchState, Known, Ledger, State, chunks
 from mlc_dagster.delivery.quarantine import Entry, Refused, Visit, settle
 from mlc_dagster.delivery.rows import Change, Op, encode
 
+# A statement's parameters are built before it runs: a batch of many rows goes in pieces, for memory's sake.
+_MEMBERS_AT_ONCE = 5_000
 _DONE = {Op.CREATE: Kind.CREATED, Op.UPDATE: Kind.UPDATED, Op.DELETE: Kind.DELETED}
 
 
@@ -66,9 +68,10 @@ class Writer:
             row = {"id": batch.id, "token": token, "state": BatchState.OPEN, "size": len(changes)}
             row |= {"run_id": self._run_id, "checkpoint": "{}", "created_at": now}
             connection.execute(batches.insert(), {**self._place, **row})
-            connection.execute(
-                batch_members.insert(), [_member(batch.id, *item) for item in enumerate(changes)]
-            )
+            for start in range(0, len(changes), _MEMBERS_AT_ONCE):
+                some = changes[start : start + _MEMBERS_AT_ONCE]
+                members = [_member(batch.id, number, change) for number, change in enumerate(some, start)]
+                connection.execute(batch_members.insert(), members)
             self._note(connection, batch.id, Kind.INTENDED, rows=len(changes))
         batch.keep = self._keeper(batch.id)
         return batch
@@ -312,7 +315,7 @@ def _member(batch_id: str, position: int, change: Change) -> dict[str, Any]:
         "source_key": change.row.source_key,
         "number": change.row.number,
         "hash": change.hash,
-        "payload": encode(change.row.payload),
+        "payload": change.text,
         "target_id": change.target_id,
     }
 

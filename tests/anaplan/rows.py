@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from mlc_dagster.delivery.destination import Batch
-from mlc_dagster.delivery.rows import Change, Op, Row, content_hash
+from mlc_dagster.delivery.rows import Change, Op, Row
 
 LIST, MODULE = "#Supplier Invoices", "DAT01 Supplier Invoices"
 
@@ -36,7 +36,7 @@ def payload(number: str, **values: Any) -> dict[str, Any]:
 def change(number: str, op: Op = Op.CREATE, **values: Any) -> Change:
     columns = payload(number, **values)
     row = Row(columns["code"], f"Invoice|{number}", number, columns)
-    return Change(op, row, content_hash(row))
+    return Change.of(op, row)
 
 
 class Books:

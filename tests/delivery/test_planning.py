@@ -1,11 +1,13 @@
 """The plan compares rows with the ledger and writes nothing."""
 
+import weakref
+from collections.abc import Iterator
+
 import pytest
 import sqlalchemy as sa
 
 from mlc_dagster.database.schema import metadata
-from mlc_dagster.delivery import Ledger, Op, plan
-from mlc_dagster.delivery import ledger as ledger_module
+from mlc_dagster.delivery import Ledger, Op, Row, plan
 from mlc_dagster.delivery.errors import DuplicateKeys
 from tests.delivery.conftest import Deliver, row, sources
 from tests.support.shelf import Shelf
@@ -70,7 +72,7 @@ def test_large_and_small_plans_agree(
     run(shelf, *(row(f"k{n}") for n in range(20)))
     rows = [row(f"k{n}", "5.00") for n in range(10)]
     by_key = plan(ledger, shelf, "NO01", rows, {f"k{n}" for n in range(15)})
-    monkeypatch.setattr(ledger_module, "_FEW", 0)
+    monkeypatch.setattr(Ledger, "FEW", 0)
     at_once = plan(ledger, shelf, "NO01", rows, {f"k{n}" for n in range(15)})
     assert at_once == by_key
     assert (at_once.updates, at_once.deletes) == (10, 5)
@@ -79,13 +81,49 @@ def test_large_and_small_plans_agree(
 def test_a_thousand_unchanged_rows_need_a_handful_of_statements(
     ledger: Ledger, engine: sa.Engine, shelf: Shelf, run: Deliver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ledger_module, "_FEW", 100)
+    monkeypatch.setattr(Ledger, "FEW", 100)
     rows = [row(f"k{n}") for n in range(1_000)]
     run(shelf, *rows)
     statements: list[str] = []
     sa.event.listen(engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
     assert plan(ledger, shelf, "NO01", rows, sources(*rows)).unchanged == 1_000
     assert sum(statement.startswith("SELECT") for statement in statements) == 2
+
+
+def test_unchanged_rows_are_let_go_as_they_pass(
+    ledger: Ledger, shelf: Shelf, run: Deliver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Ledger, "FEW", 10)
+    known = [row(f"k{n}") for n in range(100)]
+    run(shelf, *known)
+    alive: weakref.WeakSet[Payload] = weakref.WeakSet()
+    most = 0
+
+    def passing() -> Iterator[Row]:
+        nonlocal most
+        for one in known:
+            payload = Payload(one.payload)
+            alive.add(payload)
+            yield Row(one.key, one.source_key, one.number, payload)
+            most = max(most, len(alive))
+
+    assert plan(ledger, shelf, "NO01", passing(), sources(*known)).unchanged == 100
+    assert most < 20
+
+
+class Payload(dict[str, object]):
+    """A dict that can be watched while it lives."""
+
+    __hash__ = object.__hash__  # type: ignore[assignment]
+
+
+def test_a_key_that_comes_again_far_behind_is_refused(
+    ledger: Ledger, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Ledger, "FEW", 10)
+    rows = [*(row(f"k{n}") for n in range(100)), row("k1", "2.00"), row("k1", "3.00")]
+    with pytest.raises(DuplicateKeys, match=r"^1 keys.*'k1'"):
+        plan(ledger, shelf, "NO01", rows, sources(*rows))
 
 
 def _everything(engine: sa.Engine) -> dict[str, list[tuple[object, ...]]]:

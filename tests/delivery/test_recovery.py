@@ -33,6 +33,17 @@ def test_a_batch_that_landed_without_an_answer_is_adopted(
     assert in_doubt(ledger) == 0
 
 
+def test_a_large_batch_in_doubt_is_rebuilt_in_its_order(
+    shelf: Shelf, ledger: Ledger, doubt: Deliver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mlc_dagster.delivery.writer._MEMBERS_AT_ONCE", 3)
+    rows = [row(f"k{n}") for n in range(10)]
+    shelf.faults.append("lose answer")
+    doubt(shelf, *rows)
+    (batch,) = ledger.unresolved("shelf/items", "NO01")
+    assert [change.row for change in batch.changes] == rows
+
+
 def test_the_ids_of_an_adopted_batch_are_known_to_later_updates(
     shelf: Shelf, run: Deliver, doubt: Deliver
 ) -> None:

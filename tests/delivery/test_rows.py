@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mlc_dagster.delivery.rows import Row, content_hash, decode, encode
+from mlc_dagster.delivery.rows import Change, Op, Row, decode, encode
 
 values = st.one_of(
     st.none(),
@@ -62,8 +62,19 @@ def test_a_date_is_not_taken_for_a_time() -> None:
     assert decode(encode({"day": date(2026, 11, 20)})) == {"day": date(2026, 11, 20)}
 
 
-def test_the_hash_covers_payload_and_source_but_not_the_label() -> None:
-    base = Row("k", "s", "INV-1", {"amount": Decimal("1.00")})
-    assert content_hash(base) == content_hash(Row("k", "s", "INV-2", {"amount": Decimal("1.00")}))
-    assert content_hash(base) != content_hash(Row("k", "s", "INV-1", {"amount": Decimal("1.01")}))
-    assert content_hash(base) != content_hash(Row("k", "other", "INV-1", {"amount": Decimal("1.00")}))
+def test_the_hash_covers_target_payload_and_source_but_not_the_label() -> None:
+    def hashed(source: str = "s", number: str = "INV-1", amount: str = "1.00", target: str = "t") -> str:
+        return Change.of(Op.CREATE, Row("k", source, number, {"amount": Decimal(amount)}), target).hash
+
+    assert hashed() == hashed(number="INV-2")
+    assert hashed() != hashed(amount="1.01")
+    assert hashed() != hashed(source="other")
+    assert hashed() != hashed(target="other")
+
+
+def test_a_hash_stays_what_it_was() -> None:
+    """Another hash of the same row would send every row of every installation once more."""
+    row = Row("k", "s", "n", {"b": Decimal("1.50"), "a": "Ærø", "c": None, "d": date(2026, 11, 20)})
+    change = Change.of(Op.CREATE, row, "target")
+    assert change.text == '{"a":"Ærø","b":{"$decimal":"1.50"},"c":null,"d":{"$date":"2026-11-20"}}'
+    assert change.hash == "6e05ebe00126a44a2fecd39d640b09f81317da6eeb19a199d1538dbb076bfbb2"

@@ -81,6 +81,17 @@ def test_a_file_goes_up_in_byte_slices(
     assert sandbox.log.count("anaplan", match="/complete") == (0 if exact else 1)
 
 
+def test_a_large_file_is_packed_and_arrives_byte_for_byte(
+    connect: Callable[..., AnaplanClient], sandbox: Sandbox, world: World, action: tuple[str, str]
+) -> None:
+    content = "".join(f"NO01|Invoice|{number},Ærøskøbing Båtbyggeri\n" for number in range(70_000)).encode()
+    client = connect(chunk_bytes=1_200_000)
+    client.files.upload(action[1], content)
+    assert uploaded(world, action[1]) == content
+    assert sandbox.log.count("anaplan", match="/chunks/") == -(-len(content) // 1_200_000) == 3
+    assert client.http.counter.bytes_out < len(content) / 4
+
+
 def test_a_chunk_that_fails_is_sent_again(
     client: AnaplanClient, sandbox: Sandbox, world: World, action: tuple[str, str]
 ) -> None:

@@ -1,18 +1,22 @@
 """Delivering into the sandbox over HTTP: what arrives, what is refused, and what stops a delivery."""
 
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
-from mlc_dagster.anaplan.client import AnaplanClient
+from mlc_dagster.anaplan.answers import Task
+from mlc_dagster.anaplan.client import AnaplanClient, Kind
 from mlc_dagster.anaplan.destination import AnaplanFeed
 from mlc_dagster.delivery import errors
 from mlc_dagster.delivery.rows import Op
 from mlc_sandbox.anaplan.world import World
 from mlc_sandbox.server import Sandbox
-from tests.anaplan.conftest import invoice_feed
+from tests.anaplan.conftest import INVOICES, PROCESS, SMALL, invoice_feed
 from tests.anaplan.rows import LIST, MODULE, arrived, batch, change
+from tests.anaplan.tenant import DELETE, with_delete_column
 from tests.transport.clocks import ManualClock
 
 
@@ -147,6 +151,65 @@ def test_a_stale_default_file_read_in_place_of_ours_is_noticed(
         invoices.send(batch(change("1001")))
 
 
+def test_a_stale_default_file_of_as_many_rows_is_not_noticed_by_an_import(
+    sandbox: Sandbox, invoices: AnaplanFeed, world: World
+) -> None:
+    """No result tells; reading the model back does. The builder makes no default file (docs/anaplan.md)."""
+    old = ",".join(INVOICES.headers) + "\nNO01|Invoice|1001" + "," * (len(INVOICES.headers) - 1) + "\n"
+    world.set_default_file("Supplier Invoices data", old.encode())
+    sandbox.faults.arm("anaplan", "file_gone", match="Supplier Invoices data")
+    assert invoices.send(batch(change("1001"))).refused == {}
+    assert world.module_rows(MODULE) == {}
+
+
+def test_a_file_overwritten_under_the_import_is_noticed_by_its_rows(
+    sandbox: Sandbox, invoices: AnaplanFeed
+) -> None:
+    commas = "," * (len(INVOICES.headers) - 1)
+    others = [",".join(INVOICES.headers), *(f"NO01|Invoice|{number}{commas}" for number in range(8))]
+    sandbox.faults.arm("anaplan", "file_overwritten", match="Invoices data", content="\n".join(others))
+    with pytest.raises(errors.NotLanded, match="which the file we sent does not have"):
+        invoices.send(batch(change("1001"), change("1002")))
+    assert invoices.send(batch(change("1001"), change("1002"))).refused == {}
+
+
+def test_a_clear_that_is_too_wide_wipes_other_rows_and_no_import_tells(
+    invoices: AnaplanFeed, world: World
+) -> None:
+    """The API does not show what a builder chose; reading the model back finds the rows that are gone."""
+    world.import_named("Supplier Invoices data").clear = "all"
+    invoices.send(batch(change("1001")))
+    assert invoices.send(batch(change("1002"))).refused == {}
+    assert set(world.module_rows(MODULE)) == {"NO01|Invoice|1002"}
+
+
+def test_a_file_that_does_not_exist_stops_before_an_upload_makes_a_stray_one(
+    sandbox: Sandbox, invoices: AnaplanFeed, world: World
+) -> None:
+    del world.model.files[world.import_named("Supplier Invoices data").source_id]
+    files = set(world.model.files)
+    with pytest.raises(errors.Stop, match=r"does not exist any more\. The model builder must upload it once"):
+        invoices.preflight([change("1001")])
+    assert set(world.model.files) == files
+    assert sandbox.log.count("anaplan", method="POST", match="/files/") == 0
+
+
+def test_an_upload_that_grew_old_before_the_start_goes_up_again(
+    sandbox: Sandbox, client: AnaplanClient, clock: ManualClock, world: World
+) -> None:
+    """The process slept for two days between upload and start, and Anaplan has removed the file."""
+    feed, current = invoice_feed(client), batch(change("1001"))
+
+    def sleep(checkpoint: Mapping[str, Any]) -> None:
+        if [step["state"] for step in checkpoint.values()] == ["starting"]:
+            sandbox.clock.advance(timedelta(hours=49))
+            clock.advance(49 * 3600)
+
+    current.keep = sleep
+    assert feed.send(current).refused == {}
+    assert len(world.history) == 2
+
+
 def test_a_file_anaplan_has_removed_goes_again(sandbox: Sandbox, invoices: AnaplanFeed) -> None:
     sandbox.faults.arm("anaplan", "file_gone", match="Supplier Invoices data")
     with pytest.raises(errors.NotLanded, match="no longer available"):
@@ -158,6 +221,28 @@ def test_a_cancelled_import_lands_nothing(sandbox: Sandbox, invoices: AnaplanFee
     sandbox.faults.arm("anaplan", "task_cancelled", match="Supplier Invoices data")
     with pytest.raises(errors.NotLanded, match="cancelled in Anaplan"):
         invoices.send(batch(change("1001")))
+
+
+def test_an_import_somebody_is_cancelling_is_watched_to_its_end(
+    sandbox: Sandbox, invoices: AnaplanFeed, client: AnaplanClient, world: World
+) -> None:
+    sandbox.faults.arm("anaplan", "slow_model", match="Supplier Invoices data", polls=5)
+    look, seen = client.tasks.one, []
+
+    def looked_at(kind: Kind, object_id: str, task_id: str) -> Task | None:
+        task = look(kind, object_id, task_id)
+        if task is not None and object_id == world.import_named("Supplier Invoices data").id:
+            seen.append(task.state)
+            if len(seen) == 1:
+                client.tasks.cancel(kind, object_id, task_id)
+        return task
+
+    client.tasks.one = looked_at  # type: ignore[method-assign]
+    with pytest.raises(errors.NotLanded, match=r"cancelled in Anaplan.*history names who"):
+        invoices.send(batch(change("1001")))
+    assert seen[0] == "IN_PROGRESS"
+    assert "CANCELLING" in seen
+    assert seen[-1] == "CANCELLED"
 
 
 def test_a_failure_only_the_model_builder_can_heal_stops(sandbox: Sandbox, invoices: AnaplanFeed) -> None:
@@ -295,10 +380,26 @@ def test_a_character_the_files_encoding_lacks_is_refused_not_replaced(
     assert world.module_rows(MODULE)["NO01|Invoice|1001"]["supplier_name"] == "Ærøskøbing Båtbyggeri, Ås"
 
 
-def test_the_estimate_covers_the_calls_a_delivery_makes(sandbox: Sandbox, invoices: AnaplanFeed) -> None:
-    changes = [change("1001"), change("1002")]
-    invoices.preflight(changes)
-    invoices.send(batch(*changes))
+@pytest.mark.parametrize("way", [{}, PROCESS, SMALL])
+@pytest.mark.parametrize("op", [Op.CREATE, Op.DELETE])
+def test_the_estimate_covers_the_calls_a_delivery_makes(
+    sandbox: Sandbox, connect: Callable[..., AnaplanClient], world: World, way: Mapping[str, Any], op: Op
+) -> None:
+    with_delete_column(world)
+    settings = {
+        "delete_action": f"Delete from {LIST}",
+        "tombstone": {DELETE: True},
+        "columns": (*INVOICES.headers, DELETE),
+        **way,
+    }
+    if op is Op.DELETE:
+        yesterday = invoice_feed(connect(), **settings)
+        yesterday.send(batch(*(change(number, **{DELETE: False}) for number in ("1001", "1002"))))
+        sandbox.log.reset()
+    feed = invoice_feed(connect(), **settings)
+    changes = [change(number, op, **{DELETE: op is Op.DELETE}) for number in ("1001", "1002")]
+    feed.preflight(changes)
+    feed.send(batch(*changes))
     made = sandbox.log.count("anaplan", match="/2/0/")
-    assert made <= invoices.calls(changes) <= made + 4
-    assert invoices.calls([]) == 0
+    assert made <= feed.calls(changes) <= made + 4
+    assert feed.calls([]) == 0

@@ -34,12 +34,14 @@ class Files:
                 f"chunk_bytes"
             )
         path = f"{self._api.model_path}/files/{file_id}"
+        # Each chunk is a gzip stream of its own; one file's chunks are all packed, or none.
+        packed = len(content) > WORTH_PACKING
+        headers = {"Content-Type": "application/x-gzip" if packed else "application/octet-stream"}
         count = {"chunkCount": len(chunks) if self._exact else -1}
         # Setting the count and completing may be repeated: they change nothing the second time.
         self._same_file(file_id, self._api.call("POST", path, json=count, repeatable=True))
         for number, chunk in enumerate(chunks):
-            kind, body = _packed(chunk)
-            headers = {"Content-Type": kind}
+            body = gzip.compress(chunk, compresslevel=FAST) if packed else chunk
             response = self._api.call("PUT", f"{path}/chunks/{number}", data=body, headers=headers)
             if response.status_code != 204:
                 raise self._api.broken(response, "a chunk is answered with 204")
@@ -59,10 +61,3 @@ class Files:
                 remedy=f"The import's file does not exist. The model builder uploads it once in the model, "
                 f"and deletes the stray file {answered}.",
             )
-
-
-def _packed(chunk: bytes) -> tuple[str, bytes]:
-    """Content type and body of a chunk. Each is a gzip stream of its own; Anaplan joins what it unpacked."""
-    if len(chunk) <= WORTH_PACKING:
-        return "application/octet-stream", chunk
-    return "application/x-gzip", gzip.compress(chunk, compresslevel=FAST)

@@ -99,6 +99,22 @@ def plan(
 
 
 @app.command()
+def resend(
+    destination: Annotated[str, typer.Argument(help="Such as anaplan/supplier_invoices.")],
+    company: Annotated[str | None, typer.Option(help="One company; all by default.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Let every row go again with the next run: after a target was restored, emptied or edited.
+
+    Also after our database was restored from a backup: what it says was delivered is not what the target
+    holds then. It shows how many rows that are and what they cost, and asks.
+    """
+    from mlc_dagster.cli.resend import resend as send_again
+
+    sys.exit(send_again(destination, company, yes=yes))
+
+
+@app.command()
 def audit(
     number: Annotated[str, typer.Argument(help="A business number, such as an invoice number.")],
 ) -> None:

@@ -1,0 +1,68 @@
+"""`mlc resend`: every row of a destination goes again with the next run."""
+
+import typer
+from rich.table import Table
+
+from mlc_dagster.cli.console import console
+from mlc_dagster.delivery import Change, Op, State, distrust
+from mlc_dagster.settings import load_settings
+from mlc_dagster.suite import Suite
+
+RUN_ID = "mlc resend"
+REASON = "an operator asked for all rows to be sent again"
+
+
+def resend(destination: str, company: str | None, *, yes: bool) -> int:
+    """Show what it costs, ask, and mark the rows; 1 when the answer is no.
+
+    Raises:
+        UnknownDestination: the settings name no such destination.
+        UnknownCompany: the pair carries no such company.
+        LeaseHeld: a delivery is under way.
+    """
+    suite = Suite(load_settings())
+    (name,) = suite.destinations(destination)
+    costs = {code: _cost(suite, name, code) for code in _companies(suite, name, company)}
+    if not any(rows for rows, _ in costs.values()):
+        console.print(f"Nothing counts as delivered to {name}: there is nothing to send again.")
+        return 0
+    console.print(_table(name, costs))
+    if not yes and not typer.confirm("Send them all again with the next run?"):
+        console.print("Nothing was changed.")
+        return 1
+    for code in costs:
+        count = distrust(suite.destination(name), code, ledger=suite.ledger, run_id=RUN_ID, reason=REASON)
+        console.print(f"{name} {code}: {count} rows go again with the next run.")
+    return 0
+
+
+class UnknownCompany(Exception):
+    """A company the pair does not carry."""
+
+
+def _companies(suite: Suite, name: str, company: str | None) -> list[str]:
+    known = suite.settings.companies_of(name.split("/", 1)[0])
+    if company is not None and company not in known:
+        raise UnknownCompany(f"{name} carries no company {company}. Known: {', '.join(known)}.")
+    return known if company is None else [company]
+
+
+def _cost(suite: Suite, name: str, company: str) -> tuple[int, int]:
+    """How many rows are delivered now, and about how many calls it takes to send them all."""
+    destination = suite.destination(name)
+    changes = [
+        Change.of(Op.UPDATE, held.row, destination.target, held.target_id)
+        for held in suite.ledger.held(name, company)
+        if held.state is State.DELIVERED
+    ]
+    return len(changes), destination.calls(changes)
+
+
+def _table(name: str, costs: dict[str, tuple[int, int]]) -> Table:
+    table = Table(title=f"To send again: {name}", title_justify="left")
+    table.add_column("company")
+    for heading in ("rows", "about calls"):
+        table.add_column(heading, justify="right")
+    for company, (rows, calls) in costs.items():
+        table.add_row(company, str(rows), str(calls))
+    return table

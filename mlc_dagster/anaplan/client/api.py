@@ -26,7 +26,8 @@ OVERRIDES: Mapping[int, type[CallFailed]] = {
     425: Misconfigured,
 }
 REMEDIES: Mapping[int, str] = {
-    401: "Anaplan refuses even a new token: check the user and its certificate or password.",
+    401: "Anaplan refuses even a new token: check the user, and that api_url and the "
+    "address of the login are of one region.",
     403: "A workspace administrator must give our user the right to do this.",
     404: "Check workspace, model and object ids. Anaplan also says Not Found when our user's role in the "
     "model is NO ACCESS: a workspace administrator can change the role.",

@@ -1,0 +1,101 @@
+"""What the settings build: each way to log in, and one budget for everything that calls a tenant."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from mlc_dagster.anaplan.connect import NoLoginByHand, Shared, connect, stored_grant
+from mlc_dagster.database import connect as open_database
+from mlc_dagster.database import migrate
+from mlc_dagster.delivery.leases import Leases
+from mlc_dagster.settings import AnaplanSettings
+from mlc_dagster.transport.budget import Budgets
+from mlc_dagster.transport.errors import Closed, Misconfigured
+from mlc_dagster.transport.session import CallCounter
+from mlc_dagster.vault import KeyRing, Vault
+from mlc_sandbox.anaplan.oauth import DEVICE_CLIENT
+from mlc_sandbox.anaplan.world import PASSWORD, USER, World
+from mlc_sandbox.server import Sandbox
+from tests.support.postgres import sqlite_url
+from tests.transport.clocks import ManualClock
+
+__all__ = ["sqlite_url"]
+
+BASIC = {"method": "basic", "user": "${T_USER}", "password": "${T_PASSWORD}"}
+DEVICE = {"method": "oauth_device", "client_id": "${T_CLIENT}"}
+
+
+@pytest.fixture
+def shared(
+    sqlite_url: str, tmp_path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Shared]:
+    monkeypatch.delenv("MLC_VAULT_KEY", raising=False)
+    for name, value in {"T_USER": USER, "T_PASSWORD": PASSWORD, "T_CLIENT": DEVICE_CLIENT}.items():
+        monkeypatch.setenv(name, value)
+    engine: sa.Engine = open_database(sqlite_url)
+    migrate(engine)
+    vault = Vault(engine, KeyRing(tmp_path / "vault.key"), writer="run 1", now=clock.now)
+    yield Shared(Budgets(engine, clock), vault, Leases(engine, clock), clock, CallCounter())
+    engine.dispose()
+
+
+@pytest.fixture
+def settings(sandbox: Sandbox) -> Any:
+    def settings(auth: dict[str, str], **more: Any) -> AnaplanSettings:
+        section = sandbox.anaplan.config_section(sandbox.url)["anaplan"]
+        more = {"oauth_url": f"{sandbox.url}/anaplan", "patience_seconds": 0, **more}
+        return AnaplanSettings.model_validate({**section, "auth": auth, **more})
+
+    return settings
+
+
+def test_a_certificate_is_read_from_the_file_its_variable_names(
+    shared: Shared, settings: Any, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate, key = world.new_certificate()
+    (tmp_path / "certificate.pem").write_bytes(certificate)
+    monkeypatch.setenv("T_CERTIFICATE", str(tmp_path / "certificate.pem"))
+    monkeypatch.setenv("T_KEY", key.decode())
+    auth = {"method": "certificate", "certificate": "${T_CERTIFICATE}", "private_key": "${T_KEY}"}
+    for version in ("v1", "v2"):
+        assert connect(settings({**auth, "version": version}), shared).catalog.model().name
+
+
+def test_oauth_uses_the_grant_of_the_login_by_hand(shared: Shared, settings: Any) -> None:
+    configured = settings(DEVICE)
+    with pytest.raises(Misconfigured, match="mlc anaplan login"):
+        connect(configured, shared).catalog.model()
+    stored = stored_grant(configured, shared)
+    stored.keep(stored.service.by_device(stored.service.device_code()))
+    assert connect(configured, shared).catalog.model().name
+
+
+def test_a_login_by_hand_needs_an_oauth_method(shared: Shared, settings: Any) -> None:
+    with pytest.raises(NoLoginByHand, match="oauth_code"):
+        stored_grant(settings(BASIC), shared)
+
+
+def test_models_of_one_tenant_and_their_logins_share_one_budget(
+    shared: Shared, settings: Any, sandbox: Sandbox
+) -> None:
+    one = settings(BASIC, calls_per_minute=100)
+    other = one.model_copy(update={"model_id": "0" * 32})
+    client = connect(one, shared)
+    for _ in range(9):
+        client.catalog.model()
+    # A tenth of a minute's calls may go at once, and the login was the first of them.
+    for model in (client, connect(other, shared)):
+        with pytest.raises(Closed):
+            model.catalog.model()
+    assert sandbox.log.count("anaplan") == 10
+
+
+def test_the_login_by_hand_counts_too(shared: Shared, settings: Any, sandbox: Sandbox) -> None:
+    stored = stored_grant(settings(DEVICE, calls_per_minute=10), shared)
+    stored.service.device_code()
+    with pytest.raises(Closed):
+        stored.service.device_code()
+    assert sandbox.log.count("anaplan") == 1

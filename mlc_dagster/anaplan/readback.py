@@ -72,18 +72,9 @@ class AnaplanReadBack:
         }
 
     def _table(self) -> tables.Table:
-        if view := self._one(self._client.views.all(), "view"):
-            return tables.of_view(self._client, view, self._pace)
-        if export := self._one(self._client.catalog.exports(), "export"):
-            return tables.of_export(self._client, export, self._pace)
-        raise PreflightFailed(
-            f"Anaplan has no saved view and no export {self._shown_by!r} in this model. A view is named "
-            f"`Module.View`. The model builder must create it, or grant our role access."
-        )
-
-    def _one(self, objects: Sequence[NamedObject], kind: str) -> NamedObject | None:
-        there = any(self._shown_by in (thing.id, thing.name) for thing in objects)
-        return named(objects, self._shown_by, kind) if there else None
+        kind, found = look_up(self._client, self._shown_by)
+        read = tables.of_view if kind == "view" else tables.of_export
+        return read(self._client, found, self._pace)
 
     def _places(self, header: Sequence[str]) -> dict[str, int]:
         """Where each column stands; the last of equal names, because dimensions come before line items."""
@@ -96,6 +87,22 @@ class AnaplanReadBack:
                 f"and shows it there. It shows: {', '.join(header) or 'nothing'}."
             )
         return places
+
+
+def look_up(client: AnaplanClient, shown_by: str) -> tuple[str, NamedObject]:
+    """The view of this name or id, else the export.
+
+    Raises:
+        PreflightFailed: there is none, or there are several.
+    """
+    for kind, ask in (("view", client.catalog.views), ("export", client.catalog.exports)):
+        objects = ask()
+        if any(shown_by in (thing.id, thing.name) for thing in objects):
+            return kind, named(objects, shown_by, kind)
+    raise PreflightFailed(
+        f"Anaplan has no saved view and no export {shown_by!r} in this model. A view is named `Module.View`. "
+        f"The model builder must create it, or grant our role access."
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,10 @@
 Imports inside the commands keep `mlc --help` quick.
 """
 
+import sys
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
 anaplan_app = typer.Typer(no_args_is_help=True, help="What is done by hand for Anaplan.")
@@ -16,3 +20,18 @@ def login() -> None:
     from mlc_dagster.suite import Suite
 
     log_in(Suite(load_settings()))
+
+
+@anaplan_app.command()
+def describe(
+    destination: Annotated[
+        str | None, typer.Argument(help="Such as supplier_invoices; all models for Anaplan by default.")
+    ] = None,
+    headers: Annotated[
+        Path | None, typer.Option(help="A folder for the CSV files the model builder uploads once.")
+    ] = None,
+) -> None:
+    """Show what the model offers for our contracts and what is missing, and write the files to upload."""
+    from mlc_dagster.cli.describe import show_model
+
+    sys.exit(show_model(destination, headers))

@@ -76,6 +76,10 @@ class Catalog:
         """The modules of the model."""
         return self._objects("modules", NamedObject.read)
 
+    def views(self) -> list[NamedObject]:
+        """The modules' default views, which have the modules' ids, and the saved ones: `Module.View`."""
+        return self._objects("views", NamedObject.read)
+
     def line_items(self, module_id: str) -> list[LineItem]:
         """The line items of a module, with format and dimensions."""
         path = f"/models/{self._api.model_id}/modules/{module_id}/lineItems"

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mlc_dagster.anaplan.answers import NamedObject
 from mlc_dagster.anaplan.client.api import Api
 from mlc_dagster.transport.errors import Refused
 from mlc_dagster.transport.session import decimal_json
@@ -82,10 +81,6 @@ class Views:
 
     def __init__(self, api: Api) -> None:
         self._api = api
-
-    def all(self) -> list[NamedObject]:
-        """The modules' default views, which have the modules' ids, and the saved ones: `Module.View`."""
-        return list(self._api.items(f"/models/{self._api.model_id}/views", "views", NamedObject.read))
 
     def grid(self, view_id: str) -> Grid | None:
         """A view whole; None when Anaplan says 400, as it does above 1,000,000 cells."""

@@ -141,3 +141,28 @@ def test_an_upload_is_completed_or_counted(tmp_path: Path) -> None:
     assert anaplan.upload == "complete"
     odd = GOOD.replace("  anaplan:\n", "  anaplan:\n    upload: streamed\n")
     assert [line for line, _ in problems_of(tmp_path, odd)] == [10]
+
+
+OAUTH = GOOD.replace(
+    'auth: {method: basic, user: "${ANAPLAN_USER}", password: "${ANAPLAN_PASSWORD}"}',
+    'auth: {method: oauth_code, client_id: "${ANAPLAN_ID}", client_secret: "${ANAPLAN_SECRET}", '
+    "redirect_uri: https://integration.example.com/callback/}",
+)
+
+
+def test_the_redirect_address_is_kept_letter_by_letter(tmp_path: Path) -> None:
+    anaplan = load_settings(written(tmp_path, OAUTH)).pairs.anaplan
+    assert anaplan is not None
+    assert anaplan.auth.redirect_uri == "https://integration.example.com/callback/"  # type: ignore[union-attr]
+    assert anaplan.oauth_url == "https://us1a.app.anaplan.com"
+
+
+def test_a_client_secret_in_clear_is_refused_and_not_repeated(tmp_path: Path) -> None:
+    [(_, words)] = problems_of(tmp_path, OAUTH.replace("${ANAPLAN_SECRET}", "my-secret"))
+    assert "never in clear" in words
+    assert "my-secret" not in words
+
+
+def test_the_ways_to_log_in_are_named_when_another_is_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(ProblemsFound, match="Use basic, certificate, oauth_code or oauth_device"):
+        load_settings(written(tmp_path, OAUTH.replace("oauth_code", "oauth")))

@@ -394,8 +394,20 @@ def test_a_refresh_without_an_answer_fails_for_now_and_is_repeated_by_the_next_r
     assert model_of(stored(), sandbox).catalog.model().name
 
 
-def test_an_answer_lost_on_the_way_is_told_apart_from_a_revoked_grant(
-    stored: Stored, sandbox: Sandbox, clock: ManualClock, engine: sa.Engine
+def test_a_connection_that_breaks_after_the_refresh_is_explained(
+    stored: Stored, sandbox: Sandbox, clock: ManualClock
+) -> None:
+    log_in(stored())
+    pass_time(sandbox, clock, 31)
+    sandbox.faults.arm("anaplan", "drop_connection", match="/oauth/token", when="after")
+    with pytest.raises(
+        Misconfigured, match=r"answer with its successor was lost. Run `mlc anaplan login` again"
+    ):
+        stored().fetch()
+
+
+def test_a_refresh_that_a_dead_process_lost_is_told_apart_from_a_revoked_grant(
+    stored: Stored, sandbox: Sandbox, clock: ManualClock
 ) -> None:
     """The refresh reached Anaplan, and the process died before it could store the answer."""
     log_in(stored())

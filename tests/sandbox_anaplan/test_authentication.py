@@ -177,3 +177,42 @@ def test_the_device_flow_is_off_under_single_sign_on(tenant: Tenant) -> None:
     tenant.world.switches["sso"] = True
     reply = requests.post(f"{tenant.root}/oauth/device/code", json={"client_id": DEVICE_CLIENT}, timeout=5)
     assert (reply.status_code, reply.json()["error"]) == (403, "access_denied")
+
+
+def test_a_device_login_that_the_user_declines_is_denied(tenant: Tenant) -> None:
+    tenant.world.switches["device_auto_approve"] = False
+    asked = requests.post(
+        f"{tenant.root}/oauth/device/code", json={"client_id": DEVICE_CLIENT}, timeout=5
+    ).json()
+    requests.get(f"{asked['verification_uri_complete']}&decision=decline", timeout=5)
+    poll = {"grant_type": DEVICE_GRANT, "client_id": DEVICE_CLIENT, "device_code": asked["device_code"]}
+    assert oauth(tenant, **poll).json()["error"] == "access_denied"
+
+
+def device_grant(tenant: Tenant) -> str:
+    """A refresh token."""
+    asked = requests.post(
+        f"{tenant.root}/oauth/device/code", json={"client_id": DEVICE_CLIENT}, timeout=5
+    ).json()
+    poll = {"grant_type": DEVICE_GRANT, "client_id": DEVICE_CLIENT, "device_code": asked["device_code"]}
+    return str(oauth(tenant, **poll).json()["refresh_token"])
+
+
+@pytest.mark.parametrize("repeats", [True, False])
+def test_without_rotation_the_refresh_token_stays_and_may_be_left_out(tenant: Tenant, repeats: bool) -> None:
+    tenant.world.switches["oauth_rotation"], tenant.world.switches["oauth_repeats_token"] = False, repeats
+    token = device_grant(tenant)
+    for _ in range(2):
+        answer = oauth(
+            tenant, grant_type="refresh_token", client_id=DEVICE_CLIENT, refresh_token=token
+        ).json()
+        assert answer.get("refresh_token") == (token if repeats else None)
+
+
+def test_an_answer_of_the_oauth_service_may_be_lost_after_the_work_is_done(tenant: Tenant) -> None:
+    token = device_grant(tenant)
+    tenant.faults.arm("anaplan", "drop_connection", match="/oauth/token", when="after")
+    refresh = {"grant_type": "refresh_token", "client_id": DEVICE_CLIENT, "refresh_token": token}
+    with pytest.raises(requests.ConnectionError):
+        oauth(tenant, **refresh)
+    assert oauth(tenant, **refresh).json()["error"] == "invalid_grant"

@@ -32,11 +32,11 @@ BUCKETS: tuple[tuple[str, int | None, int | None], ...] = (
 
 @dataclass(frozen=True)
 class Column:
-    """A column as Power BI gets it. `source` is the contract's name, None for a technical column."""
+    """A column as Power BI gets it. `source` is the contract's name, empty for a technical column."""
 
     name: str
     type: str
-    source: str | None = None
+    source: str = ""
     hidden: bool = False
     format: str | None = None
     description: str = ""

@@ -1,0 +1,228 @@
+"""Power BI's REST API for the push dataset of one workspace, and nothing else (vendors/powerbi.md)."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import requests
+
+from mlc_dagster.transport.auth import Auth
+from mlc_dagster.transport.budget import Budget
+from mlc_dagster.transport.clock import Clock
+from mlc_dagster.transport.errors import CallFailed, Misconfigured, Refused
+from mlc_dagster.transport.session import CallCounter, Http, decimal_json
+
+# A DELETE or POST nobody answered may still run for as long as this (section 7): quiet times are longer.
+TIMEOUT = (10, 120)
+# What section 1 says of missing rights: three answers, one meaning.
+NO_ROLE = (
+    "Power BI does not show this to the service principal. Check, in this order: the workspace id; the "
+    "service principal is Member or Admin of the workspace, added by its object id under Enterprise "
+    "applications; an administrator has switched on 'Service principals can call Fabric public APIs' for a "
+    "group that holds it. New rights take minutes. The dataset is not gone: never create another."
+)
+REMEDIES: Mapping[int, str] = {
+    401: NO_ROLE,
+    403: NO_ROLE,
+    404: f"{NO_ROLE} If the workspace is right: the table or dataset is gone; see docs/powerbi.md, Errors.",
+    413: "The call was too large; nothing was stored.",
+}
+
+
+class QueryRefused(Exception):
+    """executeQueries is not there for us: the tenant setting is off, or push datasets are not served."""
+
+
+@dataclass(frozen=True)
+class Connections:
+    """How calls go out: each kind takes from its own budget."""
+
+    api_url: str
+    auth: Auth
+    posts: Budget
+    queries: Budget
+    other: Budget
+    counter: CallCounter
+    clock: Clock
+
+    def open(self, budget: Budget) -> Http:
+        """A session for one kind of call."""
+        return Http(
+            "Power BI",
+            self.api_url,
+            auth=self.auth,
+            budget=budget,
+            counter=self.counter,
+            clock=self.clock,
+            timeout=TIMEOUT,
+            remedies=REMEDIES,
+            words=_words,
+            expired=_expired,
+        )
+
+
+class PowerBiClient:
+    """One workspace. All methods raise transport's CallFailed.
+
+    A missing workspace, role or table is Misconfigured, whichever of 401, 403 and 404 tells of it.
+    """
+
+    def __init__(self, connections: Connections, workspace_id: str) -> None:
+        self.workspace_id, self.clock = workspace_id, connections.clock
+        self.http = connections.open(connections.other)
+        self._posts = connections.open(connections.posts)
+        self._queries = connections.open(connections.queries)
+        self._root = f"/groups/{workspace_id}/datasets"
+
+    def datasets(self) -> list[dict[str, Any]]:
+        """The datasets of the workspace: id, name, addRowsAPIEnabled (section 2)."""
+        return _values(self._call(self.http, "GET", self._root))
+
+    def create(self, body: Mapping[str, Any]) -> str:
+        """Create a push dataset that keeps all rows, and return its id.
+
+        Not repeatable: InDoubt leaves the question whether there is one now (section 3).
+        """
+        response = self._call(
+            self.http,
+            "POST",
+            self._root,
+            json=body,
+            params={"defaultRetentionPolicy": "None"},
+            repeatable=False,
+        )
+        return str(_object(response).get("id") or "")
+
+    def tables(self, dataset: str) -> list[dict[str, Any]]:
+        """The tables of a dataset; only `name` is certain (section 4)."""
+        return _values(self._call(self.http, "GET", f"{self._root}/{dataset}/tables"))
+
+    def put_table(self, dataset: str, table: Mapping[str, Any]) -> None:
+        """Replace the declaration of one table: additive changes only (section 4)."""
+        self._call(self.http, "PUT", self._table(dataset, str(table["name"])), json=table)
+
+    def clear(self, dataset: str, table: str) -> None:
+        """Delete all rows of a table. Repeatable, but a call nobody answered may run later (section 7)."""
+        self._call(self.http, "DELETE", f"{self._table(dataset, table)}/rows", repeatable=False)
+
+    def post_rows(self, dataset: str, table: str, body: bytes) -> None:
+        """Append rows, `{"rows": [...]}`. Raises InDoubt when they may be stored or not (section 5)."""
+        self._call(
+            self._posts,
+            "POST",
+            f"{self._table(dataset, table)}/rows",
+            data=body,
+            headers={"Content-Type": "application/json"},
+            repeatable=False,
+        )
+
+    def query(self, dataset: str, dax: str) -> list[dict[str, Any]]:
+        """The rows of a DAX query, numbers exact; keys such as `[n]` (section 11).
+
+        Raises:
+            QueryRefused: executeQueries is switched off or not served for push datasets.
+            Refused: the query is wrong, or its answer was cut short.
+        """
+        body = {"queries": [{"query": dax}], "serializerSettings": {"includeNulls": True}}
+        try:
+            response = self._call(
+                self._queries, "POST", f"{self._root}/{dataset}/executeQueries", json=body, repeatable=True
+            )
+        except (Misconfigured, Refused) as failure:
+            if failure.status in (401, 403, 404) or _not_served(failure):
+                raise QueryRefused(str(failure)) from failure
+            raise
+        answer = _object(response)
+        result: dict[str, Any] = next(iter(answer.get("results") or [{}]), {})
+        table: dict[str, Any] = next(iter(result.get("tables") or [{}]), {})
+        for part in (answer, result, table):
+            if part.get("error"):
+                raise Refused(
+                    "Power BI", "POST", "executeQueries", status=200, excerpt_text=json.dumps(part["error"])
+                )
+        return [dict(row) for row in table.get("rows", [])]
+
+    def refresh(self, dataset: str, *, enhanced: bool) -> requests.Response:
+        """Ask for a refresh of another dataset; an enhanced one can be followed (section 12)."""
+        body = {"type": "full"} if enhanced else {"notifyOption": "NoNotification"}
+        return self._call(self.http, "POST", f"{self._root}/{dataset}/refreshes", json=body, repeatable=False)
+
+    def refresh_state(self, dataset: str, refresh_id: str) -> str:
+        """How an enhanced refresh stands: Unknown or InProgress while it runs."""
+        response = self._call(self.http, "GET", f"{self._root}/{dataset}/refreshes/{refresh_id}")
+        return str(_object(response).get("status", "Unknown"))
+
+    def _table(self, dataset: str, table: str) -> str:
+        return f"{self._root}/{dataset}/tables/{quote(table, safe='')}"
+
+    @staticmethod
+    def _call(http: Http, method: str, path: str, **request: Any) -> requests.Response:
+        return http.call(method, path, overrides={404: Misconfigured}, **request)
+
+
+def _expired(response: requests.Response) -> bool:
+    """An expired token is 403 TokenExpired as often as 401 (section 1)."""
+    if response.status_code == 401:
+        return "PowerBINotAuthorized" not in response.text
+    return response.status_code == 403 and "TokenExpired" in response.text
+
+
+def _not_served(failure: CallFailed) -> bool:
+    return failure.status == 400 and "not supported" in failure.excerpt.lower()
+
+
+def _words(response: requests.Response) -> str:
+    """The code and the message out of the several shapes of section 9."""
+    try:
+        body = response.json()
+    except ValueError:
+        return response.text
+    error = body.get("error") if isinstance(body, dict) else None
+    if not isinstance(error, dict):
+        return str(body.get("message") or response.text) if isinstance(body, dict) else response.text
+    inner = error.get("pbi.error")
+    details = [*_list(error.get("details")), *_list((inner or {}).get("details"))]
+    texts = [error.get("code"), error.get("message"), *map(_detail, details)]
+    return ": ".join(dict.fromkeys(str(text) for text in texts if text)) or response.text
+
+
+def _list(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _detail(detail: Any) -> str | None:
+    if not isinstance(detail, dict):
+        return None
+    inner = detail.get("detail")
+    return detail.get("message") or (inner.get("value") if isinstance(inner, dict) else None)
+
+
+def _values(response: requests.Response) -> list[dict[str, Any]]:
+    value = _object(response).get("value")
+    if not isinstance(value, list):
+        raise _broken(response, "it has no `value`")
+    return value
+
+
+def _object(response: requests.Response) -> dict[str, Any]:
+    try:
+        data = decimal_json(response.text)
+    except ValueError:
+        raise _broken(response, "it is no JSON") from None
+    if not isinstance(data, dict):
+        raise _broken(response, "it is no JSON object")
+    return data
+
+
+def _broken(response: requests.Response, why: str) -> CallFailed:
+    return CallFailed(
+        "Power BI",
+        response.request.method or "",
+        response.request.path_url,
+        status=response.status_code,
+        request_id=response.headers.get("RequestId"),
+        excerpt_text=f"{why}: {response.text}",
+        remedy="The answer is not what Power BI documents. Check api_url; report it if it stays.",
+    )

@@ -20,6 +20,7 @@ from uvicorn.protocols.http.auto import AutoHTTPProtocol
 from mlc_sandbox.anaplan import AnaplanVendor
 from mlc_sandbox.control import ControlRoutes
 from mlc_sandbox.core import Call, CallLog, Faults, SandboxClock, Vendor
+from mlc_sandbox.powerbi import PowerBIVendor
 from mlc_sandbox.visma import VismaVendor
 
 
@@ -89,7 +90,7 @@ def uvicorn_server(app: ASGIApp, **options: Any) -> uvicorn.Server:
 
 
 class Sandbox:
-    """Clock, faults, call log and vendors together; `vendors[name]` or `.visma`, `.anaplan`."""
+    """Clock, faults, call log and vendors together; `vendors[name]` or `.visma`, `.anaplan`, `.powerbi`."""
 
     def __init__(
         self, vendors: Sequence[Vendor], clock: SandboxClock, faults: Faults, log: CallLog, seed: int
@@ -132,7 +133,8 @@ def build(
     """All vendors with their worlds; nothing is served yet. `switches` is vendor -> switch -> value."""
     clock, faults, log = SandboxClock(days_behind), Faults(), CallLog()
     visma = VismaVendor(clock, faults, seed=seed, scale=scale, companies=companies)
-    sandbox = Sandbox([visma, AnaplanVendor(clock, faults)], clock, faults, log, seed)
+    vendors = [visma, AnaplanVendor(clock, faults), PowerBIVendor(clock, faults, seed)]
+    sandbox = Sandbox(vendors, clock, faults, log, seed)
     for vendor, values in (switches or {}).items():
         for name, value in values.items():
             sandbox.vendors[vendor].switches[name] = value

@@ -39,13 +39,13 @@ def total(values: list[Any]) -> Value:
 
 def _largest(values: list[Any]) -> Value:
     _refuse("MAX", values, bool)
-    found: Value = max(values, key=scalars.key, default=None)
+    found: Value = max(values, key=scalars.sort_key, default=None)
     return found
 
 
 def _smallest(values: list[Any]) -> Value:
     _refuse("MIN", values, bool)
-    found: Value = min(values, key=scalars.key, default=None)
+    found: Value = min(values, key=scalars.sort_key, default=None)
     return found
 
 

@@ -93,11 +93,12 @@ class Compiler:
         if isinstance(node, Name):
             return self._named_rows(node, scope)
         if isinstance(node, Block):
-            return self._block(node, scope, self.rows)
+            return self._block(node, scope, inside=self.rows)
         if isinstance(node, TableLiteral):
             return self._table_literal(node, scope)
         if isinstance(node, Call) and node.function in TABLES:
-            return self._call(TABLES, node, scope)
+            found: Rows = self._call(TABLES, node, scope)
+            return found
         if isinstance(node, Call) and node.function not in SCALARS:
             raise _unknown_function(node)
         raise DaxError("The expression specified in the query is not a valid table expression.", node.at)
@@ -320,7 +321,8 @@ def _column_value(column: Column, at: Position) -> Scalar:
         if not held:
             raise DaxError(
                 f"A single value for column '{column.name}' in table '{column.table.name}' cannot be "
-                "determined. This can happen when a measure formula refers to a column that contains many values without "
+                "determined. This can happen when a measure formula refers to a column that contains many "
+                "values without "
                 "specifying an aggregation such as min, max, count, or sum to get a single result.",
                 at,
             )

@@ -22,7 +22,7 @@ class Column:
 
     @cached_property
     def values(self) -> list[Value]:
-        """By row number, the blank row's BLANK last. Texts that differ by case alone are spelt as the first."""
+        """By row number, the blank row's BLANK last. Texts that differ by case alone get one spelling."""
         raw = [row[self.position] for row in self.table.rows]
         raw.append(None)
         spellings: dict[str, str] = {}
@@ -55,7 +55,7 @@ class Column:
 
 
 class Table:
-    """Rows by columns. One side of a relationship: a blank row stands for keys that only the many side has."""
+    """Rows by columns. On a one side a blank row stands for keys that only the many side has."""
 
     def __init__(self, name: str, columns: Sequence[str], rows: Sequence[tuple[Value, ...]]) -> None:
         self.name, self.rows, self.count = name, rows, len(rows)

@@ -131,7 +131,8 @@ def divide(left: Value, right: Value, at: Position | None = None) -> Value:
 
 def power(left: Value, right: Value) -> Value:
     """Always a Double; BLANK counts as 0."""
-    return float(_number(left) or 0) ** float(_number(right) or 0)
+    result: float = float(_number(left) or 0) ** float(_number(right) or 0)
+    return result
 
 
 def negate(value: Value) -> Value:

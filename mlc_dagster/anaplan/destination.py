@@ -16,7 +16,7 @@ from mlc_dagster.anaplan.preflight import (
 )
 from mlc_dagster.anaplan.process import ProcessWay
 from mlc_dagster.anaplan.runner import NeedsSomebody, Runner, offline, translated
-from mlc_dagster.anaplan.small import SmallWay
+from mlc_dagster.anaplan.small import SmallWay, settle
 from mlc_dagster.anaplan.taskrun import Pace
 from mlc_dagster.anaplan.ways import CALLS_OF_A_TASK, Landed, Lookup, Way
 from mlc_dagster.delivery import errors as delivery
@@ -63,7 +63,7 @@ class AnaplanFeed:
         self._client = client
         self._feed = Feed(name, tuple(columns), item_name=settings.item_name)
         self.target = _target(client.model_id, settings, self._feed.code_column)
-        runner = Runner(name, client, pace or Pace())
+        self._runner = runner = Runner(name, client, pace or Pace())
         self._long = _long_way(self._feed, runner, settings)
         self._small = _small_way(self._feed, runner, settings)
         self._deletion = Deletion(runner, settings.delete_action) if settings.delete_action else None
@@ -80,12 +80,13 @@ class AnaplanFeed:
         """
         self._found.clear()
         self._check_model()
-        if not (changes and self._is_small(changes)):
+        small = self._small if self._is_small(changes) else None
+        if small is not None:
+            self._ready(small)
+        if small is None or not changes:
             self._ready(self._long)
-        if self._small is not None and (not changes or self._is_small(changes)):
-            self._ready(self._small)
-        if self._deletion is not None and (not changes or _deletes(changes)):
-            self._ready(self._deletion)
+            if self._deletion is not None and (_deletes(changes) or not changes):
+                self._ready(self._deletion)
         return {**self._undeletable(changes), **self._feed.by_key(changes, self._unfit(changes))}
 
     def send(self, batch: Batch) -> Outcome:
@@ -116,9 +117,12 @@ class AnaplanFeed:
             self._check_model()
             if any(batch.checkpoint.get(step) for step in TASKS):
                 self._ready(self._long)
+            if self._deletion is not None and batch.checkpoint.get("delete"):
+                self._ready(self._deletion)
         except delivery.NotLanded as failure:
             # Nothing was asked about the batch yet, so nothing is known of it.
             raise delivery.InDoubtError(str(failure)) from failure
+        settle(batch, self._runner, "the process that wrote it ended")
         return self._carry(batch)
 
     def calls(self, changes: Sequence[Change]) -> int:
@@ -130,8 +134,8 @@ class AnaplanFeed:
         total = CALLS_OF_A_LOOK + way.preflight_calls
         for start in range(0, len(changes), self.max_rows):
             total += way.calls(len(changes[start : start + self.max_rows]))
-        if self._deletion is not None and _deletes(changes):
-            total += self._deletion.preflight_calls + (0 if small else CALLS_OF_A_TASK)
+        if self._deletion is not None and small is None and _deletes(changes):
+            total += self._deletion.preflight_calls + CALLS_OF_A_TASK
         return total
 
     def _carry(self, batch: Batch) -> Outcome:
@@ -143,7 +147,8 @@ class AnaplanFeed:
 
     def _carried(self, batch: Batch) -> Outcome:
         if self._small is not None and self._small.takes(batch):
-            self._ready(self._small)
+            if not batch.checkpoint:
+                self._ready(self._small)
             if (written := self._small.carry(batch)) is not None:
                 return Outcome(detail=written)
         self._ready(self._long)

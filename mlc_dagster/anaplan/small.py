@@ -49,8 +49,7 @@ class SmallWay:
     """Writes a few rows by the transactional API: update items, add what is missing, then write cells.
 
     The checkpoint's `small` is `writing` before the first call, then `done`, or `left` once nothing of it can
-    arrive late any more. A write whose answer is lost, or whose process died, may still be under way: it is
-    waited for until the model is not busy and the grace is over, before anything newer is sent.
+    arrive late any more: see `settle`.
     """
 
     # The model's lists and modules, the list, and the module's line items.
@@ -87,19 +86,14 @@ class SmallWay:
         self._target = self._resolved()
 
     def carry(self, batch: Batch) -> Mapping[str, Any] | None:
-        """Write a batch; what was written, or None when it has to go the long way.
+        """Write a batch that nobody has begun; what was written, or None when it has to go the long way.
 
         Raises:
             InDoubtError: a write may still be under way.
             Closed, Stop: no call can be made; nothing is under way.
         """
         note = batch.checkpoint.get("small")
-        if note is None:
-            return self._begin(batch)
-        if note["state"] == "writing":
-            self._let_go(batch, "the process that wrote it ended")
-            note = batch.checkpoint["small"]
-        return note["counts"] if note["state"] == "done" else None
+        return self._begin(batch) if note is None else note.get("counts")
 
     def calls(self, rows: int) -> int:
         """Update, add, where there may be deletes one for them, and those the cells need."""
@@ -129,13 +123,13 @@ class SmallWay:
             rows = _Rows.of(batch, self._feed, target, deletes=self._deletes)
         except Unwritable as reason:
             # The import's file refuses that row and takes the others.
-            self._leave(batch, str(reason))
+            leave(batch, str(reason))
             return None
         batch.save(small={"state": "writing"})
         try:
             counts = self._write(target, rows)
         except Unclear as reason:
-            self._leave(batch, str(reason))
+            leave(batch, str(reason))
         except transport.CallFailed as failure:
             self._failed(batch, failure)
         else:
@@ -213,31 +207,40 @@ class SmallWay:
     def _failed(self, batch: Batch, failure: transport.CallFailed) -> None:
         """A call that was answered with a failure, or not at all."""
         if isinstance(failure, transport.InDoubt):
-            self._let_go(batch, str(failure))
+            settle(batch, self._runner, str(failure))
             return
-        self._leave(batch, str(failure))
+        leave(batch, str(failure))
         if isinstance(failure, transport.Closed) or failure.status in CLOSED_TO_ALL:
             raise translated(failure, self._runner.name, self._runner.client.clock) from failure
 
-    def _let_go(self, batch: Batch, reason: str) -> None:
-        """Wait until a write that may be under way has arrived, or never will."""
-        client, pace = self._runner.client, self._runner.pace
-        where = f"{self._runner.name} {batch.company}: small changes"
-        try:
-            for waited in waits(client.clock, pace, "a write whose answer was lost"):
-                if waited >= pace.grace and not client.catalog.model().busy:
-                    break
-        except StillRunning as running:
-            raise delivery.InDoubtError(f"{where}: {running}") from running
-        except transport.CallFailed as failure:
-            raise in_doubt(failure, where) from failure
-        self._leave(batch, reason)
 
-    @staticmethod
-    def _leave(batch: Batch, reason: str) -> None:
-        """Nothing of the small way is under way any more; the batch goes the long way."""
-        log.info("%s: small changes go through the imports: %s", batch.destination, reason)
-        batch.save(small={"state": "left", "reason": reason})
+def settle(batch: Batch, runner: Runner, reason: str) -> None:
+    """Wait until no small write of a batch can arrive any more, if one may be under way; then it is `left`.
+
+    A write whose answer is lost, or whose process died, may land late, over something newer. So nothing newer
+    is sent until the grace is over and the model is not busy.
+
+    Raises:
+        InDoubtError: the model stays busy, or cannot be asked.
+    """
+    if (batch.checkpoint.get("small") or {}).get("state") != "writing":
+        return
+    where = f"{runner.name} {batch.company}: small changes"
+    try:
+        for waited in waits(runner.client.clock, runner.pace, "a write whose answer was lost"):
+            if waited >= runner.pace.grace and not runner.client.catalog.model().busy:
+                break
+    except StillRunning as running:
+        raise delivery.InDoubtError(f"{where}: {running}") from running
+    except transport.CallFailed as failure:
+        raise in_doubt(failure, where) from failure
+    leave(batch, reason)
+
+
+def leave(batch: Batch, reason: str) -> None:
+    """Nothing of the small way is under way any more; the batch goes the long way."""
+    log.info("%s: small changes go the long way: %s", batch.destination, reason)
+    batch.save(small={"state": "left", "reason": reason})
 
 
 @dataclass(frozen=True, slots=True)

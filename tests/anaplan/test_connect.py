@@ -64,6 +64,16 @@ def test_a_certificate_is_read_from_the_file_its_variable_names(
         assert connect(settings({**auth, "version": version}), shared).catalog.model().name
 
 
+def test_counted_uploads_announce_their_chunks_and_are_not_completed(
+    shared: Shared, settings: Any, sandbox: Sandbox, world: World
+) -> None:
+    file_id = world.import_named("Supplier Invoices list").source_id
+    for upload, completed in (("complete", 1), ("counted", 0)):
+        sandbox.log.reset()
+        connect(settings(BASIC, upload=upload), shared).files.upload(file_id, b"code,name\n")
+        assert sandbox.log.count("anaplan", match="/complete") == completed
+
+
 def test_oauth_uses_the_grant_of_the_login_by_hand(shared: Shared, settings: Any) -> None:
     configured = settings(DEVICE)
     with pytest.raises(Misconfigured, match="mlc anaplan login"):

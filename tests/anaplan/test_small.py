@@ -230,6 +230,9 @@ def test_while_a_lost_write_may_still_arrive_nothing_newer_is_sent(
     with pytest.raises(errors.InDoubtError):
         feed.resolve(books.batch(rows, books.seen[-1]))
     assert world.history == []
+    without = invoice_feed(client, pace=Pace(grace=5, deadline=100))
+    with pytest.raises(errors.InDoubtError):
+        without.resolve(books.batch(rows, books.seen[-1]))
     monkeypatch.setattr(client.catalog, "model", idle)
     assert feed.resolve(books.batch(rows, books.seen[-1])).refused == {}
     assert len(world.history) == 2

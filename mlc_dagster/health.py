@@ -17,9 +17,13 @@ def model(suite: Suite) -> str:
 
 
 def destination(suite: Suite, name: str) -> str:
-    """Look at everything a delivery would need, without delivering."""
+    """Look at everything a delivery and the read-back after it would need, without delivering."""
     suite.destination(name).preflight([])
-    return "ready"
+    read_back = suite.read_back(name)
+    if read_back is None:
+        return "ready"
+    read_back.check()
+    return "ready, and read back"
 
 
 def budgets_left(suite: Suite) -> dict[str, int | None]:

@@ -63,6 +63,13 @@ class AnaplanReadBack:
             if all(part is not None for part in key):
                 yield FoundRow("|".join(map(str, key)), values, values.get(COMPANY))
 
+    def check(self) -> None:
+        """Look for the view or export, without reading it. Raises as `rows`, but for the key."""
+        try:
+            look_up(self._client, self._shown_by)
+        except PreflightFailed as problem:
+            raise Stop(f"{self._name}: {problem}") from problem
+
     def as_shown(self, payload: Mapping[str, Any]) -> dict[str, Any]:
         """What a view shows of delivered columns: no number is 0, no yes is no, no text is empty."""
         return {

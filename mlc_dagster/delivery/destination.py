@@ -144,6 +144,10 @@ class ReadBack(Protocol):
         """
         ...
 
+    def check(self) -> None:
+        """See whether it can be read, at little cost. Raises as `rows`."""
+        ...
+
     def as_shown(self, payload: Mapping[str, Any]) -> Mapping[str, Any]:
         """What `rows` yields of columns that were delivered, if the target holds them: each value in the form
         the target keeps it in, such as 0 for an empty number.

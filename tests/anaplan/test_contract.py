@@ -17,8 +17,9 @@ from openapi_schema_validator import OAS30Validator
 
 from mlc_dagster.anaplan.auth import CertificateLogin
 from mlc_dagster.anaplan.client import AnaplanClient
+from mlc_dagster.anaplan.readback import AnaplanReadBack
 from mlc_dagster.delivery.rows import Op
-from mlc_sandbox.anaplan import hub
+from mlc_sandbox.anaplan import hub, routes_cells
 from mlc_sandbox.anaplan.world import World
 from mlc_sandbox.server import Sandbox
 from tests.anaplan.conftest import PROCESS, SMALL, invoice_feed
@@ -66,6 +67,7 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("post", f"{MODEL}/imports/{{importId}}/tasks"): START,
     ("post", f"{MODEL}/processes/{{processId}}/tasks"): START,
     ("post", f"{MODEL}/actions/{{actionId}}/tasks"): START,
+    ("post", f"{MODEL}/exports/{{exportId}}/tasks"): START,
     # The file declares no body; vendors/anaplan.md section 9 has the same as for the other writes of items.
     ("put", f"{MODEL}/lists/{{listId}}/items"): {
         "type": "object",
@@ -80,6 +82,12 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
             "encodedDataFormat": {"type": "string", "enum": ["v2"]},
         },
         "required": ["encodedData", "encodedSignedData", "encodedDataFormat"],
+    },
+    # The file declares no body; vendors/anaplan.md section 9 has one.
+    ("post", f"{MODEL}/views/{{viewId}}/readRequests"): {
+        "type": "object",
+        "properties": {"exportType": {"type": "string", "enum": ["TABULAR_MULTI_COLUMN"]}},
+        "required": ["exportType"],
     },
     # The file declares no body; vendors/anaplan.md section 6 step 3 has one.
     ("post", f"{MODEL}/files/{{fileId}}/complete"): {"type": "object", "properties": {"id": TEXT}},
@@ -199,6 +207,25 @@ def test_a_small_delete_keeps_to_the_contract(
     client.cells.add_items(by_list, [{"code": "A"}])
     assert client.cells.delete_items(by_list, ["A"]).done == 1
     assert sent
+
+
+@pytest.mark.parametrize("shown_by", ["DAT01 Supplier Invoices.All", "Supplier Invoices export"])
+@pytest.mark.parametrize("most_cells", [1_000_000, 1])
+def test_reading_back_keeps_to_the_contract(
+    sent: list[requests.PreparedRequest],
+    client: AnaplanClient,
+    monkeypatch: pytest.MonkeyPatch,
+    shown_by: str,
+    most_cells: int,
+) -> None:
+    monkeypatch.setattr(routes_cells, "MOST_VIEW_CELLS", most_cells)
+    by_list = next(thing.id for thing in client.catalog.lists() if thing.name == LIST)
+    client.cells.add_items(by_list, [{"code": "A"}])
+    reading = AnaplanReadBack(client, shown_by, name="invoices", kinds={"code": "text"})
+    assert [row.key for row in reading.rows("NO01")] == ["A"]
+    assert any("readRequests" in str(request.url) for request in sent) == (
+        most_cells == 1 and shown_by.endswith(".All")
+    )
 
 
 def test_a_certificate_login_and_a_refresh_keep_to_the_contract(

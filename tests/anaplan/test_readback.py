@@ -205,9 +205,17 @@ def test_a_file_that_another_run_may_have_overwritten_while_it_was_read_is_not_b
 # What cannot be read
 
 
-def test_a_view_that_does_not_exist_names_what_is_needed(compare: Compare) -> None:
-    with pytest.raises(Stop, match=r"no saved view and no export 'DAT01 Nothing\.All'.*Module\.View"):
+def test_a_view_that_does_not_exist_names_what_is_needed(compare: Compare, client: AnaplanClient) -> None:
+    words = r"no saved view and no export 'DAT01 Nothing\.All'.*Module\.View"
+    with pytest.raises(Stop, match=words):
         compare("DAT01 Nothing.All")
+    with pytest.raises(Stop, match=words):
+        read_back(client, "DAT01 Nothing.All").check()
+
+
+def test_a_check_of_the_settings_does_not_read_the_view(client: AnaplanClient, sandbox: Sandbox) -> None:
+    read_back(client).check()
+    assert sandbox.log.count("anaplan", match="/data") == 0
 
 
 def test_a_view_without_the_code_says_who_shows_it(compare: Compare) -> None:

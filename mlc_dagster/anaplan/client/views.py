@@ -87,7 +87,7 @@ class Views:
         try:
             response = self._api.call(
                 "GET",
-                f"{self._path(view_id)}/data",
+                f"/models/{self._api.model_id}/views/{view_id}/data",
                 params={"format": "v1"},
                 headers={"Accept": "application/json"},
             )
@@ -100,17 +100,17 @@ class Views:
     def request(self, view_id: str) -> ReadRequest:
         """Ask for a view in pages, all items of all dimensions in rows. To ask twice changes nothing."""
         body = {"exportType": "TABULAR_MULTI_COLUMN"}
-        response = self._api.call("POST", f"{self._path(view_id)}/readRequests", json=body, repeatable=True)
+        response = self._api.call("POST", self._requests(view_id), json=body, repeatable=True)
         return self._api.read(response, "viewReadRequest", ReadRequest.read)
 
     def look(self, view_id: str, request_id: str) -> ReadRequest:
         """How far a request is. It expires after 30 idle minutes: Misconfigured with status 404."""
-        response = self._api.call("GET", f"{self._path(view_id)}/readRequests/{request_id}")
+        response = self._api.call("GET", f"{self._requests(view_id)}/{request_id}")
         return self._api.read(response, "viewReadRequest", ReadRequest.read)
 
     def page(self, view_id: str, request_id: str, number: int) -> list[list[str]]:
         """The lines of a page, counted from 0."""
-        path = f"{self._path(view_id)}/readRequests/{request_id}/pages/{number}"
+        path = f"{self._requests(view_id)}/{request_id}/pages/{number}"
         response = self._api.call("GET", path, headers={"Accept": "text/csv"})
         text = response.content.decode("utf-8-sig")
         csv.field_size_limit(LONGEST_CELL)
@@ -118,7 +118,7 @@ class Views:
 
     def end(self, view_id: str, request_id: str) -> None:
         """Give a request back."""
-        self._api.found("DELETE", f"{self._path(view_id)}/readRequests/{request_id}")
+        self._api.found("DELETE", f"{self._requests(view_id)}/{request_id}")
 
     def export_format(self, export_id: str) -> ExportFormat:
         """How an export writes its file."""
@@ -137,5 +137,5 @@ class Views:
         for chunk in sorted(self._api.items(path, "chunks", lambda data: int(data["id"]))):
             yield self._api.call("GET", f"{path}/{chunk}", headers=headers).content
 
-    def _path(self, view_id: str) -> str:
-        return f"/models/{self._api.model_id}/views/{view_id}"
+    def _requests(self, view_id: str) -> str:
+        return f"{self._api.model_path}/views/{view_id}/readRequests"

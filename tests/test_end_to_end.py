@@ -15,6 +15,7 @@ from tests.support.house import House, open_house, running_sandbox
 from tests.support.planning import GONE, Hub, expected
 
 COMPANIES = ("NO01", "SE01")
+WITHOUT_A_LAKE = "newest partition without a lake"
 
 
 @dataclass
@@ -65,7 +66,7 @@ def _live(house: House) -> Story:
     oldest = house.settings.start_day
     story.chapters["oldest partition again"] = _chapter(house, COMPANIES[:1], first=oldest, last=oldest)
     shutil.rmtree(Path(house.settings.lake_url))
-    story.chapters["newest partition without a lake"] = _chapter(house, COMPANIES[:1], first=house.today)
+    story.chapters[WITHOUT_A_LAKE] = _chapter(house, COMPANIES[:1], first=house.today)
     story.chapters["everything again"] = _chapter(house, COMPANIES[:1])
     world = sandbox.anaplan.world
     story.items = {name: len(world.list_items(name)) for name in _lists()}
@@ -81,7 +82,7 @@ def _chapter(house: House, companies: Sequence[str] = COMPANIES, **days: Any) ->
 def _lists() -> dict[str, str]:
     """List name -> its module."""
     numbered = ("Supplier Invoices", "Supplier Invoice Lines", "Purchase Orders", "Purchase Order Lines")
-    titles = {module: module.removeprefix("DAT01 ") for module in GONE}
+    titles = {module: module.removeprefix("DAT01 ") for module in GONE if module.startswith("DAT01 ")}
     return {f"#{title}" if title in numbered else title: module for module, title in titles.items()}
 
 
@@ -96,7 +97,14 @@ def differences(wanted: Hub, found: Hub) -> list[str]:
 
 
 def test_every_run_ends_well(story: Story) -> None:
-    assert all(run.success for chapter in story.chapters.values() for run in chapter.runs)
+    ended = {name: all(run.success for run in chapter.runs) for name, chapter in story.chapters.items()}
+    assert [name for name, well in ended.items() if not well] == [WITHOUT_A_LAKE]
+
+
+def test_without_a_lake_only_what_adds_up_all_records_waits_for_them(story: Story) -> None:
+    (run,) = story.chapters[WITHOUT_A_LAKE].runs
+    (whole,) = story.chapters["everything again"].runs
+    assert whole.metadata.keys() - run.metadata.keys() == {"anaplan/rows/gl_actuals", "anaplan/gl_actuals"}
 
 
 def test_after_the_first_load_every_module_equals_the_erp(story: Story) -> None:
@@ -137,9 +145,7 @@ def test_a_run_without_changes_only_polls_the_erp(story: Story) -> None:
     assert story.chapters["nothing new"].total("changed", "visma/") == 0
 
 
-@pytest.mark.parametrize(
-    "replay", ["oldest partition again", "newest partition without a lake", "everything again"]
-)
+@pytest.mark.parametrize("replay", ["oldest partition again", WITHOUT_A_LAKE, "everything again"])
 def test_a_replay_changes_nothing_at_the_target(story: Story, replay: str) -> None:
     chapter = story.chapters[replay]
     assert chapter.modules == story.chapters["a day later"].modules

@@ -85,18 +85,24 @@ class AnaplanVendor:
             "headroom_percent": 100,
             "schedule": "0 6 * * *",
             "timezone": "Europe/Oslo",
-            "destinations": {
-                feed.key: {
-                    "list_import": f"{feed.title} list",
-                    "data_import": f"{feed.title} data",
-                    **({"item_name": feed.item_name} if feed.item_name else {}),
-                }
-                for feed in hub.FEEDS
-                if not feed.optional
-            },
+            "destinations": _destinations(),
         }
         return {"anaplan": section}
 
     def secrets(self) -> dict[str, str]:
         """Credentials for the generated environment file."""
         return {"ANAPLAN_USER": USER, "ANAPLAN_PASSWORD": PASSWORD}
+
+
+def _destinations() -> dict[str, Any]:
+    feeds: dict[str, Any] = {
+        feed.key: {
+            "list_import": f"{feed.title} list",
+            "data_import": f"{feed.title} data",
+            **({"item_name": feed.item_name} if feed.item_name else {}),
+        }
+        for feed in hub.FEEDS
+        if not feed.optional
+    }
+    actuals = {"data_import": f"{hub.ACTUALS.title} data", "parameters": {"Version": "Actual"}}
+    return feeds | {hub.ACTUALS.key: actuals}

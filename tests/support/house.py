@@ -131,7 +131,7 @@ class House:
         return {
             module.name: world.module_rows(module.name)
             for module in world.model.modules.values()
-            if module.name.startswith("DAT01 ")
+            if module.name.startswith(("DAT01 ", "ACT01 "))
         }
 
     def set(self, *place: str, value: Any) -> None:

@@ -1,6 +1,7 @@
 """What the Anaplan model must hold: plain Python over the ERP's own rows, no SQL and none of our code."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -40,8 +41,7 @@ GONE: dict[str, Row] = {
         "canceled": True,
         "description": "Deleted",
     },
-    # Prepared in the model, and not switched on.
-    "DAT01 Journal Lines": {},
+    "ACT01 GL Actuals": dict.fromkeys(("debit", "credit", "amount", "balance"), Decimal(0)),
 }
 
 
@@ -75,6 +75,7 @@ def _rows(sandbox: Sandbox, company: str) -> Iterator[tuple[str, Row]]:
         yield from _invoice(company, invoice, names)
     for order in truth("purchaseorder"):
         yield from _order(company, order, names)
+    yield from _actuals(company, truth("generalLedgerBalance"))
 
 
 def _supplier(company: str, supplier: Row) -> Row:
@@ -234,6 +235,34 @@ def _order(company: str, order: Row, names: Mapping[str, str]) -> Iterator[tuple
                 "canceled": line.get("canceled"),
             },
         )
+
+
+def _actuals(company: str, balances: Sequence[Row]) -> Iterator[tuple[str, Row]]:
+    """Cells by account, cost centre and month. The balance is that of every branch and subaccount there is,
+    also of those without a posting in the month; income and expense only know their own year's.
+    """
+    sums: dict[tuple[str, str, str], list[Decimal]] = {}
+    closing: dict[tuple[str, str], dict[tuple[str, ...], dict[str, Decimal]]] = {}
+    for found in balances:
+        account, period = found["account"], found["financialPeriod"]
+        sub = found["subaccount"]["subaccountNumber"]
+        place = (account["number"], sub.split("-")[0])
+        held = sums.setdefault((*place, period), [Decimal(0), Decimal(0)])
+        held[0] += Decimal(found["periodToDateDebit"])
+        held[1] += Decimal(found["periodToDateCredit"])
+        year = period[:4] if account["type"] in ("Income", "Expense") else ""
+        member = (year, found["branch"]["number"], sub)
+        closing.setdefault(place, {}).setdefault(member, {})[period] = Decimal(found["yearToDateBalance"])
+    for (number, centre, period), (debit, credit) in sums.items():
+        balance = Decimal(0)
+        for (year, *_), by_period in closing[number, centre].items():
+            known = [earlier for earlier in by_period if earlier <= period]
+            if known and year in ("", period[:4]):
+                balance += by_period[max(known)]
+        month = date(int(period[:4]), int(period[4:]), 1)
+        code = f"{company}|{number} / {company}|{centre} / {month:%b %y} / Actual"
+        numbers = {"debit": debit, "credit": credit, "amount": debit - credit, "balance": balance}
+        yield "ACT01 GL Actuals", {"code": code, **numbers}
 
 
 def _at(row: Row, *path: str) -> Any:

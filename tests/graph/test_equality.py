@@ -1,5 +1,6 @@
 """The check that a target shows what it was sent: what it says, what it costs, and when it is skipped."""
 
+from decimal import Decimal
 from typing import Any
 
 import dagster as dg
@@ -8,6 +9,7 @@ import pytest
 from mlc_dagster.definitions import defs
 from mlc_dagster.graph.equality import NAME
 from mlc_dagster.settings import load_settings
+from mlc_sandbox.anaplan import hub
 from tests.graph.conftest import MakeHouse
 from tests.support.house import House
 
@@ -27,9 +29,9 @@ def proving(house: House, view: str = f"{MODULE}.All") -> House:
     return house
 
 
-def told(house: House) -> Any:
+def told(house: House, feed: str = "suppliers") -> Any:
     """The newest evaluation of the check; None when it was skipped."""
-    key = dg.AssetCheckKey(dg.AssetKey(["anaplan", "suppliers"]), NAME)
+    key = dg.AssetCheckKey(dg.AssetKey(["anaplan", feed]), NAME)
     record, *_ = house.instance.event_log_storage.get_asset_check_execution_history(key, limit=1)
     event = record.event and record.event.dagster_event
     return (
@@ -58,6 +60,23 @@ def test_after_a_delivery_the_target_is_read_and_found_equal(house: House) -> No
     assert told(house).description == f"NO01: all {suppliers} rows are shown as they were delivered."
     assert (shown(house)["NO01 expected"], shown(house)["NO01 found"]) == (suppliers, suppliers)
     assert shown(house)["calls"] == 3, "a token, the views' names, the view"
+
+
+def test_every_feed_reads_back_equal_as_the_erp_really_fills_it(make_house: MakeHouse) -> None:
+    feeds = [feed for feed in hub.FEEDS if not feed.optional]
+    house = make_house(destinations=[feed.key for feed in feeds])
+    for feed in feeds:
+        house.set("pairs", "anaplan", "destinations", feed.key, "read_back", value=f"{feed.module_name}.All")
+    house.settings, house.definitions = load_settings(house.settings.file), defs()
+    assert house.run().success
+    found = {feed.key: told(house, feed.key) for feed in feeds}
+    assert {name: check.description for name, check in found.items() if not check.passed} == {}
+    assert all(check.metadata["NO01 expected"].value > 0 for check in found.values())
+    totals = [record.data for record in found["supplier_invoices"].metadata["totals"].records]
+    assert {line["column"]: Decimal(line["difference"]) for line in totals} == dict.fromkeys(
+        ("amount", "vat_amount", "balance"), 0
+    )
+    assert all(Decimal(line["shown"]) > 0 for line in totals)
 
 
 def test_a_destination_that_is_not_read_back_has_no_such_check(make_house: MakeHouse) -> None:

@@ -2,9 +2,9 @@
 
 from mlc_dagster.lake.columns import SYSTEM, with_system
 from mlc_dagster.lake.errors import LakeBusy, LakeError, LakeWriteFailed, TableRefused
-from mlc_dagster.lake.frames import to_frame, to_table
 from mlc_dagster.lake.lake import Lake, Version
 from mlc_dagster.lake.note import DayNote
+from mlc_dagster.lake.spool import Spool
 
 __all__ = [
     "SYSTEM",
@@ -13,9 +13,8 @@ __all__ = [
     "LakeBusy",
     "LakeError",
     "LakeWriteFailed",
+    "Spool",
     "TableRefused",
     "Version",
-    "to_frame",
-    "to_table",
     "with_system",
 ]

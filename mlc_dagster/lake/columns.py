@@ -1,8 +1,9 @@
 """The columns every lake table starts with, and the check that a table fits what the lake already holds."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mlc_dagster.lake.errors import TableRefused
 
@@ -25,24 +26,51 @@ def with_system(schema: pa.Schema) -> pa.Schema:
     return pa.schema([*SYSTEM, *own])
 
 
-def check_table(table: pa.Table, where: str) -> None:
-    """Refuse a table without the system columns, or with two rows for one key.
+class Checked:
+    """Parts of a table on their way to a file; `rows` counts them.
 
-    Raises:
-        TableRefused: names the column or the key, and `where` (entity, company, day).
+    Refuses parts without the system columns, a key that stands there twice, and a known column of another
+    type than in `old`. `where` names entity, company and day. Raises TableRefused while it is gone through.
     """
-    for field in SYSTEM:
-        if field.name not in table.column_names:
-            raise TableRefused(where, f"the column {field.name} is missing", "Start from SYSTEM columns.")
-        if (found := table.schema.field(field.name).type) != field.type:
-            raise TableRefused(where, f"{field.name} is {found}, not {field.type}", "Cast it before writing.")
-    keys = table.column("_key")
-    if keys.null_count:
-        raise TableRefused(where, f"{keys.null_count} rows have no _key", "Quarantine records without a key.")
-    if len(keys.unique()) != len(keys):
-        counts = keys.value_counts().to_pylist()
-        twice = next(item["values"] for item in counts if item["counts"] > 1)
-        raise TableRefused(where, f"the key {twice} stands there twice", "Merge the rows by key first.")
+
+    def __init__(self, parts: Iterable[pa.Table], where: str, old: pa.Schema | None) -> None:
+        self._parts, self._where, self._old = parts, where, old
+        self._keys: list[pa.Array] = []
+
+    @property
+    def rows(self) -> int:
+        """How many rows have gone through."""
+        return sum(map(len, self._keys))
+
+    def __iter__(self) -> Iterator[pa.Table]:
+        for part in self._parts:
+            self._check_columns(part)
+            self._keys += part.column("_key").chunks
+            yield part.replace_schema_metadata(None)
+        self._check_keys(pa.chunked_array(self._keys, pa.string()))
+
+    def _check_columns(self, part: pa.Table) -> None:
+        for field in SYSTEM:
+            if field.name not in part.column_names:
+                raise TableRefused(
+                    self._where, f"the column {field.name} is missing", "Start from SYSTEM columns."
+                )
+            if (found := part.schema.field(field.name).type) != field.type:
+                raise TableRefused(
+                    self._where, f"{field.name} is {found}, not {field.type}", "Cast it before writing."
+                )
+        if nulls := part.column("_key").null_count:
+            raise TableRefused(self._where, f"{nulls} rows have no _key", "Quarantine records without a key.")
+        if self._old is not None:
+            check_types(part.schema, self._old, self._where)
+
+    def _check_keys(self, keys: pa.ChunkedArray) -> None:
+        if pc.count_distinct(keys).as_py() != len(keys):
+            counts = keys.value_counts().to_pylist()
+            twice = next(item["values"] for item in counts if item["counts"] > 1)
+            raise TableRefused(
+                self._where, f"the key {twice} stands there twice", "Merge the rows by key first."
+            )
 
 
 def check_types(new: pa.Schema, old: pa.Schema, where: str) -> None:

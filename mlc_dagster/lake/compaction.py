@@ -1,6 +1,7 @@
 """Compaction: the days of a closed month become one file, and no version is lost."""
 
 from collections import defaultdict
+from collections.abc import Iterator
 from datetime import date
 
 import pyarrow as pa
@@ -22,24 +23,38 @@ def closed_months(listing: Listing, before: date) -> dict[str, list[date]]:
     return dict(months)
 
 
-def month_table(storage: Storage, listing: Listing, month: str, days: list[date]) -> pa.Table:
-    """All versions of a month by day, and the notes of its days: what its file holds and `days` on top."""
-    parts: list[pa.Table] = []
+def month_parts(
+    storage: Storage, listing: Listing, month: str, days: list[date]
+) -> tuple[pa.Schema, Iterator[pa.Table]]:
+    """All versions of a month, part by part, and their schema with the notes of the month's days.
+
+    They are what the month's file holds, without the days written again, and then the files of `days`.
+    """
     notes: dict[date, DayNote] = {}
+    schemas = []
     if file := listing.months.get(month):
-        table = storage.read(file.path)
-        notes = month_notes(table.schema.metadata)
-        parts.append(rows_of_days(table, [day for day in notes if day not in listing.days]))
+        schemas.append(storage.schema(file.path))
+        notes = month_notes(schemas[0].metadata)
+    kept = [day for day in notes if day not in listing.days]
     for day in days:
-        table = storage.read(listing.days[day].path)
-        notes[day] = day_note(table.schema.metadata)
-        parts.append(table.add_column(0, DAY, pa.repeat(pa.scalar(day, DAY.type), len(table))))
-    whole = pa.concat_tables(
-        [part.replace_schema_metadata(None) for part in parts], promote_options="permissive"
-    )
-    return whole.sort_by([("_day", "ascending"), ("_key", "ascending")]).replace_schema_metadata(
-        month_metadata(notes)
-    )
+        schemas.append(storage.schema(listing.days[day].path))
+        notes[day] = day_note(schemas[-1].metadata)
+    empty = [schema.remove_metadata().empty_table() for schema in schemas]
+    like = pa.concat_tables([pa.schema([DAY]).empty_table(), *empty], promote_options="permissive")
+
+    def parts() -> Iterator[pa.Table]:
+        if file:
+            yield from (rows_of_days(part, kept) for part in storage.parts(file.path))
+        for day in days:
+            for part in storage.parts(listing.days[day].path):
+                yield part.add_column(0, DAY, pa.repeat(pa.scalar(day, DAY.type), len(part)))
+
+    def conformed() -> Iterator[pa.Table]:
+        for part in parts():
+            bare = part.replace_schema_metadata(None)
+            yield pa.concat_tables([like, bare], promote_options="permissive")
+
+    return like.schema.with_metadata(month_metadata(notes)), conformed()
 
 
 def remove_days(storage: Storage, listing: Listing, days: list[date]) -> None:

@@ -1,25 +1,31 @@
 """The lake: Parquet files of what was read, by entity, company and day, on any fsspec file system."""
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import TypeVar
+from itertools import chain
+from typing import Any, TypeVar
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mlc_dagster.lake import compaction, latest
-from mlc_dagster.lake.columns import check_table, check_types
+from mlc_dagster.lake.columns import DAY, SYSTEM, Checked
 from mlc_dagster.lake.errors import LakeBusy, LakeWriteFailed
 from mlc_dagster.lake.note import DayNote, day_metadata, day_note, month_notes
 from mlc_dagster.lake.partitions import Listing, month_of
+from mlc_dagster.lake.spool import Spool
 from mlc_dagster.lake.storage import Storage
 
 Result = TypeVar("Result")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 # A reading is repeated when files were replaced under it; more often than this is a writer gone wild.
 READ_ATTEMPTS = 50
+# No entity can have this name.
+SPOOLS = ".sweeps"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,41 +51,71 @@ class Lake:
         self.url = url
         self.storage = Storage(url)
 
-    def read_day(self, entity: str, company: str, day: date) -> pa.Table | None:
-        """The rows of one day as last written; None when the day was never written."""
+    def read_day(
+        self, entity: str, company: str, day: date, columns: Sequence[str] | None = None
+    ) -> pa.Table | None:
+        """The rows of one day as last written, or some columns of them; None when it was never written."""
 
         def read(listings: Mapping[str, Listing]) -> pa.Table | None:
-            return self._read_day(listings[entity], day)
+            return self._read_day(listings[entity], day, columns)
 
         return self.steady([entity], company, read)
 
-    def write_day(self, entity: str, company: str, day: date, table: pa.Table, note: DayNote) -> bool:
-        """Replace one day as a whole.
+    def find(self, entity: str, company: str, day: date, keys: pa.Array) -> pa.Table | None:
+        """The rows of one day with some keys; None when the day was never written."""
 
-        False, and nothing is written, when the day holds the same rows and the same note already. A later
-        `_read_at` alone is no difference, unless it would make an older version the newest of its key.
+        def read(listings: Mapping[str, Listing]) -> pa.Table | None:
+            listing = listings[entity]
+            if day in listing.days:
+                return plain(self.storage.find(listing.days[day].path, "_key", keys))
+            table = self._read_day(listing, day)
+            return None if table is None else table.filter(pc.is_in(table.column("_key"), keys))
+
+        return self.steady([entity], company, read)
+
+    def day_parts(self, entity: str, company: str, day: date) -> Iterator[pa.Table]:
+        """The rows of one day, a part at a time, so that a large day does not fill the memory."""
+        listing = self._listing(entity, company)
+        if day in listing.days:
+            yield from map(plain, self.storage.parts(listing.days[day].path))
+        elif (table := self.read_day(entity, company, day)) is not None:
+            yield table
+
+    def count(self, entity: str, company: str, day: date) -> int:
+        """How many rows a day holds."""
+        table = self.read_day(entity, company, day, ["_key"])
+        return 0 if table is None else len(table)
+
+    def write_day(
+        self, entity: str, company: str, day: date, rows: pa.Table | Iterable[pa.Table], note: DayNote
+    ) -> int:
+        """Replace one day as a whole, and return how many rows it has. The rows may come in parts.
+
+        Whether there is anything new to write is the caller's question: an equal day is written all the same.
 
         Raises:
             TableRefused: a system column is missing, a key stands there twice, or a type is new.
-            LakeWriteFailed: the file system refused. The previous file is intact.
+            LakeWriteFailed: the file system refused. In either case the previous file is intact.
         """
-        where = f"{entity} of {company}, {day}"
-        check_table(table, where)
-        table = table.sort_by("_key").replace_schema_metadata(None)
         listing = self._listing(entity, company)
+        old = None
         if listing.files:
-            newest_file = max(listing.files, key=lambda file: file.name)
-            check_types(table.schema, self.storage.schema(newest_file.path), where)
-        if self._holds(listing, day, table, note):
-            return False
-        self._replace(
-            listing.day_path(day),
-            table.replace_schema_metadata(day_metadata(note)),
-            entity,
-            company,
-            str(day),
+            old = self.storage.schema(max(listing.files, key=lambda file: file.name).path)
+        parts = iter([rows] if isinstance(rows, pa.Table) else rows)
+        first = next(parts, None)
+        schema = (first.schema if first is not None else old) or SYSTEM
+        checked = Checked(
+            chain([] if first is None else [first], parts), f"{entity} of {company}, {day}", old
         )
-        return True
+        path = listing.day_path(day)
+        with writing(self.storage.address(path), entity, company, str(day)):
+            self.storage.replace(path, schema.with_metadata(day_metadata(note)), checked)
+        return checked.rows
+
+    def spool(self, entity: str, company: str, reading: Mapping[str, Any], now: datetime) -> Spool:
+        """Where a reading puts its pages until their days are written; if it was cut off, the one it had."""
+        self._listing(entity, company)
+        return Spool.of(self.storage, self.storage.path(SPOOLS, entity, company), reading, now)
 
     def note(self, entity: str, company: str, day: date) -> DayNote | None:
         """What the day's file says about its own reading, without reading rows; None when never written."""
@@ -120,13 +156,13 @@ class Lake:
 
         return self.steady([entity], company, read)
 
-    def latest(self, entity: str, company: str) -> pa.Table | None:
-        """The newest version of each key; tombstones are there with `_deleted` true. None without any file.
+    def latest(self, entity: str, company: str, keys: Collection[str] | None = None) -> pa.Table | None:
+        """The newest version of each key, or of some keys; tombstones are there with `_deleted` true.
 
-        Newest is the latest `_stamp` (nulls last), then the latest `_read_at`.
+        Newest is the latest `_stamp` (nulls last), then the latest `_read_at`. None without any file.
         """
         return self.steady(
-            [entity], company, lambda listings: latest.newest_rows(self.storage, listings[entity])
+            [entity], company, lambda listings: latest.newest_rows(self.storage, listings[entity], keys)
         )
 
     def versions(self, entity: str, company: str, field: str, value: str) -> list[Version]:
@@ -164,8 +200,10 @@ class Lake:
         listing = self._listing(entity, company)
         months = compaction.closed_months(listing, before)
         for month, days in months.items():
-            table = compaction.month_table(self.storage, listing, month, days)
-            self._replace(listing.month_path(month), table, entity, company, month)
+            schema, parts = compaction.month_parts(self.storage, listing, month, days)
+            path = listing.month_path(month)
+            with writing(self.storage.address(path), entity, company, month):
+                self.storage.replace(path, schema, parts)
             # A crash here leaves both: the days' own files win, and the next compaction goes on.
             compaction.remove_days(self.storage, listing, days)
         self.storage.sweep(listing.folder, before=before)
@@ -206,17 +244,14 @@ class Lake:
                 )
         return Listing.of(self.storage, entity, company)
 
-    def _read_day(self, listing: Listing, day: date) -> pa.Table | None:
+    def _read_day(self, listing: Listing, day: date, columns: Sequence[str] | None = None) -> pa.Table | None:
         if day in listing.days:
-            return self.storage.read(listing.days[day].path).replace_schema_metadata(None)
+            return plain(self.storage.read(listing.days[day].path, columns))
         month = listing.months.get(month_of(day))
-        if month is None:
+        if month is None or day not in month_notes(self.storage.schema(month.path).metadata):
             return None
-        table = self.storage.read(month.path)
-        if day not in month_notes(table.schema.metadata):
-            return None
-        rows = compaction.rows_of_days(table, [day])
-        return rows.drop_columns(["_day"]).replace_schema_metadata(None)
+        table = self.storage.read(month.path, None if columns is None else [DAY.name, *columns])
+        return plain(compaction.rows_of_days(table, [day]).drop_columns([DAY.name]))
 
     def _note(self, listing: Listing, day: date) -> DayNote | None:
         if day in listing.days:
@@ -225,19 +260,19 @@ class Lake:
             return month_notes(self.storage.schema(month.path).metadata).get(day)
         return None
 
-    def _holds(self, listing: Listing, day: date, table: pa.Table, note: DayNote) -> bool:
-        if not note.says_the_same(self._note(listing, day)):
-            return False
-        old = self._read_day(listing, day)
-        if old is None or not table.drop_columns(["_read_at"]).equals(old.drop_columns(["_read_at"])):
-            return False
-        return not latest.overtakes(self.storage, listing, day, old, table)
 
-    def _replace(self, path: str, table: pa.Table, entity: str, company: str, partition: str) -> None:
-        try:
-            self.storage.replace(path, table)
-        except OSError as error:
-            raise LakeWriteFailed(self.storage.address(path), entity, company, partition, error) from error
+@contextmanager
+def writing(address: str, entity: str, company: str, partition: str) -> Iterator[None]:
+    """Say what could not be written, and where."""
+    try:
+        yield
+    except OSError as error:
+        raise LakeWriteFailed(address, entity, company, partition, error) from error
+
+
+def plain(table: pa.Table) -> pa.Table:
+    """The table without its file's metadata."""
+    return table.replace_schema_metadata(None)
 
 
 def read_keys(

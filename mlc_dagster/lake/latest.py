@@ -1,10 +1,11 @@
 """DuckDB over the lake's files: the newest version of each key."""
 
 import tempfile
-from datetime import date
+from collections.abc import Collection
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 
 from mlc_dagster.lake.partitions import Listing, read_parquet
@@ -78,12 +79,16 @@ def register(connection: duckdb.DuckDBPyConnection, name: str, schema: pa.Schema
     )
 
 
-def newest_rows(storage: Storage, listing: Listing) -> pa.Table | None:
-    """The newest version of each key as an Arrow table with the files' own types; None without files."""
+def newest_rows(storage: Storage, listing: Listing, keys: Collection[str] | None = None) -> pa.Table | None:
+    """The newest version of each key, or of some, with the files' own types; None without files."""
     if not listing.files:
         return None
     with connect(storage) as connection:
-        find_newest(connection, listing, "newest")
+        wanted = None
+        if keys is not None:
+            wanted = "wanted"
+            connection.register(wanted, pa.table({"_key": pa.array(sorted(keys), pa.string())}))
+        find_newest(connection, listing, "newest", keys=wanted)
         places = connection.execute("select _file, file_row_number from newest order by all").fetchall()
     rows: dict[str, list[int]] = {storage.address(file.path): [] for file in listing.files}
     for file, row in places:
@@ -93,28 +98,15 @@ def newest_rows(storage: Storage, listing: Listing) -> pa.Table | None:
     return table.drop_columns(["_day"]) if "_day" in table.column_names else table
 
 
-def overtakes(storage: Storage, listing: Listing, day: date, old: pa.Table, new: pa.Table) -> bool:
-    """Whether the later `_read_at` of otherwise equal rows changes which version of a key is the newest.
-
-    It does where another day holds the same stamp, read in between: a tombstone of a record that came back.
-    """
-    scan = listing.scan()
-    if scan is None:
-        return False
-    narrow = ["_key", "_stamp", "_read_at"]
-    with connect(storage) as connection:
-        connection.register("old", old.select(narrow))
-        connection.register("new", new.select(narrow))
-        found = connection.execute(
-            f"select 1 from ({scan}) other join old using (_key) join new using (_key) "
-            "where other._day <> ? and other._stamp is not distinct from old._stamp "
-            "and other._read_at between old._read_at and new._read_at limit 1",
-            [day],
-        ).fetchone()
-    return found is not None
-
-
 def _rows_of_file(storage: Storage, path: str, rows: list[int]) -> pa.Table:
+    """The rows of a file by their numbers, in order; no more of the file than one part is held at a time."""
+    found = [storage.schema(path).empty_table()]
     if not rows:
-        return storage.schema(path).empty_table()
-    return storage.read(path).take(pa.array(rows, pa.int64()))
+        return found[0]
+    numbers, first = np.asarray(rows), 0
+    for part in storage.parts(path):
+        mine = numbers[np.searchsorted(numbers, first) : np.searchsorted(numbers, first + len(part))]
+        if len(mine):
+            found.append(part.take(pa.array(mine - first)))
+        first += len(part)
+    return pa.concat_tables(found)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import Any
 
@@ -22,10 +22,6 @@ class DayNote:
     read_at: datetime
     complete: bool
     total: int
-
-    def says_the_same(self, other: "DayNote | None") -> bool:
-        """Equal but for the time of reading."""
-        return other is not None and replace(self, read_at=other.read_at) == other
 
 
 def day_metadata(note: DayNote) -> dict[bytes, bytes]:

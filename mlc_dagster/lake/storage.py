@@ -3,19 +3,26 @@
 import contextlib
 import json
 import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import BinaryIO
 from uuid import uuid4
 
 import fsspec
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
 # What file systems call the things that change with a file's content; each offers some of them.
 VERSION_MARKS = ("mtime", "created", "ETag", "etag", "LastModified", "last_modified", "generation")
 TEMPORARY = ".writing"
+# What a writer or a reader of a file holds in memory at a time, whatever the file's size.
+ROW_GROUP_BYTES = 8 * 2**20
 ROW_GROUP_ROWS = 20_000
 
 
@@ -64,37 +71,90 @@ class Storage:
             if entry["type"] == "file"
         )
 
-    def read(self, path: str) -> pa.Table:
-        """The whole file, from one open handle: a replacement meanwhile cannot be half seen."""
+    def read(self, path: str, columns: Sequence[str] | None = None) -> pa.Table:
+        """The whole file, or some columns, from one open handle: a replacement meanwhile is not half seen."""
         with self.fs.open(path, "rb") as handle, pq.ParquetFile(handle) as file:
-            return file.read()
+            return file.read(columns)
+
+    def parts(self, path: str) -> Iterator[pa.Table]:
+        """The file in parts of at most ROW_GROUP_ROWS rows, from one open handle."""
+        with self.fs.open(path, "rb") as handle, pq.ParquetFile(handle) as file:
+            for number in range(file.num_row_groups):
+                yield file.read_row_group(number)
+
+    def find(self, path: str, column: str, values: pa.Array) -> pa.Table:
+        """The rows whose column has one of some values. Only the parts that hold any are read."""
+        with self.fs.open(path, "rb") as handle, pq.ParquetFile(handle) as file:
+            found = [file.schema_arrow.empty_table()]
+            for number in range(file.num_row_groups):
+                wanted = pc.is_in(file.read_row_group(number, [column]).column(column), values)
+                if pc.any(wanted).as_py():
+                    found.append(file.read_row_group(number).filter(wanted))
+        return pa.concat_tables(found)
+
+    def count(self, path: str) -> int:
+        """How many rows the file has, without reading any."""
+        with self.fs.open(path, "rb") as handle:
+            return int(pq.read_metadata(handle).num_rows)
 
     def schema(self, path: str) -> pa.Schema:
         """The schema and metadata, without reading rows."""
         with self.fs.open(path, "rb") as handle:
             return pq.read_schema(handle)
 
-    def replace(self, path: str, table: pa.Table) -> None:
-        """Put the table in place of the file, all or nothing. Missing folders are made.
-
-        A local file is written beside its place, synced and moved. Object stores replace in one step.
+    def replace(self, path: str, schema: pa.Schema, parts: Iterable[pa.Table]) -> None:
+        """Put the parts in place of the Parquet file, all or nothing. Missing folders are made.
 
         Raises:
             OSError: the file system refused; the previous file is untouched and no temporary file remains.
+            Exception: what `parts` raises; the same holds.
         """
-        sink = pa.BufferOutputStream()
-        pq.write_table(table, sink, compression="zstd", row_group_size=ROW_GROUP_ROWS)
-        data = memoryview(sink.getvalue())
+
+        def write(file: BinaryIO) -> None:
+            with pq.ParquetWriter(file, schema, compression="zstd") as writer:
+                for group in _row_groups(parts):
+                    writer.write_table(group, row_group_size=ROW_GROUP_ROWS)
+                    # Else Arrow keeps the memory of every part for the next one, which may be smaller.
+                    pa.default_memory_pool().release_unused()
+
+        self.put(path, write)
+
+    def put(self, path: str, write: Callable[[BinaryIO], None]) -> None:
+        """Put a file in its place, all or nothing. Missing folders are made.
+
+        A local file is written beside its place, synced and moved. Object stores get it from a temporary file
+        in one step.
+        """
         self.fs.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
         if self.local:
-            _replace_local(Path(path), data)
-        else:
-            self.fs.pipe_file(path, bytes(data))
+            _put_local(Path(path), write)
+            return
+        with tempfile.NamedTemporaryFile() as file:
+            write(file)  # type: ignore[arg-type]
+            file.flush()
+            self.fs.put_file(file.name, path)
 
     def remove(self, path: str) -> None:
         """Remove a file; one that is gone already is fine."""
         with contextlib.suppress(FileNotFoundError):
             self.fs.rm_file(path)
+
+    def remove_folder(self, folder: str) -> None:
+        """Remove a folder with all that is in it; one that is gone already is fine."""
+        with contextlib.suppress(FileNotFoundError):
+            if self.local:
+                shutil.rmtree(folder)
+            else:
+                self.fs.rm(folder, recursive=True)
+
+    def folders(self, folder: str) -> Sequence[str]:
+        """The folders in a folder; none when there is no such folder."""
+        self.fs.invalidate_cache(folder)
+        try:
+            entries = self.fs.ls(folder, detail=True)
+        except FileNotFoundError:
+            return []
+        return sorted(str(entry["name"]).rstrip("/") for entry in entries if entry["type"] == "directory")
 
     def sweep(self, folder: str, *, before: date) -> None:
         """Remove temporary files that a killed process left before a day."""
@@ -122,17 +182,32 @@ def _list_local(folder: str) -> list[File]:
     return sorted(found)
 
 
-def _replace_local(path: Path, data: memoryview) -> None:
+def _put_local(path: Path, write: Callable[[BinaryIO], None]) -> None:
     temporary = path.with_name(f".{path.name}.{uuid4().hex}{TEMPORARY}")
     try:
         with temporary.open("wb") as file:
-            file.write(data)
+            write(file)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _row_groups(parts: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Gather small parts, so that a file has few row groups and a writer little in memory."""
+    waiting: list[pa.Table] = []
+    for part in parts:
+        waiting.append(part)
+        if (
+            sum(map(len, waiting)) >= ROW_GROUP_ROWS
+            or sum(table.nbytes for table in waiting) >= ROW_GROUP_BYTES
+        ):
+            yield pa.concat_tables(waiting).combine_chunks()
+            waiting = []
+    if waiting:
+        yield pa.concat_tables(waiting).combine_chunks()
 
 
 def _version(entry: dict[str, object]) -> str:

@@ -3,9 +3,7 @@
 import base64
 import math
 import re
-import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -14,11 +12,10 @@ import requests
 
 from mlc_dagster.transport import Auth, Budget, CallCounter, CallFailed, Clock, Http, Refused, decimal_json
 from mlc_dagster.visma.entity import Entity, Filter, Paging
+from mlc_dagster.visma.parallel import Pace, in_parallel
 from mlc_dagster.visma.records import record_key
 from mlc_dagster.visma.wire import Listed
 
-# No concurrency limit is documented; integrators run at most eight requests at once (section 11).
-PARALLEL_CALLS = 8
 # Asked for on every list; the server lowers it to its cap and says so in maxPageSize (section 4).
 PAGE_SIZE = 1000
 # Answers that are no JSON in spite of status 200, before the vendor is said to break its contract.
@@ -35,7 +32,6 @@ REMEDIES = {
 }
 
 Taken = TypeVar("Taken")
-Asked = TypeVar("Asked")
 
 
 @dataclass(frozen=True)
@@ -104,8 +100,6 @@ class VismaClient:
     ) -> None:
         self.http, self.company, self.page_size = http, company, page_size
         self._headers = {"ipp-company-id": company.company_id} if send_company_header else {}
-        # One list's answer is parsed at a time: the bodies wait, they are the smallest form of a page.
-        self._parsing = threading.Lock()
 
     def call(
         self, method: str, path: str, *, headers: Mapping[str, str] | None = None, **options: Any
@@ -158,7 +152,7 @@ class VismaClient:
         size: int | None = None,
     ) -> Page:
         """Return one page: of all, or of what changed at or after ``since`` (ERP wall time, no zone)."""
-        return self._answer(entity, number, _since(entity, since), lambda page: page, size=size)
+        return self._answer(entity, number, _since(entity, since), lambda page: page, Pace(), size=size)
 
     def pages(
         self,
@@ -175,19 +169,19 @@ class VismaClient:
         called one page at a time, so that a page's JSON is gone before the next one is parsed.
         Pages in ``held`` were taken before and are not asked for again.
         """
-        query = {**_since(entity, since), **(extra or {})}
+        query, pace = {**_since(entity, since), **(extra or {})}, Pace()
         if entity.paging is Paging.BY_ID:
             return [take(Page(1, Listed.parts(self._by_id(entity)), alone=True))]
 
         def read_one(number: int) -> tuple[Taken, Told]:
             if held and number in held:
                 return held[number]
-            return self._answer(entity, number, query, lambda page: (take(page), page.told))
+            return self._answer(entity, number, query, lambda page: (take(page), page.told), pace)
 
         taken: list[Taken] = []
         read, known = 0, 1
         while read < known:
-            answers = in_parallel(read_one, range(read + 1, known + 1))
+            answers = in_parallel(read_one, range(read + 1, known + 1), pace)
             taken += [kept for kept, _ in answers]
             read = known
             if entity.paged:
@@ -200,6 +194,7 @@ class VismaClient:
         number: int,
         query: Mapping[str, str],
         take: Callable[[Page], Taken],
+        pace: Pace,
         *,
         size: int | None = None,
     ) -> Taken:
@@ -209,7 +204,7 @@ class VismaClient:
             params |= {"pageNumber": str(number), "pageSize": str(size or self.page_size)}
         for _ in range(READS_OF_BROKEN_JSON):
             body = self.call("GET", entity.path, params=params).content
-            with self._parsing:
+            with pace.turn():
                 try:
                     listed = Listed.of(entity, body)
                 except TypeError as error:
@@ -238,20 +233,6 @@ class VismaClient:
     def _contract_broken(self, path: str, said: str) -> CallFailed:
         remedy = "The vendor's answer is not what its contract says; if it stays so, report it to Visma."
         return CallFailed("visma", "GET", path, status=200, excerpt_text=said, remedy=remedy)
-
-
-def in_parallel(work: Callable[[Asked], Taken], items: Iterable[Asked]) -> list[Taken]:
-    """Return the results in order, at most eight at once. A failure stops what has not begun."""
-    items = list(items)
-    if len(items) < 2:
-        return [work(item) for item in items]
-    with ThreadPoolExecutor(PARALLEL_CALLS) as pool:
-        futures = [pool.submit(work, item) for item in items]
-        try:
-            return [future.result() for future in futures]
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
 
 
 def segment(value: str) -> str:

@@ -8,12 +8,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlc_dagster.lake import Lake
-from mlc_dagster.lake.latest import find_newest, register
+from mlc_dagster.lake.latest import NEWEST_FIRST
 from mlc_dagster.lake.partitions import Listing
-from mlc_dagster.visma.client import Page, VismaClient, in_parallel
+from mlc_dagster.visma.client import Page, VismaClient
 from mlc_dagster.visma.entity import Entity
 from mlc_dagster.visma.fields import MOMENT
 from mlc_dagster.visma.merge import conform
+from mlc_dagster.visma.parallel import in_parallel
 from mlc_dagster.visma.records import record_key
 
 # Missing records up to the larger of these are believed; more look like a broken answer.
@@ -47,30 +48,46 @@ def guard_whole(entity: Entity, company: str, *, held: int, missing: int) -> Non
 
 
 @dataclass(frozen=True)
-class Unreleased:
-    """Documents that may be deleted, as the lake knows them; and some that cannot be, as witnesses."""
+class Held:
+    """What the lake knows of documents that may be deleted.
 
-    keys: frozenset[str] = frozenset()
+    ``unreleased`` may be deleted, ``deleted`` were; ``witnesses`` are some that cannot be.
+    """
+
+    unreleased: frozenset[str] = frozenset()
+    deleted: frozenset[str] = frozenset()
     witnesses: tuple[str, ...] = ()
 
 
-def unreleased_in_lake(lake: Lake, entity: Entity, company: str) -> Unreleased:
-    """Return the documents whose newest version in the lake is unreleased."""
+def held(lake: Lake, entity: Entity, company: str) -> Held:
+    """Return what the newest versions in the lake say, for entities whose documents may be deleted."""
     if entity.unreleased is None:
-        return Unreleased()
+        return Held()
     states = ", ".join(f"'{state}'" for state in sorted(entity.unreleased.states))
 
-    def read(listings: Mapping[str, Listing]) -> Unreleased:
+    def read(listings: Mapping[str, Listing]) -> Held:
+        scan = listings[entity.name].scan()
+        if scan is None:
+            return Held()
         with lake.connect() as connection:
-            find_newest(connection, listings[entity.name], "newest")
-            register(connection, "held", entity.schema, newest="newest")
-            rows = connection.execute(f"select _key from held where status in ({states})").fetchall()
-            # One of each type: a path without the type finds only those of its main type.
-            others = connection.execute(
-                f"select max(_key) from held where status not in ({states}) group by split_part(_key, '|', 1)"
-            ).fetchall()
-            return Unreleased(
-                frozenset(str(row[0]) for row in rows), tuple(sorted(str(row[0]) for row in others))
+            connection.execute(
+                f"create temp table newest as select _key, _deleted, status in ({states}) as open "
+                f"from ({scan}) qualify row_number() over (partition by _key order by {NEWEST_FIRST}) = 1"
+            )
+
+            def keys(query: str) -> list[str]:
+                return [str(row[0]) for row in connection.execute(query).fetchall()]
+
+            return Held(
+                unreleased=frozenset(keys("select _key from newest where open and not _deleted")),
+                deleted=frozenset(keys("select _key from newest where _deleted")),
+                # One of each type: a path without the type finds only those of its main type.
+                witnesses=tuple(
+                    keys(
+                        "select max(_key) as key from newest where not open and not _deleted "
+                        "group by split_part(_key, '|', 1) order by key"
+                    )
+                ),
             )
 
     return lake.steady([entity.name], company, read)
@@ -124,12 +141,11 @@ def tombstones(
     lake: Lake, entity: Entity, company: str, keys: Collection[str], read_at: datetime
 ) -> pa.Table:
     """Return tombstones for some keys: the last content and stamp, marked deleted, read now."""
-    latest = lake.latest(entity.name, company) if keys else None
+    latest = lake.latest(entity.name, company, keys) if keys else None
     if latest is None:
         return entity.schema.empty_table()
     latest = conform(latest, entity.schema)
-    mine = pc.is_in(latest.column("_key"), pa.array(sorted(keys), pa.string()))
-    return marked_deleted(latest.filter(pc.and_not(mine, latest.column("_deleted"))), read_at)
+    return marked_deleted(latest.filter(pc.invert(latest.column("_deleted"))), read_at)
 
 
 def marked_deleted(rows: pa.Table, read_at: datetime) -> pa.Table:

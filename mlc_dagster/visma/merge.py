@@ -13,26 +13,45 @@ from mlc_dagster.visma.entity import Entity
 from mlc_dagster.visma.wall import is_twice
 
 
-def one_per_key(entity: Entity, table: pa.Table) -> pa.Table:
-    """Return one row a key: the newest stamp; the first of equal ones. Parts of a split record are joined."""
-    keys = table.column("_key")
+def newest(entity: Entity, rows: pa.Table) -> pa.Table:
+    """Return the row of each key with the newest stamp, the first of equal ones.
+
+    Of a BY_LINE entity all of them: they are the parts of a split record. Only `_key` and `_stamp` are looked
+    at, so the rows may be light ones.
+    """
+    keys = rows.column("_key")
     if pc.count_distinct(keys).as_py() == len(keys):
-        return table
-    if entity.lines:
-        return _joined(entity, table)
+        return rows
     order = pc.sort_indices(
-        table.select(["_key", "_stamp"]), sort_keys=[("_key", "ascending"), ("_stamp", "descending")]
+        rows.select(["_key", "_stamp"]), sort_keys=[("_key", "ascending"), ("_stamp", "descending")]
     )
     ordered = keys.take(order).to_numpy(zero_copy_only=False)
-    first = np.concatenate([[True], ordered[1:] != ordered[:-1]])
-    return table.take(order.filter(pa.array(first)))
+    keep = np.concatenate([[True], ordered[1:] != ordered[:-1]])
+    if entity.lines:
+        stamps = pc.fill_null(pc.cast(rows.column("_stamp").take(order), pa.int64()), 0).to_numpy()
+        keep = stamps == stamps[keep][np.cumsum(keep) - 1]
+    return rows.take(order.filter(pa.array(keep)))
 
 
 def unite(entity: Entity, before: pa.Table, after: pa.Table) -> pa.Table:
-    """Return the rows of two passes: the later pass wins, lines of one version are joined."""
+    """Return the rows of two passes: the later pass wins, parts of one version stay together."""
     if entity.lines:
-        return one_per_key(entity, pa.concat_tables([before, after]))
-    return pa.concat_tables([after, without(before, after.column("_key").to_pylist())])
+        return newest(entity, pa.concat_tables([before, after]))
+    return pa.concat_tables([after, without(before, after.column("_key"))])
+
+
+def joined(entity: Entity, table: pa.Table) -> pa.Table:
+    """Join the parts of records that were split over pages: the newest stamp's lines, each number once."""
+    counts = table.column("_key").value_counts()
+    several = pc.struct_field(counts, "values").filter(pc.greater(pc.struct_field(counts, "counts"), 1))
+    if not len(several):
+        return table
+    split = pc.is_in(table.column("_key"), several)
+    parts = sorted(table.filter(split).to_pylist(), key=lambda row: str(row["_key"]))
+    whole = [_join(entity, list(group)) for _, group in groupby(parts, key=lambda row: row["_key"])]
+    return pa.concat_tables(
+        [table.filter(pc.invert(split)), pa.Table.from_pylist(whole, schema=table.schema)]
+    )
 
 
 def changed(new: pa.Table, old: pa.Table) -> pa.Array:
@@ -81,9 +100,10 @@ def in_second_pass(new: pa.Table, old: pa.Table, zone: str) -> pa.Table:
     )
 
 
-def without(table: pa.Table, keys: Collection[str]) -> pa.Table:
+def without(table: pa.Table, keys: Collection[str] | pa.ChunkedArray) -> pa.Table:
     """Return the rows of all other keys."""
-    return table.filter(pc.invert(pc.is_in(table.column("_key"), pa.array(list(keys), pa.string()))))
+    values = keys if isinstance(keys, pa.ChunkedArray) else pa.array(list(keys), pa.string())
+    return table.filter(pc.invert(pc.is_in(table.column("_key"), values)))
 
 
 def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
@@ -106,18 +126,6 @@ def _differences(left: pa.Table, right: pa.Table) -> list[int]:
     half = len(left) // 2
     second = _differences(left.slice(half), right.slice(half))
     return [*_differences(left.slice(0, half), right.slice(0, half)), *(half + place for place in second)]
-
-
-def _joined(entity: Entity, table: pa.Table) -> pa.Table:
-    """Join the parts of split records: the newest stamp's lines, each line number once."""
-    counts = table.column("_key").value_counts()
-    several = pc.struct_field(counts, "values").filter(pc.greater(pc.struct_field(counts, "counts"), 1))
-    split = pc.is_in(table.column("_key"), several)
-    parts = sorted(table.filter(split).to_pylist(), key=lambda row: str(row["_key"]))
-    joined = [_join(entity, list(group)) for _, group in groupby(parts, key=lambda row: row["_key"])]
-    return pa.concat_tables(
-        [table.filter(pc.invert(split)), pa.Table.from_pylist(joined, schema=table.schema)]
-    )
 
 
 def _join(entity: Entity, parts: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -5,19 +5,22 @@ is re-stamped, inserted or deleted shifts the pages after it, so that a row may 
 A pass over all pages is trusted when nothing hints at such a shift; else passes are repeated and united.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mlc_dagster.lake import Spool
 from mlc_dagster.transport import Clock, decimal_json
-from mlc_dagster.visma.client import Page, VismaClient, in_parallel
+from mlc_dagster.visma.client import Page, VismaClient
 from mlc_dagster.visma.deletes import unreleased_in
 from mlc_dagster.visma.entity import Entity
-from mlc_dagster.visma.merge import one_per_key, unite, without
-from mlc_dagster.visma.records import BadRecord, Rows, to_rows
+from mlc_dagster.visma.merge import newest, unite, without
+from mlc_dagster.visma.pages import Kept, Pages
+from mlc_dagster.visma.parallel import in_parallel
+from mlc_dagster.visma.records import BadRecord, to_rows
 from mlc_dagster.visma.wall import from_wall, wall_text
 
 MOST_PASSES = 12
@@ -29,20 +32,32 @@ CALM_PASSES = 3
 
 @dataclass(frozen=True)
 class Swept:
-    """What a sweep brought, one row a key. ``newest`` is the largest stamp received (UTC)."""
+    """What a sweep brought. ``index`` is light: one row a key, or one for each part of a split record.
 
-    table: pa.Table
+    ``newest`` is the largest stamp received (UTC), ``since`` from when on changes were asked for (wall time),
+    ``started`` when the sweep began; one that was cut off and ``resumed`` keeps what it began with.
+    """
+
+    index: pa.Table
     bad: tuple[BadRecord, ...]
     total: int
     newest: datetime | None
     pages: int
     passes: int
+    since: str | None
+    started: datetime
     seconds: float
+    resumed: bool
+    _pages: Pages = field(repr=False)
 
     @property
     def keys(self) -> set[str]:
         """Return the keys received."""
-        return set(self.table.column("_key").to_pylist())
+        return set(self.index.column("_key").to_pylist())
+
+    def tables(self, index: pa.Table) -> Iterator[pa.Table]:
+        """Return the rows of a part of the index, in pieces; those of one record stand together in it."""
+        return self._pages.tables(index)
 
 
 class NeverSettled(Exception):
@@ -62,17 +77,21 @@ def sweep(
     since: str | None,
     clock: Clock,
     zone: str,
+    spool: Spool,
     passes: int = MOST_PASSES,
 ) -> Swept:
-    """Read all records changed at or after ``since`` (ERP wall time; None: all). Raises NeverSettled."""
-    return _Sweep(client, entity, since, clock, zone).run(passes)
+    """Read all records changed at or after ``since`` (ERP wall time; None: all). Raises NeverSettled.
+
+    Pages wait in ``spool``. A sweep that left some there because it was cut off is gone on with, as it began.
+    """
+    return _Sweep(client, entity, Pages(entity, spool, since, clock.now()), clock, zone).run(passes)
 
 
 @dataclass(frozen=True)
 class _Pass:
-    """One pass over all pages, duplicates still in it or already merged."""
+    """One pass over all pages: the newest versions in it, all totals that were told, the lines received."""
 
-    table: pa.Table
+    index: pa.Table
     bad: tuple[BadRecord, ...]
     totals: frozenset[int]
     lines: int
@@ -81,26 +100,24 @@ class _Pass:
 
     @property
     def newest(self) -> datetime | None:
-        return pc.max(self.table.column("_stamp")).as_py()  # type: ignore[no-any-return]
+        return pc.max(self.index.column("_stamp")).as_py()  # type: ignore[no-any-return]
 
     @property
     def keys(self) -> set[str]:
-        return set(self.table.column("_key").to_pylist())
+        return set(self.index.column("_key").to_pylist())
 
 
 class _Sweep:
-    def __init__(
-        self, client: VismaClient, entity: Entity, since: str | None, clock: Clock, zone: str
-    ) -> None:
-        self._client, self._entity, self._since, self._clock, self._zone = client, entity, since, clock, zone
-        self._started = clock.monotonic()
+    def __init__(self, client: VismaClient, entity: Entity, pages: Pages, clock: Clock, zone: str) -> None:
+        self._client, self._entity, self._pages, self._clock, self._zone = client, entity, pages, clock, zone
+        self._began = clock.monotonic()
 
     def run(self, most_passes: int) -> Swept:
         united: _Pass | None = None
         horizon: datetime | None = None
         calm, doubt = 0, ""
         for number in range(1, most_passes + 1):
-            seen = self._read()
+            seen = self._read(number)
             doubt = self._doubt(seen)
             if not doubt:
                 return self._swept(seen, number)
@@ -116,20 +133,20 @@ class _Sweep:
                 return self._swept(united, number)
         raise NeverSettled(self._entity.name, self._client.company.code, most_passes, doubt)
 
-    def _read(self) -> _Pass:
-        started = self._clock.now()
-        answers = self._client.pages(self._entity, self._taken, since=self._since)
-        table = pa.concat_tables([rows.table for rows, _ in answers])
-        bad = tuple(record for rows, _ in answers for record in rows.bad)
-        totals = frozenset(total for _, total in answers if total is not None)
-        lines = _line_count(self._entity, table)
-        merged = one_per_key(self._entity, table)
-        return _Pass(merged, _distinct(bad, merged), totals, lines, len(answers), started)
+    def _read(self, number: int) -> _Pass:
+        started = self._pages.pass_begun(number, self._clock.now())
 
-    def _taken(self, page: Page) -> tuple[Rows, int | None]:
-        code, now = self._client.company.code, self._clock.now()
-        rows = to_rows(self._entity, code, page.listed, read_at=now, zone=self._zone)
-        return rows, page.told.total
+        def take(page: Page) -> Kept:
+            code, now = self._client.company.code, self._clock.now()
+            rows = to_rows(self._entity, code, page.listed, read_at=now, zone=self._zone)
+            return self._pages.keep(number, page, rows)
+
+        pages = self._client.pages(self._entity, take, since=self._pages.since, held=self._pages.held(number))
+        index = pa.concat_tables([kept.index for kept in pages]).combine_chunks()
+        bad = tuple(record for kept in pages for record in kept.bad)
+        totals = frozenset(kept.told.total for kept in pages if kept.told.total is not None)
+        merged = newest(self._entity, index)
+        return _Pass(merged, _distinct(bad, merged), totals, _raw_lines(index), len(pages), started)
 
     def _doubt(self, seen: _Pass) -> str:
         """Return why a pass cannot be trusted, empty when it can. One page is one moment."""
@@ -139,31 +156,33 @@ class _Sweep:
             return f"the total went from {min(seen.totals)} to {max(seen.totals)}"
         if seen.totals and self._units(seen) != max(seen.totals):
             return f"{self._units(seen)} distinct where {max(seen.totals)} were reported"
-        if self._entity.lines and seen.lines != _line_count(self._entity, seen.table):
+        if self._entity.lines and seen.lines != _lines(seen.index):
             return "lines came twice"
         if seen.newest is not None and seen.newest > seen.started:
             return "records changed after the first look"
         return self._closing_doubt(seen)
 
     def _closing_doubt(self, seen: _Pass) -> str:
-        """Ask, for one row, how many are as new as the newest: more than we saw came meanwhile."""
-        if seen.newest is None or not self._entity.has_filter:
+        """Ask, for one row, how many lines are as new as the newest: more than we saw came meanwhile.
+
+        Only lists of lines need it. Where pages count records, as many distinct ones as there are, all the
+        while, are all there are, unless one of them was deleted and a newer one came for it: that one bears
+        a fresh stamp. A record of a list of lines may lose some, and shift others, with a stamp we never saw.
+        """
+        if seen.newest is None or not self._entity.lines:
             return ""
         text = wall_text(seen.newest, self._zone)
         page = self._client.page(self._entity, 1, since=text, size=1)
-        recent = seen.table.filter(pc.greater_equal(seen.table.column("_stamp"), from_wall(text, self._zone)))
-        known = _line_count(self._entity, recent) if self._entity.lines else len(recent)
-        if (page.told.total or 0) > known + len(seen.bad):
+        recent = pc.greater_equal(seen.index.column("_stamp"), from_wall(text, self._zone))
+        if (page.told.total or 0) > _lines(seen.index.filter(recent)) + len(seen.bad):
             return "records were added at the end"
         return ""
 
     def _units(self, seen: _Pass) -> int:
         """Return what the reported total counts: records, or lines where pages count lines."""
         if self._entity.lines:
-            return _line_count(self._entity, seen.table) + sum(
-                _bad_lines(self._entity, bad) for bad in seen.bad
-            )
-        return len(seen.table) + len(seen.bad)
+            return _lines(seen.index) + sum(_bad_lines(self._entity, bad) for bad in seen.bad)
+        return len(seen.index) + len(seen.bad)
 
     def _complete(self, united: _Pass) -> bool:
         return self._units(united) >= max(united.totals, default=0)
@@ -175,23 +194,35 @@ class _Sweep:
 
     def _united(self, before: _Pass, after: _Pass, horizon: datetime | None) -> tuple[_Pass, bool]:
         """Return both passes as one, and whether the later one brought anything old that was not known."""
-        table = unite(self._entity, before.table, after.table)
-        united = replace(after, table=table, bad=_distinct((*before.bad, *after.bad), table))
+        index = unite(self._entity, before.index, after.index)
+        united = replace(after, index=index, bad=_distinct((*before.bad, *after.bad), index))
         if self._entity.lines:
             return united, self._units(united) > self._units(before)
-        return united, bool(_old_keys(after.table, before.keys, horizon))
+        return united, bool(_old_keys(after.index, before.keys, horizon))
 
     def _without_gone(self, united: _Pass, seen: _Pass) -> _Pass:
         """Drop documents that were deleted meanwhile: unreleased, not in the last pass, and 404."""
-        suspects = sorted(unreleased_in(self._entity, united.table) - seen.keys)
+        suspects = sorted(unreleased_in(self._entity, united.index) - seen.keys)
         answers = in_parallel(lambda key: self._client.single(self._entity, key), suspects)
         gone = [key for key, answer in zip(suspects, answers, strict=True) if answer is None]
-        return replace(united, table=without(united.table, gone))
+        return replace(united, index=without(united.index, gone))
 
     def _swept(self, seen: _Pass, passes: int) -> Swept:
-        total = max(seen.totals, default=len(seen.table) + len(seen.bad))
-        seconds = self._clock.monotonic() - self._started
-        return Swept(seen.table, seen.bad, total, seen.newest, seen.pages, passes, seconds)
+        # A sweep that was cut off lasted all the while; our own clock may be set back meanwhile.
+        lasted = (self._clock.now() - self._pages.begun).total_seconds()
+        return Swept(
+            index=seen.index,
+            bad=seen.bad,
+            total=max(seen.totals, default=len(seen.index) + len(seen.bad)),
+            newest=seen.newest,
+            pages=seen.pages,
+            passes=passes,
+            since=self._pages.since,
+            started=self._pages.begun,
+            seconds=max(lasted, self._clock.monotonic() - self._began),
+            resumed=self._pages.resumed,
+            _pages=self._pages,
+        )
 
 
 def _old_keys(table: pa.Table, known: set[str], horizon: datetime | None) -> set[str]:
@@ -205,10 +236,21 @@ def _old_keys(table: pa.Table, known: set[str], horizon: datetime | None) -> set
     }
 
 
-def _line_count(entity: Entity, table: pa.Table) -> int:
-    if entity.lines is None:
+def _raw_lines(index: pa.Table) -> int:
+    """Return how many lines came; 0 where lines do not count."""
+    if "_lines" not in index.column_names:
         return 0
-    return pc.sum(pc.list_value_length(table.column(entity.lines))).as_py() or 0
+    return pc.sum(pc.list_value_length(index.column("_lines"))).as_py() or 0
+
+
+def _lines(index: pa.Table) -> int:
+    """Return how many lines there are: of a record that came in parts each line number once."""
+    keys, lists = index.column("_key"), index.column("_lines")
+    if pc.count_distinct(keys).as_py() == len(keys):
+        return _raw_lines(index)
+    parents = pc.list_parent_indices(lists)
+    pairs = pa.table({"key": keys.take(parents), "number": pc.list_flatten(lists)})
+    return len(pairs.group_by(["key", "number"]).aggregate([]))
 
 
 def _bad_lines(entity: Entity, bad: BadRecord) -> int:

@@ -5,7 +5,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from mlc_dagster.lake import Lake, to_frame, to_table
+from mlc_dagster.lake import Lake
+from mlc_dagster.lake.frames import to_frame, to_table
 from tests.lake.examples import INVOICES, note, row, table
 
 

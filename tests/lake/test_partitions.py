@@ -26,7 +26,7 @@ def lake(request: pytest.FixtureRequest, tmp_path: Path) -> Lake:
 
 def test_a_day_reads_back_exactly_as_written(lake: Lake) -> None:
     written = table(row("10023", "1234567890.12345678"), row("10024", "-0.00000001"))
-    assert lake.write_day(*PLACE, DAY, written, note(total=2))
+    assert lake.write_day(*PLACE, DAY, written, note(total=2)) == 2
     assert lake.read_day(*PLACE, DAY) == written
     assert lake.note(*PLACE, DAY) == note(total=2)
     assert lake.days(*PLACE) == [DAY]
@@ -44,31 +44,6 @@ def test_a_day_without_rows_counts_as_read(lake: Lake) -> None:
     lake.write_day(*PLACE, DAY, table(), note(complete=True, total=0))
     assert lake.days(*PLACE) == [DAY]
     assert amounts(lake.latest(*PLACE)) == {}
-
-
-def test_an_equal_day_is_not_written_again(lake: Lake) -> None:
-    lake.write_day(*PLACE, DAY, table(row("1"), row("2")), note())
-    before = lake.fingerprint(*PLACE)
-    later = NOON + timedelta(hours=1)
-    again = table(row("2", _read_at=later), row("1", _read_at=later))
-    assert not lake.write_day(*PLACE, DAY, again, note(read_at=later))
-    assert lake.fingerprint(*PLACE) == before
-
-
-def test_a_new_note_alone_is_written(lake: Lake) -> None:
-    lake.write_day(*PLACE, DAY, table(row("1")), note())
-    assert lake.write_day(*PLACE, DAY, table(row("1")), note(complete=True))
-    assert lake.note(*PLACE, DAY) == note(complete=True)
-
-
-def test_a_record_that_came_back_is_alive_again(lake: Lake) -> None:
-    """Its row equals the one of the day already there, but was read after the tombstone."""
-    lake.write_day(*PLACE, DAY, table(row("1")), note())
-    tombstone = row("1", _deleted=True, _read_at=NOON + timedelta(hours=1))
-    lake.write_day(*PLACE, NEXT_DAY, table(tombstone), note())
-    assert lake.latest(*PLACE)["_deleted"].to_pylist() == [True]
-    assert lake.write_day(*PLACE, DAY, table(row("1", _read_at=NOON + timedelta(hours=2))), note())
-    assert lake.latest(*PLACE)["_deleted"].to_pylist() == [False]
 
 
 def test_the_fingerprint_changes_with_every_replacement(lake: Lake) -> None:

@@ -11,12 +11,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from mlc_dagster.lake import Lake
+from mlc_dagster.lake import Lake, Spool
 from mlc_dagster.transport import Budget, CallCounter
 from mlc_dagster.visma.auth import VismaConnect
 from mlc_dagster.visma.client import Company, VismaClient, visma_http
 from mlc_dagster.visma.entities import ENTITIES
 from mlc_dagster.visma.reader import ReadReport, read_days
+from mlc_dagster.visma.sweep import Swept, sweep
 from mlc_sandbox.server import Sandbox
 
 OSLO = ZoneInfo("Europe/Oslo")
@@ -115,6 +116,15 @@ class Erp:
         return read_days(
             self.client, self.lake, ENTITIES[entity], self.company, asked, clock=self.clock, **options
         )
+
+    def spool(self, entity: str) -> Spool:
+        """Where a sweep of an entity puts its pages."""
+        return self.lake.spool(entity, self.company, {}, self.clock.now())
+
+    def sweep(self, entity: str, **options: Any) -> Swept:
+        """One sweep over everything."""
+        options = {"since": None, "clock": self.clock, "zone": "Europe/Oslo", **options}
+        return sweep(self.client, ENTITIES[entity], spool=self.spool(entity), **options)
 
     def truth(self, entity: str) -> list[dict[str, Any]]:
         return self.visma.truth(self.company, API_NAMES[entity])

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from mlc_dagster.visma.entities import ENTITIES
-from mlc_dagster.visma.sweep import NeverSettled, sweep
+from mlc_dagster.visma.sweep import NeverSettled
 from tests.visma.conftest import API_NAMES, Erp, SandboxTime
 
 
@@ -97,12 +97,14 @@ def test_a_renumbered_record_does_not_hide_a_lost_row(new_erp):
     assert erp.keys("suppliers") <= erp.held("suppliers").keys() <= erp.keys("suppliers") | {old}
 
 
-def test_what_arrives_at_the_end_of_a_pass_is_noticed_by_the_closing_question(new_erp):
+@pytest.mark.parametrize("clock", [SandboxTime, FastClock])
+def test_what_arrives_after_its_page_was_read_is_found_by_the_next_read_at_the_latest(new_erp, clock):
     erp = new_erp(page_size=10)
     keys = sorted(erp.keys("suppliers"))
-    erp.clock = FastClock(erp.sandbox)
+    erp.clock = clock(erp.sandbox)
     last = -(-len(keys) // 10)
     after_page(erp, last, lambda: erp.visma.change("NO01", "supplier", keys[-1], {"name": "Late AS"}))
+    erp.read("suppliers")
     erp.read("suppliers")
     assert erp.held("suppliers")[keys[-1]]["name"] == "Late AS"
 
@@ -113,12 +115,11 @@ def test_journal_batches_split_over_pages_are_joined_also_while_rows_move(new_er
     arm(erp, "journal_transactions", 3, times=3, restamp=2)
     if order == "unstable":
         erp.sandbox.faults.clear()
-    swept = sweep(
-        erp.client, ENTITIES["journal_transactions"], since=None, clock=erp.clock, zone="Europe/Oslo"
-    )
+    swept = erp.sweep("journal_transactions")
     lines = {
         row["_key"]: [line["lineNumber"] for line in row["journalTransactionLines"]]
-        for row in swept.table.to_pylist()
+        for table in swept.tables(swept.index)
+        for row in table.to_pylist()
     }
     truth = {
         f"{row['module']}|{row['batchNumber']}": [
@@ -148,27 +149,26 @@ def test_a_bulk_restamp_costs_one_sweep_and_the_next_read_finds_nothing_new(new_
     assert (again.changed, again.written) == (0, [])
 
 
-def test_a_sweep_over_a_still_list_costs_its_pages_and_one_closing_question(new_erp):
+def test_a_sweep_over_a_still_list_costs_its_pages_and_nothing_more(new_erp):
     erp = new_erp(page_size=20)
     records = len(versions(erp, "suppliers"))
-    swept = sweep(erp.client, ENTITIES["suppliers"], since=None, clock=erp.clock, zone="Europe/Oslo")
-    assert (swept.passes, len(swept.table)) == (1, records)
-    assert erp.calls("suppliers") == -(-records // 20) + 1
+    swept = erp.sweep("suppliers")
+    assert (swept.passes, len(swept.index)) == (1, records)
+    assert erp.calls("suppliers") == -(-records // 20)
 
 
-def test_one_page_needs_no_second_look(still_erp):
+def test_one_page_needs_no_second_look_and_no_spool(still_erp):
     before = still_erp.calls("suppliers")
-    swept = sweep(
-        still_erp.client, ENTITIES["suppliers"], since=None, clock=still_erp.clock, zone="Europe/Oslo"
-    )
+    swept = still_erp.sweep("suppliers")
     assert swept.pages == 1
     assert still_erp.calls("suppliers") - before == 1
+    assert still_erp.spool("suppliers").notes() == {}
 
 
 def test_a_list_that_never_settles_is_refused(new_erp):
     erp = new_erp(page_size=5, order="unstable")
     with pytest.raises(NeverSettled, match="customers of NO01 changed during each of 2 passes"):
-        sweep(erp.client, ENTITIES["customers"], since=None, clock=erp.clock, zone="Europe/Oslo", passes=2)
+        erp.sweep("customers", passes=2)
 
 
 def test_a_list_that_keeps_growing_is_read_all_the_same(new_erp):

@@ -6,7 +6,7 @@ from typing import Any
 import pyarrow as pa
 
 from mlc_dagster.visma.entities import ENTITIES
-from mlc_dagster.visma.merge import changed, conform, newer, one_per_key, unite
+from mlc_dagster.visma.merge import changed, conform, joined, newer, newest, unite
 
 JOURNALS, SUPPLIERS = ENTITIES["journal_transactions"], ENTITIES["suppliers"]
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -40,17 +40,19 @@ def lines(table: pa.Table) -> list[list[int]]:
 
 
 def test_parts_of_a_split_batch_are_joined_each_line_once_in_order():
-    assert lines(one_per_key(JOURNALS, journals(batch(0, 3, 4), batch(0, 1, 2, 3)))) == [[1, 2, 3, 4]]
+    assert lines(joined(JOURNALS, journals(batch(0, 3, 4), batch(0, 1, 2, 3)))) == [[1, 2, 3, 4]]
 
 
 def test_lines_of_an_older_version_never_mix_with_the_newer():
-    assert lines(one_per_key(JOURNALS, journals(batch(0, 1, 2, 3), batch(5, 1, 2)))) == [[1, 2]]
-    assert lines(unite(JOURNALS, journals(batch(5, 1)), journals(batch(5, 2)))) == [[1, 2]]
+    assert lines(newest(JOURNALS, journals(batch(0, 1, 2, 3), batch(5, 1, 2)))) == [[1, 2]]
+    assert lines(
+        joined(JOURNALS, unite(JOURNALS, journals(batch(5, 1)), journals(batch(0, 3), batch(5, 2))))
+    ) == [[1, 2]]
 
 
 def test_within_a_pass_the_newest_stamp_counts_and_between_passes_the_later_pass():
     old, new = supplier("1", "old", 0), supplier("1", "new", 5)
-    assert one_per_key(SUPPLIERS, suppliers(old, new, old)).column("name").to_pylist() == ["new"]
+    assert newest(SUPPLIERS, suppliers(old, new, old)).column("name").to_pylist() == ["new"]
     united = unite(SUPPLIERS, suppliers(new, supplier("2", "kept")), suppliers(old))
     assert united.column("name").to_pylist() == ["old", "kept"]
 

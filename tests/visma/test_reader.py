@@ -3,7 +3,6 @@
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-import pyarrow as pa
 import pytest
 
 from mlc_dagster.lake import LakeWriteFailed
@@ -312,11 +311,11 @@ def test_a_full_disk_keeps_the_days_written_before(erp, monkeypatch):
     days = erp.days(back=4)
     write, calls = erp.lake.storage.replace, []
 
-    def full(path: str, table: pa.Table) -> None:
+    def full(path: str, *rest: Any) -> None:
         calls.append(path)
         if len(calls) == 3:
             raise OSError(28, "No space left on device")
-        write(path, table)
+        write(path, *rest)
 
     monkeypatch.setattr(erp.lake.storage, "replace", full)
     with pytest.raises(LakeWriteFailed):

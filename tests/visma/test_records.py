@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlc_dagster.visma.entities import ENTITIES
@@ -66,6 +66,7 @@ def test_money_is_exact_from_the_text_on(text):
     assert rows.table.column("amount").to_pylist() == [Decimal(text)]
 
 
+@settings(deadline=None)
 @given(st.decimals(allow_nan=False, allow_infinity=False, places=8, min_value=-(10**19), max_value=10**19))
 def test_no_amount_is_ever_rounded(amount):
     text = f'[{{"documentType":"Invoice","referenceNumber":"1","amount":{amount:f}}}]'
@@ -160,6 +161,7 @@ PLAIN = {
 }
 
 
+@settings(deadline=None)
 @given(st.lists(st.fixed_dictionaries({}, optional=PLAIN), max_size=4))
 def test_what_arrow_takes_in_is_what_the_json_says(records):
     """The same answer twice; the second time one record more keeps it out of Arrow's own reader."""

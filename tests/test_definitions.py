@@ -17,8 +17,10 @@ from mlc_dagster.visma.entities import ENTITIES
 from tests.support.house import House, open_house, running_sandbox
 
 DESTINATIONS = [
+    "cost_centres",
     "dimensions",
     "gl_accounts",
+    "gl_actuals",
     "purchase_order_lines",
     "purchase_orders",
     "segment_values",

@@ -39,5 +39,10 @@ def test_a_line_item_can_hold_what_its_contract_column_sends(feed: hub.Feed) -> 
         assert column.kind in KINDS[columns[column.name]["type"].partition("(")[0]], column.name
 
 
+def test_the_cubes_numbers_are_exact_in_their_contract() -> None:
+    columns = contract(hub.ACTUALS)["columns"]
+    assert {columns[name]["type"] for name in hub.ACTUALS.numbers} == {"decimal(28,4)"}
+
+
 def test_no_contract_is_without_a_feed() -> None:
     assert {path.stem for path in CONTRACTS.glob("*.yml")} == {feed.key for feed in FED}

@@ -64,7 +64,7 @@ def save(lake: Lake, mapped: Mapped, first: date, last: date, inputs: str) -> No
     }
     metadata = {SIDE: json.dumps(side, ensure_ascii=False).encode()}
     path = _path(lake, mapped.model, mapped.company, first, last)
-    lake.storage.replace(path, mapped.table.replace_schema_metadata(metadata))
+    lake.storage.replace(path, mapped.table.schema.with_metadata(metadata), [mapped.table])
     _prune(lake, path)
 
 

@@ -1,6 +1,8 @@
 """The Dagster definitions: a table of contents."""
 
 import warnings
+from functools import lru_cache
+from pathlib import Path
 
 import dagster as dg
 
@@ -27,6 +29,13 @@ def defs() -> dg.Definitions:
     """Visma's entities, the pairs that are switched on, and what runs them."""
     settings = load_settings()
     mappings = mappings_in(settings.mappings_folder)
+    return _built(settings.file, repr(settings), mappings, mappings.version)
+
+
+@lru_cache(maxsize=1)
+def _built(file: Path, settings_text: str, mappings: Mappings, version: int) -> dg.Definitions:  # noqa: ARG001
+    """Build them once for one state of the settings and mappings: one run of Dagster's asks six times."""
+    settings = load_settings(file)
     days = company_day(settings)
     pairs = [pair(name, part, mappings, days) for name, part in settings.pairs.on().items()]
     return dg.Definitions.merge(source(settings, days), *pairs)

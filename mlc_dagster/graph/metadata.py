@@ -54,9 +54,6 @@ def entity_columns(entity: Entity) -> dict[str, Any]:
 
 def model_columns(model: Model, mappings: Mappings) -> dict[str, Any]:
     """The columns of a model's rows, the fields each is made of, and the two files that say so."""
-    columns = [
-        dg.TableColumn(column.name, column.type, column.description) for column in mappings.columns(model.key)
-    ]
     lineage = {
         column: [dg.TableColumnDep(dg.AssetKey(["visma", entity]), field) for entity, field in sources]
         for column, sources in mappings.column_lineage(model.key).items()
@@ -66,7 +63,7 @@ def model_columns(model: Model, mappings: Mappings) -> dict[str, Any]:
         for file in (model.sql_file, model.contract_file)
     ]
     return {
-        "dagster/column_schema": dg.TableSchema(columns),
+        "dagster/column_schema": _schema(model, mappings),
         "dagster/column_lineage": dg.TableColumnLineage(lineage),
         "dagster/code_references": dg.CodeReferencesMetadataValue(code_references=[*files]),
     }
@@ -76,8 +73,15 @@ def destination_columns(model: Model, mappings: Mappings) -> dict[str, Any]:
     """The columns of a destination: those of its rows, one by one."""
     rows = dg.AssetKey([model.target, "rows", model.name])
     lineage = {column.name: [dg.TableColumnDep(rows, column.name)] for column in mappings.columns(model.key)}
-    schema = model_columns(model, mappings)["dagster/column_schema"]
-    return {"dagster/column_schema": schema, "dagster/column_lineage": dg.TableColumnLineage(lineage)}
+    return {
+        "dagster/column_schema": _schema(model, mappings),
+        "dagster/column_lineage": dg.TableColumnLineage(lineage),
+    }
+
+
+def _schema(model: Model, mappings: Mappings) -> dg.TableSchema:
+    columns = mappings.columns(model.key)
+    return dg.TableSchema([dg.TableColumn(one.name, one.type, one.description) for one in columns])
 
 
 def _cell(value: object) -> str:

@@ -5,19 +5,22 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from graphlib import CycleError
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mlc_dagster.lake import Lake
 from mlc_dagster.mappings.contract import Sections
 from mlc_dagster.mappings.docs import docs
 from mlc_dagster.mappings.errors import MappingErrors
 from mlc_dagster.mappings.findings import check_infos
-from mlc_dagster.mappings.lineage import Lineage, trace
 from mlc_dagster.mappings.loading import Loaded, display, load_folder, order, reference_problems, stamps
 from mlc_dagster.mappings.model import CheckInfo, CheckResult, ColumnInfo, Mapped, Model
 from mlc_dagster.mappings.running import Catalog, run
 from mlc_dagster.mappings.sources import fingerprint, latest_entities
 from mlc_dagster.mappings.validation import COMPANY, validate
 from mlc_dagster.problems import Problem
+
+if TYPE_CHECKING:
+    from mlc_dagster.mappings.lineage import Lineage
 
 
 class Mappings:
@@ -28,6 +31,7 @@ class Mappings:
         self._lock = threading.Lock()
         self._stamps = stamps(folder)
         self._loaded = _load(folder, catalog, self._sections)
+        self._version = 1
 
     @classmethod
     def load(cls, folder: Path, catalog: Catalog, sections: Sections | None = None) -> "Mappings":
@@ -37,6 +41,12 @@ class Mappings:
             MappingErrors: lists every mistake in every file, with line and remedy.
         """
         return cls(folder, catalog, sections)
+
+    @property
+    def version(self) -> int:
+        """Rises when an edited file takes effect."""
+        self._fresh()
+        return self._version
 
     @property
     def models(self) -> Mapping[str, Model]:
@@ -90,8 +100,11 @@ class Mappings:
         columns = self._model(model).contract.columns
         return [ColumnInfo(name, column.type, column.description) for name, column in columns.items()]
 
-    def column_lineage(self, model: str) -> Lineage:
+    def column_lineage(self, model: str) -> "Lineage":
         """For each column the (entity, field) pairs it is made of; empty for literals and lookups."""
+        # Imported here, because only those who show lineage need the parser.
+        from mlc_dagster.mappings.lineage import trace  # noqa: PLC0415
+
         found, loaded = self._find(model)
         entities = {name: list(self._catalog.schema(name).names) for name in found.entities}
         return trace(found.template.render(COMPANY, loaded.variables), entities, list(found.contract.columns))
@@ -123,6 +136,7 @@ class Mappings:
             if (now := stamps(self.folder)) != self._stamps:
                 self._loaded = _load(self.folder, self._catalog, self._sections)
                 self._stamps = now
+                self._version += 1
             return self._loaded
 
 

@@ -228,6 +228,10 @@ class AnaplanDestination(Section):
             raise ValueError("name either the `process` or its imports, not both")
         if not (self.process or self.data_import):
             raise ValueError("name the feed's `data_import`, or the `process` that holds its imports")
+        if self.small_changes and not (self.process or self.list_import):
+            raise ValueError(
+                "`small_changes` adds items to a list, and without `list_import` no row is an item"
+            )
         return self
 
 

@@ -121,7 +121,7 @@ def test_an_anaplan_feed_is_named_by_its_imports_or_by_their_process(tmp_path: P
 
 def test_small_changes_name_list_and_module_and_at_most_5000_rows(tmp_path: Path) -> None:
     def small(up_to: int) -> str:
-        return feed(f"{{data_import: d, small_changes: {{up_to: {up_to}, list: L, module: M}}}}")
+        return feed(f"{{process: p, small_changes: {{up_to: {up_to}, list: L, module: M}}}}")
 
     anaplan = load_settings(written(tmp_path, small(5000))).pairs.anaplan
     assert anaplan is not None
@@ -133,6 +133,13 @@ def test_small_changes_name_list_and_module_and_at_most_5000_rows(tmp_path: Path
         15,
         15,
     ]
+
+
+def test_small_changes_are_for_rows_that_are_items_of_a_list(tmp_path: Path) -> None:
+    ((line, message),) = problems_of(
+        tmp_path, feed("{data_import: d, small_changes: {up_to: 1, list: L, module: M}}")
+    )
+    assert (line, "without `list_import` no row is an item" in message) == (15, True)
 
 
 def test_an_upload_is_completed_or_counted(tmp_path: Path) -> None:

@@ -78,8 +78,8 @@ class SmallWay:
         """Whether a batch is small enough and plain, or has gone this way before."""
         if batch.checkpoint:
             return "small" in batch.checkpoint
-        codes = [self._feed.code(change) for change in batch.changes]
-        return len(codes) <= self.up_to and not equal_codes(codes)
+        few = len(batch.changes) <= self.up_to
+        return few and not equal_codes([self._feed.code(change) for change in batch.changes])
 
     def look_up(self) -> None:
         """Find list, module and line items, and check that every cell can be addressed."""

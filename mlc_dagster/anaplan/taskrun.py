@@ -92,7 +92,10 @@ class Job:
     @property
     def fingerprint(self) -> str:
         """Of the files' bytes: results are read line by line, so they must be those that were sent."""
-        return hashlib.sha256(b"".join(load.file.content for load in self.loads)).hexdigest()
+        digest = hashlib.sha256()
+        for load in self.loads:
+            digest.update(load.file.content)
+        return digest.hexdigest()
 
 
 @dataclass(slots=True)

@@ -77,6 +77,18 @@ def test_a_row_the_data_import_refuses_keeps_its_words_and_names_its_item(invoic
     assert outcome.partial == {"NO01|Invoice|1002": {"code": "NO01|Invoice|1002"}}
 
 
+def test_a_row_with_a_warning_is_not_delivered(invoices: AnaplanFeed, world: World) -> None:
+    world.switches["bad_cell"] = "warn"
+    outcome = invoices.send(batch(change("1001", supplier="NO01|nobody"), change("1002")))
+    assert list(outcome.refused) == ["NO01|Invoice|1001"]
+
+
+def test_rows_ignored_without_a_dump_leave_no_row_delivered(sandbox: Sandbox, invoices: AnaplanFeed) -> None:
+    sandbox.faults.arm("anaplan", "ignore_rows", match="Supplier Invoices data", matching="1002")
+    with pytest.raises(errors.NotLanded, match="left out 1 of 2 rows"):
+        invoices.send(batch(change("1001"), change("1002")))
+
+
 def test_a_row_both_imports_refuse_is_refused_once_in_the_lists_words(
     sandbox: Sandbox, invoices: AnaplanFeed, world: World
 ) -> None:

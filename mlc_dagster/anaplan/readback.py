@@ -19,6 +19,8 @@ from mlc_dagster.delivery.errors import Stop
 # "Precision differences and large number calculations"). Money below ten trillion is exact to the cent.
 PRECISION = Context(prec=15)
 COMPANY = "company"
+# Columns named in a message: a view with its items in columns has thousands.
+MOST_NAMES = 12
 
 
 class AnaplanReadBack:
@@ -91,7 +93,7 @@ class AnaplanReadBack:
             raise PreflightFailed(
                 f"{self._shown_by!r} does not show {', '.join(lacking)}, by which rows are told apart. The "
                 f"model builder adds a line item {lacking[0]!r} to the module, such as CODE(ITEM(<list>)), "
-                f"and shows it there. It shows: {', '.join(header) or 'nothing'}."
+                f"and shows it there. It shows: {', '.join(header[:MOST_NAMES]) or 'nothing'}."
             )
         return places
 
@@ -129,7 +131,10 @@ def _read(cell: str, kind: str) -> Any:
 
 
 def _number(text: str) -> Decimal:
-    return _precise(Decimal(text.strip() or 0))
+    number = Decimal(text.strip() or 0)
+    if not number.is_finite():
+        raise ValueError(text)
+    return _precise(number)
 
 
 def _precise(value: Decimal | None) -> Decimal:

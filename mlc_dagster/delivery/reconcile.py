@@ -46,9 +46,10 @@ class Comparison:
     """What the target shows beside what the ledger says it was last sent, for one company.
 
     expected: rows the ledger says are there. found: rows that are shown, deleted ones left out. deleted: rows
-    that show the values that mark them deleted. waiting: rows that are not compared, by the reason. emptied:
-    how many of the different rows show nothing but their key. columns: how many rows differ in a column.
-    totals: of each decimal column, what was delivered and what is shown. differences: the first few.
+    that show the values that mark them deleted. waiting: rows that are not compared, by the reason. Of the
+    different rows, emptied are those that show nothing but their key, and revived those that were deleted.
+    columns: how many rows differ in a column. totals: of each decimal column, what was delivered and what is
+    shown. differences: the first few.
     """
 
     destination: str
@@ -60,6 +61,7 @@ class Comparison:
     different: int = 0
     extra: int = 0
     emptied: int = 0
+    revived: int = 0
     waiting: Counter[str] = field(default_factory=Counter)
     columns: Counter[str] = field(default_factory=Counter)
     totals: dict[str, tuple[Decimal, Decimal]] = field(default_factory=dict)
@@ -175,6 +177,7 @@ class _Looking:
         if self._gone is None:
             self._extra(row, "was deleted and is still shown")
         elif self._differ(row, self._gone, "was deleted and does not show it"):
+            self.comparison.revived += 1
             self._find(row)
         else:
             self.comparison.deleted += 1

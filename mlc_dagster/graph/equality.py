@@ -14,7 +14,7 @@ from mlc_dagster.suite import Suite
 from mlc_dagster.transport.errors import Again, CallFailed, Closed
 
 NAME = "equals_the_ledger"
-COUNTS = ("expected", "found", "deleted", "missing", "different", "emptied", "extra")
+COUNTS = ("expected", "found", "deleted", "missing", "different", "emptied", "revived", "extra")
 
 
 def equality_check(model: Model) -> dg.AssetChecksDefinition:
@@ -119,7 +119,8 @@ def _words(found: Comparison) -> str:
 
 def _remedies(compared: Sequence[Comparison]) -> Iterator[str]:
     for found in compared:
-        if found.missing or found.different:
+        target = found.destination.split("/")[0]
+        if found.missing or found.different > found.revived:
             yield (
                 f"{found.company}: find out who or what changed these rows. Then "
                 f"`mlc resend {found.destination} --company {found.company}` sends all with the next run."
@@ -129,8 +130,12 @@ def _remedies(compared: Sequence[Comparison]) -> Iterator[str]:
                 f"{found.company}: {found.emptied} rows show nothing but their key. Look for something that "
                 f"clears more rows than it loads, and correct it first."
             )
+        if found.revived:
+            yield (
+                f"{found.company}: {found.revived} rows were deleted and show values again. Nothing sends "
+                f"them any more: remove them in {target}."
+            )
         if found.extra:
-            target = found.destination.split("/")[0]
             yield f"{found.company}: remove the rows nobody sent in {target}, or let them be."
 
 

@@ -368,6 +368,7 @@ def test_cells_are_read_by_the_contracts_types_and_left_as_text_where_they_are_n
         ["#2", "b", "", "", "", "", ""],
         ["#3", "c", "1,500.00", "7.5", "maybe", "20/11/2026", ""],
         ["#4", "d"],
+        ["#5", "e", "NaN", "Infinity", "", "", ""],
         ["Total", "", "3000", "14", "", "", ""],
     ]
     assert [(found.key, tuple(found.values.values())[1:]) for found in view.rows("NO01")] == [
@@ -375,4 +376,5 @@ def test_cells_are_read_by_the_contracts_types_and_left_as_text_where_they_are_n
         ("b", (Decimal(0), 0, False, None)),
         ("c", ("1,500.00", "7.5", "maybe", "20/11/2026")),
         ("d", (Decimal(0), 0, False, None)),
+        ("e", ("NaN", "Infinity", False, None)),
     ]

@@ -184,7 +184,7 @@ def test_a_deleted_row_that_shows_old_values_again_is_different(
     run(marking, row("a", "10.00"))
     run(marking, scope={"a"})
     found = compare(shown("a", "10.00"), target=marking)
-    assert named(found) == {"a": "different"}
+    assert (named(found), found.revived) == ({"a": "different"}, 1)
     assert found.totals == {"amount": (Decimal(0), Decimal("10.00"))}
 
 

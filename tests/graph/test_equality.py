@@ -7,7 +7,8 @@ import dagster as dg
 import pytest
 
 from mlc_dagster.definitions import defs
-from mlc_dagster.graph.equality import NAME
+from mlc_dagster.delivery import Comparison
+from mlc_dagster.graph.equality import NAME, verdict
 from mlc_dagster.settings import load_settings
 from mlc_sandbox.anaplan import hub
 from tests.graph.conftest import MakeHouse
@@ -96,6 +97,17 @@ def test_a_cell_edited_by_hand_fails_the_check_and_not_the_run(house: House) -> 
     assert (difference.data["record"], difference.data["column"]) == (code, "name")
     assert difference.data["shown"] == "Somebody's own"
     assert "mlc resend anaplan/suppliers --company NO01" in shown(house)["what_to_do"]
+
+
+def test_a_deleted_row_that_shows_values_again_is_for_a_person_not_for_a_resend() -> None:
+    spec = dg.AssetCheckSpec(NAME, asset="suppliers")
+    found = Comparison("anaplan/suppliers", "NO01", expected=5, found=6, different=1, revived=1)
+    told = verdict(spec, [found], {"calls": 3})
+    assert not told.passed
+    assert told.metadata["what_to_do"].value == (
+        "- NO01: 1 rows were deleted and show values again. Nothing sends them any more: "
+        "remove them in anaplan."
+    )
 
 
 def test_a_row_nobody_sent_is_a_warning(house: House) -> None:

@@ -146,6 +146,18 @@ def test_a_model_with_hundreds_of_imports_is_told_in_few_lines_and_calls(house: 
     assert house.sandbox.log.count("anaplan", match=r"/imports/\d+$") <= 4
 
 
+def test_mlc_check_looks_for_the_view_too(house: House) -> None:
+    given = {"list_import": "Suppliers list", "data_import": "Suppliers data"}
+    feed(house, "suppliers", **given, read_back="DAT01 Suppliers.All")
+    told = CliRunner().invoke(app, ["check"])
+    assert told.exit_code == 0, told.output
+    assert "anaplan/suppliers: ready, and read back" in told.output
+    feed(house, "suppliers", **given, read_back="DAT01 Suppliers.Gone")
+    told = CliRunner().invoke(app, ["check"])
+    assert told.exit_code == 1
+    assert "no saved view and no export 'DAT01 Suppliers.Gone'" in told.output
+
+
 def test_a_locked_model_says_who_opens_it(house: House, world: World) -> None:
     world.model.active_state = "LOCKED"
     told = describe("suppliers")

@@ -9,7 +9,6 @@ from mlc_dagster.delivery import Plan, Refused, Report, Row, deliver, plan
 from mlc_dagster.delivery.errors import Overtaken
 from mlc_dagster.mappings import Mapped, current
 from mlc_dagster.outlook import span
-from mlc_dagster.progress import Sweep
 from mlc_dagster.suite import Suite
 from mlc_dagster.visma.entities import Entity
 from mlc_dagster.visma.reader import ReadReport, read_days
@@ -32,32 +31,23 @@ def read(
 ) -> ReadReport:
     """Read some days of an entity into the lake; what does not parse goes to quarantine.
 
-    A read of the same days that was cut off goes on after the last day it finished. `whole`, `allow_deletes`
-    and what is raised: see `read_days`.
+    A read of the same days that was cut off is gone on with. `whole`, `allow_deletes` and what is raised: see
+    `read_days`.
     """
-    settings, sweep = suite.settings, suite.sweeps.begin(entity.name, company, days[0], days[-1])
-
-    def finished(day: date, rows: int) -> None:
-        sweep.finished(day)
-        on_day(day, rows)
-
-    report = read_days(
+    return read_days(
         suite.visma(company),
         suite.lake,
         entity,
         company,
-        _unfinished(suite, sweep, days),
+        days,
         clock=suite.clock,
-        zone=settings.timezone,
-        first_day=settings.start_day,
+        zone=suite.settings.timezone,
+        first_day=suite.settings.start_day,
         whole=whole,
         allow_deletes=allow_deletes,
-        on_day=finished,
+        on_day=on_day,
+        settle=lambda report: _settle_quarantine(suite, entity, report, run_id),
     )
-    _settle_quarantine(suite, entity, report, run_id)
-    suite.lake.compact(entity.name, company, before=days[-1].replace(day=1))
-    sweep.end()
-    return report
 
 
 def rows(suite: Suite, model: str, company: str, days: Sequence[date]) -> Mapped:
@@ -210,15 +200,6 @@ def _held(suite: Suite, model: str, company: str) -> dict[date, datetime]:
     """Every day the lake holds of the model's own entity, with the time of its newest reading."""
     notes = suite.lake.notes(suite.mappings.models[model].source, company)
     return {day: note.read_at for day, note in notes.items()}
-
-
-def _unfinished(suite: Suite, sweep: Sweep, days: Sequence[date]) -> Sequence[date]:
-    """The days that still have to be read: the last one always, because it goes on changing."""
-    notes = suite.lake.notes(sweep.entity, sweep.company) if sweep.reached else {}
-    for number, day in enumerate(days[:-1]):
-        if sweep.reached is None or day > sweep.reached or day not in notes or not notes[day].complete:
-            return days[number:]
-    return days[-1:]
 
 
 def _settle_quarantine(suite: Suite, entity: Entity, report: ReadReport, run_id: str) -> None:

@@ -1,67 +1,12 @@
-"""How far reads and deliveries have come: a crash costs what was under way, never what was finished."""
+"""How far deliveries have come: a crash costs what was under way, never what was finished."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
 import sqlalchemy as sa
 
 from mlc_dagster.database import reading, upsert
-from mlc_dagster.database.schema import sent_days, sweeps
-from mlc_dagster.transport.clock import Clock
-
-# A read that was cut off longer ago is not gone on with: whoever asks for its days then wants them read anew.
-RESUMED_WITHIN = timedelta(hours=24)
-
-
-@dataclass(frozen=True)
-class Sweep:
-    """A read of several days under way; `reached` is the last day the same read had finished before."""
-
-    engine: sa.Engine
-    entity: str
-    company: str
-    first: date
-    last: date
-    reached: date | None = None
-
-    def finished(self, day: date) -> None:
-        """Note that all days up to this one are in the lake."""
-        with self.engine.begin() as connection:
-            connection.execute(sweeps.update().where(*self._mine).values(reached=day))
-
-    def end(self) -> None:
-        """Note that the whole read has ended: the next one of these days begins anew."""
-        with self.engine.begin() as connection:
-            connection.execute(sweeps.delete().where(*self._mine))
-
-    @property
-    def _mine(self) -> tuple[sa.ColumnElement[bool], ...]:
-        return (
-            sweeps.c.entity == self.entity,
-            sweeps.c.company == self.company,
-            sweeps.c.first_day == self.first,
-            sweeps.c.last_day == self.last,
-        )
-
-
-class Sweeps:
-    """The reads that have begun and not ended."""
-
-    def __init__(self, engine: sa.Engine, clock: Clock) -> None:
-        self._engine, self._clock = engine, clock
-
-    def begin(self, entity: str, company: str, first: date, last: date) -> Sweep:
-        """Note that a read begins, or goes on: the same one that was cut off within the last 24 hours."""
-        key = {"entity": entity, "company": company, "first_day": first, "last_day": last}
-        now = self._clock.now()
-        mine = [sweeps.c[name] == value for name, value in key.items()]
-        with self._engine.begin() as connection:
-            connection.execute(sweeps.delete().where(*mine[:2], sweeps.c.started_at < now - RESUMED_WITHIN))
-            found = connection.execute(sa.select(sweeps.c.reached).where(*mine)).first()
-            if found is None:
-                connection.execute(sweeps.insert().values(**key, reached=None, started_at=now))
-        return Sweep(self._engine, entity, company, first, last, found.reached if found else None)
+from mlc_dagster.database.schema import sent_days
 
 
 class SentDays:

@@ -17,7 +17,7 @@ from mlc_dagster.delivery.leases import Leases
 from mlc_dagster.lake import Lake
 from mlc_dagster.mappings import Mappings
 from mlc_dagster.powerbi.section import TableSection
-from mlc_dagster.progress import SentDays, Sweeps
+from mlc_dagster.progress import SentDays
 from mlc_dagster.settings import AnaplanSettings, Settings
 from mlc_dagster.transport.budget import Budgets
 from mlc_dagster.transport.clock import Clock, SystemClock
@@ -79,11 +79,6 @@ class Suite:
     def deferrals(self) -> Deferrals:
         """Work that waits for a vendor's window."""
         return Deferrals(self.engine, self.clock)
-
-    @cached_property
-    def sweeps(self) -> Sweeps:
-        """Reads under way."""
-        return Sweeps(self.engine, self.clock)
 
     @cached_property
     def sent_days(self) -> SentDays:

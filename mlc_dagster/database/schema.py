@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 
 # The newest migration: a process that finds it in the database has nothing to migrate.
-REVISION = "0004"
+REVISION = "0005"
 
 
 class UtcDateTime(sa.types.TypeDecorator[datetime]):
@@ -185,19 +185,6 @@ sent_days = sa.Table(
     sa.Column("day", sa.Date, nullable=False),
     _time("read_at"),
     sa.PrimaryKeyConstraint("destination", "company", "day"),
-)
-
-# Reads of several days under way. reached is the last day that is finished; the row goes when the read ends.
-sweeps = sa.Table(
-    "sweeps",
-    metadata,
-    _text("entity"),
-    _text("company"),
-    sa.Column("first_day", sa.Date, nullable=False),
-    sa.Column("last_day", sa.Date, nullable=False),
-    sa.Column("reached", sa.Date, nullable=True),
-    _time("started_at"),
-    sa.PrimaryKeyConstraint("entity", "company", "first_day", "last_day"),
 )
 
 # Work that waits for a vendor's window to open.

@@ -55,11 +55,15 @@ def _since(lake: Lake, entity: Entity, company: str) -> str:
 
 
 def _held(lake: Lake, entity: Entity, company: str, since: str, zone: str) -> pa.Table:
-    """What the lake holds from a moment on."""
+    """Which versions the lake holds from a moment on; no other column of theirs is read."""
     begin = from_wall(since, zone)
-    tables = [entity.schema.empty_table()]
+    names = ["_key", "_stamp", "_stamp_text", "_deleted", *([entity.lines] if entity.lines else [])]
+    tables = [pa.schema([entity.schema.field(name) for name in names]).empty_table()]
     for day in lake.days(entity.name, company):
-        if day.isoformat() >= since[:10] and (table := lake.read_day(entity.name, company, day)) is not None:
+        if day.isoformat() < since[:10]:
+            continue
+        table = lake.read_day(entity.name, company, day, names)
+        if table is not None:
             alive = pc.invert(table.column("_deleted"))
             recent = pc.greater_equal(table.column("_stamp"), begin)
             tables.append(table.filter(pc.and_(alive, recent)))

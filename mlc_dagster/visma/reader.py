@@ -89,9 +89,11 @@ def read_days(
     the rows of its file. ``whole`` reads every record and compares, so that deleted and renumbered records
     are noticed for any entity; entities without a change filter are always read so.
 
-    Pages wait in a spool of the lake until their days are written and ``settle`` has done with the report
-    what must not be lost. A read of the same days that was cut off before that, by a crash or a lockout, is
-    gone on with, and then what changed since it began is looked for.
+    ``settle`` is told before a day is written which records came in good order and which did not parse. At
+    the end closed months are compacted.
+
+    Pages wait in a spool of the lake until then. A read of the same days that was cut off, by a crash or a
+    lockout, is gone on with, and then what changed since it began is looked for.
 
     Raises what the transport raises (Closed when the budget is used up), NeverSettled, ReadGuard and
     LakeWriteFailed; days written before stay.
@@ -135,6 +137,8 @@ def _read(
     report.quarantined, report.keys = swept.bad, swept.index.column("_key")
     report.deleted = tuple(found.tombstones.column("_key").to_pylist())
     report.read = len(swept.bad) + found.fresh.count
+    # Before a day is written: a day that ended is read no more, and what did not parse of it were forgotten.
+    settle(report)
     groups = groupby(found.fresh.by_day(), key=lambda part: part[0])
     group = next(groups, None)
     for day in axis.asked:
@@ -147,7 +151,8 @@ def _read(
         on_day(day, report.rows[day])
         if group is not None and group[0] == day:
             group = next(groups, None)
-    settle(report)
+    # Last of all: until here the same read would go on with these pages.
+    lake.compact(reading.entity.name, reading.company, before=axis.asked[-1].replace(day=1))
     spool.clear()
     return report, swept.resumed
 

@@ -195,6 +195,20 @@ def test_a_number_used_again_after_a_delete_is_alive_again(erp):
     assert erp.held("supplier_invoices")[key]["description"] == "again"
 
 
+def test_a_record_that_comes_back_as_it_was_is_alive_again(erp):
+    """Its row equals the one of its day, which is older than the tombstone: only the reading tells."""
+    days = erp.days(back=1)
+    erp.read("employees", days, first_day=days[0])
+    table, key = erp.visma.table("NO01", "employee"), min(erp.keys("employees"))
+    gone = table.delete(key)
+    assert erp.read("employees", days, first_day=days[0], whole=True).deleted == (key,)
+    table.add(key, gone.facts, gone.stamp, gone.created, row=gone.row)
+    table.get(key).counter = gone.counter
+    erp.read("employees", days, first_day=days[0], whole=True)
+    assert key in erp.held("employees")
+    assert erp.read("employees", days, first_day=days[0], whole=True).written == []
+
+
 def test_entities_without_a_filter_are_read_whole_and_only_differences_are_kept(erp):
     days = erp.days(back=1)
     erp.read("dimensions", days[:1], first_day=days[0])

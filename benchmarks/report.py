@@ -172,7 +172,8 @@ def write(results: Sequence[Result], facts: Mapping[str, str]) -> None:
     text = DOCUMENT.read_text("utf-8")
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
-    DOCUMENT.write_text(f"{before}{BEGIN}\n{markdown(results, facts)}{END}{after}", "utf-8")
+    picture = "![Full load: time, CPU and memory by client](images/performance.svg)"
+    DOCUMENT.write_text(f"{before}{BEGIN}\n{picture}\n\n{markdown(results, facts)}{END}{after}", "utf-8")
     CHART.write_text(chart(medians(results)), "utf-8")
 
 

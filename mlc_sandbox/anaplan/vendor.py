@@ -100,6 +100,7 @@ def _destinations() -> dict[str, Any]:
             "list_import": f"{feed.title} list",
             "data_import": f"{feed.title} data",
             **({"item_name": feed.item_name} if feed.item_name else {}),
+            "read_back": f"{feed.module_name}.All",
         }
         for feed in hub.FEEDS
         if not feed.optional

@@ -22,9 +22,10 @@ def house(make_house: MakeHouse) -> House:
     return proving(make_house())
 
 
-def proving(house: House, view: str = f"{MODULE}.All") -> House:
-    """An installation that carries suppliers and reads them back."""
-    given = {"list_import": "Suppliers list", "data_import": "Suppliers data", "read_back": view}
+def proving(house: House, view: str | None = f"{MODULE}.All") -> House:
+    """An installation that carries suppliers and reads them back by a view, or not at all."""
+    given = {"list_import": "Suppliers list", "data_import": "Suppliers data"}
+    given |= {"read_back": view} if view else {}
     house.set("pairs", "anaplan", "destinations", value={"suppliers": given})
     house.settings, house.definitions = load_settings(house.settings.file), defs()
     return house
@@ -81,7 +82,7 @@ def test_every_feed_reads_back_equal_as_the_erp_really_fills_it(make_house: Make
 
 
 def test_a_destination_that_is_not_read_back_has_no_such_check(make_house: MakeHouse) -> None:
-    house = make_house(destinations=["suppliers"])
+    house = proving(make_house(), view=None)
     checks = {key.name for key in house.definitions.resolve_asset_graph().asset_check_keys}
     assert "nothing_left_behind" in checks
     assert NAME not in checks

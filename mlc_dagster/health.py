@@ -1,5 +1,8 @@
 """Is everything the settings name really there? One question for each part; a failure says what to do."""
 
+from collections.abc import Callable, Mapping
+
+from mlc_dagster.powerbi import retirement
 from mlc_dagster.suite import Suite
 from mlc_dagster.visma.entities import ENTITIES
 
@@ -14,6 +17,24 @@ def company(suite: Suite, code: str) -> str:
 def model(suite: Suite) -> str:
     """Log in to Anaplan and look at the configured model: credentials, address, ids and role in one call."""
     return f"model {suite.anaplan.catalog.model().name}"
+
+
+def dataset(suite: Suite) -> str:
+    """Log in to Power BI and look for our dataset; says what is not certain, and when creation ends."""
+    power_bi = suite.powerbi
+    there = {str(found["id"]) for found in power_bi.client.datasets()}
+    if power_bi.dataset.id not in there:
+        raise NotSetUp("The workspace has no dataset of ours. Run `mlc powerbi setup`.")
+    assured = "" if power_bi.verifies else f", {retirement.UNVERIFIED}"
+    return f"dataset {power_bi.dataset.id}{assured}{retirement.warning(suite.clock.now().date())}"
+
+
+# What to look at first for each target: without a login every destination would tell the same.
+TARGETS: Mapping[str, Callable[[Suite], str]] = {"anaplan": model, "powerbi": dataset}
+
+
+class NotSetUp(Exception):
+    """What a target needs before its first delivery is not there."""
 
 
 def destination(suite: Suite, name: str) -> str:
@@ -31,4 +52,6 @@ def budgets_left(suite: Suite) -> dict[str, int | None]:
     left = {f"visma {code}": suite.visma(code).http.budget.left() for code in suite.settings.companies}
     if suite.settings.pairs.anaplan is not None:
         left["anaplan"] = suite.anaplan.http.budget.left()
+    if suite.settings.pairs.powerbi is not None:
+        left["powerbi"] = suite.powerbi.posts.left()
     return left

@@ -16,7 +16,10 @@ from mlc_dagster.delivery import Audit, Deferrals, Destination, Ledger, Quaranti
 from mlc_dagster.delivery.leases import Leases
 from mlc_dagster.lake import Lake
 from mlc_dagster.mappings import Mappings
+from mlc_dagster.powerbi.connect import PowerBi
+from mlc_dagster.powerbi.connect import Shared as PowerBiShared
 from mlc_dagster.powerbi.section import TableSection
+from mlc_dagster.powerbi.star import Star, star
 from mlc_dagster.progress import SentDays
 from mlc_dagster.settings import AnaplanSettings, Settings
 from mlc_dagster.transport.budget import Budgets
@@ -119,6 +122,20 @@ class Suite:
         """The grant of `mlc anaplan login`. Raises NoLoginByHand when another method is set."""
         return stored_grant(self._anaplan_settings, self._shared)
 
+    @cached_property
+    def powerbi(self) -> PowerBi:
+        """The dataset of the configured workspace, as the contracts declare it."""
+        settings = self.settings.pairs.powerbi
+        if settings is None:
+            raise PairOff("The Power BI pair is not switched on: `pairs: powerbi:` is missing in mlc.yaml.")
+        shared = PowerBiShared(self.engine, self.ledger, self.budgets, self.clock, self.counter)
+        return PowerBi(settings, shared, self.powerbi_star)
+
+    @property
+    def powerbi_star(self) -> Star:
+        """The tables, relationships and measures of Power BI; needs no settings of the pair."""
+        return star(self.mappings.models[key] for key in self.mappings.in_order("powerbi"))
+
     def destinations(self, only: str | None = None) -> list[str]:
         """The destinations that are switched on, such as anaplan/gl_accounts, in order of delivery."""
         names = [
@@ -134,12 +151,13 @@ class Suite:
     def destination(self, name: str) -> Destination:
         """One destination, ready to send."""
         target, model = name.split("/", 1)
-        settings = self.settings.pairs.anaplan
-        if target != "anaplan" or settings is None:
+        if name not in self.destinations():
             raise UnknownDestination(name, self.destinations())
+        if target == "powerbi":
+            return self.powerbi.destination(model)
         contract = self.mappings.models[name]
         return anaplan_destination(
-            settings,
+            self._anaplan_settings,
             model,
             self.anaplan,
             columns=list(contract.contract.columns),
@@ -148,6 +166,8 @@ class Suite:
 
     def read_back(self, name: str) -> ReadBack | None:
         """How to read what a destination's target holds; None where the settings do not say how."""
+        if not name.startswith("anaplan/"):
+            return None
         contract = self.mappings.models[name].contract
         return anaplan_read_back(
             self._anaplan_settings,

@@ -19,9 +19,10 @@ def run_check() -> int:
     _tell("ok", "green", f"configuration {settings.file}")
     suite = Suite(settings)
     healthy = _all(_steps(suite, settings))
-    if settings.pairs.anaplan is not None:
+    for target in settings.pairs.on():
         # Without a login every destination would tell the same, and try the refused one once more.
-        healthy &= _try("anaplan", partial(health.model, suite)) and _all(_destinations(suite))
+        look = partial(health.TARGETS[target], suite)
+        healthy &= _try(target, look) and _all(_destinations(suite, target))
     return 0 if healthy else 1
 
 
@@ -30,9 +31,10 @@ def _all(steps: Iterable[Step]) -> bool:
     return not [name for name, step in steps if not _try(name, step)]
 
 
-def _destinations(suite: Suite) -> Iterator[Step]:
+def _destinations(suite: Suite, target: str) -> Iterator[Step]:
     for name in suite.destinations():
-        yield name, partial(health.destination, suite, name)
+        if name.startswith(f"{target}/"):
+            yield name, partial(health.destination, suite, name)
 
 
 def _steps(suite: Suite, settings: Settings) -> Iterator[Step]:

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from mlc_dagster.cli.anaplan import anaplan_app
+from mlc_dagster.cli.powerbi import powerbi_app
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -22,6 +23,7 @@ app = typer.Typer(
 mappings_app = typer.Typer(no_args_is_help=True, help="The SQL mappings an integrator edits.")
 sandbox_app = typer.Typer(no_args_is_help=True, help="A local server that speaks the vendors' protocols.")
 app.add_typer(anaplan_app, name="anaplan")
+app.add_typer(powerbi_app, name="powerbi")
 app.add_typer(mappings_app, name="mappings")
 app.add_typer(sandbox_app, name="sandbox")
 

@@ -162,6 +162,20 @@ class Ledger:
                     row.target_id,
                 )
 
+    def companies(self, destination: str) -> list[str]:
+        """The companies a destination holds rows of, or did."""
+        query = sa.select(deliveries.c.company).where(deliveries.c.destination == destination)
+        with reading(self.engine) as connection:
+            return list(connection.execute(query.order_by(deliveries.c.company)).scalars())
+
+    def held_count(self, destination: str) -> int:
+        """How many rows a destination holds, of all companies."""
+        query = sa.select(sa.func.count()).where(
+            records.c.destination == destination, records.c.hash.is_not(None)
+        )
+        with reading(self.engine) as connection:
+            return int(connection.execute(query).scalar_one())
+
     def counts(self, destination: str, company: str) -> dict[State, int]:
         """How many records stand where."""
         query = sa.select(records.c.state, sa.func.count()).where(*_of(records, destination, company))

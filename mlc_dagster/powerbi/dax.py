@@ -80,8 +80,10 @@ class Fact:
         limits = [f"{{}} <= asOf - {first}"] if first is not None else []
         limits += [f"{{}} >= asOf - {last}"] if last is not None else []
         dates = column(*DATES)
+        # Documents without a day in Dates make a blank one there, which may be the only one.
         return (
-            f"VAR asOf = IF ( HASONEVALUE ( {dates} ), MAX ( {dates} ), TODAY () ) {self._preamble} "
+            f"VAR picked = IF ( HASONEVALUE ( {dates} ), MAX ( {dates} ) ) "
+            f"VAR asOf = IF ( ISBLANK ( picked ), TODAY (), picked ) {self._preamble} "
             f"RETURN CALCULATE ( {self._active('MAX', name, {due: ' && '.join(limits)})}, "
             f"REMOVEFILTERS ( {quoted(DATES[0])} ) )"
         )

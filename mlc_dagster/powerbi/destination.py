@@ -1,0 +1,419 @@
+"""One table of the dataset as a destination: loaded whole in place or by slots, or appended to as a log.
+
+Power BI only appends and clears, a POST may be stored although nobody answered, and either call may run late
+(vendors/powerbi.md sections 5, 7, 13). What makes it exact all the same:
+- A load is whole: clear, post, verify. Whatever is not known begins again at the clear, after a quiet time
+  that is longer than a call can take, and under a new load id.
+- A fact's measures read the slot the control table names, so a load is not seen before it is verified.
+- Rows of a log carry a version that rises with every batch. To post a batch again is harmless, and rows
+  below the version the slot was loaded with count nowhere: a late call of a dead process changes nothing.
+"""
+
+import hashlib
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from mlc_dagster.delivery import errors as delivery
+from mlc_dagster.delivery.destination import Batch, Outcome
+from mlc_dagster.delivery.rows import Change, Op
+from mlc_dagster.powerbi.client import TIMEOUT, PowerBiClient
+from mlc_dagster.powerbi.dax import CONTROL, SLOTS
+from mlc_dagster.powerbi.remembered import Dataset, Load, Step, Table, TableState, biggest
+from mlc_dagster.powerbi.schema import differences
+from mlc_dagster.powerbi.star import Shape
+from mlc_dagster.powerbi.values import POST_BYTES, POST_ROWS, Post, Stamp, posts, too_long, unfit
+from mlc_dagster.powerbi.verify import Expected, Verifier
+from mlc_dagster.transport import errors as transport
+from mlc_dagster.transport.counted import CountedWindow
+from mlc_dagster.transport.session import exact_json
+
+Payload = Mapping[str, Any]
+
+# Longer than a call can be on its way: what has not happened by then never will.
+QUIET = timedelta(seconds=sum(TIMEOUT) + 20)
+# A load whose verification fails for another reason than time is made once more at once.
+LOADS_AT_MOST = 2
+# From here on Power BI counts POSTs by the hour (section 8).
+LARGE_TABLE = 250_000
+WHOLE_ROWS, WHOLE_BYTES = 250_000, 200_000_000
+FULL_TABLE = 5_000_000
+
+
+@dataclass(frozen=True)
+class Options:
+    """The settings of one table."""
+
+    mode: str = "auto"
+    slots_up_to: int = 10_000
+    cut: bool = False
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The budgets of the dataset, shared by all processes: rows an hour, and POSTs an hour of large ones."""
+
+    rows: CountedWindow
+    large_posts: CountedWindow
+
+
+@dataclass(frozen=True)
+class Holdings:
+    """What the ledger says the table holds, of all companies: company, key and payload, and how many."""
+
+    rows: Callable[[], Iterable[tuple[str, str, Payload]]]
+    count: Callable[[], int]
+
+
+class PushTable:
+    """A dimension or a fact. One writer a dataset: all its tables share one lease."""
+
+    tombstone = None
+
+    def __init__(
+        self,
+        name: str,
+        shape: Shape,
+        client: PowerBiClient,
+        dataset: Dataset,
+        *,
+        limits: Limits,
+        holdings: Holdings,
+        options: Options | None = None,
+        verify: bool = True,
+    ) -> None:
+        """`verify`: ask queries where the dataset answered one at set-up."""
+        self.name, self.shape, self._client, self._dataset = name, shape, client, dataset
+        self._limits, self._holdings, self._options = limits, holdings, options or Options()
+        self.target = f"{dataset.id}|{shape.title}"
+        self.exclusive: tuple[str, ...] = (dataset.memory.target,)
+        self.verifier = Verifier(client, dataset.id, on=verify and dataset.queries)
+        whole = not shape.fact or self._options.mode == "slots"
+        self.max_rows = WHOLE_ROWS if whole else POST_ROWS
+        self.max_bytes = WHOLE_BYTES if whole else POST_BYTES
+
+    def preflight(self, changes: Sequence[Change]) -> Mapping[str, str]:
+        """Compare the tables with the contract, look for rows that vanished, and name rows that never fit.
+
+        Raises:
+            Stop: the dataset is not set up, or differs from the contract; the text names what differs.
+            Closed: a rate budget is used up.
+        """
+        if not self._dataset.id:
+            raise delivery.Stop(f"{self.name}: there is no dataset yet. Run `mlc powerbi setup`.")
+        try:
+            there = {str(table["name"]) for table in self._client.tables(self._dataset.id)}
+            problems = differences(self.shape, self._dataset, there)
+            if problems:
+                raise delivery.Stop(f"{self.name}: {' '.join(problems)} Nothing was sent.")
+            self._look()
+        except transport.CallFailed as failure:
+            raise self._translated(failure) from failure
+        cut = self._options.cut
+        reasons = {
+            change.row.key: unfit(self.shape, change.row.payload, cut=cut)
+            for change in changes
+            if change.op is not Op.DELETE
+        }
+        return {key: reason for key, reason in reasons.items() if reason}
+
+    def send(self, batch: Batch) -> Outcome:
+        """Bring a batch into the table: by a load of the whole table, or appended to its log.
+
+        Raises:
+            InDoubtError: a call was sent and not answered; `resolve` goes on, after the quiet time if needed.
+            NotLanded, Stop, Closed: nothing of it counts; the rows go again.
+        """
+        return self._carry(batch)
+
+    def resolve(self, batch: Batch) -> Outcome:
+        """Do the same again, from where the table's state says it was left. Raises as `send`."""
+        return self._carry(batch)
+
+    def calls(self, changes: Sequence[Change]) -> int:
+        """About how many calls these changes cost."""
+        if not changes:
+            return 0
+        preflight, verified = 2, 3 if self.verifier.on else 0
+        live = self._live_after(changes)
+        if self._whole(Table(self._dataset.memory, self.shape.title).state, len(changes), live):
+            return preflight + 2 + verified + -(-live // POST_ROWS)
+        return preflight + -(-len(changes) // POST_ROWS) * (2 if verified else 1)
+
+    def _carry(self, batch: Batch) -> Outcome:
+        table = Table(self._dataset.memory, self.shape.title)
+        try:
+            if (done := self._finish_switch(table, batch)) is not None:
+                return done
+            if self._appends(table, batch):
+                return self._append(table, batch)
+            return self._load(table, batch)
+        except transport.CallFailed as failure:
+            raise self._translated(failure, batch) from failure
+
+    # -- which way ------------------------------------------------------------------------------------------
+
+    def _appends(self, table: Table, batch: Batch) -> bool:
+        if "append" in batch.checkpoint:
+            return bool(batch.checkpoint["append"]["slot"] == table.state.active and not table.state.load)
+        return not self._whole(table.state, len(batch.changes), self._live_after(batch.changes))
+
+    def _whole(self, state: TableState, changes: int, live: int) -> bool:
+        """Whether the table is loaded whole: it must be, it is small, or its log has become long."""
+        if not self.shape.fact or not state.active or state.load or state.suspect:
+            return True
+        if self._options.mode == "slots" or (
+            self._options.mode == "auto" and live <= self._options.slots_up_to
+        ):
+            return True
+        long = state.rows + changes > 2 * max(live, self._options.slots_up_to)
+        return long and live <= self._limits.rows.left()
+
+    def _live_after(self, changes: Sequence[Change]) -> int:
+        created = sum(change.op is Op.CREATE for change in changes)
+        deleted = sum(change.op is Op.DELETE for change in changes)
+        return max(0, self._holdings.count() + created - deleted)
+
+    # -- a log ----------------------------------------------------------------------------------------------
+
+    def _append(self, table: Table, batch: Batch) -> Outcome:
+        """Append the changes to the active slot, under a version of their own that a repetition keeps."""
+        note = batch.checkpoint.get("append")
+        if note is None:
+            note = {"slot": table.state.active, "version": table.state.version + 1}
+            batch.save(append=note)
+        version, physical = int(note["version"]), self.shape.physical(note["slot"])
+        rows = [(change.row.payload, change.op is Op.DELETE) for change in batch.changes]
+        made = list(posts(self.shape, rows, Stamp(batch.id, version)))
+        if table.state.rows + len(rows) > FULL_TABLE:
+            raise delivery.Stop(
+                f"{self.name}: {physical} would hold more than {FULL_TABLE} rows, the most Power BI takes. "
+                "Deliver fewer years: limit the model by date."
+            )
+        table.save(version=max(version, table.state.version))
+        self._limits.rows.acquire(sum(post.rows for post in made))
+        for post in made:
+            self._post(physical, post)
+        if not self.verifier.wait_appended(self.shape, physical, batch.id, version, len(rows)):
+            raise delivery.InDoubtError(
+                f"{self.name}: the rows of batch {batch.id} do not show in {physical}."
+            )
+        table.save(rows=table.state.rows + len(rows))
+        return self._outcome(batch, made, {"slot": note["slot"], "version": version})
+
+    # -- a load ---------------------------------------------------------------------------------------------
+
+    def _load(self, table: Table, batch: Batch) -> Outcome:
+        self._quiet(table.state.load)
+        rows = self._merged(batch)
+        expected = Expected.of(self.shape, rows)
+        problems: list[str] = []
+        for _ in range(LOADS_AT_MOST):
+            self._reserve(len(rows))
+            load, made = self._fill(table, batch, rows)
+            physical = self.shape.physical(load.slot)
+            problems = self.verifier.wait_loaded(self.shape, physical, load.id, expected)
+            if not problems:
+                return self._switch(table, batch, made)
+        table.save_load(asked=False)
+        raise delivery.NotLanded(
+            f"{self.name}: what was loaded is not what {physical} holds. {'; '.join(problems)}. "
+            "The table is loaded again with the next run.",
+            partial=self._partial(batch),
+        )
+
+    def _fill(self, table: Table, batch: Batch, rows: Sequence[Payload]) -> tuple[Load, list[Post]]:
+        """Clear the idle slot, or the dimension, and post all rows, one call at a time."""
+        state = table.state
+        slot = (SLOTS[1] if state.active == SLOTS[0] else SLOTS[0]) if self.shape.fact else ""
+        load = Load(
+            id=uuid.uuid4().hex,
+            slot=slot,
+            floor=state.version + 1,
+            step=Step.CLEARING,
+            batch=batch.id,
+            rows=len(rows),
+            asked=True,
+            touched=self._now().isoformat(),
+        )
+        batch.save(load=load.id)
+        table.save(version=load.floor, load=load)
+        physical = self.shape.physical(slot)
+        made = list(posts(self.shape, [(row, False) for row in rows], Stamp(load.id, load.floor)))
+        try:
+            self._client.clear(self._dataset.id, physical)
+            if not self.verifier.wait_empty(physical):
+                raise delivery.InDoubtError(
+                    f"{self.name}: {physical} was cleared and is not empty yet.", opens_at=self._now() + QUIET
+                )
+            for post in made:
+                table.save_load(step=Step.LOADING, touched=self._now().isoformat())
+                self._post(physical, post)
+        except transport.InDoubt:
+            raise
+        except transport.CallFailed:
+            # Refused or never sent: every call of this load has its answer, so nothing can come late.
+            table.save_load(asked=False)
+            raise
+        return table.save_load(step=Step.VERIFYING, asked=False), made
+
+    def _switch(self, table: Table, batch: Batch, made: Sequence[Post]) -> Outcome:
+        """Make a verified load the one that is read: at once for a dimension, by a control row for a fact."""
+        state = table.state
+        if self.shape.fact and state.load is not None:
+            # In one write: a control row's seq is never used for two slots.
+            table.save(seq=state.seq + 1, load=replace(state.load, step=Step.SWITCHING))
+            self._post_control(table)
+        load = self._activate(table)
+        return self._outcome(batch, made, {"load id": load.id, "slot": load.slot, "version": load.floor})
+
+    def _finish_switch(self, table: Table, batch: Batch) -> Outcome | None:
+        """Complete a verified load of a former run: the same control row goes again."""
+        load = table.state.load
+        if load is None or load.step is not Step.SWITCHING:
+            return None
+        self._post_control(table)
+        self._activate(table)
+        if load.batch != batch.id:
+            return None
+        detail = {"load id": load.id, "slot": load.slot, "version": load.floor, "resumed": "at the switch"}
+        return self._outcome(batch, [], detail)
+
+    def _post_control(self, table: Table) -> None:
+        state = table.state
+        if state.load is None:
+            raise ValueError("no load is under way")
+        row = {
+            "seq": state.seq,
+            "entity": self.shape.title,
+            "slot": state.load.slot,
+            "floor": state.load.floor,
+        }
+        self._limits.rows.acquire()
+        body = exact_json({"rows": [row]}).encode()
+        self._client.post_rows(self._dataset.id, CONTROL, body)
+
+    def _activate(self, table: Table) -> Load:
+        load = table.state.load
+        if load is None:
+            raise ValueError("no load is under way")
+        table.save(
+            active=load.slot, floor=load.floor, rows=load.rows, load_id=load.id, suspect=False, load=None
+        )
+        return load
+
+    def _merged(self, batch: Batch) -> list[Payload]:
+        """All rows the table shall hold: what the ledger says it holds, with the batch's changes.
+
+        Companies may share a row of a dimension, such as a day: then it is one. Raises Stop when they share
+        one of a fact, or when two keys differ by case only, which Power BI takes for one.
+        """
+        rows: dict[str, Payload] = {}
+        folded: dict[str, str] = {}
+        for key, payload in self._wanted(batch):
+            if self.shape.fact and key in rows:
+                raise delivery.Stop(
+                    f"{self.name}: two companies have a row {key!r}. Put the company into the key."
+                )
+            if (other := folded.setdefault(key.casefold(), key)) != key:
+                raise delivery.Stop(
+                    f"{self.name}: {other!r} and {key!r} differ by case only, and are one to Power BI. "
+                    "Make the model's keys different."
+                )
+            rows.setdefault(key, payload)
+        return list(rows.values())
+
+    def _wanted(self, batch: Batch) -> Iterator[tuple[str, Payload]]:
+        """The rows by key, the batch's first: where companies share a row, the newest version is kept."""
+        yield from (
+            (change.row.key, change.row.payload) for change in batch.changes if change.op is not Op.DELETE
+        )
+        changed = {change.row.key for change in batch.changes}
+        for company, key, payload in self._holdings.rows():
+            if company != batch.company or key not in changed:
+                yield key, payload
+
+    # -- calls ----------------------------------------------------------------------------------------------
+
+    def _look(self) -> None:
+        """Find out whether rows vanished behind our back, or whether our own memory is an old one.
+
+        A DELETE that came late takes rows away; a database restored from a backup knows an older slot and
+        older versions. Either way the table is loaded whole with the next change.
+        """
+        table = Table(self._dataset.memory, self.shape.title)
+        state = table.state
+        if not self.shape.fact or not state.active or state.load:
+            return
+        seen = self.verifier.look(self.shape)
+        if not seen:
+            return
+        version = max(state.version, *(int(seen[f"version{slot}"]) for slot in SLOTS))
+        if int(seen["seq"]) > state.seq or version > state.version:
+            table.save(seq=int(seen["seq"]), active=str(seen["slot"]), version=version, suspect=True)
+        elif int(seen[f"rows{state.active}"]) < state.rows:
+            table.save(suspect=True)
+
+    def _post(self, physical: str, post: Post) -> None:
+        if biggest(self._dataset.memory) >= LARGE_TABLE:
+            self._limits.large_posts.acquire()
+        self._client.post_rows(self._dataset.id, physical, post.body)
+
+    def _reserve(self, rows: int) -> None:
+        """Take a whole load from the budget before anything is cleared. Raises Closed."""
+        if rows > self._limits.rows.limit:
+            raise delivery.Stop(
+                f"{self.name}: {rows} rows are more than the {self._limits.rows.limit} of one hour, so the "
+                "table cannot be loaded whole. Set its mode to log, or limit the model by date."
+            )
+        if rows:
+            self._limits.rows.acquire(rows)
+
+    def _quiet(self, load: Load | None) -> None:
+        """Hold back while a call of a former load may still happen."""
+        if load is None or not load.asked:
+            return
+        until = datetime.fromisoformat(load.touched) + QUIET
+        if self._now() < until:
+            raise delivery.InDoubtError(
+                f"{self.name}: a call of a load that broke off may still happen. The load begins again then.",
+                opens_at=until,
+            )
+
+    def _outcome(self, batch: Batch, made: Sequence[Post], facts: Mapping[str, Any]) -> Outcome:
+        cut = {
+            change.row.key: names
+            for change in batch.changes
+            if change.op is not Op.DELETE and (names := too_long(self.shape, change.row.payload))
+        }
+        digest = hashlib.sha256(b"".join(post.body for post in made)).hexdigest()
+        detail = {
+            **{name: fact for name, fact in facts.items() if fact != ""},
+            "posted": ", ".join(f"no {post.number}: {post.rows} rows {post.hash[:16]}" for post in made),
+            "hash": digest if made else "",
+            "verified": "by query" if self.verifier.on else "no: only that each call was answered",
+            "cut to 4000 characters": cut,
+        }
+        return Outcome(detail={name: fact for name, fact in detail.items() if fact not in ("", {})})
+
+    def _translated(
+        self, failure: transport.CallFailed, batch: Batch | None = None
+    ) -> delivery.DeliveryError:
+        """A failed call in delivery's words."""
+        words, partial = f"{self.name}: {failure}", self._partial(batch) if batch else None
+        if isinstance(failure, transport.InDoubt):
+            return delivery.InDoubtError(words)
+        if isinstance(failure, transport.Closed):
+            return delivery.Closed(words, failure.opens_at, partial=partial)
+        kind = delivery.Stop if isinstance(failure, transport.Misconfigured) else delivery.NotLanded
+        return kind(words, partial=partial)
+
+    def _partial(self, batch: Batch) -> dict[str, dict[str, Any]]:
+        """What may be there of rows that do not count: enough to delete them, should their record vanish."""
+        source = self.shape.key.source
+        return {change.row.key: {source: change.row.payload.get(source)} for change in batch.changes}
+
+    def _now(self) -> datetime:
+        return self._client.clock.now()

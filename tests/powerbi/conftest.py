@@ -1,0 +1,102 @@
+"""A running tenant of the sandbox at its first state, and an installation with its dataset set up."""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from mlc_dagster.database import connect, migrate
+from mlc_sandbox.core import CallLog, Faults, SandboxClock
+from mlc_sandbox.powerbi import PowerBIVendor, World
+from mlc_sandbox.server import Sandbox, serving
+from tests.powerbi.tenant import Installation
+
+
+class SandboxTime:
+    """The sandbox's wire time for our side too: a wait moves it on, nothing sleeps."""
+
+    def __init__(self, clock: SandboxClock) -> None:
+        self._clock = clock
+
+    def now(self) -> datetime:
+        return self._clock.wire()
+
+    def monotonic(self) -> float:
+        return monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        self._clock.advance(timedelta(seconds=seconds))
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Sandbox]:
+    clock, faults, log = SandboxClock(), Faults(), CallLog()
+    sandbox = Sandbox([PowerBIVendor(clock, faults)], clock, faults, log, seed=1)
+    with serving(sandbox):
+        yield sandbox
+
+
+@pytest.fixture
+def sandbox(server: Sandbox) -> Sandbox:
+    server.powerbi.load(PowerBIVendor(server.clock, server.faults).dump())
+    server.faults.clear()
+    server.log.reset()
+    return server
+
+
+@pytest.fixture
+def world(sandbox: Sandbox) -> World:
+    return sandbox.powerbi.world
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[sa.Engine]:
+    engine = connect(f"sqlite:///{tmp_path}/mlc.db")
+    migrate(engine)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def install(
+    sandbox: Sandbox, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Installation]:
+    principal = sandbox.powerbi.world.principal
+    monkeypatch.setenv("POWERBI_CLIENT_ID", principal.client_id)
+    monkeypatch.setenv("POWERBI_CLIENT_SECRET", principal.secret)
+
+    def made(**options: Any) -> Installation:
+        return Installation(
+            sandbox.url,
+            engine,
+            SandboxTime(sandbox.clock),
+            {"tenant": principal.tenant_id},
+            sandbox.powerbi.world.workspace_id,
+            options,
+        )
+
+    return made
+
+
+@pytest.fixture
+def ours(install: Callable[..., Installation]) -> Installation:
+    """An installation whose dataset is set up."""
+    installation = install()
+    installation.set_up()
+    return installation
+
+
+@pytest.fixture
+def value(world: World) -> Callable[[str], Any]:
+    """What a measure shows, or any scalar of DAX, once everything posted is seen."""
+
+    def asked(dax: str) -> Any:
+        world.clock.advance(timedelta(seconds=5))
+        (row,) = world.query("Visma ERP", f'EVALUATE ROW ( "x", {dax} )')
+        return row["[x]"]
+
+    return asked

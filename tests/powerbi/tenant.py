@@ -1,0 +1,135 @@
+"""A Power BI tenant of the sandbox, and an installation of ours that delivers rows to it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from mlc_dagster.delivery import Ledger, Report, Row, deliver
+from mlc_dagster.delivery.errors import Closed
+from mlc_dagster.powerbi.connect import PowerBi, Shared
+from mlc_dagster.powerbi.destination import PushTable
+from mlc_dagster.powerbi.star import Star, star
+from mlc_dagster.settings import REPOSITORY, PowerBiSettings, PowerBiTable
+from mlc_dagster.suite import mappings_in
+from mlc_dagster.transport.budget import Budgets
+from mlc_dagster.transport.clock import Clock
+from mlc_dagster.transport.session import CallCounter
+
+FACT, DIMENSION = "powerbi/supplier_invoices", "powerbi/suppliers"
+DAY = date(2026, 11, 20)
+
+
+def shipped() -> Star:
+    """The dataset as the shipped contracts declare it."""
+    mappings = mappings_in(REPOSITORY / "dbt_like_mappings")
+    return star(mappings.models[key] for key in mappings.in_order("powerbi"))
+
+
+def invoice(number: str, amount: str = "100.00", company: str = "NO01", **changes: Any) -> Row:
+    """A row of powerbi/supplier_invoices."""
+    code = f"{company}|Invoice|{number}"
+    payload = {
+        "code": code,
+        "company": company,
+        "kind": "AP|Invoice|Open",
+        "reference_number": number,
+        "supplier": f"{company}|50000",
+        "supplier_reference": f"F-{number}",
+        "date": DAY,
+        "due_date": DAY + timedelta(days=30),
+        "financial_period": "202611",
+        "currency": "NOK",
+        "amount": Decimal(amount).quantize(Decimal("0.0001")),
+        "vat_amount": Decimal("20.0000"),
+        "balance": Decimal(amount).quantize(Decimal("0.0001")),
+        "open_balance": Decimal(amount).quantize(Decimal("0.0001")),
+        "description": "Tannhjul & ærlig stål",
+    }
+    return Row(code, f"Invoice|{number}", number, {**payload, **changes})
+
+
+def supplier(number: str, name: str = "Blåbær AS", company: str = "NO01", **changes: Any) -> Row:
+    """A row of powerbi/suppliers."""
+    code = f"{company}|{number}"
+    fixed = {"code": code, "company": company, "supplier_number": number, "name": name, "status": "Active"}
+    others = dict.fromkeys(("supplier_class", "currency", "country", "city", "vat_registration_id"))
+    return Row(code, number, number, {**fixed, **others, **changes})
+
+
+@dataclass
+class Installation:
+    """Our side: a database, settings and the parts that deliver. Made anew it is another process."""
+
+    url: str
+    engine: sa.Engine
+    clock: Clock
+    principal: Mapping[str, str]
+    workspace: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def powerbi(self) -> PowerBi:
+        modes = self.options.get("modes", {})
+        own = {name: value for name, value in self.options.items() if name != "modes"}
+        settings = PowerBiSettings(
+            api_url=f"{self.url}/powerbi/v1.0/myorg",
+            login_url=f"{self.url}/powerbi/login",
+            tenant_id=self.principal["tenant"],
+            client_id="${POWERBI_CLIENT_ID}",  # type: ignore[arg-type]
+            client_secret="${POWERBI_CLIENT_SECRET}",  # type: ignore[arg-type]
+            workspace_id=self.workspace,
+            destinations={name: PowerBiTable(mode=modes.get(name, "auto")) for name in shipped().shapes},
+            **own,
+        )
+        shared = Shared(self.engine, self.ledger, Budgets(self.engine, self.clock), self.clock, CallCounter())
+        return PowerBi(settings, shared, shipped())
+
+    @property
+    def ledger(self) -> Ledger:
+        return Ledger(self.engine, self.clock)
+
+    def set_up(self) -> str:
+        setup = self.powerbi.setup
+        return setup.apply(setup.plan())
+
+    def destination(self, name: str = FACT) -> PushTable:
+        return self.powerbi.destination(name.split("/")[1])
+
+    def deliver(
+        self,
+        rows: Sequence[Row],
+        *,
+        name: str = FACT,
+        company: str = "NO01",
+        gone: Sequence[Row] = (),
+        run: str = "1",
+    ) -> Report:
+        """Deliver rows; `gone` are rows whose record has no row any more."""
+        return deliver(
+            self.destination(name),
+            company,
+            rows,
+            {row.source_key for row in [*rows, *gone]},
+            ledger=self.ledger,
+            run_id=f"run {run}",
+            fingerprint="f",
+            clock=self.clock,
+        )
+
+    def heal(self, work: Callable[[], Report]) -> Report:
+        """Run until the delivery does not have to wait any more, as the resume sensor does."""
+        for _ in range(5):
+            try:
+                return work()
+            except Closed as closed:
+                self.clock.sleep(max(1.0, (closed.opens_at - self.clock.now()).total_seconds() + 1))
+        raise AssertionError("it never came to an end")
+
+
+def folder_of(path: Path) -> str:
+    return f"sqlite:///{path}/mlc.db"

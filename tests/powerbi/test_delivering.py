@@ -1,0 +1,188 @@
+"""What measures show after a delivery is what the ERP says: loads, logs, deletes, compaction."""
+
+from collections.abc import Callable
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from mlc_dagster.delivery import Audit, Row
+from mlc_dagster.delivery.errors import Stop
+from mlc_dagster.powerbi import destination
+from tests.powerbi.tenant import DAY, DIMENSION, FACT, Installation, invoice, supplier
+
+Value = Callable[[str], Any]
+BOTH = pytest.mark.parametrize("mode", ["slots", "log"])
+
+
+@pytest.fixture
+def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Posts and loads so small that a few rows are many calls."""
+    monkeypatch.setattr("mlc_dagster.powerbi.values.POST_ROWS", 2)
+    monkeypatch.setattr(destination, "POST_ROWS", 2)
+
+
+def installed(install: Callable[..., Installation], mode: str, **options: Any) -> Installation:
+    ours = install(modes={"supplier_invoices": mode}, **options)
+    ours.set_up()
+    return ours
+
+
+@BOTH
+def test_measures_show_the_sums_and_counts_of_what_was_delivered(install, value: Value, mode):
+    ours = installed(install, mode)
+    report = ours.deliver([invoice("1", "100.10"), invoice("2", "0.0001"), invoice("3", "-7")])
+    assert (report.created, report.complete) == (3, True)
+    assert value("[Supplier amount]") == Decimal("93.1001")
+    assert value("[Supplier documents]") == 3
+
+
+@BOTH
+def test_a_change_a_new_row_and_a_deleted_one_show_at_once(install, value: Value, mode):
+    ours = installed(install, mode)
+    first = [invoice("1", "1"), invoice("2", "10"), invoice("3", "100")]
+    ours.deliver(first)
+    report = ours.deliver([invoice("1", "1"), invoice("2", "20"), invoice("4", "1000")], gone=[first[2]])
+    assert (report.created, report.updated, report.deleted, report.unchanged) == (1, 1, 1, 1)
+    assert value("[Supplier amount]") == Decimal(1021)
+    assert value("[Supplier documents]") == 3
+
+
+@BOTH
+def test_a_deleted_row_that_comes_back_counts_again(install, value: Value, mode):
+    ours = installed(install, mode)
+    row = invoice("1", "5")
+    ours.deliver([row, invoice("2", "7")])
+    ours.deliver([], gone=[row])
+    assert value("[Supplier amount]") == 7
+    ours.deliver([row])
+    assert value("[Supplier amount]") == 12
+
+
+@BOTH
+def test_companies_share_a_table_and_keep_their_own_rows(install, value: Value, mode):
+    ours = installed(install, mode)
+    ours.deliver([invoice("1", "1")])
+    ours.deliver([invoice("1", "10", company="SE01")], company="SE01")
+    ours.deliver([invoice("1", "2")])
+    assert value("[Supplier amount]") == 12
+
+
+def test_unchanged_rows_cost_no_call(ours, sandbox):
+    ours.deliver([invoice("1")])
+    sandbox.log.reset()
+    assert ours.deliver([invoice("1")]).unchanged == 1
+    assert sandbox.log.count("powerbi") == 0
+
+
+def test_dimensions_slice_facts(ours, value: Value):
+    ours.deliver([supplier("50000", "Blåbær"), supplier("50001", "Tyttebær")], name=DIMENSION)
+    ours.deliver([invoice("1", "1"), invoice("2", "10", supplier="NO01|50001")])
+    by_name = "CALCULATE ( [Supplier amount], 'Suppliers'[Supplier] = \"{}\" )"
+    assert value(by_name.format("Tyttebær")) == 10
+    ours.deliver([supplier("50001", "Multe")], name=DIMENSION)
+    assert value(by_name.format("Multe")) == 10
+    assert value("COUNTROWS ( 'Suppliers' )") == 2
+
+
+def test_a_slice_never_finds_an_older_version(install, value: Value):
+    ours = installed(install, "log")
+    ours.deliver([invoice("1", "5", supplier="NO01|50000")])
+    ours.deliver([supplier("50000"), supplier("50001", "New")], name=DIMENSION)
+    ours.deliver([invoice("1", "5", supplier="NO01|50001")])
+    assert value("CALCULATE ( [Supplier amount], 'Suppliers'[Supplier] = \"Blåbær AS\" )") is None
+    assert value("CALCULATE ( [Supplier amount], 'Suppliers'[Supplier] = \"New\" )") == 5
+
+
+def test_the_idle_slot_is_loaded_and_read_only_when_it_is_verified(ours, world):
+    ours.deliver([invoice("1")])
+    ours.deliver([invoice("1"), invoice("2")])
+    assert len(world.rows("Visma ERP", "Supplier invoices A")) == 1
+    assert len(world.rows("Visma ERP", "Supplier invoices B")) == 2
+
+
+def test_a_log_that_has_become_long_is_loaded_whole(install, world, value: Value):
+    ours = installed(install, "log", slots_up_to=2)
+    for amount in range(1, 6):
+        ours.deliver([invoice("1", str(amount)), invoice("2", str(10 * amount))])
+        assert value("[Supplier amount]") == 11 * amount
+    loads = [row["slot"] for row in world.rows("Visma ERP", "Measures")]
+    assert loads == ["A", "B", "A"]
+
+
+def test_a_fact_changes_from_slots_to_a_log_when_it_grows(install, world, value: Value, small_steps):
+    ours = installed(install, "auto", slots_up_to=2)
+    ours.deliver([invoice(str(number), "1") for number in range(1, 8)])
+    assert value("[Supplier documents]") == 7
+    assert [row["slot"] for row in world.rows("Visma ERP", "Measures")] == ["A"]
+    assert len(world.rows("Visma ERP", "Supplier invoices A")) == 7
+
+
+def test_a_batch_of_many_posts_tells_each_in_the_audit_trail(install, small_steps):
+    ours = installed(install, "slots")
+    ours.deliver([invoice(str(number)) for number in range(5)])
+    event = next(event for event in Audit(ours.engine).history("1") if "posted" in event.detail)
+    assert "no 1: 2 rows" in event.detail["posted"]
+    assert "no 3: 1 rows" in event.detail["posted"]
+    assert event.detail["load id"]
+    assert event.detail["verified"] == "by query"
+
+
+BUCKETS = ("not due", "1-30 days", "31-60 days", "61-90 days", "over 90 days")
+
+
+def aged(today: date) -> list[Row]:
+    """Two documents a bucket, at its borders; amounts tell them apart."""
+    return [
+        invoice(str(number), str(10**number), date=DAY, due_date=today - timedelta(days=days))
+        for number, days in enumerate((-5, 0, 1, 30, 31, 60, 61, 90, 91, 400))
+    ]
+
+
+def test_aging_counts_from_today(ours, value: Value, world):
+    ours.deliver(aged(world.clock.now().date()))
+    assert [value(f"[AP {bucket}]") for bucket in BUCKETS] == [11, 1100, 110000, 11000000, 1100000000]
+
+
+def test_aging_counts_from_a_day_that_is_selected_whatever_the_documents_own_date(ours, value: Value):
+    selected = date(2026, 6, 30)
+    payload = dict.fromkeys(("year", "quarter", "month", "week", "weekday", "weekday_number"))
+    days = [Row(str(day), "p", "p", {"day": day, **payload}) for day in (DAY, selected)]
+    ours.deliver(days, name="powerbi/dates")
+    ours.deliver(aged(selected))
+    asked = "CALCULATE ( [AP {}], 'Dates'[Date] = DATE ( 2026, 6, 30 ) )"
+    shown = [value(asked.format(bucket)) for bucket in BUCKETS]
+    assert shown == [11, 1100, 110000, 11000000, 1100000000]
+
+
+def test_a_row_that_power_bi_cannot_hold_goes_to_quarantine_and_the_rest_is_delivered(ours, value: Value):
+    rows = [invoice("1", "1"), invoice("2", "2", description="x" * 4001)]
+    report = ours.deliver(rows)
+    assert (report.created, report.quarantined) == (1, 1)
+    assert value("[Supplier documents]") == 1
+
+
+def test_a_long_text_is_cut_only_where_the_settings_say_so_and_the_trail_tells(install, world):
+    ours = install(long_text="cut")
+    ours.set_up()
+    assert ours.deliver([invoice("2", description="x" * 4001)]).created == 1
+    (row,) = world.rows("Visma ERP", "Supplier invoices A")
+    assert row["Description"] == "x" * 4000
+
+
+def test_two_keys_that_differ_by_case_only_stop_the_load(ours):
+    with pytest.raises(Stop, match="differ by case only"):
+        ours.deliver([invoice("a1"), invoice("A1")])
+
+
+def test_before_the_set_up_a_delivery_says_what_to_run(install):
+    with pytest.raises(Stop, match="mlc powerbi setup"):
+        install().deliver([invoice("1")], name=FACT)
+
+
+def test_a_company_of_a_shared_dimension_row_may_go_and_the_row_stays(ours, world):
+    ours.deliver([supplier("1", company="X")], name=DIMENSION, company="NO01")
+    ours.deliver([supplier("1", company="X")], name=DIMENSION, company="SE01")
+    ours.deliver([], name=DIMENSION, company="NO01", gone=[supplier("1", company="X")])
+    assert len(world.rows("Visma ERP", "Suppliers")) == 1

@@ -22,7 +22,7 @@ from fsspec.implementations.local import LocalFileSystem
 VERSION_MARKS = ("mtime", "created", "ETag", "etag", "LastModified", "last_modified", "generation")
 TEMPORARY = ".writing"
 # What a writer or a reader of a file holds in memory at a time, whatever the file's size.
-ROW_GROUP_BYTES = 8 * 2**20
+ROW_GROUP_BYTES = 4 * 2**20
 ROW_GROUP_ROWS = 20_000
 
 

@@ -5,6 +5,7 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -12,7 +13,7 @@ import requests
 
 from mlc_dagster.transport import Auth, Budget, CallCounter, CallFailed, Clock, Http, Refused, decimal_json
 from mlc_dagster.visma.entity import Entity, Filter, Paging
-from mlc_dagster.visma.parallel import Pace, in_parallel
+from mlc_dagster.visma.parallel import as_they_come, in_parallel
 from mlc_dagster.visma.records import record_key
 from mlc_dagster.visma.wire import Listed
 
@@ -152,7 +153,8 @@ class VismaClient:
         size: int | None = None,
     ) -> Page:
         """Return one page: of all, or of what changed at or after ``since`` (ERP wall time, no zone)."""
-        return self._answer(entity, number, _since(entity, since), lambda page: page, Pace(), size=size)
+        query = _since(entity, since)
+        return self._page(entity, number, query, self._body(entity, number, query, size))
 
     def pages(
         self,
@@ -165,55 +167,45 @@ class VismaClient:
     ) -> list[Taken]:
         """Read a whole list and return what ``take`` makes of each page, in page order.
 
-        The first page tells how many there are; the others are read at most eight at once. ``take`` is
-        called one page at a time, so that a page's JSON is gone before the next one is parsed.
-        Pages in ``held`` were taken before and are not asked for again.
+        The first page tells how many there are; the others are read several at once. They are parsed and
+        taken one by one as they come, so that a page's JSON is gone before the next one is parsed. Pages in
+        ``held`` were taken before and are not asked for again.
         """
-        query, pace = {**_since(entity, since), **(extra or {})}, Pace()
         if entity.paging is Paging.BY_ID:
             return [take(Page(1, Listed.parts(self._by_id(entity)), alone=True))]
-
-        def read_one(number: int) -> tuple[Taken, Told]:
-            if held and number in held:
-                return held[number]
-            return self._answer(entity, number, query, lambda page: (take(page), page.told), pace)
-
-        taken: list[Taken] = []
+        query = {**_since(entity, since), **(extra or {})}
+        answers = dict(held or {})
         read, known = 0, 1
         while read < known:
-            answers = in_parallel(read_one, range(read + 1, known + 1), pace)
-            taken += [kept for kept, _ in answers]
+            missing = [number for number in range(read + 1, known + 1) if number not in answers]
+            for number, body in as_they_come(partial(self._body, entity, query=query), missing):
+                page = self._page(entity, number, query, body)
+                answers[number] = take(page), page.told
+            told = [answers[number][1] for number in range(read + 1, known + 1)]
             read = known
             if entity.paged:
-                known = self._page_count([told for _, told in answers], read)
-        return taken
+                known = self._page_count(told, read)
+        return [answers[number][0] for number in range(1, read + 1)]
 
-    def _answer(
-        self,
-        entity: Entity,
-        number: int,
-        query: Mapping[str, str],
-        take: Callable[[Page], Taken],
-        pace: Pace,
-        *,
-        size: int | None = None,
-    ) -> Taken:
-        """Ask for one page; an answer cut short by a gateway is asked for again."""
+    def _body(self, entity: Entity, number: int, query: Mapping[str, str], size: int | None = None) -> bytes:
         params = {**entity.query, **query}
         if entity.paged:
             params |= {"pageNumber": str(number), "pageSize": str(size or self.page_size)}
-        for _ in range(READS_OF_BROKEN_JSON):
-            body = self.call("GET", entity.path, params=params).content
-            with pace.turn():
-                try:
-                    listed = Listed.of(entity, body)
-                except TypeError as error:
-                    raise self._contract_broken(entity.path, str(error)) from None
-                except ValueError:
-                    continue
-                page = Page(number, listed, alone=False)
+        return self.call("GET", entity.path, params=params).content
+
+    def _page(self, entity: Entity, number: int, query: Mapping[str, str], body: bytes) -> Page:
+        """Return an answer as a page; one cut short by a gateway is asked for again."""
+        for attempt in range(READS_OF_BROKEN_JSON):
+            try:
+                page = Page(number, Listed.of(entity, body), alone=False)
+            except TypeError as error:
+                raise self._contract_broken(entity.path, str(error)) from None
+            except ValueError:
+                if attempt + 1 < READS_OF_BROKEN_JSON:
+                    body = self._body(entity, number, query)
+            else:
                 alone = not entity.paged or (number == 1 and self._page_count([page.told], 1) == 1)
-                return take(replace(page, alone=alone))
+                return replace(page, alone=alone)
         raise self._contract_broken(entity.path, body.decode(errors="replace") or "the answer is empty")
 
     def _page_count(self, told: Sequence[Told], read: int) -> int:

@@ -1,9 +1,8 @@
 """Several calls at once, and no more of them than their answers can be taken in."""
 
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from threading import Condition, Lock
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from itertools import islice
 from typing import TypeVar
 
 # No concurrency limit is documented; integrators run at most eight requests at once (section 11).
@@ -12,77 +11,39 @@ MOST = 8
 FEWEST = 2
 
 Asked = TypeVar("Asked")
-Result = TypeVar("Result")
+Answer = TypeVar("Answer")
 
 
-class Pace:
-    """How many calls of one list may run: one more when an answer met no other, one less when it had to wait.
+def as_they_come(ask: Callable[[Asked], Answer], items: Iterable[Asked]) -> Iterator[tuple[Asked, Answer]]:
+    """Yield each item with its answer as soon as it is there; the caller works while others are on their way.
 
-    So a slow vendor is asked eight times at once, and from a quick one no pile of answers fills the memory.
+    One call more runs when the caller had to wait for an answer, half as many when an answer had to wait: a
+    slow vendor is asked eight times at once, and from a quick one no pile of answers fills the memory. A
+    failure stops what has not begun; it is raised when all that had begun is yielded.
     """
-
-    def __init__(self) -> None:
-        self._turn, self._changed = Lock(), Condition()
-        self._running, self._allowed = 0, FEWEST
-
-    @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Take an answer in, one at a time."""
-        free = self._turn.acquire(blocking=False)
-        if not free:
-            self._turn.acquire()
-        try:
-            self._adapt(1 if free else -1)
-            yield
-        finally:
-            self._turn.release()
-
-    def begin(self) -> None:
-        """Wait until one more call may run."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._running < self._allowed)
-            self._running += 1
-
-    def end(self) -> None:
-        """A call has ended and its answer was taken in."""
-        with self._changed:
-            self._running -= 1
-            self._changed.notify_all()
-
-    def _adapt(self, step: int) -> None:
-        with self._changed:
-            self._allowed = min(MOST, max(FEWEST, self._allowed + step))
-            self._changed.notify_all()
-
-
-def in_parallel(
-    work: Callable[[Asked], Result], items: Iterable[Asked], pace: Pace | None = None
-) -> list[Result]:
-    """Return the results in order, at most eight at once, or as many as ``pace`` lets run.
-
-    A failure stops what has not begun and is raised.
-    """
-    items = list(items)
-    if len(items) < 2:
-        return [work(item) for item in items]
-
-    def run(item: Asked) -> Result:
-        try:
-            return work(item)
-        finally:
-            if pace:
-                pace.end()
-
+    left, allowed = iter(items), FEWEST
+    waiting: dict[Future[Answer], Asked] = {}
+    failure: BaseException | None = None
     with ThreadPoolExecutor(MOST) as pool:
-        futures: list[Future[Result]] = []
-        try:
-            for item in items:
-                if pace:
-                    pace.begin()
-                if any(future.done() and future.exception() for future in futures):
-                    break
-                futures.append(pool.submit(run, item))
-            return [future.result() for future in futures]
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        while True:
+            room = 0 if failure else max(0, allowed - len(waiting))
+            waiting |= {pool.submit(ask, item): item for item in islice(left, room)}
+            if not waiting:
+                break
+            ready = next((future for future in waiting if future.done()), None)
+            allowed = max(FEWEST, allowed // 2) if ready else min(MOST, allowed + 1)
+            future = ready or next(iter(wait(waiting, return_when=FIRST_COMPLETED).done))
+            item = waiting.pop(future)
+            if error := future.exception():
+                failure = failure or error
+            else:
+                yield item, future.result()
+    if failure:
+        raise failure
+
+
+def in_parallel(work: Callable[[Asked], Answer], items: Iterable[Asked]) -> list[Answer]:
+    """Return the answers in order, at most eight asked for at once. A failure stops what has not begun."""
+    listed = list(items)
+    answers = dict(as_they_come(lambda number: work(listed[number]), range(len(listed))))
+    return [answers[number] for number in range(len(listed))]

@@ -1,0 +1,92 @@
+"""How many calls run at once: as many as their answers are taken in, two at least, eight at most."""
+
+import threading
+
+import pytest
+
+from mlc_dagster.visma.parallel import FEWEST, MOST, as_they_come, in_parallel
+
+
+class Gauge:
+    """Counts the calls that run, and those whose answers wait."""
+
+    def __init__(self) -> None:
+        self.running = self.most = 0
+        self.began = self.ended = 0
+        self.changed = threading.Condition()
+
+    def begin(self) -> None:
+        with self.changed:
+            self.began += 1
+            self.running += 1
+            self.most = max(self.most, self.running)
+            self.changed.notify_all()
+
+    def end(self) -> None:
+        with self.changed:
+            self.running -= 1
+            self.ended += 1
+            self.changed.notify_all()
+
+    def wait_for(self, condition) -> None:
+        with self.changed:
+            assert self.changed.wait_for(condition, timeout=30)
+
+
+def test_answers_come_in_the_order_of_their_questions():
+    assert in_parallel(lambda number: number * 2, range(50)) == [number * 2 for number in range(50)]
+
+
+def test_a_slow_vendor_is_asked_once_more_at_a_time_up_to_eight():
+    gauge, may_end = Gauge(), threading.Semaphore(0)
+
+    def ask(number: int) -> int:
+        gauge.begin()
+        may_end.acquire()
+        gauge.end()
+        return number
+
+    def vendor() -> None:
+        """Answers one question whenever nobody asks any more."""
+        for running in range(FEWEST, MOST + 1):
+            gauge.wait_for(lambda running=running: gauge.running == running)
+            may_end.release()
+        may_end.release(100)
+
+    thread = threading.Thread(target=vendor)
+    thread.start()
+    assert sorted(number for number, _ in as_they_come(ask, range(40))) == list(range(40))
+    thread.join()
+    assert gauge.most == MOST
+
+
+def test_answers_of_a_quick_vendor_do_not_pile_up():
+    gauge = Gauge()
+
+    def ask(number: int) -> int:
+        gauge.begin()
+        gauge.end()
+        return number
+
+    for taken, _ in enumerate(as_they_come(ask, range(100)), start=1):
+        # The caller is slow: whatever has begun is there before it goes on.
+        gauge.wait_for(lambda: gauge.running == 0)
+        assert gauge.ended - taken <= FEWEST + 1
+
+
+def test_a_failure_stops_what_has_not_begun_and_loses_no_answer():
+    gauge, got = Gauge(), []
+
+    def ask(number: int) -> int:
+        gauge.begin()
+        if number == 3:
+            raise ValueError("the window is closed")
+        return number
+
+    def take_all() -> None:
+        got.extend(number for number, _ in as_they_come(ask, range(100)))
+
+    with pytest.raises(ValueError, match="the window is closed"):
+        take_all()
+    assert gauge.began == len(got) + 1 < 100
+    assert 3 not in got

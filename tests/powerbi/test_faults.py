@@ -1,0 +1,179 @@
+"""Every call that writes goes wrong in every way there is: afterwards tables and measures are exact again."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlc_dagster.database import connect
+from mlc_dagster.delivery.report import Report
+from mlc_dagster.powerbi import destination
+from mlc_sandbox.powerbi import World
+from mlc_sandbox.server import Sandbox
+from tests.powerbi.tenant import DIMENSION, FACT, Installation, invoice, supplier
+
+POSTS, CLEARS, WRITES = "POST .*/rows", "DELETE .*/rows", "(POST|DELETE) .*/rows"
+FAULTS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "answer lost before the commit": ("drop_connection", WRITES, {"when": "before"}),
+    "answer lost after the commit": ("drop_connection", WRITES, {"when": "after"}),
+    "server error": ("server_error", WRITES, {"status": 503}),
+    "late POST, behind the next DELETE": ("late_post", POSTS, {"answer": 504}),
+    "late POST, by the clock": ("late_post", POSTS, {"answer": 504, "seconds": 100}),
+    "late DELETE, behind the next POST": ("late_delete", CLEARS, {"answer": 504}),
+    "late DELETE, by the clock": ("late_delete", CLEARS, {"answer": 504, "seconds": 100}),
+    "part of the rows": ("partial_apply", POSTS, {"rows": 1, "answer": 504}),
+    "locked out": ("rate_limit", WRITES, {"retry_after": 3392}),
+    "token expired": ("token_expired", WRITES, {}),
+}
+SAME, OLD, GONE = "1", "2", "3"
+BEFORE = [invoice(SAME, "1"), invoice(OLD, "10"), invoice(GONE, "100")]
+AFTER = [invoice(SAME, "1"), invoice(OLD, "20.0001"), invoice("4", "1000"), invoice("5", "3")]
+TOTAL, COUNT = Decimal("1024.0001"), 4
+SUPPLIERS_BEFORE = [supplier(SAME), supplier(OLD), supplier(GONE)]
+SUPPLIERS_AFTER = [supplier(SAME), supplier(OLD, "New name"), supplier("4"), supplier("5")]
+
+
+@pytest.fixture(autouse=True)
+def small_posts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mlc_dagster.powerbi.values.POST_ROWS", 2)
+    monkeypatch.setattr(destination, "POST_ROWS", 2)
+
+
+class Rehearsal:
+    """Yesterday's delivery, as often as it is wanted: database and tenant are set back to it."""
+
+    def __init__(self, ours: Installation, sandbox: Sandbox, folder: Path, name: str) -> None:
+        self.ours, self.sandbox, self.name, self._folder = ours, sandbox, name, folder
+        self.before, self.after, self.gone = BEFORE, AFTER, [BEFORE[-1]]
+        if name == DIMENSION:
+            self.before, self.after, self.gone = SUPPLIERS_BEFORE, SUPPLIERS_AFTER, [SUPPLIERS_BEFORE[-1]]
+        ours.deliver(self.before, name=name)
+        ours.engine.dispose()
+        self._state = sandbox.powerbi.dump()
+        self._count = 0
+
+    @property
+    def world(self) -> World:
+        return self.sandbox.powerbi.world
+
+    def again(self) -> None:
+        self.sandbox.faults.clear()
+        self.sandbox.powerbi.load(self._state)
+        self.sandbox.log.reset()
+        self._count += 1
+        self.ours.engine.dispose()
+        file = shutil.copy(self._folder / "mlc.db", self._folder / f"{self._count}.db")
+        self.ours = replace(self.ours, engine=connect(f"sqlite:///{file}"))
+
+    def deliver(self) -> Report:
+        return self.ours.deliver(self.after, name=self.name, gone=self.gone)
+
+    def writes(self, match: str) -> int:
+        """How many calls of this kind an undisturbed delivery makes."""
+        self.again()
+        self.deliver()
+        method = {POSTS: ["POST"], CLEARS: ["DELETE"], WRITES: ["POST", "DELETE"]}[match]
+        return sum(self.sandbox.log.count("powerbi", method=each, match=".*/rows$") for each in method)
+
+    def heal(self) -> None:
+        """Runs until nothing is left to do, however the first ends."""
+        for _ in range(6):
+            report = self.ours.heal(self.deliver)
+            if report.complete and not report.failed:
+                return
+        raise AssertionError(f"still not delivered: {report}")
+
+    def check(self, where: str) -> None:
+        self.sandbox.faults.clear()
+        if self.name == DIMENSION:
+            rows = self.world.rows("Visma ERP", "Suppliers")
+            names = sorted((row["Supplier number"], row["Supplier"]) for row in rows)
+            wanted = [(row.payload["supplier_number"], row.payload["name"]) for row in self.after]
+            assert names == sorted(wanted), where
+            return
+        query = 'EVALUATE ROW ( "sum", [Supplier amount], "count", [Supplier documents] )'
+        (row,) = self.world.query("Visma ERP", query)
+        assert (row["[sum]"], row["[count]"]) == (TOTAL, COUNT), where
+
+
+@pytest.fixture
+def rehearse(
+    install: Callable[..., Installation], sandbox: Sandbox, tmp_path: Path
+) -> Iterator[Callable[..., Rehearsal]]:
+    made: list[Rehearsal] = []
+
+    def rehearsed(name: str, mode: str, **options: Any) -> Rehearsal:
+        ours = install(modes={"supplier_invoices": mode}, **options)
+        ours.set_up()
+        made.append(Rehearsal(ours, sandbox, tmp_path, name))
+        return made[-1]
+
+    yield rehearsed
+    for rehearsal in made:
+        rehearsal.ours.engine.dispose()
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize(("name", "mode"), [(FACT, "slots"), (FACT, "log"), (DIMENSION, "auto")])
+def test_a_call_that_goes_wrong_leaves_no_trace(rehearse, name, mode, fault):
+    rehearsal = rehearse(name, mode)
+    fault_name, match, params = FAULTS[fault]
+    calls = rehearsal.writes(match)
+    assert calls or match == CLEARS
+    for number in range(calls):
+        rehearsal.again()
+        rehearsal.sandbox.faults.arm("powerbi", fault_name, match=match, after=number, **params)
+        rehearsal.heal()
+        assert not rehearsal.sandbox.faults.armed() or fault_name == "rate_limit", (
+            f"{fault} {number} never fired"
+        )
+        rehearsal.check(f"{fault}, call {number + 1} of {calls}")
+
+
+@pytest.mark.parametrize(
+    "fault", ["answer lost after the commit", "late POST, by the clock", "part of the rows"]
+)
+@pytest.mark.parametrize(("name", "mode"), [(FACT, "slots"), (FACT, "log"), (DIMENSION, "auto")])
+def test_without_queries_what_was_not_answered_is_loaded_again(rehearse, name, mode, fault):
+    rehearsal = rehearse(name, mode, verify="off")
+    fault_name, match, params = FAULTS[fault]
+    for number in range(rehearsal.writes(match)):
+        rehearsal.again()
+        rehearsal.sandbox.faults.arm("powerbi", fault_name, match=match, after=number, **params)
+        rehearsal.heal()
+        rehearsal.check(f"{fault}, call {number + 1}")
+
+
+def test_a_late_post_of_a_dead_process_never_counts(rehearse):
+    """It comes after everything, to rows that were deleted since: the floor keeps it out."""
+    rehearsal = rehearse(FACT, "slots")
+    rehearsal.again()
+    rehearsal.sandbox.faults.arm("powerbi", "late_post", match=POSTS, after=1, answer=504, seconds=10**6)
+    rehearsal.heal()
+    assert rehearsal.world.release() == 1
+    rehearsal.check("after the late POST")
+
+
+def test_rows_that_vanished_behind_our_back_are_noticed_with_the_next_change(rehearse):
+    rehearsal = rehearse(FACT, "log")
+    rehearsal.ours.powerbi.client.clear(rehearsal.ours.powerbi.dataset.id, "Supplier invoices A")
+    rehearsal.heal()
+    rehearsal.check("after a DELETE nobody knows of")
+
+
+def test_a_database_restored_from_a_backup_never_loads_over_what_is_read(rehearse):
+    rehearsal = rehearse(FACT, "slots")
+    rehearsal.again()
+    rehearsal.heal()
+    state = rehearsal.sandbox.powerbi.dump()
+    rehearsal.again()  # yesterday's database ...
+    rehearsal.sandbox.powerbi.load(state)  # ... and today's tenant
+    rehearsal.ours.clock.sleep(10)  # until queries show it all
+    rehearsal.heal()
+    rehearsal.check("after the restore")
+    slots = [row["slot"] for row in rehearsal.world.rows("Visma ERP", "Measures")]
+    assert slots == ["A", "B", "A"]

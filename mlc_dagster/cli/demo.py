@@ -20,7 +20,7 @@ from mlc_dagster.settings import Settings, load_settings
 from mlc_dagster.suite import Suite
 
 COMPANIES = ("NO01", "SE01")
-POOLS = {"visma": 4, "anaplan": 1}
+POOLS = {"visma": 4, "anaplan": 1, "powerbi": 1}
 
 
 class DemoFailed(Exception):
@@ -56,6 +56,8 @@ def _run(folder: Path, seed: int, scale: str) -> None:
         folders.use(folder)
         settings = load_settings()
         console.print(f"Sandbox ERP with {', '.join(settings.companies)} at {sandbox.url}")
+        setup = Suite(settings).powerbi.setup
+        console.print(f"Power BI: dataset {setup.apply(setup.plan())}", highlight=False)
         console.print(table_of("First load", _load("First load", settings)))
         console.print(_happened(sandbox.pass_day()))
         console.print(table_of("A day later", _load("A day later", settings)))

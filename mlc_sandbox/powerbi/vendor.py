@@ -22,6 +22,27 @@ from mlc_sandbox.powerbi.routes_rows import RowRoutes
 from mlc_sandbox.powerbi.switches import Switches
 from mlc_sandbox.powerbi.world import VENDOR, World
 
+# The tables of the model that comes with the product.
+TABLES = (
+    "companies",
+    "suppliers",
+    "customers",
+    "gl_accounts",
+    "segment_values",
+    "employees",
+    "dates",
+    "currencies",
+    "document_kinds",
+    "supplier_invoices",
+    "supplier_payments",
+    "customer_invoices",
+    "customer_credit_notes",
+    "customer_payments",
+    "gl_balances",
+    "journal_lines",
+    "timecards",
+)
+
 
 class PowerBIVendor:
     """The simulated Power BI tenant, mounted under /powerbi."""
@@ -84,9 +105,21 @@ class PowerBIVendor:
         """Rows by dataset and table."""
         return self.world.counts()
 
-    def config_section(self, url: str) -> dict[str, Any]:  # noqa: ARG002
-        """Nothing: mlc.yaml has no section for this target."""
-        return {}
+    def config_section(self, url: str) -> dict[str, Any]:
+        """The `powerbi` section of a ready mlc.yaml. Its dataset is made by `mlc powerbi setup`."""
+        root = f"{url.rstrip('/')}/{self.name}"
+        section: dict[str, Any] = {
+            "api_url": f"{root}{API}",
+            "login_url": f"{root}/login",
+            "tenant_id": self.world.principal.tenant_id,
+            "client_id": "${POWERBI_CLIENT_ID}",
+            "client_secret": "${POWERBI_CLIENT_SECRET}",
+            "workspace_id": self.world.workspace_id,
+            "schedule": "0 6 * * *",
+            "timezone": "Europe/Oslo",
+            "destinations": {name: {} for name in TABLES},
+        }
+        return {self.name: section}
 
     def secrets(self) -> dict[str, str]:
         """Credentials for the generated environment file."""

@@ -38,7 +38,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     # A real installation's variables must not draw the demo into its database.
     real = {"MLC_DATABASE_URL": f"sqlite:///{folder.parent}/real.db", "MLC_LAKE_URL": f"{folder.parent}/real"}
     done = subprocess.run(
-        command, capture_output=True, text=True, timeout=300, check=False, env={**os.environ, **real}
+        command, capture_output=True, text=True, timeout=600, check=False, env={**os.environ, **real}
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return Demo(folder, done.stdout)

@@ -148,14 +148,20 @@ def test_without_queries_what_was_not_answered_is_loaded_again(rehearse, name, m
         rehearsal.check(f"{fault}, call {number + 1}")
 
 
-def test_a_late_post_of_a_dead_process_never_counts(rehearse):
-    """It comes after everything, to rows that were deleted since: the floor keeps it out."""
+@pytest.mark.parametrize("further_loads", [1, 2])
+def test_a_late_post_of_a_dead_process_never_counts(rehearse, further_loads):
+    """It comes after everything, with a row that was deleted since: the floor keeps it out of either slot."""
     rehearsal = rehearse(FACT, "slots")
     rehearsal.again()
     rehearsal.sandbox.faults.arm("powerbi", "late_post", match=POSTS, after=1, answer=504, seconds=10**6)
     rehearsal.heal()
+    late = rehearsal.after[2:]  # the second POST
+    rehearsal.ours.deliver([], gone=late)
+    for load in range(further_loads):
+        rehearsal.ours.deliver([invoice(SAME, str(load + 2))])
     assert rehearsal.world.release() == 1
-    rehearsal.check("after the late POST")
+    (row,) = rehearsal.world.query("Visma ERP", 'EVALUATE ROW ( "sum", [Supplier amount] )')
+    assert row["[sum]"] == Decimal("20.0001") + further_loads + 1
 
 
 def test_rows_that_vanished_behind_our_back_are_noticed_with_the_next_change(rehearse):

@@ -211,6 +211,7 @@ def tries(result: dg.ExecuteInProcessResult, asset: str) -> int:
 def _adapt(file: Path, destinations: Sequence[str] | None, patience: int, others: dict[str, Any]) -> None:
     settings = yaml.safe_load(file.read_text())
     anaplan = settings["pairs"]["anaplan"]
+    settings["pairs"] = {"anaplan": anaplan}  # the other pairs have houses of their own
     if destinations is not None:
         anaplan["destinations"] = {name: anaplan["destinations"][name] for name in destinations}
     anaplan["patience_seconds"] = settings["visma"]["patience_seconds"] = patience

@@ -97,6 +97,7 @@ def send(suite: Suite, name: str, company: str, days: Sequence[date], *, run_id:
         else:
             if report.stopped is None:
                 suite.sent_days.note(name, company, held)
+            suite.delivered(name, report)
             return report
     raise AssertionError("unreachable")
 

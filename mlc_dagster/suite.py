@@ -12,7 +12,7 @@ from mlc_dagster.anaplan.connect import destination as anaplan_destination
 from mlc_dagster.anaplan.connect import read_back as anaplan_read_back
 from mlc_dagster.anaplan.grant import StoredGrant
 from mlc_dagster.database import connect, migrate
-from mlc_dagster.delivery import Audit, Deferrals, Destination, Ledger, Quarantine, ReadBack
+from mlc_dagster.delivery import Audit, Deferrals, Destination, Ledger, Quarantine, ReadBack, Report
 from mlc_dagster.delivery.leases import Leases
 from mlc_dagster.lake import Lake
 from mlc_dagster.mappings import Mappings
@@ -176,6 +176,12 @@ class Suite:
             kinds={column: spec.column_type.kind for column, spec in contract.columns.items()},
             key=contract.key,
         )
+
+    def delivered(self, name: str, report: Report) -> None:
+        """What a target does after a delivery: Power BI's dependent datasets are refreshed, once a run."""
+        if name.startswith("powerbi/"):
+            last = [key for key in self.destinations() if key.startswith("powerbi/")][-1]
+            self.powerbi.refreshes.delivered(changed=report.changed, last=name == last)
 
     @property
     def _anaplan_settings(self) -> AnaplanSettings:

@@ -38,6 +38,11 @@ class Report:
         """Everything asked for is at the destination, except rows that were refused with a reason."""
         return not (self.stopped or self.pending or self.in_doubt or self.undeleted)
 
+    @property
+    def changed(self) -> bool:
+        """The destination is not what it was before."""
+        return bool(self.created or self.updated or self.deleted)
+
     def check(self) -> None:
         """Raise AssertionError when a row was lost or counted twice: a defect of the engine."""
         parts = (

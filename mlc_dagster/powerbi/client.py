@@ -9,7 +9,7 @@ from urllib.parse import quote
 import requests
 
 from mlc_dagster.transport.auth import Auth
-from mlc_dagster.transport.budget import Budget
+from mlc_dagster.transport.budget import Budget, Unlimited
 from mlc_dagster.transport.clock import Clock
 from mlc_dagster.transport.errors import CallFailed, Misconfigured, Refused
 from mlc_dagster.transport.session import CallCounter, Http, decimal_json
@@ -74,6 +74,8 @@ class PowerBiClient:
         self.http = connections.open(connections.other)
         self._posts = connections.open(connections.posts)
         self._queries = connections.open(connections.queries)
+        # A quota of refreshes closes nothing else.
+        self._refreshes = connections.open(Unlimited("Power BI refreshes", clock=connections.clock))
         self._root = f"/groups/{workspace_id}/datasets"
 
     def datasets(self) -> list[dict[str, Any]]:
@@ -144,14 +146,19 @@ class PowerBiClient:
                 )
         return [dict(row) for row in table.get("rows", [])]
 
-    def refresh(self, dataset: str, *, enhanced: bool) -> requests.Response:
-        """Ask for a refresh of another dataset; an enhanced one can be followed (section 12)."""
-        body = {"type": "full"} if enhanced else {"notifyOption": "NoNotification"}
-        return self._call(self.http, "POST", f"{self._root}/{dataset}/refreshes", json=body, repeatable=False)
+    def start_refresh(self, dataset: str, body: Mapping[str, Any]) -> str:
+        """Ask for a refresh of another dataset; the id to follow it by, empty for a plain one (section 12).
+
+        A quota answer is Refused: to wait for it is nobody's work here.
+        """
+        path = f"{self._root}/{dataset}/refreshes"
+        overrides = {404: Misconfigured, 429: Refused}
+        response = self._refreshes.call("POST", path, json=body, repeatable=False, overrides=overrides)
+        return response.headers.get("x-ms-request-id", "") if "Location" in response.headers else ""
 
     def refresh_state(self, dataset: str, refresh_id: str) -> str:
-        """How an enhanced refresh stands: Unknown or InProgress while it runs."""
-        response = self._call(self.http, "GET", f"{self._root}/{dataset}/refreshes/{refresh_id}")
+        """How an enhanced refresh stands: Unknown while it runs, then Completed, Failed or Disabled."""
+        response = self._call(self._refreshes, "GET", f"{self._root}/{dataset}/refreshes/{refresh_id}")
         return str(_object(response).get("status", "Unknown"))
 
     def _table(self, dataset: str, table: str) -> str:

@@ -10,6 +10,7 @@ from mlc_dagster.delivery.memory import Memory
 from mlc_dagster.powerbi.auth import ServicePrincipal, login
 from mlc_dagster.powerbi.client import Connections, PowerBiClient
 from mlc_dagster.powerbi.destination import Holdings, Limits, Options, Payload, PushTable
+from mlc_dagster.powerbi.refresh import Refreshes
 from mlc_dagster.powerbi.remembered import Dataset
 from mlc_dagster.powerbi.setup import Setup
 from mlc_dagster.powerbi.star import Star
@@ -82,6 +83,11 @@ class PowerBi:
     def setup(self) -> Setup:
         """The set-up of the dataset."""
         return Setup(self.client, self.dataset, self.star, self._settings.dataset)
+
+    @property
+    def refreshes(self) -> Refreshes:
+        """The datasets that are refreshed after a change."""
+        return Refreshes(self.client, self.memory, self._settings.refresh)
 
     def destination(self, model: str) -> PushTable:
         """The destination of one model of the mappings."""

@@ -80,7 +80,7 @@ class SandboxClock:
         self._lock = threading.Lock()
         self.offset = -timedelta(days=days_behind)
         self.passed = timedelta(0)  # how far the last pass_day moved
-        self._advanced = timedelta(0)
+        self.advanced = timedelta(0)  # how far advance has moved in all
 
     def now(self) -> datetime:
         """Sandbox time, aware UTC."""
@@ -88,7 +88,7 @@ class SandboxClock:
 
     def wire(self) -> datetime:
         """The time that tokens and rate windows may live by: moved by advance, not by the days that pass."""
-        return self._real_now() + self._advanced
+        return self._real_now() + self.advanced
 
     def advance(self, delta: timedelta) -> datetime:
         """Move forward by delta, also past the real now (lockouts and expiries in tests); never backward."""
@@ -98,7 +98,7 @@ class SandboxClock:
             )
         with self._lock:
             self.offset += delta
-            self._advanced += delta
+            self.advanced += delta
         return self.now()
 
     def pass_day(self) -> datetime:

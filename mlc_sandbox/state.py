@@ -25,6 +25,7 @@ def save(sandbox: Sandbox, folder: Path) -> Path:
         "version": VERSION,
         "seed": sandbox.seed,
         "offset_seconds": sandbox.clock.offset.total_seconds(),
+        "advanced_seconds": sandbox.clock.advanced.total_seconds(),
         "rng": sandbox.rng.getstate(),
         "vendors": {name: vendor.dump() for name, vendor in sandbox.vendors.items()},
     }
@@ -58,6 +59,8 @@ def load(sandbox: Sandbox, folder: Path) -> bool:
             f"Start with --seed {seed}, or: {remedy}"
         )
     sandbox.clock.offset = timedelta(seconds=envelope["offset_seconds"])
+    # Expiries and windows were noted by this time; a state without it had none ahead of the real one.
+    sandbox.clock.advanced = timedelta(seconds=envelope.get("advanced_seconds", 0))
     sandbox.rng.setstate(envelope["rng"])
     for name, state in envelope["vendors"].items():
         if name in sandbox.vendors:

@@ -6,6 +6,7 @@ from datetime import date, datetime
 from typing import Any
 
 from mlc_dagster.delivery import Plan, Refused, Report, Row, deliver, plan
+from mlc_dagster.delivery.destination import Paced
 from mlc_dagster.delivery.errors import Overtaken
 from mlc_dagster.mappings import Mapped, current
 from mlc_dagster.outlook import span
@@ -135,12 +136,14 @@ class LakeIncomplete(Exception):
 @dataclass(frozen=True)
 class Forecast:
     """What a delivery would do, the calls it would cost, and what it cannot carry: `refused` counts the rows
-    the contract refuses and the records that did not parse when they were read.
+    the contract refuses and the records that did not parse when they were read. `seconds` is how long it
+    would take, where the vendor's limits say so.
     """
 
     plan: Plan
     refused: int
     calls: int
+    seconds: float | None = None
 
 
 def forecast(suite: Suite, name: str, company: str, days: Sequence[date]) -> Forecast:
@@ -160,7 +163,9 @@ def forecast(suite: Suite, name: str, company: str, days: Sequence[date]) -> For
         refused=mapped.refused,
     )
     unreadable = suite.quarantine.open(f"visma/{suite.mappings.models[name].source}", company)
-    return Forecast(planned, len(mapped.refused) + len(unreadable), destination.calls(planned.changes))
+    seconds = destination.seconds(planned.changes) if isinstance(destination, Paced) else None
+    refused = len(mapped.refused) + len(unreadable)
+    return Forecast(planned, refused, destination.calls(planned.changes), seconds)
 
 
 def _rows(mapped: Mapped) -> Iterator[Row]:

@@ -52,6 +52,4 @@ def budgets_left(suite: Suite) -> dict[str, int | None]:
     left = {f"visma {code}": suite.visma(code).http.budget.left() for code in suite.settings.companies}
     if suite.settings.pairs.anaplan is not None:
         left["anaplan"] = suite.anaplan.http.budget.left()
-    if suite.settings.pairs.powerbi is not None:
-        left["powerbi"] = suite.powerbi.posts.left()
     return left

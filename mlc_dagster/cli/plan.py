@@ -28,6 +28,7 @@ def show_plan(destination: str | None, company: str | None, since: date | None, 
     for heading in NUMBERS:
         table.add_column(heading, justify="right")
     needed: Counter[str] = Counter()
+    times: dict[str, float] = {}
     unready: list[str] = []
     for name in suite.destinations(destination):
         target = name.split("/")[0]
@@ -41,10 +42,15 @@ def show_plan(destination: str | None, company: str | None, since: date | None, 
                 continue
             table.add_row(name, code, *map(str, _numbers(forecast)))
             needed[target] += forecast.calls
+            if forecast.seconds is not None:
+                times[target] = times.get(target, 0) + forecast.seconds
     console.print(table)
     for reason in unready:
         console.print(reason)
     _tell_budgets(needed, budgets_left(suite))
+    for target, seconds in times.items():
+        calls, time = needed[target], _time(seconds)
+        console.print(f"Pair {target}: about {calls} calls, which take {time} under its limits.")
 
 
 def _numbers(forecast: flow.Forecast) -> tuple[int, ...]:
@@ -65,3 +71,10 @@ def _tell_budgets(needed: Counter[str], left: dict[str, int | None]) -> None:
         else:
             room = f"{calls_left} of our share are left now"
         console.print(f"Budget {budget}: {need}; {room}.")
+
+
+def _time(seconds: float) -> str:
+    if seconds < 100:
+        return f"about {seconds:.0f} s"
+    minutes = seconds / 60
+    return f"about {minutes:.0f} min" if minutes < 100 else f"about {minutes / 60:.1f} h"

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from mlc_dagster.delivery.rows import Change
 
@@ -152,4 +152,13 @@ class ReadBack(Protocol):
         """What `rows` yields of columns that were delivered, if the target holds them: each value in the form
         the target keeps it in, such as 0 for an empty number.
         """
+        ...
+
+
+@runtime_checkable
+class Paced(Protocol):
+    """A destination whose vendor counts more than calls, so that it can say how long changes will take."""
+
+    def seconds(self, changes: Sequence[Change]) -> float:
+        """About how long these changes take, waits for closed windows included."""
         ...

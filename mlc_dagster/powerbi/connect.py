@@ -66,6 +66,7 @@ class PowerBi:
                 headroom=headroom,
                 patience=patience,
             ),
+            posts_per_minute=max(1, settings.posts_per_minute * settings.headroom_percent // 100),
         )
         self.client = self._connect(headroom)
 

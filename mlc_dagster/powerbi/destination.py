@@ -40,6 +40,8 @@ LOADS_AT_MOST = 2
 LARGE_TABLE = 250_000
 WHOLE_ROWS, WHOLE_BYTES = 250_000, 200_000_000
 FULL_TABLE = 5_000_000
+# Until rows show in queries (section 10).
+VISIBLE_SECONDS = 2
 
 
 @dataclass(frozen=True)
@@ -53,10 +55,14 @@ class Options:
 
 @dataclass(frozen=True)
 class Limits:
-    """The budgets of the dataset, shared by all processes: rows an hour, and POSTs an hour of large ones."""
+    """The budgets of the dataset, shared by all processes: rows an hour, and POSTs an hour of large ones.
+
+    posts_per_minute: our share, which the client keeps to.
+    """
 
     rows: CountedWindow
     large_posts: CountedWindow
+    posts_per_minute: int
 
 
 @dataclass(frozen=True)
@@ -136,11 +142,28 @@ class PushTable:
         """About how many calls these changes cost."""
         if not changes:
             return 0
-        preflight, verified = 2, 3 if self.verifier.on else 0
-        live = self._live_after(changes)
-        if self._whole(Table(self._dataset.memory, self.shape.title).state, len(changes), live):
-            return preflight + 2 + verified + -(-live // POST_ROWS)
-        return preflight + -(-len(changes) // POST_ROWS) * (2 if verified else 1)
+        whole, rows = self._forecast(changes)
+        # Look at tables and rows; post; clear and control row; see it empty, loaded or appended.
+        per_load = (2 if self.shape.fact else 1) + (2 if self.verifier.on else 0)
+        posts = -(-rows // POST_ROWS)
+        return 2 + posts + (per_load if whole else posts * self.verifier.on)
+
+    def seconds(self, changes: Sequence[Change]) -> float:
+        """About how long these changes take under the dataset's limits, waits for closed windows included."""
+        if not changes:
+            return 0
+        _, rows = self._forecast(changes)
+        posts, limits = -(-rows // POST_ROWS), self._limits
+        waits = [posts * 60 / limits.posts_per_minute, _wait(rows, limits.rows)]
+        if biggest(self._dataset.memory) >= LARGE_TABLE:
+            waits.append(_wait(posts, limits.large_posts))
+        return max(waits) + VISIBLE_SECONDS
+
+    def _forecast(self, changes: Sequence[Change]) -> tuple[bool, int]:
+        """Whether the table would be loaded whole, and the rows that would be posted."""
+        live, state = self._live_after(changes), Table(self._dataset.memory, self.shape.title).state
+        whole = self._whole(state, len(changes), live)
+        return whole, live if whole else len(changes)
 
     def _carry(self, batch: Batch) -> Outcome:
         table = Table(self._dataset.memory, self.shape.title)
@@ -417,3 +440,8 @@ class PushTable:
 
     def _now(self) -> datetime:
         return self._client.clock.now()
+
+
+def _wait(amount: int, budget: CountedWindow) -> float:
+    """How long a budget of an hour makes an amount wait: what is left goes at once."""
+    return max(0, amount - budget.left()) / budget.limit * 3600

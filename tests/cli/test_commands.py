@@ -85,9 +85,9 @@ def test_no_credential_of_the_demo_is_in_its_output_its_database_or_dagsters_sto
     secrets = [
         value.encode()
         for name, value in demo.environment().items()
-        if name in {"VISMA_CLIENT_SECRET", "ANAPLAN_PASSWORD"}
+        if name in {"VISMA_CLIENT_SECRET", "ANAPLAN_PASSWORD", "POWERBI_CLIENT_SECRET"}
     ]
-    assert len(secrets) == 2
+    assert len(secrets) == 3
     kept = [
         path
         for path in demo.folder.rglob("*")

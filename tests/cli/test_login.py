@@ -48,6 +48,7 @@ class Installation:
     def use(self, auth: dict[str, str], **anaplan: Any) -> None:
         settings = yaml.safe_load(self.file.read_text())
         section = settings["pairs"]["anaplan"]
+        settings["pairs"] = {"anaplan": section}
         root = section["api_url"].removesuffix("/2/0")
         section |= {"auth": auth, "oauth_url": root, **anaplan}
         self.file.write_text(yaml.safe_dump(settings))

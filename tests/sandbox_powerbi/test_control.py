@@ -17,6 +17,9 @@ from mlc_sandbox import state
 from mlc_sandbox.config import write_config
 from mlc_sandbox.core import Faults, SandboxClock
 from mlc_sandbox.powerbi import PowerBIVendor
+from mlc_sandbox.powerbi.dax.calculate import MODIFIERS
+from mlc_sandbox.powerbi.dax.compiler import SCALARS, TABLES
+from mlc_sandbox.powerbi.http import FAULTS
 from mlc_sandbox.powerbi.switches import DEFAULTS, Switches
 from mlc_sandbox.server import build
 
@@ -79,6 +82,12 @@ class TestSwitches:
         url = f"{tenant.sandbox.url}/control/switches/powerbi"
         assert requests.patch(url, json={"create_status": 202}, timeout=5).json()["create_status"] == 202
         assert tenant.switches["create_status"] == 202
+
+
+def test_the_guide_names_every_switch_fault_and_function() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "sandbox-powerbi.md").read_text("utf-8")
+    named = [*DEFAULTS, *FAULTS, *SCALARS, *TABLES, *MODIFIERS]
+    assert [name for name in named if f"`{name}`" not in guide] == []
 
 
 class TestState:

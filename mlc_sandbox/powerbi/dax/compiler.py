@@ -228,10 +228,11 @@ class Compiler:
 
     def _in(self, node: Binary, scope: Scope) -> Scalar:
         value, rows = self.scalar(node.left, scope), self.rows(node.right, scope)
+        equal = scalars.comparison("==", node.at)
 
         def found(env: Env) -> bool:
             wanted = value(env)
-            return any(scalars.comparison("==", node.at)(wanted, row[0]) for row in rows(env).tuples())
+            return any(equal(wanted, row[0]) for row in rows(env).tuples())
 
         return found
 

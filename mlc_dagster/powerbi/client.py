@@ -109,6 +109,13 @@ class PowerBiClient:
         """Delete all rows of a table. Repeatable, but a call nobody answered may run later (section 7)."""
         self._call(self.http, "DELETE", f"{self._table(dataset, table)}/rows", repeatable=False)
 
+    def may_post(self) -> None:
+        """Make sure that no lockout keeps rows from being posted, at the price of one call of the budget.
+
+        Raises Closed: a table that is cleared while posts are locked out would stay empty until they are not.
+        """
+        self._posts.budget.acquire()
+
     def post_rows(self, dataset: str, table: str, body: bytes) -> None:
         """Append rows, `{"rows": [...]}`. Raises InDoubt when they may be stored or not (section 5)."""
         self._call(

@@ -385,7 +385,8 @@ class PushTable:
         self._client.post_rows(self._dataset.id, physical, post.body)
 
     def _reserve(self, rows: int) -> None:
-        """Take a whole load from the budget before anything is cleared. Raises Closed."""
+        """Take a whole load from the budgets before anything is cleared. Raises Closed."""
+        self._client.may_post()
         if rows > self._limits.rows.limit:
             raise delivery.Stop(
                 f"{self.name}: {rows} rows are more than the {self._limits.rows.limit} of one hour, so the "

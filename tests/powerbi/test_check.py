@@ -1,0 +1,45 @@
+"""What `mlc check` tells an operator: the end of creation by date, and what is not certain without queries."""
+
+from datetime import date
+
+import pytest
+
+from mlc_dagster import health
+from mlc_dagster.powerbi.retirement import warning
+
+
+@pytest.mark.parametrize(
+    ("today", "said"),
+    [
+        (date(2026, 10, 30), ""),
+        (date(2026, 10, 31), "365 days are left"),
+        (date(2027, 10, 31), "0 days are left"),
+        (date(2027, 11, 1), "ended the creation of push datasets on 31 Oct 2027: keep this one"),
+    ],
+)
+def test_the_end_of_creation_is_told_during_its_last_year(today, said):
+    assert said in warning(today)
+    assert bool(warning(today)) == bool(said)
+
+
+class Installed:
+    """The part of a suite that health looks at."""
+
+    def __init__(self, ours) -> None:
+        self.powerbi, self.clock = ours.powerbi, ours.clock
+
+
+def test_a_dataset_that_is_set_up_is_named(ours):
+    assert ours.powerbi.dataset.id in health.dataset(Installed(ours))
+
+
+def test_without_queries_the_residual_risk_is_told(install, sandbox):
+    sandbox.powerbi.switches["execute_queries"] = "not_for_push"
+    ours = install()
+    ours.set_up()
+    assert "not verified by queries" in health.dataset(Installed(ours))
+
+
+def test_before_the_set_up_it_says_what_to_run(install):
+    with pytest.raises(health.NotSetUp, match="mlc powerbi setup"):
+        health.dataset(Installed(install()))

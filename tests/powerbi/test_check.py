@@ -1,4 +1,4 @@
-"""What `mlc check` tells an operator: the end of creation by date, and what is not certain without queries."""
+"""What `mlc check` tells: the end of creation by date, and what is not certain without queries."""
 
 from datetime import date
 

@@ -93,7 +93,8 @@ class Compiler:
         if isinstance(node, Name):
             return self._named_rows(node, scope)
         if isinstance(node, Block):
-            return self._block(node, scope, inside=self.rows)
+            block: Rows = self._block(node, scope, inside=self.rows)
+            return block
         if isinstance(node, TableLiteral):
             return self._table_literal(node, scope)
         if isinstance(node, Call) and node.function in TABLES:

@@ -61,7 +61,8 @@ class AnaplanFeed:
         self.name, self.tombstone = name, tombstone
         self.exclusive: tuple[str, ...] = (f"anaplan-model:{client.model_id}",)
         self._client = client
-        self._feed = Feed(name, tuple(columns), item_name=settings.item_name)
+        removal = tombstone if settings.delete_action else None
+        self._feed = Feed(name, tuple(columns), item_name=settings.item_name, removal=removal)
         self.target = _target(client.model_id, settings, self._feed.code_column)
         self._runner = runner = Runner(name, client, pace or Pace())
         self._long = _long_way(self._feed, runner, settings)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlc_dagster.delivery.destination import Batch
-from mlc_dagster.delivery.rows import Change
+from mlc_dagster.delivery.rows import Change, Op
 
 Rows = Mapping[str, Mapping[str, Any]]
 
@@ -15,7 +15,8 @@ class Feed:
     """One feed. Rows are known by their code, which Anaplan's dumps and failures name.
 
     columns: the contract's, in order. code_column: the one that holds the code. list_columns: the header of
-    the list file. item_name: the column that names the list's items; without it their code does.
+    the list file. item_name: the column that names the list's items; without it their code does. removal: the
+    values that mark an item for the delete action, where one removes it.
     """
 
     name: str
@@ -23,6 +24,7 @@ class Feed:
     code_column: str = "code"
     list_columns: tuple[str, str] = ("code", "name")
     item_name: str | None = None
+    removal: Mapping[str, Any] | None = None
 
     def code(self, change: Change) -> str:
         """The code of a change's row; empty where it has none."""
@@ -31,6 +33,16 @@ class Feed:
     def rows(self, batch: Batch) -> dict[str, Mapping[str, Any]]:
         """The batch's rows by code."""
         return {self.code(change): change.row.payload for change in batch.changes}
+
+    def item_rows(self, batch: Batch) -> dict[str, Mapping[str, Any]]:
+        """As `rows`, for rows that are items. One that the delete action removes has only its code and its mark:
+        its other cells may name items that went before it, and the mark would be rejected with them.
+        """
+        rows = self.rows(batch)
+        if self.removal is not None:
+            gone = [self.code(change) for change in batch.changes if change.op is Op.DELETE]
+            rows |= {code: {self.code_column: code, **self.removal} for code in gone}
+        return rows
 
     def item_text(self, code: str, payload: Mapping[str, Any]) -> Any:
         """What names the item. The code stands in for a name: an empty cell would leave an old one there."""

@@ -58,7 +58,8 @@ class ImportsWay:
     def carry(self, batch: Batch) -> Landed:
         """Run the list import, then the data import."""
         list_action, data_action = self._found or self._resolved()
-        rows, listed = self._feed.rows(batch), Verdict(landed=True)
+        rows = self._feed.item_rows(batch) if self.makes_items else self._feed.rows(batch)
+        listed = Verdict(landed=True)
         if list_action is not None:
             listed = self._run(batch, "list", list_action, self._feed.items(rows), self._feed.list_columns)
         # A row without its item would be refused again, in words that hide the first reason.

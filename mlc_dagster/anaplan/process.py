@@ -41,8 +41,8 @@ class ProcessWay:
 
     def carry(self, batch: Batch) -> Landed:
         """Run the process."""
-        found = self._found or self._resolved()
-        rows = self._feed.rows(batch)
+        self._found = found = self._found or self._resolved()
+        rows = self._feed.item_rows(batch) if self.makes_items else self._feed.rows(batch)
         listed, loads = Verdict(landed=True), []
         if found.list_import is not None:
             columns = self._feed.list_columns

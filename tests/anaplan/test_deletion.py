@@ -62,6 +62,20 @@ def test_a_deleted_row_takes_its_item_along_and_no_other(
 
 
 @pytest.mark.parametrize("way", WAYS)
+def test_a_deleted_row_goes_although_what_it_names_has_gone_before_it(
+    client: AnaplanClient, world: World, way: Mapping[str, Any]
+) -> None:
+    """Such as the lines of an invoice, whose items are removed after the invoice's."""
+    feed = invoice_feed(client, **BY_ACTION, **way)
+    suppliers = world.model.named("lists", "Suppliers").id
+    client.cells.add_items(suppliers, [{"code": "NO01|50001"}])
+    feed.send(batch(kept("1001", supplier="NO01|50001"), kept("1002")))
+    client.cells.delete_items(suppliers, ["NO01|50001"])
+    assert feed.send(batch(gone("1001", supplier="NO01|50001"))).refused == {}
+    assert items(world) == {"1002"}
+
+
+@pytest.mark.parametrize("way", WAYS)
 def test_a_row_that_comes_back_is_a_new_item(
     client: AnaplanClient, world: World, way: Mapping[str, Any]
 ) -> None:

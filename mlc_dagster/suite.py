@@ -1,25 +1,21 @@
-"""Everything a run or a command needs, built once from the settings. Knows no Dagster."""
+"""Everything a run or a command needs, built once from the settings. Knows no Dagster.
+
+A target's package is loaded when it is first asked for: a step that reads the ERP pays for none of them.
+"""
+
+from __future__ import annotations
 
 from functools import cache, cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine
 
-from mlc_dagster.anaplan.client import AnaplanClient
-from mlc_dagster.anaplan.connect import Shared, stored_grant
-from mlc_dagster.anaplan.connect import connect as connect_anaplan
-from mlc_dagster.anaplan.connect import destination as anaplan_destination
-from mlc_dagster.anaplan.connect import read_back as anaplan_read_back
-from mlc_dagster.anaplan.grant import StoredGrant
 from mlc_dagster.database import connect, migrate
 from mlc_dagster.delivery import Audit, Deferrals, Destination, Ledger, Quarantine, ReadBack, Report
 from mlc_dagster.delivery.leases import Leases
 from mlc_dagster.lake import Lake
 from mlc_dagster.mappings import Mappings
-from mlc_dagster.powerbi.connect import PowerBi
-from mlc_dagster.powerbi.connect import Shared as PowerBiShared
-from mlc_dagster.powerbi.section import TableSection
-from mlc_dagster.powerbi.star import Star, star
 from mlc_dagster.progress import SentDays
 from mlc_dagster.settings import AnaplanSettings, Settings
 from mlc_dagster.transport.budget import Budgets
@@ -29,6 +25,13 @@ from mlc_dagster.vault import KeyRing, Vault
 from mlc_dagster.visma.client import VismaClient
 from mlc_dagster.visma.connect import connect as connect_visma
 from mlc_dagster.visma.entities import CATALOG
+
+if TYPE_CHECKING:
+    from mlc_dagster.anaplan.client import AnaplanClient
+    from mlc_dagster.anaplan.connect import Shared
+    from mlc_dagster.anaplan.grant import StoredGrant
+    from mlc_dagster.powerbi.connect import PowerBi
+    from mlc_dagster.powerbi.star import Star
 
 
 class Suite:
@@ -115,16 +118,23 @@ class Suite:
     @cached_property
     def anaplan(self) -> AnaplanClient:
         """The client of the configured Anaplan model."""
+        from mlc_dagster.anaplan.connect import connect as connect_anaplan
+
         return connect_anaplan(self._anaplan_settings, self._shared)
 
     @property
     def anaplan_grant(self) -> StoredGrant:
         """The grant of `mlc anaplan login`. Raises NoLoginByHand when another method is set."""
+        from mlc_dagster.anaplan.connect import stored_grant
+
         return stored_grant(self._anaplan_settings, self._shared)
 
     @cached_property
     def powerbi(self) -> PowerBi:
         """The dataset of the configured workspace, as the contracts declare it."""
+        from mlc_dagster.powerbi.connect import PowerBi
+        from mlc_dagster.powerbi.connect import Shared as PowerBiShared
+
         settings = self.settings.pairs.powerbi
         if settings is None:
             raise PairOff("The Power BI pair is not switched on: `pairs: powerbi:` is missing in mlc.yaml.")
@@ -134,6 +144,8 @@ class Suite:
     @property
     def powerbi_star(self) -> Star:
         """The tables, relationships and measures of Power BI; needs no settings of the pair."""
+        from mlc_dagster.powerbi.star import star
+
         return star(self.mappings.models[key] for key in self.mappings.in_order("powerbi"))
 
     def destinations(self, only: str | None = None) -> list[str]:
@@ -155,6 +167,8 @@ class Suite:
             raise UnknownDestination(name, self.destinations())
         if target == "powerbi":
             return self.powerbi.destination(model)
+        from mlc_dagster.anaplan.connect import destination as anaplan_destination
+
         contract = self.mappings.models[name]
         return anaplan_destination(
             self._anaplan_settings,
@@ -168,6 +182,8 @@ class Suite:
         """How to read what a destination's target holds; None where the settings do not say how."""
         if not name.startswith("anaplan/"):
             return None
+        from mlc_dagster.anaplan.connect import read_back as anaplan_read_back
+
         contract = self.mappings.models[name].contract
         return anaplan_read_back(
             self._anaplan_settings,
@@ -191,6 +207,8 @@ class Suite:
 
     @cached_property
     def _shared(self) -> Shared:
+        from mlc_dagster.anaplan.connect import Shared
+
         leases = Leases(self.engine, self.clock)
         return Shared(self.budgets, self.vault, leases, self.clock, self.counter)
 
@@ -205,14 +223,13 @@ class Suite:
         }
 
 
-# What contracts say to their own target only.
-SECTIONS = {"powerbi": TableSection}
-
-
 @cache
 def mappings_in(folder: Path) -> Mappings:
     """The models of a folder, compiled once a process; they notice by themselves when a file is edited."""
-    return Mappings.load(folder, CATALOG, SECTIONS)
+    from mlc_dagster.powerbi.section import TableSection
+
+    # What contracts say to their own target only.
+    return Mappings.load(folder, CATALOG, {"powerbi": TableSection})
 
 
 class PairOff(Exception):

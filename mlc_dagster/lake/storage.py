@@ -22,7 +22,7 @@ from fsspec.implementations.local import LocalFileSystem
 VERSION_MARKS = ("mtime", "created", "ETag", "etag", "LastModified", "last_modified", "generation")
 TEMPORARY = ".writing"
 # What a writer or a reader of a file holds in memory at a time, whatever the file's size.
-ROW_GROUP_BYTES = 4 * 2**20
+ROW_GROUP_BYTES = 3 * 2**20
 ROW_GROUP_ROWS = 20_000
 
 
@@ -80,7 +80,7 @@ class Storage:
         """The file in parts of at most ROW_GROUP_ROWS rows, from one open handle."""
         with self.fs.open(path, "rb") as handle, pq.ParquetFile(handle) as file:
             for number in range(file.num_row_groups):
-                yield file.read_row_group(number)
+                yield file.read_row_group(number, use_threads=False)
 
     def find(self, path: str, column: str, values: pa.Array) -> pa.Table:
         """The rows whose column has one of some values. Only the parts that hold any are read."""
@@ -198,14 +198,13 @@ def _put_local(path: Path, write: Callable[[BinaryIO], None]) -> None:
 def _row_groups(parts: Iterable[pa.Table]) -> Iterator[pa.Table]:
     """Gather small parts, so that a file has few row groups and a writer little in memory."""
     waiting: list[pa.Table] = []
+    rows = size = 0
     for part in parts:
         waiting.append(part)
-        if (
-            sum(map(len, waiting)) >= ROW_GROUP_ROWS
-            or sum(table.nbytes for table in waiting) >= ROW_GROUP_BYTES
-        ):
+        rows, size = rows + len(part), size + part.nbytes
+        if rows >= ROW_GROUP_ROWS or size >= ROW_GROUP_BYTES:
             yield pa.concat_tables(waiting).combine_chunks()
-            waiting = []
+            waiting, rows, size = [], 0, 0
     if waiting:
         yield pa.concat_tables(waiting).combine_chunks()
 

@@ -22,7 +22,7 @@ from mlc_dagster.visma.merge import joined
 from mlc_dagster.visma.records import BadRecord, Rows
 
 # Rows are loaded in pieces of about this size.
-PIECE_BYTES = 8 * 2**20
+PIECE_BYTES = 2 * 2**20
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ class Feed:
         return {self.code(change): change.row.payload for change in batch.changes}
 
     def item_rows(self, batch: Batch) -> dict[str, Mapping[str, Any]]:
-        """As `rows`, for rows that are items. One that the delete action removes has only its code and its mark:
+        """As `rows`, for rows that are items. One for the delete action has only its code and its mark:
         its other cells may name items that went before it, and the mark would be rejected with them.
         """
         rows = self.rows(batch)

@@ -74,10 +74,13 @@ def read_back(
     key: Sequence[str],
 ) -> AnaplanReadBack | None:
     """How to read what the model holds of a destination; None where `read_back` names no view."""
-    shown_by = settings.destinations[name].read_back
-    if shown_by is None:
+    part = settings.destinations[name]
+    if part.read_back is None:
         return None
-    return AnaplanReadBack(client, shown_by, name=f"anaplan/{name}", kinds=kinds, key=key)
+    removes = part.delete_action is not None
+    return AnaplanReadBack(
+        client, part.read_back, name=f"anaplan/{name}", kinds=kinds, key=key, removes=removes
+    )
 
 
 def stored_grant(settings: AnaplanSettings, shared: Shared, budget: Budget | None = None) -> StoredGrant:

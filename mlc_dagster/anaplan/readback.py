@@ -36,11 +36,13 @@ class AnaplanReadBack:
         name: str,
         kinds: Mapping[str, str],
         key: Sequence[str] = ("code",),
+        removes: bool = False,
         pace: Pace | None = None,
     ) -> None:
         """`shown_by`: name or id of the view or export. `kinds`: the contract's columns, each text, integer,
-        decimal, date, timestamp or boolean.
+        decimal, date, timestamp or boolean. `removes`: a delete action removes what is deleted.
         """
+        self.removes = removes
         self._client, self._shown_by, self._name = client, shown_by, name
         self._kinds, self._key, self._pace = dict(kinds), tuple(key), pace or Pace()
 

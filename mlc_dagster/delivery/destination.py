@@ -137,6 +137,11 @@ class FoundRow:
 class ReadBack(Protocol):
     """What a target holds of one destination, read to compare it with the ledger."""
 
+    @property
+    def removes(self) -> bool:
+        """Whether a deleted row shall be gone, whatever marks it on its way out."""
+        ...
+
     def rows(self, company: str) -> Iterator[FoundRow]:
         """The rows of a company, in any order; those of other companies may be among them.
 

@@ -85,7 +85,7 @@ def reconcile(
 
     Deliveries may go on meanwhile: a row is looked up after it was read, and left out when a delivery carries
     it or has confirmed it since we began. `tombstone`: as of the destination; deleted rows may show its
-    values, or be gone. Raises what `read_back.rows` raises.
+    values, or be gone; where `read_back.removes` they must be gone. Raises what `read_back.rows` raises.
     """
     looking = _Looking(ledger, read_back, destination, company, tombstone)
     for rows in _batched(read_back.rows(company), _AT_ONCE):
@@ -117,7 +117,8 @@ class _Looking:
     ) -> None:
         self.comparison = Comparison(destination, company)
         self._ledger, self._read_back = ledger, read_back
-        self._gone = None if tombstone is None else read_back.as_shown(tombstone)
+        kept = None if read_back.removes else tombstone
+        self._gone = None if kept is None else read_back.as_shown(kept)
         self._began = ledger.clock.now()
         self._seen: set[str] = set()
         self._shown: Collection[str] = ()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from mlc_dagster.anaplan.connect import NoLoginByHand, Shared, connect, stored_grant
+from mlc_dagster.anaplan.connect import NoLoginByHand, Shared, connect, read_back, stored_grant
 from mlc_dagster.database import connect as open_database
 from mlc_dagster.database import migrate
 from mlc_dagster.delivery.leases import Leases
@@ -109,3 +109,14 @@ def test_the_login_by_hand_counts_too(shared: Shared, settings: Any, sandbox: Sa
     with pytest.raises(Closed):
         stored.service.device_code()
     assert sandbox.log.count("anaplan") == 1
+
+
+def test_what_a_delete_action_removes_must_be_gone_when_it_is_read_back(
+    shared: Shared, settings: Any
+) -> None:
+    plain = {"list_import": "A list", "data_import": "A data", "read_back": "A.All"}
+    parts = {"kept": plain, "removed": plain | {"delete_action": "Delete from A"}}
+    configured = settings(BASIC, destinations=parts)
+    client = connect(configured, shared)
+    found = {name: read_back(configured, name, client, kinds={}, key=("code",)) for name in parts}
+    assert {name: part.removes for name, part in found.items() if part} == {"kept": False, "removed": True}

@@ -298,6 +298,21 @@ def test_a_deleted_row_may_show_its_tombstone_or_be_gone_but_not_live_again(
     assert compare().differences[0].columns == {"amount": (Decimal(0), Decimal(5))}
 
 
+def test_a_deleted_row_that_the_delete_action_left_is_told_however_it_is_marked(
+    deliver: Deliver, compare: Compare, ledger: Ledger, client: AnaplanClient
+) -> None:
+    """Such as an action that selects by another line item: finding nothing is no error to Anaplan."""
+    deliver(row("1001"), row("1002"))
+    deliver(row("1002"), gone=("Invoice|1001",))
+    assert compare().equal
+    removing = read_back(client, removes=True)
+    found = reconcile(ledger, removing, NAME, "NO01", tombstone=TOMBSTONE)
+    assert (found.equal, found.extra, found.deleted) == (False, 1, 0)
+    assert found.differences[0].words == "was deleted and is still shown"
+    by_hand(client, "delete", code="NO01|Invoice|1001")
+    assert reconcile(ledger, removing, NAME, "NO01", tombstone=TOMBSTONE).equal
+
+
 def test_companies_that_share_a_model_are_compared_apart(
     deliver: Deliver, compare: Compare, client: AnaplanClient
 ) -> None:

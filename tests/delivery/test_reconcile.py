@@ -18,6 +18,8 @@ Compare = Callable[..., Comparison]
 class ShelfWindow:
     """Looks at a shelf and shows its rows as they lie there, or other rows; numbers are never empty."""
 
+    removes = False
+
     def __init__(self, shelf: Shelf, *rows: FoundRow, on_row: Callable[[], object] = lambda: None) -> None:
         self.shelf, self.others, self.on_row = shelf, rows, on_row
 

@@ -204,9 +204,8 @@ class Http:
             remedy=self._remedies.get(status),
         )
         # After Retry-After the budget knows when it opens: the next attempt waits there, or raises Closed.
-        failure.budget_waits = (
-            status in (429, 503) and retry_after(response.headers, self.clock.now()) is not None
-        )
+        # Where that is now (0, or a date that our clock has passed) nobody would wait.
+        failure.budget_waits = status in (429, 503) and bool(retry_after(response.headers, self.clock.now()))
         return failure
 
     def _note_retry(self, state: tenacity.RetryCallState) -> None:

@@ -87,6 +87,15 @@ def test_retry_after_is_waited_out_in_seconds_and_as_a_date(vendor, clock, text)
     assert clock.slept == [0, 2]
 
 
+@pytest.mark.parametrize("text", ["0", "-1", "Fri, 20 Nov 2026 11:59:00 GMT"])
+def test_a_retry_after_that_names_no_time_to_come_does_not_spend_all_attempts_at_once(vendor, clock, text):
+    """Such as a date, when our clock is ahead of the vendor's."""
+    vendor.answers(*[Answer(429, headers={"Retry-After": text})] * 3)
+    assert http(vendor, clock).call("POST", "/x").status_code == 200
+    assert len(clock.slept) == 3
+    assert min(clock.slept) >= 0.5
+
+
 def test_a_long_retry_after_closes_the_budget_and_no_call_is_made_until_then(vendor, clock):
     vendor.answers(Answer(429, headers={"Retry-After": "3600"}))
     session = http(vendor, clock)

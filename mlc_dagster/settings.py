@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections import Counter
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -253,6 +254,19 @@ class AnaplanSettings(PairSettings):
     headroom_percent: int = Field(default=80, ge=1, le=100)
     patience_seconds: int = Field(default=60, ge=0, le=3600)
     destinations: dict[str, AnaplanDestination] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _own_imports(self) -> Self:
+        """List files have one header for all, so nothing else would tell of rows in another feed's list."""
+        parts = self.destinations.values()
+        named = Counter(
+            name for part in parts for name in (part.list_import, part.data_import, part.process) if name
+        )
+        if shared := [name for name, times in named.items() if times > 1]:
+            raise ValueError(
+                f"{shared[0]!r} is named more than once under `destinations`: each feed has its own imports"
+            )
+        return self
 
     def names(self) -> list[str]:
         """The destinations that are switched on."""

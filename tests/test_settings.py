@@ -119,6 +119,12 @@ def test_an_anaplan_feed_is_named_by_its_imports_or_by_their_process(tmp_path: P
         assert (line, "name the feed's `data_import`" in message) == (15, True)
 
 
+def test_an_import_of_one_feed_is_not_another_feeds_too(tmp_path: Path) -> None:
+    other = "      suppliers: {list_import: GL Accounts list, data_import: Suppliers data}\n"
+    ((_, message),) = problems_of(tmp_path, GOOD + other)
+    assert "'GL Accounts list' is named more than once" in message
+
+
 def test_small_changes_name_list_and_module_and_at_most_5000_rows(tmp_path: Path) -> None:
     def small(up_to: int) -> str:
         return feed(f"{{process: p, small_changes: {{up_to: {up_to}, list: L, module: M}}}}")

@@ -114,8 +114,10 @@ def test_the_login_by_hand_counts_too(shared: Shared, settings: Any, sandbox: Sa
 def test_what_a_delete_action_removes_must_be_gone_when_it_is_read_back(
     shared: Shared, settings: Any
 ) -> None:
-    plain = {"list_import": "A list", "data_import": "A data", "read_back": "A.All"}
-    parts = {"kept": plain, "removed": plain | {"delete_action": "Delete from A"}}
+    parts = {
+        "kept": {"process": "A load", "read_back": "A.All"},
+        "removed": {"process": "B load", "read_back": "B.All", "delete_action": "Delete from B"},
+    }
     configured = settings(BASIC, destinations=parts)
     client = connect(configured, shared)
     found = {name: read_back(configured, name, client, kinds={}, key=("code",)) for name in parts}

@@ -48,8 +48,8 @@ class Comparison:
     expected: rows the ledger says are there. found: rows that are shown, deleted ones left out. deleted: rows
     that show the values that mark them deleted. waiting: rows that are not compared, by the reason. Of the
     different rows, emptied are those that show nothing but their key, and revived those that were deleted.
-    columns: how many rows differ in a column. totals: of each decimal column, what was delivered and what is
-    shown. differences: the first few.
+    columns: how many rows differ in a column; unseen: delivered columns that the target does not show.
+    totals: of each decimal column, what was delivered and what is shown. differences: the first few.
     """
 
     destination: str
@@ -64,6 +64,7 @@ class Comparison:
     revived: int = 0
     waiting: Counter[str] = field(default_factory=Counter)
     columns: Counter[str] = field(default_factory=Counter)
+    unseen: set[str] = field(default_factory=set)
     totals: dict[str, tuple[Decimal, Decimal]] = field(default_factory=dict)
     differences: list[Difference] = field(default_factory=list)
 
@@ -170,14 +171,16 @@ class _Looking:
             self._compare_deleted(row)
         elif record.state is State.DELIVERED:
             ours = self._read_back.as_shown(record.payload)
+            self.comparison.unseen |= ours.keys() - row.values.keys()
             self._expect(ours)
             self._find(row)
             self._differ(row, ours, "shows other values than were delivered")
 
     def _compare_deleted(self, row: FoundRow) -> None:
         if self._gone is None:
-            self._extra(row, "was deleted and is still shown")
-        elif self._differ(row, self._gone, "was deleted and does not show it"):
+            self.comparison.different += 1
+            self._name(Difference(row.key, Kind.DIFFERENT, "was deleted and is still shown"))
+        if self._gone is None or self._differ(row, self._gone, "was deleted and does not show it"):
             self.comparison.revived += 1
             self._find(row)
         else:

@@ -104,12 +104,15 @@ def _result(
 def _words(found: Comparison) -> str:
     waiting = ", ".join(f"{count} {reason}" for reason, count in found.waiting.items())
     left_out = f" Not compared: {waiting}." if waiting else ""
+    left_out += f" Not shown, so not compared: {', '.join(sorted(found.unseen))}." if found.unseen else ""
     if found.equal:
         return f"{found.company}: all {found.expected} rows are shown as they were delivered.{left_out}"
     emptied = f" ({found.emptied} of them emptied)" if found.emptied else ""
-    columns = ", ".join(f"{name} {count}" for name, count in found.columns.most_common(5))
+    names = ", ".join(f"{name} {count}" for name, count in found.columns.most_common(5))
+    columns = f", by column: {names}" if names else ""
     parts = [
-        f"{found.different} differ{emptied}, by column: {columns}" if found.different else "",
+        f"{found.different} differ{emptied}{columns}" if found.different else "",
+        f"{found.revived} of those were deleted" if found.revived else "",
         f"{found.missing} are missing" if found.missing else "",
         f"{found.extra} were never sent" if found.extra else "",
     ]
@@ -132,8 +135,8 @@ def _remedies(compared: Sequence[Comparison]) -> Iterator[str]:
             )
         if found.revived:
             yield (
-                f"{found.company}: {found.revived} rows were deleted and show values again. Nothing sends "
-                f"them any more: remove them in {target}."
+                f"{found.company}: {found.revived} rows were deleted and are still there, or again. Nothing "
+                f"sends them any more: remove them in {target}."
             )
         if found.extra:
             yield f"{found.company}: remove the rows nobody sent in {target}, or let them be."

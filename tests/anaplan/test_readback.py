@@ -307,10 +307,21 @@ def test_a_deleted_row_that_the_delete_action_left_is_told_however_it_is_marked(
     assert compare().equal
     removing = read_back(client, removes=True)
     found = reconcile(ledger, removing, NAME, "NO01", tombstone=TOMBSTONE)
-    assert (found.equal, found.extra, found.deleted) == (False, 1, 0)
+    assert (found.equal, found.revived, found.deleted) == (False, 1, 0)
     assert found.differences[0].words == "was deleted and is still shown"
     by_hand(client, "delete", code="NO01|Invoice|1001")
     assert reconcile(ledger, removing, NAME, "NO01", tombstone=TOMBSTONE).equal
+
+
+def test_a_delivered_column_that_the_view_does_not_show_is_named(
+    deliver: Deliver, compare: Compare, world: World
+) -> None:
+    deliver(row("1001"))
+    assert compare().unseen == set()
+    line_items = world.model.named("modules", MODULE).line_items
+    line_items["Amount NOK"] = line_items.pop("amount")
+    line_items["Amount NOK"].name = "Amount NOK"
+    assert (compare().equal, compare().unseen) == (True, {"amount"})
 
 
 def test_companies_that_share_a_model_are_compared_apart(

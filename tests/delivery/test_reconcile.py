@@ -190,14 +190,15 @@ def test_a_deleted_row_that_shows_old_values_again_is_different(
     assert found.totals == {"amount": (Decimal(0), Decimal("10.00"))}
 
 
-def test_where_rows_are_really_deleted_a_deleted_row_that_is_shown_is_extra(
+def test_where_rows_are_really_deleted_a_deleted_row_that_is_shown_is_told(
     run: Deliver, shelf: Shelf, compare: Compare
 ) -> None:
     run(shelf, row("a", "10.00"))
     run(shelf, scope={"a"})
     assert compare().equal
     found = compare(shown("a", "10.00"))
-    assert (named(found), found.differences[0].words) == ({"a": "extra"}, "was deleted and is still shown")
+    assert (found.equal, found.revived) == (False, 1)
+    assert [difference.words for difference in found.differences] == ["was deleted and is still shown"]
 
 
 def test_failed_and_pending_rows_are_left_out_and_counted(

@@ -106,9 +106,16 @@ def test_a_deleted_row_that_shows_values_again_is_for_a_person_not_for_a_resend(
     told = verdict(spec, [found], {"calls": 3})
     assert not told.passed
     assert told.metadata["what_to_do"].value == (
-        "- NO01: 1 rows were deleted and show values again. Nothing sends them any more: "
+        "- NO01: 1 rows were deleted and are still there, or again. Nothing sends them any more: "
         "remove them in anaplan."
     )
+
+
+def test_what_was_not_compared_is_not_called_equal() -> None:
+    found = Comparison("anaplan/suppliers", "NO01", expected=5, found=5, unseen={"name", "currency"})
+    told = verdict(dg.AssetCheckSpec(NAME, asset="suppliers"), [found], {"calls": 3})
+    assert told.passed
+    assert (told.description or "").endswith("Not shown, so not compared: currency, name.")
 
 
 def test_a_row_nobody_sent_is_a_warning(house: House) -> None:

@@ -313,14 +313,15 @@ def test_a_model_that_goes_offline_during_a_delivery_closes_it_for_a_while(
     assert invoices.send(batch(change("1001"))).refused == {}
 
 
-def test_a_busy_model_is_asked_again_before_the_delivery_gives_up(
-    sandbox: Sandbox, invoices: AnaplanFeed, world: World
+@pytest.mark.parametrize(("status", "words"), [(409, "model is busy"), (410, "has moved the model")])
+def test_a_busy_or_moved_model_is_asked_again_before_the_delivery_gives_up(
+    sandbox: Sandbox, invoices: AnaplanFeed, world: World, status: int, words: str
 ) -> None:
-    sandbox.faults.arm("anaplan", "http_status", match="POST .*/tasks", times=2, status=409)
+    sandbox.faults.arm("anaplan", "http_status", match="POST .*/tasks", times=2, status=status)
     assert invoices.send(batch(change("1001"))).refused == {}
     assert len(world.history) == 2
-    sandbox.faults.arm("anaplan", "http_status", match="POST .*/tasks", times=None, status=409)
-    with pytest.raises(errors.NotLanded, match="model is busy"):
+    sandbox.faults.arm("anaplan", "http_status", match="POST .*/tasks", times=None, status=status)
+    with pytest.raises(errors.NotLanded, match=words):
         invoices.send(batch(change("1002")))
 
 

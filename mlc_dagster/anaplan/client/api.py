@@ -20,6 +20,7 @@ TIMEOUT = (10, 300)
 OVERRIDES: Mapping[int, type[CallFailed]] = {
     404: Misconfigured,
     409: Again,
+    410: Again,
     422: Misconfigured,
     423: Misconfigured,
     424: Misconfigured,
@@ -32,6 +33,8 @@ REMEDIES: Mapping[int, str] = {
     404: "Check workspace, model and object ids. Anaplan also says Not Found when our user's role in the "
     "model is NO ACCESS: a workspace administrator can change the role.",
     409: "The model is busy. Nothing was changed; the next run tries again.",
+    410: "Anaplan has moved the model. Nothing was changed; the next run tries again. If it stays, check "
+    "api_url and the ids.",
     422: "The model is archived: a workspace administrator must unarchive it.",
     423: "The model is locked: a workspace administrator must unlock it.",
     424: "The model is offline or in maintenance: a workspace administrator must bring it online.",

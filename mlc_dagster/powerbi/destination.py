@@ -25,7 +25,7 @@ from mlc_dagster.powerbi.remembered import Dataset, Load, Step, Table, TableStat
 from mlc_dagster.powerbi.schema import differences
 from mlc_dagster.powerbi.star import Shape
 from mlc_dagster.powerbi.values import POST_BYTES, POST_ROWS, Post, Stamp, posts, too_long, unfit
-from mlc_dagster.powerbi.verify import Expected, Verifier
+from mlc_dagster.powerbi.verify import LOOKS, Expected, Verifier
 from mlc_dagster.transport import errors as transport
 from mlc_dagster.transport.counted import CountedWindow
 from mlc_dagster.transport.session import exact_json
@@ -143,10 +143,10 @@ class PushTable:
         if not changes:
             return 0
         whole, rows = self._forecast(changes)
-        # Look at tables and rows; post; clear and control row; see it empty, loaded or appended.
-        per_load = (2 if self.shape.fact else 1) + (2 if self.verifier.on else 0)
+        # Look at tables and rows; post; clear and control row; see it empty, and look until it shows.
+        per_load = (2 if self.shape.fact else 1) + self.verifier.on
         posts = -(-rows // POST_ROWS)
-        return 2 + posts + (per_load if whole else posts * self.verifier.on)
+        return 2 + posts + per_load * whole + LOOKS * self.verifier.on
 
     def seconds(self, changes: Sequence[Change]) -> float:
         """About how long these changes take under the dataset's limits, waits for closed windows included."""

@@ -15,6 +15,7 @@ from mlc_dagster.transport.errors import Misconfigured
 # Rows show about two seconds after they are accepted; nothing promises when (section 10). The first looks are
 # close, for that case; 120 queries a minute are all there are.
 FIRST_PAUSES, POLL_SECONDS, PATIENCE_SECONDS = (0.7, 0.7, 0.7), 2.0, 60.0
+LOOKS = 1 + len(FIRST_PAUSES)
 EXACT = Decimal("0.0001")
 
 

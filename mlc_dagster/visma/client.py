@@ -167,9 +167,9 @@ class VismaClient:
     ) -> list[Taken]:
         """Read a whole list and return what ``take`` makes of each page, in page order.
 
-        The first page tells how many there are; the others are read several at once. They are parsed and
-        taken one by one as they come, so that a page's JSON is gone before the next one is parsed. Pages in
-        ``held`` were taken before and are not asked for again.
+        The first page tells how many there are; the others are read and parsed several at once, in threads:
+        Arrow's reader leaves Python to the others. They are taken one by one as they come. Pages in ``held``
+        were taken before and are not asked for again.
         """
         if entity.paging is Paging.BY_ID:
             return [take(Page(1, Listed.parts(self._by_id(entity)), alone=True))]
@@ -178,14 +178,16 @@ class VismaClient:
         read, known = 0, 1
         while read < known:
             missing = [number for number in range(read + 1, known + 1) if number not in answers]
-            for number, body in as_they_come(partial(self._body, entity, query=query), missing):
-                page = self._page(entity, number, query, body)
+            for number, page in as_they_come(partial(self._parsed, entity, query), missing):
                 answers[number] = take(page), page.told
             told = [answers[number][1] for number in range(read + 1, known + 1)]
             read = known
             if entity.paged:
                 known = self._page_count(told, read)
         return [answers[number][0] for number in range(1, read + 1)]
+
+    def _parsed(self, entity: Entity, query: Mapping[str, str], number: int) -> Page:
+        return self._page(entity, number, query, self._body(entity, number, query))
 
     def _body(self, entity: Entity, number: int, query: Mapping[str, str], size: int | None = None) -> bytes:
         params = {**entity.query, **query}

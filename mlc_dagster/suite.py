@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy import Engine
 
@@ -17,7 +17,8 @@ from mlc_dagster.delivery.leases import Leases
 from mlc_dagster.lake import Lake
 from mlc_dagster.mappings import Mappings
 from mlc_dagster.progress import SentDays
-from mlc_dagster.settings import AnaplanSettings, Settings
+from mlc_dagster.settings import PairSettings, Settings
+from mlc_dagster.target import Target
 from mlc_dagster.transport.budget import Budgets
 from mlc_dagster.transport.clock import Clock, SystemClock
 from mlc_dagster.transport.session import CallCounter
@@ -27,11 +28,10 @@ from mlc_dagster.visma.connect import connect as connect_visma
 from mlc_dagster.visma.entities import CATALOG
 
 if TYPE_CHECKING:
-    from mlc_dagster.anaplan.client import AnaplanClient
-    from mlc_dagster.anaplan.connect import Shared
-    from mlc_dagster.anaplan.grant import StoredGrant
+    from mlc_dagster.anaplan.connect import Anaplan
     from mlc_dagster.powerbi.connect import PowerBi
-    from mlc_dagster.powerbi.star import Star
+
+Pair = TypeVar("Pair", bound=PairSettings)
 
 
 class Suite:
@@ -116,37 +116,32 @@ class Suite:
         return self._visma[company]
 
     @cached_property
-    def anaplan(self) -> AnaplanClient:
-        """The client of the configured Anaplan model."""
-        from mlc_dagster.anaplan.connect import connect as connect_anaplan
+    def leases(self) -> Leases:
+        """What only one process may do at a time."""
+        return Leases(self.engine, self.clock)
 
-        return connect_anaplan(self._anaplan_settings, self._shared)
+    @cached_property
+    def anaplan(self) -> Anaplan:
+        """The configured Anaplan model."""
+        from mlc_dagster.anaplan.connect import Anaplan
 
-    @property
-    def anaplan_grant(self) -> StoredGrant:
-        """The grant of `mlc anaplan login`. Raises NoLoginByHand when another method is set."""
-        from mlc_dagster.anaplan.connect import stored_grant
-
-        return stored_grant(self._anaplan_settings, self._shared)
+        return Anaplan(_switched_on("anaplan", self.settings.pairs.anaplan), self)
 
     @cached_property
     def powerbi(self) -> PowerBi:
-        """The dataset of the configured workspace, as the contracts declare it."""
+        """The dataset of the configured workspace."""
         from mlc_dagster.powerbi.connect import PowerBi
-        from mlc_dagster.powerbi.connect import Shared as PowerBiShared
 
-        settings = self.settings.pairs.powerbi
-        if settings is None:
-            raise PairOff("The Power BI pair is not switched on: `pairs: powerbi:` is missing in mlc.yaml.")
-        shared = PowerBiShared(self.engine, self.ledger, self.budgets, self.clock, self.counter)
-        return PowerBi(settings, shared, self.powerbi_star)
+        return PowerBi(_switched_on("powerbi", self.settings.pairs.powerbi), self)
 
-    @property
-    def powerbi_star(self) -> Star:
-        """The tables, relationships and measures of Power BI; needs no settings of the pair."""
-        from mlc_dagster.powerbi.star import star
-
-        return star(self.mappings.models[key] for key in self.mappings.in_order("powerbi"))
+    def target(self, name: str) -> Target:
+        """A target system by its name in mlc.yaml. Raises PairOff."""
+        match name:
+            case "anaplan":
+                return self.anaplan
+            case "powerbi":
+                return self.powerbi
+        raise PairOff(name)
 
     def destinations(self, only: str | None = None) -> list[str]:
         """The destinations that are switched on, such as anaplan/gl_accounts, in order of delivery."""
@@ -162,55 +157,20 @@ class Suite:
 
     def destination(self, name: str) -> Destination:
         """One destination, ready to send."""
-        target, model = name.split("/", 1)
         if name not in self.destinations():
             raise UnknownDestination(name, self.destinations())
-        if target == "powerbi":
-            return self.powerbi.destination(model)
-        from mlc_dagster.anaplan.connect import destination as anaplan_destination
-
-        contract = self.mappings.models[name]
-        return anaplan_destination(
-            self._anaplan_settings,
-            model,
-            self.anaplan,
-            columns=list(contract.contract.columns),
-            tombstone=contract.tombstone,
-        )
+        target, model = name.split("/", 1)
+        return self.target(target).destination(model)
 
     def read_back(self, name: str) -> ReadBack | None:
         """How to read what a destination's target holds; None where the settings do not say how."""
-        if not name.startswith("anaplan/"):
-            return None
-        from mlc_dagster.anaplan.connect import read_back as anaplan_read_back
-
-        contract = self.mappings.models[name].contract
-        return anaplan_read_back(
-            self._anaplan_settings,
-            name.split("/", 1)[1],
-            self.anaplan,
-            kinds={column: spec.column_type.kind for column, spec in contract.columns.items()},
-            key=contract.key,
-        )
+        target, model = name.split("/", 1)
+        return self.target(target).read_back(model)
 
     def delivered(self, name: str, report: Report) -> None:
-        """What a target does after a delivery: Power BI's dependent datasets are refreshed, once a run."""
-        if name.startswith("powerbi/"):
-            last = [key for key in self.destinations() if key.startswith("powerbi/")][-1]
-            self.powerbi.refreshes.delivered(changed=report.changed, last=name == last)
-
-    @property
-    def _anaplan_settings(self) -> AnaplanSettings:
-        if self.settings.pairs.anaplan is None:
-            raise PairOff("The Anaplan pair is not switched on: `pairs: anaplan:` is missing in mlc.yaml.")
-        return self.settings.pairs.anaplan
-
-    @cached_property
-    def _shared(self) -> Shared:
-        from mlc_dagster.anaplan.connect import Shared
-
-        leases = Leases(self.engine, self.clock)
-        return Shared(self.budgets, self.vault, leases, self.clock, self.counter)
+        """What a target does after a delivery."""
+        target, model = name.split("/", 1)
+        self.target(target).delivered(model, report)
 
     def calls(self) -> dict[str, int]:
         """The calls made so far, as run metadata."""
@@ -232,8 +192,17 @@ def mappings_in(folder: Path) -> Mappings:
     return Mappings.load(folder, CATALOG, {"powerbi": TableSection})
 
 
+def _switched_on(name: str, settings: Pair | None) -> Pair:
+    if settings is None:
+        raise PairOff(name)
+    return settings
+
+
 class PairOff(Exception):
     """A pair that is needed is not in the settings."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"The pair {name} is not switched on: `pairs: {name}:` is missing in mlc.yaml.")
 
 
 class UnknownDestination(Exception):

@@ -1,9 +1,9 @@
-"""Builds the Anaplan client and its destinations from the settings."""
+"""The Anaplan pair, built from its settings."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from mlc_dagster.anaplan.auth import BasicLogin, CertificateLogin, Login, open_token_service, token_auth
 from mlc_dagster.anaplan.client import AnaplanClient, open_http
@@ -11,123 +11,121 @@ from mlc_dagster.anaplan.destination import AnaplanFeed
 from mlc_dagster.anaplan.grant import StoredGrant, grant_auth
 from mlc_dagster.anaplan.oauth import Client, open_oauth_service
 from mlc_dagster.anaplan.readback import AnaplanReadBack
-from mlc_dagster.delivery.leases import Leases
-from mlc_dagster.settings import AnaplanBasic, AnaplanCertificate, AnaplanOAuthCode, AnaplanSettings, Secret
+from mlc_dagster.delivery import Report
+from mlc_dagster.settings import Secret
+from mlc_dagster.settings.anaplan import (
+    AnaplanBasic,
+    AnaplanCertificate,
+    AnaplanOAuthCode,
+    AnaplanSettings,
+)
+from mlc_dagster.target import Parts
 from mlc_dagster.transport.auth import Auth
-from mlc_dagster.transport.budget import Budget, Budgets
-from mlc_dagster.transport.clock import Clock
+from mlc_dagster.transport.budget import Budget
 from mlc_dagster.transport.errors import Misconfigured
-from mlc_dagster.transport.session import CallCounter
-from mlc_dagster.vault import Vault
 
 
 class NoLoginByHand(Exception):
     """The configured way to log in takes nobody at a browser."""
 
 
-@dataclass(frozen=True)
-class Shared:
-    """What all processes share, and this one's clock and counter."""
+class Anaplan:
+    """The configured model with everything that is needed to fill it."""
 
-    budgets: Budgets
-    vault: Vault
-    leases: Leases
-    clock: Clock
-    counter: CallCounter
+    def __init__(self, settings: AnaplanSettings, parts: Parts) -> None:
+        self.settings, self._parts = settings, parts
 
-
-def connect(settings: AnaplanSettings, shared: Shared) -> AnaplanClient:
-    """The client of the configured model. Its logins take from the same budget: Anaplan counts them too."""
-    budget = _budget(settings, shared)
-    http = open_http(
-        settings.api_url,
-        auth=_auth(settings, shared, budget),
-        budget=budget,
-        counter=shared.counter,
-        clock=shared.clock,
-    )
-    return AnaplanClient(
-        http, settings.workspace_id, settings.model_id, exact_chunk_count=settings.upload == "counted"
-    )
-
-
-def destination(
-    settings: AnaplanSettings,
-    name: str,
-    client: AnaplanClient,
-    *,
-    columns: Sequence[str],
-    tombstone: Mapping[str, Any] | None,
-) -> AnaplanFeed:
-    """The destination of one model of the mappings: `columns` are its contract's, in order."""
-    return AnaplanFeed(
-        f"anaplan/{name}", client, settings.destinations[name], columns=columns, tombstone=tombstone
-    )
-
-
-def read_back(
-    settings: AnaplanSettings,
-    name: str,
-    client: AnaplanClient,
-    *,
-    kinds: Mapping[str, str],
-    key: Sequence[str],
-) -> AnaplanReadBack | None:
-    """How to read what the model holds of a destination; None where `read_back` names no view."""
-    part = settings.destinations[name]
-    if part.read_back is None:
-        return None
-    removes = part.delete_action is not None
-    return AnaplanReadBack(
-        client, part.read_back, name=f"anaplan/{name}", kinds=kinds, key=key, removes=removes
-    )
-
-
-def stored_grant(settings: AnaplanSettings, shared: Shared, budget: Budget | None = None) -> StoredGrant:
-    """The grant of `mlc anaplan login`.
-
-    Raises:
-        NoLoginByHand: another method is configured.
-    """
-    auth = settings.auth
-    if isinstance(auth, AnaplanBasic | AnaplanCertificate):
-        raise NoLoginByHand(
-            f"`method: {auth.method}` needs no login by hand; `mlc check` tries it. For OAuth set "
-            "`method: oauth_code` or `method: oauth_device` in mlc.yaml."
+    @cached_property
+    def client(self) -> AnaplanClient:
+        """The client of the model. Its logins take from the same budget: Anaplan counts them too."""
+        settings, parts = self.settings, self._parts
+        http = open_http(
+            settings.api_url,
+            auth=self._auth(),
+            budget=self._budget,
+            counter=parts.counter,
+            clock=parts.clock,
         )
-    client = Client(auth.client_id.reveal())
-    if isinstance(auth, AnaplanOAuthCode):
-        client = replace(client, secret=auth.client_secret.reveal(), redirect_uri=auth.redirect_uri)
-    service = open_oauth_service(
-        settings.oauth_url,
-        client,
-        budget=budget or _budget(settings, shared),
-        counter=shared.counter,
-        clock=shared.clock,
-    )
-    return StoredGrant(service, shared.vault, shared.leases)
+        return AnaplanClient(
+            http, settings.workspace_id, settings.model_id, exact_chunk_count=settings.upload == "counted"
+        )
 
+    @property
+    def grant(self) -> StoredGrant:
+        """The grant of `mlc anaplan login`. Raises NoLoginByHand when another method is set."""
+        auth, parts = self.settings.auth, self._parts
+        if isinstance(auth, AnaplanBasic | AnaplanCertificate):
+            raise NoLoginByHand(
+                f"`method: {auth.method}` needs no login by hand; `mlc check` tries it. For OAuth set "
+                "`method: oauth_code` or `method: oauth_device` in mlc.yaml."
+            )
+        client = Client(auth.client_id.reveal())
+        if isinstance(auth, AnaplanOAuthCode):
+            client = replace(client, secret=auth.client_secret.reveal(), redirect_uri=auth.redirect_uri)
+        service = open_oauth_service(
+            self.settings.oauth_url, client, budget=self._budget, counter=parts.counter, clock=parts.clock
+        )
+        return StoredGrant(service, parts.vault, parts.leases)
 
-def _auth(settings: AnaplanSettings, shared: Shared, budget: Budget) -> Auth:
-    auth = settings.auth
-    if isinstance(auth, AnaplanBasic | AnaplanCertificate):
+    def destination(self, model: str) -> AnaplanFeed:
+        """The destination of one model of the mappings."""
+        name = f"anaplan/{model}"
+        mapped = self._parts.mappings.models[name]
+        return AnaplanFeed(
+            name,
+            self.client,
+            self.settings.destinations[model],
+            columns=list(mapped.contract.columns),
+            tombstone=mapped.tombstone,
+        )
+
+    def read_back(self, model: str) -> AnaplanReadBack | None:
+        """How to read what the model holds of a destination; None where `read_back` names no view."""
+        name, part = f"anaplan/{model}", self.settings.destinations[model]
+        if part.read_back is None:
+            return None
+        contract = self._parts.mappings.models[name].contract
+        return AnaplanReadBack(
+            self.client,
+            part.read_back,
+            name=name,
+            kinds={column: spec.column_type.kind for column, spec in contract.columns.items()},
+            key=contract.key,
+            removes=part.delete_action is not None,
+        )
+
+    def delivered(self, model: str, report: Report) -> None:
+        """Nothing follows."""
+
+    def look(self) -> str:
+        """Log in and look at the configured model: credentials, address, ids and role in one call."""
+        return f"model {self.client.catalog.model().name}"
+
+    def calls_left(self) -> Mapping[str, int | None]:
+        """The calls left of the tenant's minute."""
+        return {"anaplan": self._budget.left()}
+
+    @cached_property
+    def _budget(self) -> Budget:
+        """Anaplan counts calls per tenant, so the models below one address share a budget fairly."""
+        settings = self.settings
+        return self._parts.budgets.token_bucket(
+            f"anaplan:{settings.api_url}",
+            member=settings.model_id,
+            rate=settings.calls_per_minute,
+            per_seconds=60,
+            headroom=f"{settings.headroom_percent / 100:.2f}",
+            patience=settings.patience_seconds,
+        )
+
+    def _auth(self) -> Auth:
+        settings, parts = self.settings, self._parts
+        if not isinstance(settings.auth, AnaplanBasic | AnaplanCertificate):
+            return grant_auth(self.grant)
         service = open_token_service(
-            settings.auth_url, budget=budget, counter=shared.counter, clock=shared.clock
+            settings.auth_url, budget=self._budget, counter=parts.counter, clock=parts.clock
         )
-        return token_auth(service, _login(auth))
-    return grant_auth(stored_grant(settings, shared, budget))
-
-
-def _budget(settings: AnaplanSettings, shared: Shared) -> Budget:
-    """Anaplan counts calls per tenant, so the models below one address share a budget fairly."""
-    return shared.budgets.token_bucket(
-        f"anaplan:{settings.api_url}",
-        member=settings.model_id,
-        rate=settings.calls_per_minute,
-        per_seconds=60,
-        headroom=f"{settings.headroom_percent / 100:.2f}",
-        patience=settings.patience_seconds,
-    )
+        return token_auth(service, _login(settings.auth))
 
 
 def _login(auth: AnaplanBasic | AnaplanCertificate) -> Login:

@@ -21,7 +21,7 @@ from mlc_dagster.anaplan.preflight import (
 )
 from mlc_dagster.anaplan.readback import look_up
 from mlc_dagster.delivery.errors import Stop
-from mlc_dagster.settings import AnaplanDestination
+from mlc_dagster.settings.anaplan import AnaplanDestination
 
 _NAME = re.compile("[^a-z0-9]")
 

@@ -22,7 +22,7 @@ from mlc_dagster.anaplan.ways import CALLS_OF_A_TASK, Landed, Lookup, Way
 from mlc_dagster.delivery import errors as delivery
 from mlc_dagster.delivery.destination import Batch, Outcome
 from mlc_dagster.delivery.rows import Change, Op
-from mlc_dagster.settings import AnaplanDestination
+from mlc_dagster.settings.anaplan import AnaplanDestination
 from mlc_dagster.transport import errors as transport
 
 UNMARKED = "an import removes no item, and the contract has no `deleted` values to mark it with: add them"

@@ -20,7 +20,7 @@ from mlc_dagster.anaplan.taskrun import StillRunning, waits
 from mlc_dagster.delivery import errors as delivery
 from mlc_dagster.delivery.destination import Batch
 from mlc_dagster.delivery.rows import Op
-from mlc_dagster.settings import AnaplanSmallChanges
+from mlc_dagster.settings.anaplan import AnaplanSmallChanges
 from mlc_dagster.transport import errors as transport
 
 VERSIONS_ID = "20000000020"

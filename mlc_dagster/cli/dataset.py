@@ -6,6 +6,7 @@ import typer
 from rich.table import Table
 
 from mlc_dagster.cli.console import console
+from mlc_dagster.powerbi.connect import declared
 from mlc_dagster.powerbi.star import Star
 from mlc_dagster.settings import load_settings
 from mlc_dagster.suite import Suite
@@ -14,7 +15,7 @@ from mlc_dagster.suite import Suite
 def show_star(*, as_json: bool) -> None:
     """Print the dataset, as tables for people or as the body of the create call."""
     suite = Suite(load_settings())
-    star, pair = suite.powerbi_star, suite.settings.pairs.powerbi
+    star, pair = declared(suite.mappings), suite.settings.pairs.powerbi
     if as_json:
         body = star.body(pair.dataset if pair else "Visma ERP")
         typer.echo(json.dumps(body, indent=2, ensure_ascii=False))

@@ -13,7 +13,8 @@ from mlc_dagster.anaplan.describe import Description, Needed, Offer, describe, u
 from mlc_dagster.cli.console import console
 from mlc_dagster.mappings import Model
 from mlc_dagster.mappings.contract import ColumnSpec
-from mlc_dagster.settings import AnaplanDestination, load_settings
+from mlc_dagster.settings import load_settings
+from mlc_dagster.settings.anaplan import AnaplanDestination
 from mlc_dagster.suite import Suite, UnknownDestination
 
 TARGET = "anaplan"
@@ -40,7 +41,7 @@ def show_model(destination: str | None, headers: Path | None) -> int:
     """
     suite = Suite(load_settings())
     found = describe(
-        suite.anaplan,
+        suite.anaplan.client,
         _feeds(suite, destination),
         check=lambda name: suite.destination(f"{TARGET}/{name}").preflight([]),
     )

@@ -16,12 +16,12 @@ def log_in(suite: Suite) -> None:
         Misconfigured: the login was refused, declined or came too late; the text says what to do.
         VaultLocked: the grant cannot be stored.
     """
-    stored = suite.anaplan_grant
+    stored = suite.anaplan.grant
     service = stored.service
     grant = _by_code(service) if service.client.secret is not None else _by_device(service)
     stored.keep(grant)
     console.print("Logged in. The grant is in the vault; runs renew it by themselves.")
-    console.print(f"It opens the model {suite.anaplan.catalog.model().name}.")
+    console.print(f"It opens the model {suite.anaplan.client.catalog.model().name}.")
 
 
 def _by_code(service: OAuthService) -> Grant:

@@ -1,49 +1,37 @@
-"""Builds the Power BI client, its dataset and its destinations from the settings."""
+"""The Power BI pair, built from its settings."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from functools import cached_property
 
-from sqlalchemy import Engine
-
-from mlc_dagster.delivery import Ledger
+from mlc_dagster.delivery import ReadBack, Report
 from mlc_dagster.delivery.memory import Memory
+from mlc_dagster.mappings import Mappings
+from mlc_dagster.powerbi import retirement
 from mlc_dagster.powerbi.auth import ServicePrincipal, login
 from mlc_dagster.powerbi.client import Connections, PowerBiClient
 from mlc_dagster.powerbi.destination import Holdings, Limits, Options, Payload, PushTable
 from mlc_dagster.powerbi.refresh import Refreshes
 from mlc_dagster.powerbi.remembered import Dataset
 from mlc_dagster.powerbi.setup import Setup
-from mlc_dagster.powerbi.star import Star
-from mlc_dagster.settings import PowerBiSettings
-from mlc_dagster.transport.budget import Budgets, Unlimited
-from mlc_dagster.transport.clock import Clock
-from mlc_dagster.transport.session import CallCounter
+from mlc_dagster.powerbi.star import Star, star
+from mlc_dagster.settings.powerbi import PowerBiSettings
+from mlc_dagster.target import NotSetUp, Parts
+from mlc_dagster.transport.budget import Unlimited
 
 # Per caller and minute; POSTs of a dataset with a table of 250,000 rows, per hour (section 8).
 QUERIES_PER_MINUTE, LARGE_POSTS_PER_HOUR = 120, 120
 
 
-@dataclass(frozen=True)
-class Shared:
-    """What all processes share, and this one's clock and counter."""
-
-    engine: Engine
-    ledger: Ledger
-    budgets: Budgets
-    clock: Clock
-    counter: CallCounter
-
-
 class PowerBi:
     """The pair's dataset with everything that is needed to fill it."""
 
-    def __init__(self, settings: PowerBiSettings, shared: Shared, star: Star) -> None:
-        self._settings, self._shared, self.star = settings, shared, star
+    def __init__(self, settings: PowerBiSettings, parts: Parts) -> None:
+        self._settings, self._parts = settings, parts
         name = f"powerbi:{settings.workspace_id}:{settings.dataset}"
-        self.memory = Memory(shared.engine, shared.clock, name)
+        self.memory = Memory(parts.engine, parts.clock, name)
         headroom = f"{settings.headroom_percent / 100:.2f}"
         patience = settings.patience_seconds
-        budgets = shared.budgets
+        budgets = parts.budgets
         self.posts = budgets.token_bucket(
             f"{name}:posts",
             rate=settings.posts_per_minute,
@@ -70,6 +58,11 @@ class PowerBi:
         )
         self.client = self._connect(headroom)
 
+    @cached_property
+    def star(self) -> Star:
+        """The tables, relationships and measures that the contracts declare."""
+        return declared(self._parts.mappings)
+
     @property
     def dataset(self) -> Dataset:
         """What is remembered of the dataset, as it is now."""
@@ -92,7 +85,7 @@ class PowerBi:
 
     def destination(self, model: str) -> PushTable:
         """The destination of one model of the mappings."""
-        settings, ledger, name = self._settings, self._shared.ledger, f"powerbi/{model}"
+        settings, ledger, name = self._settings, self._parts.ledger, f"powerbi/{model}"
 
         def rows() -> Iterator[tuple[str, str, Payload]]:
             for company in ledger.companies(name):
@@ -112,17 +105,38 @@ class PowerBi:
             verify=settings.verify == "auto",
         )
 
+    def read_back(self, model: str) -> ReadBack | None:
+        """Loads are verified by query before they count; nothing is read back row by row."""
+
+    def delivered(self, model: str, report: Report) -> None:
+        """Refresh the dependent datasets, once a run."""
+        names = [key.split("/")[1] for key in self._parts.mappings.in_order("powerbi")]
+        last = [name for name in names if name in self._settings.destinations][-1]
+        self.refreshes.delivered(changed=report.changed, last=model == last)
+
+    def look(self) -> str:
+        """Log in and look for our dataset; says what is not certain, and when creation ends."""
+        there = {str(found["id"]) for found in self.client.datasets()}
+        if self.dataset.id not in there:
+            raise NotSetUp("The workspace has no dataset of ours. Run `mlc powerbi setup`.")
+        assured = "" if self.verifies else f", {retirement.UNVERIFIED}"
+        return f"dataset {self.dataset.id}{assured}{retirement.warning(self._parts.clock.now().date())}"
+
+    def calls_left(self) -> Mapping[str, int | None]:
+        """The posts left of this minute."""
+        return {"powerbi": self.posts.left()}
+
     def _connect(self, headroom: str) -> PowerBiClient:
-        settings, shared = self._settings, self._shared
+        settings, parts = self._settings, self._parts
         principal = ServicePrincipal(
             settings.login_url,
             settings.tenant_id,
             settings.client_id.reveal(),
             settings.client_secret.reveal(),
             scope=settings.scope,
-            clock=shared.clock,
+            clock=parts.clock,
         )
-        queries = shared.budgets.token_bucket(
+        queries = parts.budgets.token_bucket(
             f"powerbi:{settings.client_id.variables}:queries",
             rate=QUERIES_PER_MINUTE,
             per_seconds=60,
@@ -131,11 +145,16 @@ class PowerBi:
         )
         connections = Connections(
             settings.api_url,
-            login(principal, shared.clock),
+            login(principal, parts.clock),
             self.posts,
             queries,
-            Unlimited("Power BI", clock=shared.clock, patience=settings.patience_seconds),
-            shared.counter,
-            shared.clock,
+            Unlimited("Power BI", clock=parts.clock, patience=settings.patience_seconds),
+            parts.counter,
+            parts.clock,
         )
         return PowerBiClient(connections, settings.workspace_id)
+
+
+def declared(mappings: Mappings) -> Star:
+    """The dataset as the contracts declare it; needs no settings of the pair."""
+    return star(mappings.models[key] for key in mappings.in_order("powerbi"))

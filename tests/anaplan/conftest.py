@@ -10,7 +10,7 @@ from mlc_dagster.anaplan.auth import BasicLogin, Login, open_token_service, toke
 from mlc_dagster.anaplan.client import AnaplanClient, open_http
 from mlc_dagster.anaplan.destination import AnaplanFeed
 from mlc_dagster.anaplan.taskrun import Pace
-from mlc_dagster.settings import AnaplanDestination
+from mlc_dagster.settings.anaplan import AnaplanDestination
 from mlc_sandbox.anaplan import hub
 from mlc_sandbox.anaplan.vendor import AnaplanVendor
 from mlc_sandbox.anaplan.world import PASSWORD, USER, World

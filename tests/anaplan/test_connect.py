@@ -7,18 +7,15 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from mlc_dagster.anaplan.connect import NoLoginByHand, Shared, connect, read_back, stored_grant
+from mlc_dagster.anaplan.connect import Anaplan, NoLoginByHand
 from mlc_dagster.database import connect as open_database
 from mlc_dagster.database import migrate
-from mlc_dagster.delivery.leases import Leases
-from mlc_dagster.settings import AnaplanSettings
-from mlc_dagster.transport.budget import Budgets
+from mlc_dagster.settings.anaplan import AnaplanSettings
 from mlc_dagster.transport.errors import Closed, Misconfigured
-from mlc_dagster.transport.session import CallCounter
-from mlc_dagster.vault import KeyRing, Vault
 from mlc_sandbox.anaplan.oauth import DEVICE_CLIENT
 from mlc_sandbox.anaplan.world import PASSWORD, USER, World
 from mlc_sandbox.server import Sandbox
+from tests.support.parts import TestParts
 from tests.support.postgres import sqlite_url
 from tests.transport.clocks import ManualClock
 
@@ -29,16 +26,15 @@ DEVICE = {"method": "oauth_device", "client_id": "${T_CLIENT}"}
 
 
 @pytest.fixture
-def shared(
+def parts(
     sqlite_url: str, tmp_path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Shared]:
+) -> Iterator[TestParts]:
     monkeypatch.delenv("MLC_VAULT_KEY", raising=False)
     for name, value in {"T_USER": USER, "T_PASSWORD": PASSWORD, "T_CLIENT": DEVICE_CLIENT}.items():
         monkeypatch.setenv(name, value)
     engine: sa.Engine = open_database(sqlite_url)
     migrate(engine)
-    vault = Vault(engine, KeyRing(tmp_path / "vault.key"), writer="run 1", now=clock.now)
-    yield Shared(Budgets(engine, clock), vault, Leases(engine, clock), clock, CallCounter())
+    yield TestParts(engine, clock, tmp_path)
     engine.dispose()
 
 
@@ -53,7 +49,7 @@ def settings(sandbox: Sandbox) -> Any:
 
 
 def test_a_certificate_is_read_from_the_file_its_variable_names(
-    shared: Shared, settings: Any, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    parts: TestParts, settings: Any, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     certificate, key = world.new_certificate()
     (tmp_path / "certificate.pem").write_bytes(certificate)
@@ -61,50 +57,50 @@ def test_a_certificate_is_read_from_the_file_its_variable_names(
     monkeypatch.setenv("T_KEY", key.decode())
     auth = {"method": "certificate", "certificate": "${T_CERTIFICATE}", "private_key": "${T_KEY}"}
     for version in ("v1", "v2"):
-        assert connect(settings({**auth, "version": version}), shared).catalog.model().name
+        assert Anaplan(settings({**auth, "version": version}), parts).client.catalog.model().name
 
 
 def test_counted_uploads_announce_their_chunks_and_are_not_completed(
-    shared: Shared, settings: Any, sandbox: Sandbox, world: World
+    parts: TestParts, settings: Any, sandbox: Sandbox, world: World
 ) -> None:
     file_id = world.import_named("Supplier Invoices list").source_id
     for upload, completed in (("complete", 1), ("counted", 0)):
         sandbox.log.reset()
-        connect(settings(BASIC, upload=upload), shared).files.upload(file_id, b"code,name\n")
+        Anaplan(settings(BASIC, upload=upload), parts).client.files.upload(file_id, b"code,name\n")
         assert sandbox.log.count("anaplan", match="/complete") == completed
 
 
-def test_oauth_uses_the_grant_of_the_login_by_hand(shared: Shared, settings: Any) -> None:
+def test_oauth_uses_the_grant_of_the_login_by_hand(parts: TestParts, settings: Any) -> None:
     configured = settings(DEVICE)
     with pytest.raises(Misconfigured, match="mlc anaplan login"):
-        connect(configured, shared).catalog.model()
-    stored = stored_grant(configured, shared)
+        Anaplan(configured, parts).client.catalog.model()
+    stored = Anaplan(configured, parts).grant
     stored.keep(stored.service.by_device(stored.service.device_code()))
-    assert connect(configured, shared).catalog.model().name
+    assert Anaplan(configured, parts).client.catalog.model().name
 
 
-def test_a_login_by_hand_needs_an_oauth_method(shared: Shared, settings: Any) -> None:
+def test_a_login_by_hand_needs_an_oauth_method(parts: TestParts, settings: Any) -> None:
     with pytest.raises(NoLoginByHand, match="oauth_code"):
-        stored_grant(settings(BASIC), shared)
+        _ = Anaplan(settings(BASIC), parts).grant
 
 
 def test_models_of_one_tenant_and_their_logins_share_one_budget(
-    shared: Shared, settings: Any, sandbox: Sandbox
+    parts: TestParts, settings: Any, sandbox: Sandbox
 ) -> None:
     one = settings(BASIC, calls_per_minute=100)
     other = one.model_copy(update={"model_id": "0" * 32})
-    client = connect(one, shared)
+    client = Anaplan(one, parts).client
     for _ in range(9):
         client.catalog.model()
     # A tenth of a minute's calls may go at once, and the login was the first of them.
-    for model in (client, connect(other, shared)):
+    for model in (client, Anaplan(other, parts).client):
         with pytest.raises(Closed):
             model.catalog.model()
     assert sandbox.log.count("anaplan") == 10
 
 
-def test_the_login_by_hand_counts_too(shared: Shared, settings: Any, sandbox: Sandbox) -> None:
-    stored = stored_grant(settings(DEVICE, calls_per_minute=10), shared)
+def test_the_login_by_hand_counts_too(parts: TestParts, settings: Any, sandbox: Sandbox) -> None:
+    stored = Anaplan(settings(DEVICE, calls_per_minute=10), parts).grant
     stored.service.device_code()
     with pytest.raises(Closed):
         stored.service.device_code()
@@ -112,13 +108,13 @@ def test_the_login_by_hand_counts_too(shared: Shared, settings: Any, sandbox: Sa
 
 
 def test_what_a_delete_action_removes_must_be_gone_when_it_is_read_back(
-    shared: Shared, settings: Any
+    parts: TestParts, settings: Any
 ) -> None:
-    parts = {
-        "kept": {"process": "A load", "read_back": "A.All"},
-        "removed": {"process": "B load", "read_back": "B.All", "delete_action": "Delete from B"},
+    ways = {
+        "suppliers": {"process": "A load", "read_back": "A.All"},
+        "gl_accounts": {"process": "B load", "read_back": "B.All", "delete_action": "Delete from B"},
     }
-    configured = settings(BASIC, destinations=parts)
-    client = connect(configured, shared)
-    found = {name: read_back(configured, name, client, kinds={}, key=("code",)) for name in parts}
-    assert {name: part.removes for name, part in found.items() if part} == {"kept": False, "removed": True}
+    anaplan = Anaplan(settings(BASIC, destinations=ways), parts)
+    found = {name: anaplan.read_back(name) for name in ways}
+    removes = {name: part.removes for name, part in found.items() if part}
+    assert removes == {"suppliers": False, "gl_accounts": True}

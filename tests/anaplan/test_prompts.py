@@ -12,7 +12,7 @@ from mlc_dagster.anaplan.client import AnaplanClient
 from mlc_dagster.anaplan.destination import AnaplanFeed
 from mlc_dagster.delivery import errors
 from mlc_dagster.delivery.rows import Change, Op, Row
-from mlc_dagster.settings import AnaplanDestination
+from mlc_dagster.settings.anaplan import AnaplanDestination
 from mlc_sandbox.anaplan import hub
 from mlc_sandbox.anaplan.world import World
 from mlc_sandbox.server import Sandbox

@@ -27,7 +27,7 @@ def house(make_house: MakeHouse, monkeypatch: pytest.MonkeyPatch) -> House:
 
 
 def log_in(house: House) -> None:
-    stored = house.suite().anaplan_grant
+    stored = house.suite().anaplan.grant
     stored.keep(stored.service.by_device(stored.service.device_code()))
 
 

@@ -11,14 +11,14 @@ import sqlalchemy as sa
 
 from mlc_dagster.delivery import Ledger, Report, Row, deliver
 from mlc_dagster.delivery.errors import Closed
-from mlc_dagster.powerbi.connect import PowerBi, Shared
+from mlc_dagster.powerbi.connect import PowerBi
 from mlc_dagster.powerbi.destination import PushTable
 from mlc_dagster.powerbi.star import Star, star
-from mlc_dagster.settings import REPOSITORY, PowerBiSettings, PowerBiTable
+from mlc_dagster.settings import REPOSITORY
+from mlc_dagster.settings.powerbi import PowerBiSettings, PowerBiTable
 from mlc_dagster.suite import mappings_in
-from mlc_dagster.transport.budget import Budgets
 from mlc_dagster.transport.clock import Clock
-from mlc_dagster.transport.session import CallCounter
+from tests.support.parts import TestParts
 
 FACT, DIMENSION = "powerbi/supplier_invoices", "powerbi/suppliers"
 DAY = date(2026, 11, 20)
@@ -86,8 +86,7 @@ class Installation:
             destinations={name: PowerBiTable(mode=modes.get(name, "auto")) for name in shipped().shapes},
             **own,
         )
-        shared = Shared(self.engine, self.ledger, Budgets(self.engine, self.clock), self.clock, CallCounter())
-        return PowerBi(settings, shared, shipped())
+        return PowerBi(settings, TestParts(self.engine, self.clock))
 
     @property
     def ledger(self) -> Ledger:

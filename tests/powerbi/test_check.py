@@ -4,8 +4,8 @@ from datetime import date
 
 import pytest
 
-from mlc_dagster import health
 from mlc_dagster.powerbi.retirement import warning
+from mlc_dagster.target import NotSetUp
 
 
 @pytest.mark.parametrize(
@@ -22,24 +22,17 @@ def test_the_end_of_creation_is_told_during_its_last_year(today, said):
     assert bool(warning(today)) == bool(said)
 
 
-class Installed:
-    """The part of a suite that health looks at."""
-
-    def __init__(self, ours) -> None:
-        self.powerbi, self.clock = ours.powerbi, ours.clock
-
-
 def test_a_dataset_that_is_set_up_is_named(ours):
-    assert ours.powerbi.dataset.id in health.dataset(Installed(ours))
+    assert ours.powerbi.dataset.id in ours.powerbi.look()
 
 
 def test_without_queries_the_residual_risk_is_told(install, sandbox):
     sandbox.powerbi.switches["execute_queries"] = "not_for_push"
     ours = install()
     ours.set_up()
-    assert "not verified by queries" in health.dataset(Installed(ours))
+    assert "not verified by queries" in ours.powerbi.look()
 
 
 def test_before_the_set_up_it_says_what_to_run(install):
-    with pytest.raises(health.NotSetUp, match="mlc powerbi setup"):
-        health.dataset(Installed(install()))
+    with pytest.raises(NotSetUp, match="mlc powerbi setup"):
+        install().powerbi.look()

@@ -1,0 +1,121 @@
+"""What all sections of mlc.yaml are made of: checked kinds of values, credentials by name, pairs."""
+
+import os
+import re
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+class SecretMissing(Exception):
+    """A credential's environment variable is not set."""
+
+
+class Secret:
+    """A credential named in mlc.yaml as `${NAME}` and looked up only when it is used.
+
+    Neither `repr` nor `str` shows the value, so no log, event or traceback can.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        return f"Secret({', '.join(self.variables) or '***'})"
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The names of the environment variables it is made of."""
+        return tuple(VARIABLE.findall(self._text))
+
+    def reveal(self) -> str:
+        """The value.
+
+        Raises:
+            SecretMissing: an environment variable it names is not set.
+        """
+        missing = [name for name in self.variables if not os.environ.get(name)]
+        if missing:
+            raise SecretMissing(
+                f"{', '.join(missing)} is not set. Set it in the environment of this process, then try again."
+            )
+        return VARIABLE.sub(lambda match: os.environ[match[1]], self._text)
+
+
+def _secret(value: object) -> Secret:
+    if isinstance(value, Secret):
+        return value
+    if not isinstance(value, str) or not VARIABLE.search(value):
+        raise ValueError(
+            "a credential is given as ${NAME}, the name of an environment variable, never in clear"
+        )
+    return Secret(value)
+
+
+def _exact_url(value: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/]+(/\S*)?", value):
+        raise ValueError("an http(s) URL is needed, such as https://api.example.com")
+    if value.startswith("http://") and not re.match(
+        r"http://(127\.0\.0\.1|localhost|\[::1\])[:/]", value + "/"
+    ):
+        raise ValueError("http without TLS is for this machine only; use https")
+    return value
+
+
+def _base_url(value: str) -> str:
+    return _exact_url(value).rstrip("/")
+
+
+def _time_zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (KeyError, ValueError, OSError):
+        raise ValueError("no such time zone; use a name such as Europe/Oslo") from None
+    return value
+
+
+def _cron(value: str) -> str:
+    if not re.fullmatch(r"\S+( \S+){4}", value) or re.search(r"[^0-9A-Za-z*/,\- #?L]", value):
+        raise ValueError("a cron line has five fields: minute hour day month weekday, such as `0 6 * * *`")
+    return value
+
+
+def _company_code(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,20}", value):
+        raise ValueError(f"{value!r} cannot be a company code; use up to 20 letters, digits, `_` or `-`")
+    return value
+
+
+SecretValue = Annotated[Secret, BeforeValidator(_secret)]
+Url = Annotated[str, AfterValidator(_base_url)]
+ExactUrl = Annotated[str, AfterValidator(_exact_url)]
+TimeZone = Annotated[str, AfterValidator(_time_zone)]
+Cron = Annotated[str, AfterValidator(_cron)]
+CompanyCode = Annotated[str, AfterValidator(_company_code)]
+
+
+class Section(BaseModel):
+    """A part of mlc.yaml: unknown keys are mistakes, values do not change after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+
+class PairSettings(Section):
+    """What every pair has: when it runs and for whom."""
+
+    schedule: Cron = "0 6 * * *"
+    timezone: TimeZone = "Europe/Oslo"
+    poll_seconds: int = Field(default=900, ge=5)
+    stale_after_hours: int = Field(default=36, ge=1)
+    companies: tuple[CompanyCode, ...] | None = None
+
+    def names(self) -> list[str]:
+        """The destinations that are switched on."""
+        return []
+
+    def proven(self) -> list[str]:
+        """Those of them that are read back after a delivery."""
+        return []

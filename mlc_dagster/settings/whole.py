@@ -1,0 +1,184 @@
+"""All of mlc.yaml: read, checked as a whole, its mistakes told with line and remedy."""
+
+import os
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, Field, PrivateAttr, ValidationError
+
+from mlc_dagster.problems import Problem, ProblemsFound
+from mlc_dagster.settings.anaplan import AnaplanSettings
+from mlc_dagster.settings.powerbi import PowerBiSettings
+from mlc_dagster.settings.section import VARIABLE, CompanyCode, PairSettings, Secret, Section, TimeZone
+from mlc_dagster.settings.visma import CompanySettings, VismaSettings
+from mlc_dagster.yamlfile import YamlFile
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+class Pairs(Section):
+    """The pairs that are switched on: those that stand in mlc.yaml."""
+
+    anaplan: AnaplanSettings | None = None
+    powerbi: PowerBiSettings | None = None
+
+    def on(self) -> dict[str, PairSettings]:
+        """The pairs that are switched on, by the name of their target."""
+        return {name: pair for name in type(self).model_fields if (pair := getattr(self, name)) is not None}
+
+
+class Settings(Section):
+    """All of mlc.yaml. `start_day` is the first day of the partition axis: it also holds everything older."""
+
+    start_day: date
+    timezone: TimeZone = "Europe/Oslo"
+    home: Path = Path(".mlc")
+    mappings: Path | None = None
+    visma: VismaSettings
+    companies: dict[CompanyCode, CompanySettings] = Field(min_length=1)
+    pairs: Pairs = Field(default_factory=Pairs)
+    _file: Path = PrivateAttr(default=Path("mlc.yaml"))
+
+    @property
+    def file(self) -> Path:
+        """The file these settings came from."""
+        return self._file
+
+    @property
+    def folder(self) -> Path:
+        """Where state lives unless MLC_DATABASE_URL and MLC_LAKE_URL say otherwise."""
+        return (self._file.parent / self.home).resolve()
+
+    @property
+    def database_url(self) -> str:
+        """SQLAlchemy URL of the ledger, the audit trail and the budgets."""
+        return os.environ.get("MLC_DATABASE_URL") or f"sqlite:///{self.folder / 'mlc.db'}"
+
+    @property
+    def vault_key_file(self) -> Path:
+        """The key of stored credentials, unless MLC_VAULT_KEY holds it."""
+        return self.folder / "vault.key"
+
+    @property
+    def lake_url(self) -> str:
+        """fsspec URL of the lake."""
+        return os.environ.get("MLC_LAKE_URL") or str(self.folder / "lake")
+
+    @property
+    def mappings_folder(self) -> Path:
+        """The folder of SQL models, contracts and lookups."""
+        return (
+            (self._file.parent / self.mappings).resolve()
+            if self.mappings
+            else REPOSITORY / "dbt_like_mappings"
+        )
+
+    def companies_of(self, pair: str) -> list[str]:
+        """The codes of the companies a pair carries."""
+        return list(self.pairs.on()[pair].companies or self.companies)
+
+
+def config_file() -> Path:
+    """The configuration in force: MLC_CONFIG, else mlc.yaml in the working directory or the repository."""
+    if named := os.environ.get("MLC_CONFIG"):
+        return Path(named)
+    here = Path("mlc.yaml")
+    return here if here.exists() else REPOSITORY / "mlc.yaml"
+
+
+def load_settings(path: Path | None = None) -> Settings:
+    """Read and check the configuration.
+
+    Raises:
+        ProblemsFound: every mistake of the file at once, each with its line and remedy.
+    """
+    file = YamlFile((path or config_file()).absolute())
+    problems = list(file.problems)
+    data = _substitute(file, file.data, (), problems)
+    settings = None
+    try:
+        settings = Settings.model_validate(data)
+    except ValidationError as error:
+        problems += [
+            _problem(file, dict(mistake))
+            for mistake in error.errors(include_url=False, include_context=False)
+        ]
+    if settings is not None:
+        problems += _unknown_companies(file, settings)
+    if problems or settings is None:
+        raise ProblemsFound(problems)
+    settings._file = file.path
+    return settings
+
+
+def _substitute(file: YamlFile, value: Any, place: tuple[str | int, ...], problems: list[Problem]) -> Any:
+    """Put environment variables into plain values; credentials stay names until they are used."""
+    if isinstance(value, dict):
+        return {key: _substitute(file, child, (*place, key), problems) for key, child in value.items()}
+    if isinstance(value, list):
+        return [_substitute(file, child, (*place, index), problems) for index, child in enumerate(value)]
+    if not isinstance(value, str) or place[-1] in SECRET_KEYS:
+        return value
+    for name in VARIABLE.findall(value):
+        if name not in os.environ:
+            problems.append(
+                file.problem(
+                    place, f"The environment variable {name} is not set.", "Set it, or write the value here."
+                )
+            )
+    return VARIABLE.sub(lambda match: os.environ.get(match[1], match[0]), value)
+
+
+def _secret_keys(section: type[BaseModel]) -> set[str]:
+    """The names of all credentials at and below a section."""
+    found: set[str] = set()
+    for name, field in section.model_fields.items():
+        kinds = set(_kinds(field.annotation))
+        found |= {name} if Secret in kinds else set()
+        for kind in kinds:
+            found |= _secret_keys(kind) if issubclass(kind, BaseModel) else set()
+    return found
+
+
+def _kinds(annotation: Any) -> Iterator[type]:
+    """The classes an annotation is made of."""
+    if isinstance(annotation, type) and not get_args(annotation):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _kinds(part)
+
+
+SECRET_KEYS = _secret_keys(Settings)
+
+METHODS = "basic, certificate, oauth_code or oauth_device"
+REMEDIES = {
+    "extra_forbidden": ("`{key}` is not a setting here.", "Check its spelling and its indentation."),
+    "missing": ("`{key}` is missing.", "Add it."),
+    "union_tag_not_found": ("`method` is missing.", f"Add it: {METHODS}."),
+    "union_tag_invalid": ("This method is not known.", f"Use {METHODS}."),
+}
+
+
+def _problem(file: YamlFile, mistake: dict[str, Any]) -> Problem:
+    place, key = mistake["loc"], str(mistake["loc"][-1]) if mistake["loc"] else "mlc.yaml"
+    if mistake["type"] in REMEDIES:
+        message, remedy = REMEDIES[mistake["type"]]
+        return file.problem(place, message.format(key=key), remedy)
+    return file.problem(
+        place, f"`{key}`: {mistake['msg'].removeprefix('Value error, ')}.", "Correct the value."
+    )
+
+
+def _unknown_companies(file: YamlFile, settings: Settings) -> list[Problem]:
+    return [
+        file.problem(
+            ("pairs", name, "companies", index),
+            f"There is no company {code}.",
+            f"Known: {', '.join(settings.companies)}.",
+        )
+        for name, pair in settings.pairs.on().items()
+        for index, code in enumerate(pair.companies or ())
+        if code not in settings.companies
+    ]

@@ -51,7 +51,6 @@ months as (
 select
     source_key,
     account as source_number,
-    {{ company }} || '|' || account || '|' || cost_centre || '|' || strftime(first_day, '%Y-%m') as code,
     {{ company }} || '|' || account as account,
     {{ company }} || '|' || cost_centre as cost_centre,
     strftime(first_day, '%b %y') as month,

@@ -92,6 +92,18 @@ class NamedObject:
 
 
 @dataclass(frozen=True, slots=True)
+class View(NamedObject):
+    """A view of a module: its default view has the module's id, a saved one is named `Module.View`."""
+
+    module_id: str = ""
+
+    @classmethod
+    def read(cls, data: Mapping[str, Any]) -> "View":
+        """From one item of `views`."""
+        return cls(id=data["id"], name=data.get("name", ""), module_id=data.get("moduleId", data["id"]))
+
+
+@dataclass(frozen=True, slots=True)
 class LineItem:
     """A line item of a module: its format (NUMBER, TEXT, BOOLEAN, DATE, ENTITY ...) and all dimensions."""
 

@@ -76,6 +76,7 @@ class Anaplan:
             self.client,
             self.settings.destinations[model],
             columns=list(mapped.contract.columns),
+            key=mapped.contract.key,
             tombstone=mapped.tombstone,
         )
 
@@ -91,6 +92,7 @@ class Anaplan:
             name=name,
             kinds={column: spec.column_type.kind for column, spec in contract.columns.items()},
             key=contract.key,
+            parameters=part.parameters,
             removes=part.delete_action is not None,
         )
 

@@ -8,7 +8,7 @@ from typing import Any
 from mlc_dagster.anaplan.answers import FileFormat, Model
 from mlc_dagster.anaplan.client import AnaplanClient
 from mlc_dagster.anaplan.csvfile import render
-from mlc_dagster.anaplan.feed import Feed
+from mlc_dagster.anaplan.feed import Feed, joined
 from mlc_dagster.anaplan.preflight import (
     LIST,
     MODULE,
@@ -19,7 +19,7 @@ from mlc_dagster.anaplan.preflight import (
     resolve,
     resolve_process,
 )
-from mlc_dagster.anaplan.readback import look_up
+from mlc_dagster.anaplan.readback import look_for_key
 from mlc_dagster.delivery.errors import Stop
 from mlc_dagster.settings.anaplan import AnaplanDestination
 
@@ -28,13 +28,15 @@ _NAME = re.compile("[^a-z0-9]")
 
 @dataclass(frozen=True, slots=True)
 class Needed:
-    """A feed as our side has it. example: a value for each column of the contract, in its order.
+    """A feed as our side has it. example: a value for each column of the contract, in its order. key: the
+    contract's.
 
     settings: its section of mlc.yaml; None where it is not switched on.
     """
 
     name: str
     example: Mapping[str, Any]
+    key: tuple[str, ...]
     settings: AnaplanDestination | None
 
     @property
@@ -112,8 +114,8 @@ def describe(
 def upload_files(offer: Offer) -> dict[str, bytes]:
     """The files the builder uploads once, by name: header and one example row, written as a delivery does."""
     feed, settings = offer.feed, offer.settings
-    carried = Feed(feed.name, feed.columns, item_name=settings.item_name if settings else None)
-    code = str(feed.example.get(carried.code_column, ""))
+    carried = Feed(feed.name, feed.columns, feed.key, item_name=settings.item_name if settings else None)
+    code = joined(feed.key, feed.example)
     files = [(f"{feed.name} data.csv", feed.example, carried.columns)]
     if settings is None or settings.list_import or settings.process:
         item = carried.items({code: feed.example})[code]
@@ -155,7 +157,7 @@ def _parts(client: AnaplanClient, feed: Needed, settings: AnaplanDestination) ->
         ("delete action", settings.delete_action, lambda name: named(catalog.actions(), name, "action").id),
         ("list", small.list if small else None, lambda name: named(catalog.lists(), name, "list").id),
         ("module", small.module if small else None, lambda name: named(catalog.modules(), name, "module").id),
-        ("read back", settings.read_back, lambda name: _view(client, name)),
+        ("read back", settings.read_back, lambda name: _view(client, name, feed.key)),
     ]
     for role, name, look in looks:
         if name:
@@ -175,9 +177,9 @@ def _process(client: AnaplanClient, name: str, list_columns: Sequence[str], colu
     return f"{found.id}, runs {', '.join(step.name for step in client.catalog.process_steps(found.id))}"
 
 
-def _view(client: AnaplanClient, name: str) -> str:
-    kind, found = look_up(client, name)
-    return f"{kind} {found.id}"
+def _view(client: AnaplanClient, name: str, key: Sequence[str]) -> str:
+    kind, found = look_for_key(client, name, key)
+    return f"{kind} {found.id}, with {', '.join(key)}"
 
 
 def _besides(

@@ -54,16 +54,17 @@ class AnaplanFeed:
         settings: AnaplanDestination,
         *,
         columns: Sequence[str],
+        key: Sequence[str] = ("code",),
         tombstone: Mapping[str, Any] | None = None,
         pace: Pace | None = None,
     ) -> None:
-        """`columns` are the contract's, in order; `tombstone` its `deleted` values."""
+        """`columns` and `key` are the contract's, in order; `tombstone` its `deleted` values."""
         self.name, self.tombstone = name, tombstone
         self.exclusive: tuple[str, ...] = (f"anaplan-model:{client.model_id}",)
         self._client = client
         removal = tombstone if settings.delete_action else None
-        self._feed = Feed(name, tuple(columns), item_name=settings.item_name, removal=removal)
-        self.target = _target(client.model_id, settings, self._feed.code_column)
+        self._feed = Feed(name, tuple(columns), tuple(key), item_name=settings.item_name, removal=removal)
+        self.target = _target(client.model_id, settings, "|".join(key))
         self._runner = runner = Runner(name, client, pace or Pace())
         self._long = _long_way(self._feed, runner, settings)
         self._small = _small_way(self._feed, runner, settings)
@@ -86,6 +87,7 @@ class AnaplanFeed:
             self._ready(small)
         if small is None or not changes:
             self._ready(self._long)
+            self._check_key()
             if self._deletion is not None and (_deletes(changes) or not changes):
                 self._ready(self._deletion)
         return {**self._undeletable(changes), **self._feed.by_key(changes, self._unfit(changes))}
@@ -176,6 +178,13 @@ class AnaplanFeed:
         except transport.CallFailed as failure:
             raise translated(failure, self.name, self._client.clock) from failure
 
+    def _check_key(self) -> None:
+        if self._long.makes_items and len(self._feed.key) > 1:
+            raise delivery.Stop(
+                f"{self.name}: rows by {', '.join(self._feed.key)} are cells by several dimensions and "
+                f"no items of a list. Leave the list import out, or give the contract one column as its key."
+            )
+
     def _ready(self, part: Lookup) -> None:
         """Look up what a part needs, once a delivery."""
         if part in self._found:
@@ -223,7 +232,7 @@ def _deletes(changes: Sequence[Change]) -> bool:
     return any(change.op is Op.DELETE for change in changes)
 
 
-def _target(model_id: str, settings: AnaplanDestination, code_column: str) -> str:
+def _target(model_id: str, settings: AnaplanDestination, key: str) -> str:
     """What the rows go into: another text lets every row go again."""
     objects = (
         (settings.process,)
@@ -231,7 +240,7 @@ def _target(model_id: str, settings: AnaplanDestination, code_column: str) -> st
         else (settings.list_import or "-", settings.data_import or "-")
     )
     versions = (f"{name}={item}" for name, item in sorted(settings.parameters.items()))
-    return "|".join((model_id, *objects, settings.item_name or code_column, *versions))
+    return "|".join((model_id, *objects, settings.item_name or key, *versions))
 
 
 def _long_way(feed: Feed, runner: Runner, settings: AnaplanDestination) -> Way:

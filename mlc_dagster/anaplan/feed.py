@@ -14,21 +14,27 @@ Rows = Mapping[str, Mapping[str, Any]]
 class Feed:
     """One feed. Rows are known by their code, which Anaplan's dumps and failures name.
 
-    columns: the contract's, in order. code_column: the one that holds the code. list_columns: the header of
-    the list file. item_name: the column that names the list's items; without it their code does. removal: the
-    values that mark an item for the delete action, where one removes it.
+    columns: the contract's, in order. key: those that say where a row goes: the code of a list's item, or an
+    item of each of several dimensions, which together are its code then. list_columns: the header of the list
+    file. item_name: the column that names the list's items; without it their code does. removal: the values
+    that mark an item for the delete action, where one removes it.
     """
 
     name: str
     columns: tuple[str, ...]
-    code_column: str = "code"
+    key: tuple[str, ...] = ("code",)
     list_columns: tuple[str, str] = ("code", "name")
     item_name: str | None = None
     removal: Mapping[str, Any] | None = None
 
+    @property
+    def code_column(self) -> str:
+        """The column of an item's code. Rows that stand by several dimensions are no items."""
+        return self.key[0]
+
     def code(self, change: Change) -> str:
         """The code of a change's row; empty where it has none."""
-        return str(change.row.payload.get(self.code_column) or "")
+        return joined(self.key, change.row.payload)
 
     def rows(self, batch: Batch) -> dict[str, Mapping[str, Any]]:
         """The batch's rows by code."""
@@ -58,3 +64,8 @@ class Feed:
     def by_key(self, changes: Sequence[Change], words: Mapping[str, str]) -> dict[str, str]:
         """Reasons by key instead of by code."""
         return {change.row.key: words[code] for change in changes if (code := self.code(change)) in words}
+
+
+def joined(key: Sequence[str], values: Mapping[str, Any]) -> str:
+    """The code of a row, or of a line of a failure dump."""
+    return "|".join(str(values.get(name) or "") for name in key)

@@ -81,7 +81,7 @@ class ImportsWay:
         file = render(rows.items(), columns, action.layout)
         if not file.keys:
             return Verdict(landed=True, refused=file.refused)
-        load = Load(role, action, file, columns[0] if role == "list" else self._feed.code_column)
+        load = Load(role, action, file, (columns[0],) if role == "list" else self._feed.key)
         parameters = self._parameters if role == "data" else ()
         job = Job("imports", action.id, action.name, (load,), parameters)
         verdict = self._runner.run(batch, role, job)[role]

@@ -47,11 +47,11 @@ class ProcessWay:
         if found.list_import is not None:
             columns = self._feed.list_columns
             items = render(self._feed.items(rows).items(), columns, found.list_import.layout)
-            loads.append(Load("list", found.list_import, items, columns[0]))
+            loads.append(Load("list", found.list_import, items, columns[:1]))
             listed = Verdict(landed=True, refused=items.refused)
         cells = {code: payload for code, payload in rows.items() if code not in listed.refused}
         file = render(cells.items(), self._feed.columns, found.data_import.layout)
-        loads.append(Load("data", found.data_import, file, self._feed.code_column))
+        loads.append(Load("data", found.data_import, file, self._feed.key))
         verdicts = self._run(batch, found, loads) if file.keys else {}
         return Landed(
             _with(listed, verdicts.get("list")),

@@ -29,6 +29,18 @@ def of_view(client: AnaplanClient, view: NamedObject, pace: Pace) -> Table:
     yield from map(list, grid.rows)
 
 
+def columns_of_view(client: AnaplanClient, view: NamedObject) -> list[str]:
+    """The dimensions and line items of a view's module, of which the view may show fewer."""
+    items = client.catalog.line_items(client.catalog.module_of(view.id))
+    dimensions = dict.fromkeys(dimension.name for item in items for dimension in item.dimensions)
+    return [*dimensions, *(item.name for item in items)]
+
+
+def columns_of_export(client: AnaplanClient, export: NamedObject) -> list[str]:
+    """The header of the file that an export writes."""
+    return list(client.views.export_format(export.id).headers)
+
+
 def of_export(client: AnaplanClient, export: NamedObject, pace: Pace) -> Table:
     """Run an export and read its file chunk by chunk. It holds writers up while it runs.
 

@@ -68,12 +68,12 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """One file of a job and the import that reads it. `role` is list or data."""
+    """One file of a job and the import that reads it. `role` is list or data; `key` the columns of a code."""
 
     role: str
     action: Action
     file: CsvFile
-    code_column: str
+    key: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +234,7 @@ class TaskRun:
         return verdicts | {STEP: next((verdict for verdict in failed if not verdict.landed), DONE)}
 
     def _judge_load(self, task: Task, load: Load) -> Verdict:
-        return judge(task, self._dump(task, task.result, load), load.file, load.code_column)
+        return judge(task, self._dump(task, task.result, load), load.file, load.key)
 
     def _dump(self, task: Task, result: TaskResult | None, load: Load) -> str | None:
         if result is None or not result.dump:

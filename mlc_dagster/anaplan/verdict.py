@@ -2,11 +2,12 @@
 
 import csv
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mlc_dagster.anaplan.answers import Task, TaskResult
 from mlc_dagster.anaplan.csvfile import CsvFile
+from mlc_dagster.anaplan.feed import joined
 
 WORDS = 400
 LONGEST_CELL = 2**31 - 1
@@ -69,13 +70,15 @@ def judge_step(task: Task) -> Verdict:
     return Verdict(True, counts=_counts(task.result)) if task.result.successful else _failed(task.result)
 
 
-def judge(task: Task, dump: str | None, file: CsvFile, code_column: str) -> Verdict:
-    """Judge an ended import. `dump` is its failure dump, None where it has none."""
+def judge(task: Task, dump: str | None, file: CsvFile, key: Sequence[str]) -> Verdict:
+    """Judge an ended import. `dump` is its failure dump, None where it has none; `key` are the columns whose
+    values make a row's code.
+    """
     result = task.result
     if result is None or task.state == "CANCELLED":
         return _without_result(task)
     try:
-        refused, warnings = _by_key(_readable(result, dump), file, code_column)
+        refused, warnings = _by_key(_readable(result, dump), file, key)
         if not (result.successful or _row_by_row(result)):
             whole = _failed(result)
             row_by_row = bool(refused) and len(refused) == len(file.keys) and not whole.stop
@@ -108,18 +111,18 @@ def _readable(result: TaskResult, dump: str | None) -> str:
     return dump or ""
 
 
-def _by_key(dump: str, file: CsvFile, code_column: str) -> tuple[dict[str, str], dict[str, str]]:
+def _by_key(dump: str, file: CsvFile, key: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
     """Refused and warned rows by key. The code in the dump wins over the line: it is what Anaplan read."""
     known = set(file.keys)
     refused: dict[str, str] = {}
     warnings: dict[str, str] = {}
     for row in read_dump(dump):
-        code = row.cells.get(code_column, "")
-        key = code if code in known else file.key_of(row.line)
-        if key is None:
+        code: str | None = joined(key, row.cells)
+        code = code if code in known else file.key_of(row.line)
+        if code is None:
             raise Unexplained(f"the failure dump names line {row.line}, which the file we sent does not have")
-        (warnings if row.status == "W" else refused)[key] = row.words
-    return refused, {key: words for key, words in warnings.items() if key not in refused}
+        (warnings if row.status == "W" else refused)[code] = row.words
+    return refused, {code: words for code, words in warnings.items() if code not in refused}
 
 
 def _row_by_row(result: TaskResult) -> bool:

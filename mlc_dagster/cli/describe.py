@@ -65,7 +65,10 @@ def _feeds(suite: Suite, destination: str | None) -> list[Needed]:
     if not wanted:
         raise UnknownDestination(str(destination), [model.key for model in models])
     wanted.sort(key=lambda model: model.name not in switched_on)
-    return [Needed(model.name, _example(suite, model), switched_on.get(model.name)) for model in wanted]
+    return [
+        Needed(model.name, _example(suite, model), tuple(model.contract.key), switched_on.get(model.name))
+        for model in wanted
+    ]
 
 
 def _example(suite: Suite, model: Model) -> dict[str, Any]:

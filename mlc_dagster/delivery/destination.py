@@ -153,9 +153,10 @@ class ReadBack(Protocol):
         """See whether it can be read, at little cost. Raises as `rows`."""
         ...
 
-    def as_shown(self, payload: Mapping[str, Any]) -> Mapping[str, Any]:
+    def as_shown(self, payload: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """What `rows` yields of columns that were delivered, if the target holds them: each value in the form
-        the target keeps it in, such as 0 for an empty number.
+        the target keeps it in, such as 0 for an empty number. None where such a row is nothing there, and
+        `rows` yields none: cells that hold no number.
         """
         ...
 

@@ -160,7 +160,10 @@ class _Looking:
             self.comparison.waiting["in doubt"] = len(in_doubt)
         for keys in chunks(missing):
             for key, payload in self._ledger.payloads(*place, keys).items():
-                self._expect(self._read_back.as_shown(payload))
+                ours = self._read_back.as_shown(payload)
+                if ours is None:
+                    continue
+                self._expect(ours)
                 self.comparison.missing += 1
                 self._name(Difference(key, Kind.MISSING, "was delivered and is not shown"))
 
@@ -171,15 +174,17 @@ class _Looking:
             self._compare_deleted(row)
         elif record.state is State.DELIVERED:
             ours = self._read_back.as_shown(record.payload)
+            self._find(row)
+            if ours is None:
+                self._surplus(row, "was delivered empty and shows values")
+                return
             self.comparison.unseen |= ours.keys() - row.values.keys()
             self._expect(ours)
-            self._find(row)
             self._differ(row, ours, "shows other values than were delivered")
 
     def _compare_deleted(self, row: FoundRow) -> None:
         if self._gone is None:
-            self.comparison.different += 1
-            self._name(Difference(row.key, Kind.DIFFERENT, "was deleted and is still shown"))
+            self._surplus(row, "was deleted and is still shown")
         if self._gone is None or self._differ(row, self._gone, "was deleted and does not show it"):
             self.comparison.revived += 1
             self._find(row)
@@ -201,6 +206,11 @@ class _Looking:
                 words = "shows nothing but its key"
             self._name(Difference(row.key, Kind.DIFFERENT, words, differing))
         return bool(differing)
+
+    def _surplus(self, row: FoundRow, words: str) -> None:
+        """Note a row of ours of which nothing should be shown."""
+        self.comparison.different += 1
+        self._name(Difference(row.key, Kind.DIFFERENT, words))
 
     def _extra(self, row: FoundRow, words: str) -> None:
         self.comparison.extra += 1

@@ -144,12 +144,11 @@ def _add_import(
     target_id: str,
     mapping: dict[str, str],
     *,
-    unmapped: tuple[str, ...] = (),
     prompts: tuple[str, ...] = (),
 ) -> ImportAction:
-    """An import with a data source of its own, whose header is the unmapped columns, then the mapped ones."""
+    """An import with a data source of its own, whose header is the mapped columns."""
     kind = "HIERARCHY_DATA" if target_id in model.lists else "MODULE_DATA"
-    source = DataSource(ids.new("file"), f"{name}.csv", headers=(*unmapped, *mapping))
+    source = DataSource(ids.new("file"), f"{name}.csv", headers=tuple(mapping))
     action = ImportAction(ids.new("import"), name, kind, source.id, target_id, mapping, prompts=prompts)
     model.files[source.id] = source
     model.imports[action.id] = action
@@ -189,6 +188,8 @@ def _add_cube(model: Model, ids: Ids, cube: hub.Cube) -> None:
         for column, name in cube.by.items()
     }
     module = Module(ids.new("module"), cube.module_name, (*dimensions.values(), VERSIONS_ID))
+    for name, formula in cube.formulas.items():
+        module.line_items[name] = LineItem(ids.new("line item"), name, Format("TEXT"), formula=formula)
     for name in cube.numbers:
         module.line_items[name] = LineItem(ids.new("line item"), name, Format("NUMBER"))
     _add_views(model, ids, module, f"{cube.title} export", filled=True)
@@ -199,7 +200,6 @@ def _add_cube(model: Model, ids: Ids, cube: hub.Cube) -> None:
         f"{cube.title} data",
         module.id,
         mapping | {name: name for name in cube.numbers},
-        unmapped=cube.unmapped,
         prompts=("Version",),
     )
     _add_process(model, ids, f"{cube.title} load", step)

@@ -77,7 +77,8 @@ def _feed(key: str, title: str, list_name: str, columns: str, *, optional: bool 
 class Cube:
     """Numbers by several dimensions and version: a module and one data import that asks for the version.
 
-    `by` is column -> list, or Time. `unmapped` columns stand first in the file and go nowhere.
+    `by` is column -> list, or Time; where `shown`, a text line item of each column's name says of a cell by
+    which item it stands, so that a view tells what an import would name.
     """
 
     key: str
@@ -85,12 +86,22 @@ class Cube:
     module_name: str
     by: dict[str, str]
     numbers: tuple[str, ...]
-    unmapped: tuple[str, ...] = ()
+    shown: bool = False
 
     @property
     def headers(self) -> tuple[str, ...]:
         """Header row of the data import's file."""
-        return (*self.unmapped, *self.by, *self.numbers)
+        return (*self.by, *self.numbers)
+
+    @property
+    def formulas(self) -> dict[str, str]:
+        """Line item -> what calculates it: the code of a list's item, the name of a month."""
+        if not self.shown:
+            return {}
+        return {
+            column: "NAME(ITEM(Time))" if name == "Time" else f"CODE(ITEM('{name}'))"
+            for column, name in self.by.items()
+        }
 
 
 FEEDS: tuple[Feed, ...] = (
@@ -157,5 +168,5 @@ ACTUALS = Cube(
     "ACT01 GL Actuals",
     {"account": "GL Accounts", "cost_centre": "Cost Centres", "month": "Time"},
     ("debit", "credit", "amount", "balance"),
-    unmapped=(CODE_HEADER,),
+    shown=True,
 )

@@ -105,5 +105,9 @@ def _destinations() -> dict[str, Any]:
         for feed in hub.FEEDS
         if not feed.optional
     }
-    actuals = {"data_import": f"{hub.ACTUALS.title} data", "parameters": {"Version": "Actual"}}
+    actuals = {
+        "data_import": f"{hub.ACTUALS.title} data",
+        "parameters": {"Version": "Actual"},
+        "read_back": f"{hub.ACTUALS.module_name}.Filled",
+    }
     return feeds | {hub.ACTUALS.key: actuals}

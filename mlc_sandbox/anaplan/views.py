@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
@@ -14,6 +15,7 @@ from mlc_sandbox.anaplan.values import show
 
 LINE_ITEMS_ID = "101999999990"
 Table = list[list[str]]
+_OF_ITEM = re.compile(r"(?P<what>CODE|NAME)\(ITEM\('?(?P<dimension>[^()']+)'?\)\)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +39,27 @@ def find_view(model: Model, view_id: str) -> View | None:
 
 
 def cell_value(model: Model, module: Module, coordinates: Coordinates, line_item: LineItem) -> Value:
-    """A cell, with LIST values as the item's code and the Code formula calculated."""
+    """A cell, with LIST values as the item's code, and formulas that say by which item it stands calculated.
+
+    Other formulas are not simulated: their cells are blank.
+    """
     if line_item.formula is not None:
-        return item_code(model, module.dimensions[0], coordinates[0])
+        return _of_item(model, module, coordinates, line_item.formula)
     value = module.cells.get(coordinates, {}).get(line_item.name)
     if line_item.format.kind == "LIST" and isinstance(value, str):
         return item_code(model, line_item.format.list_id, value)
     return value
+
+
+def _of_item(model: Model, module: Module, coordinates: Coordinates, formula: str) -> str | None:
+    """CODE or NAME of the item a cell stands by; NAME takes items and periods (help.anaplan.com, "NAME")."""
+    parsed = _OF_ITEM.fullmatch(formula)
+    if parsed is None:
+        return None
+    for dimension, item_id in zip(module.dimensions, coordinates, strict=True):
+        if dimension_name(model, dimension) == parsed["dimension"]:
+            return (item_code if parsed["what"] == "CODE" else label)(model, dimension, item_id)
+    return None
 
 
 def coordinates_of(model: Model, view: View, fixed: dict[str, str]) -> Iterator[Coordinates]:

@@ -15,6 +15,7 @@ from mlc_dagster import flow
 from mlc_dagster.definitions import defs
 from mlc_dagster.settings import load_settings
 from mlc_sandbox.server import Sandbox
+from tests.graph.test_equality import told
 from tests.support.house import House, open_house, running_sandbox
 from tests.support.planning import GONE, Row, expected
 
@@ -72,11 +73,29 @@ def test_after_a_load_every_cell_is_the_erps_sum_and_a_replay_sends_nothing(hous
     assert not house.imports()
 
 
-def test_a_day_later_every_cell_is_the_erps_sum(house: House) -> None:
+def test_a_day_later_every_cell_is_the_erps_sum_and_read_back_so(house: House) -> None:
     before = held(house)
     house.sandbox.pass_day()
     assert house.run(first=house.days[-2]).success
     assert held(house) == wanted(house, before) != before
+    proof = told(house, "gl_actuals")
+    assert proof.passed, proof.description
+    rows = sum(any(row.values()) for row in held(house).values())
+    assert proof.metadata["NO01 expected"].value == proof.metadata["NO01 found"].value == rows
+
+
+def test_a_clear_that_is_too_wide_for_a_few_changed_sums_turns_the_proof_red(house: House) -> None:
+    house.sandbox.anaplan.world.import_named("GL Actuals data").clear = "items"
+    before = held(house)
+    for keys in list(sums(house).values())[::5]:
+        change = {"periodToDateDebit": Decimal("1234567.89")}
+        house.sandbox.visma.change(COMPANY, BALANCES, keys[0], change)
+    again(house)
+    wiped = len(before.keys() - held(house).keys())
+    assert wiped
+    proof = told(house, "gl_actuals")
+    assert not proof.passed
+    assert f"{wiped} are missing" in proof.description
 
 
 def test_a_balance_that_changes_moves_its_own_sum_and_those_after_it_only(house: House) -> None:

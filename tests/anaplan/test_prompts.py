@@ -2,63 +2,25 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from mlc_dagster.anaplan.client import AnaplanClient
-from mlc_dagster.anaplan.destination import AnaplanFeed
 from mlc_dagster.delivery import errors
-from mlc_dagster.delivery.rows import Change, Op, Row
-from mlc_dagster.settings.anaplan import AnaplanDestination
-from mlc_sandbox.anaplan import hub
+from mlc_dagster.delivery.rows import Op
 from mlc_sandbox.anaplan.world import World
 from mlc_sandbox.server import Sandbox
-from tests.anaplan.rows import batch, change
+from tests.anaplan.balances import IMPORT, MONTH, PROCESS, ZERO, actuals, balance, debits, fill_dimensions
+from tests.anaplan.rows import batch
 
-MONTH = f"Nov {datetime.now(UTC):%y}"
-ZERO = dict.fromkeys(("debit", "credit", "amount", "balance"), 0)
-COLUMNS = ("code", "account", "cost_centre", "month", *ZERO)
-ACTUAL = {"Version": "Actual"}
-WAYS: list[Mapping[str, Any]] = [{"data_import": "GL Actuals data"}, {"process": "GL Actuals load"}]
-
-
-def actuals(client: AnaplanClient, **settings: Any) -> AnaplanFeed:
-    destination = AnaplanDestination(**{"parameters": ACTUAL} | settings)
-    return AnaplanFeed("anaplan/gl_actuals", client, destination, columns=COLUMNS, tombstone=ZERO)
-
-
-def balance(account: str, debit: str, op: Op = Op.CREATE, **values: Any) -> Change:
-    code = f"NO01|{account}|100|{MONTH}"
-    amount = Decimal(debit)
-    payload = {
-        "code": code,
-        "account": f"NO01|{account}",
-        "cost_centre": "NO01|100",
-        "month": MONTH,
-        "debit": amount,
-        "credit": Decimal(0),
-        "amount": amount,
-        "balance": amount,
-    } | values
-    row = Row(code, code, account, payload)
-    return replace(change(account), op=op, row=row)
-
-
-def fill(client: AnaplanClient, world: World, list_name: str, *codes: str) -> None:
-    """Items that other feeds deliver."""
-    by_list = world.model.named("lists", list_name)
-    for code in codes:
-        item = {"code": code} if by_list.numbered else {"code": code, "name": code}
-        assert client.cells.add_items(by_list.id, [item]).refused == {}
+WAYS = [IMPORT, PROCESS]
 
 
 @pytest.fixture(autouse=True)
 def items(client: AnaplanClient, world: World, sandbox: Sandbox) -> None:
-    fill(client, world, "GL Accounts", "NO01|4000", "NO01|5000")
-    fill(client, world, "Cost Centres", "NO01|100")
+    fill_dimensions(client, world)
     sandbox.log.reset()
 
 
@@ -69,10 +31,9 @@ def test_cells_are_loaded_into_the_version_the_settings_name(
     feed, rows = actuals(client, **way), [balance("4000", "1234.56"), balance("5000", "-0.10")]
     assert feed.preflight(rows) == {}
     assert feed.send(batch(*rows)).refused == {}
-    cells = world.module_rows(hub.ACTUALS.module_name)
-    assert {name: values["debit"] for name, values in cells.items()} == {
-        f"NO01|{account} / NO01|100 / {MONTH} / Actual": Decimal(debit)
-        for account, debit in (("4000", "1234.56"), ("5000", "-0.10"))
+    assert debits(world) == {
+        f"4000 100 {MONTH} Actual": Decimal("1234.56"),
+        f"5000 100 {MONTH} Actual": Decimal("-0.10"),
     }
 
 
@@ -85,32 +46,37 @@ def test_an_import_that_asks_and_gets_no_answer_names_the_setting(
 
 
 def test_another_version_is_another_target(client: AnaplanClient) -> None:
-    budget = actuals(client, data_import="GL Actuals data", parameters={"Version": "Budget"})
-    assert budget.target != actuals(client, data_import="GL Actuals data").target
+    budget = actuals(client, **IMPORT, parameters={"Version": "Budget"})
+    assert budget.target != actuals(client, **IMPORT).target
 
 
 def test_a_refused_row_without_an_item_leaves_nothing_behind(client: AnaplanClient) -> None:
-    feed = actuals(client, data_import="GL Actuals data")
+    feed = actuals(client, **IMPORT)
     outcome = feed.send(batch(balance("4000", "1"), balance("9999", "2")))
-    assert "Item not located in GL Accounts list" in outcome.refused[f"NO01|9999|100|{MONTH}"]
+    assert "Item not located in GL Accounts list" in outcome.refused[f"NO01|9999|NO01|100|{MONTH}"]
     assert outcome.partial == {}
 
 
 def test_what_may_be_left_of_a_row_is_found_again_by_all_its_columns(
     client: AnaplanClient, sandbox: Sandbox, world: World
 ) -> None:
-    feed, row = actuals(client, data_import="GL Actuals data"), balance("4000", "7")
+    feed, row = actuals(client, **IMPORT), balance("4000", "7")
     sandbox.faults.arm("anaplan", "dump_missing", times=None)
     with pytest.raises(errors.NotLanded) as failed:
         feed.send(batch(row, balance("9999", "2")))
     left = failed.value.partial[row.row.key]
     gone = replace(row, op=Op.DELETE, row=replace(row.row, payload={**left, **ZERO}))
     assert feed.send(batch(gone)).refused == {}
-    assert next(iter(world.module_rows(hub.ACTUALS.module_name).values()))["debit"] == 0
+    assert debits(world) == {f"4000 100 {MONTH} Actual": 0}
 
 
 def test_codes_that_are_no_items_may_be_long_but_not_alike(client: AnaplanClient) -> None:
-    feed = actuals(client, data_import="GL Actuals data")
-    assert feed.preflight([balance("4000", "1", code="x" * 80)]) == {}
-    alike = [balance("4000", "1", code="a"), balance("5000", "1", code="A")]
-    assert len(feed.preflight(alike)) == 2
+    feed = actuals(client, **IMPORT)
+    assert feed.preflight([balance("4" * 80, "1")]) == {}
+    assert len(feed.preflight([balance("a", "1"), balance("A", "1")])) == 2
+
+
+def test_rows_that_stand_by_several_dimensions_are_no_items_of_a_list(client: AnaplanClient) -> None:
+    listed = actuals(client, list_import="GL Accounts list", **IMPORT)
+    with pytest.raises(errors.Stop, match=r"account, cost_centre, month.*no items of a list"):
+        listed.preflight([balance("4000", "1")])

@@ -25,7 +25,7 @@ def counts(kind: str = "lineItemRowsProcessed", **values: int) -> list[dict[str,
 
 
 def verdict(task: Task, dump: str | None = None, *codes: str) -> Verdict:
-    return judge(task, dump, sent(*(codes or ("A", "B", "C"))), "code")
+    return judge(task, dump, sent(*(codes or ("A", "B", "C"))), ["code"])
 
 
 def test_counts_are_read_from_the_flat_list_in_any_order() -> None:

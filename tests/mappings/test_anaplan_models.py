@@ -21,7 +21,7 @@ COLUMNS = {
     "dimensions": "code company dimension description",
     "segment_values": "code company dimension segment_id segment value_id description active",
     "cost_centres": "code company cost_centre description active",
-    "gl_actuals": "code account cost_centre month debit credit amount balance",
+    "gl_actuals": "account cost_centre month debit credit amount balance",
     "supplier_invoices": "code company document_type reference_number status supplier supplier_name "
     "supplier_reference date due_date financial_period currency amount vat_amount "
     "balance description",

@@ -15,7 +15,8 @@ from .conftest import Tenant, values
 
 TIME, VERSIONS = "20000000003", "20000000020"
 MODULE, IMPORT = "ACT01 GL Actuals", "GL Actuals data"
-HEADER = "code,account,cost_centre,month,debit,credit,amount,balance\n"
+HEADER = "account,cost_centre,month,debit,credit,amount,balance\n"
+KEY = ("account", "cost_centre", "month")
 ACTUAL = [{"entityType": "Version", "entityName": "Actual"}]
 
 
@@ -34,8 +35,7 @@ def month(tenant: Tenant, number: int) -> str:
 
 def load(tenant: Tenant, *rows: tuple[str, str, str, str], version: Any = ACTUAL) -> dict[str, Any]:
     """Rows are account, cost centre, month and amount."""
-    lines = [f"c{n},{account},{centre},{period},,,{amount},\n" for n, (account, centre, period, amount) in
-             enumerate(rows)]  # fmt: skip
+    lines = [f"{account},{centre},{period},,,{amount},\n" for account, centre, period, amount in rows]
     return tenant.run(IMPORT, HEADER + "".join(lines), mappingParameters=version)
 
 
@@ -189,11 +189,14 @@ def test_the_export_has_time_and_versions_as_columns_and_no_empty_rows(hub: Tena
     load(hub, ("4000", "100", month(hub, 24), "1"))
     export = hub.id_of("exports", "GL Actuals export")
     metadata = hub.model("GET", f"/exports/{export}").json()["exportMetadata"]
-    names = ["GL Accounts", "Cost Centres", "Time", "Versions", "debit", "credit", "amount", "balance"]
+    names = ["GL Accounts", "Cost Centres", "Time", "Versions", *KEY, "debit", "credit", "amount", "balance"]
     assert (metadata["headerNames"], metadata["rowCount"]) == (names, 1)
     hub.run("GL Actuals export", kind="exports")
     lines = hub.model("GET", f"/files/{export}").text.splitlines()
-    assert lines == [",".join(names), f"Account 4000,Sales,{month(hub, 24)},Actual,,,1,"]
+    assert lines == [
+        ",".join(names),
+        f"Account 4000,Sales,{month(hub, 24)},Actual,4000,100,{month(hub, 24)},,,1,",
+    ]
 
 
 def test_a_views_pages_choose_the_month_and_the_version(hub: Tenant) -> None:
@@ -206,11 +209,11 @@ def test_a_views_pages_choose_the_month_and_the_version(hub: Tenant) -> None:
         "GET", f"/views/{view}/data", params={"format": "v1", "pages": f"{TIME}:{period}"}
     ).json()
     assert data["pages"] == ["Sales", month(hub, 24), "Actual"]
-    assert [row["cells"][2] for row in data["rows"]] == ["1", ""]
+    assert [row["cells"][5] for row in data["rows"]] == ["1", ""]
 
 
 def test_in_a_process_a_version_is_chosen_for_the_import_that_asks(hub: Tenant) -> None:
-    text = f"{HEADER}c,4000,100,{month(hub, 24)},,,1,\n"
+    text = f"{HEADER}4000,100,{month(hub, 24)},,,1,\n"
     hub.upload(IMPORT, text)
     unnamed = hub.run("GL Actuals load", kind="processes", mappingParameters=ACTUAL)
     assert not unnamed["result"]["successful"]

@@ -8,7 +8,7 @@ wrongly.
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from mlc_dagster.anaplan.answers import FileFormat, ImportAction, LineItem, Model, NamedObject
+from mlc_dagster.anaplan.answers import FileFormat, ImportAction, LineItem, Model, NamedObject, View
 from mlc_dagster.anaplan.client.api import Api
 
 KEPT_SECONDS = 300
@@ -76,9 +76,13 @@ class Catalog:
         """The modules of the model."""
         return self._objects("modules", NamedObject.read)
 
-    def views(self) -> list[NamedObject]:
-        """The modules' default views, which have the modules' ids, and the saved ones: `Module.View`."""
-        return self._objects("views", NamedObject.read)
+    def views(self) -> list[View]:
+        """The modules' default views and the saved ones."""
+        return self._objects("views", View.read)
+
+    def module_of(self, view_id: str) -> str:
+        """The id of the module a view is of; the view is one of `views`."""
+        return next(view.module_id for view in self.views() if view.id == view_id)
 
     def line_items(self, module_id: str) -> list[LineItem]:
         """The line items of a module, with format and dimensions."""

@@ -60,8 +60,9 @@ class ReadRequest:
 
 @dataclass(frozen=True, slots=True)
 class ExportFormat:
-    """How an export writes its file."""
+    """How an export writes its file. `headers` are its columns."""
 
+    headers: tuple[str, ...]
     encoding: str
     separator: str
     delimiter: str
@@ -70,6 +71,7 @@ class ExportFormat:
     def read(cls, data: Mapping[str, Any]) -> "ExportFormat":
         """From `exportMetadata`."""
         return cls(
+            headers=tuple(data.get("headerNames", ())),
             encoding=data.get("encoding") or "UTF-8",
             separator=data.get("separator") or ",",
             delimiter=data.get("delimiter", '"'),

@@ -29,6 +29,7 @@ from mlc_dagster.visma.entities import CATALOG
 
 if TYPE_CHECKING:
     from mlc_dagster.anaplan.connect import Anaplan
+    from mlc_dagster.asana.connect import Asana
     from mlc_dagster.powerbi.connect import PowerBi
 
 Pair = TypeVar("Pair", bound=PairSettings)
@@ -134,6 +135,13 @@ class Suite:
 
         return PowerBi(_switched_on("powerbi", self.settings.pairs.powerbi), self)
 
+    @cached_property
+    def asana(self) -> Asana:
+        """The projects of the configured workspace."""
+        from mlc_dagster.asana.connect import Asana
+
+        return Asana(_switched_on("asana", self.settings.pairs.asana), self)
+
     def target(self, name: str) -> Target:
         """A target system by its name in mlc.yaml. Raises PairOff."""
         match name:
@@ -141,6 +149,8 @@ class Suite:
                 return self.anaplan
             case "powerbi":
                 return self.powerbi
+            case "asana":
+                return self.asana
         raise PairOff(name)
 
     def destinations(self, only: str | None = None) -> list[str]:
@@ -186,10 +196,11 @@ class Suite:
 @cache
 def mappings_in(folder: Path) -> Mappings:
     """The models of a folder, compiled once a process; they notice by themselves when a file is edited."""
+    from mlc_dagster.asana.section import TaskSection
     from mlc_dagster.powerbi.section import TableSection
 
     # What contracts say to their own target only.
-    return Mappings.load(folder, CATALOG, {"powerbi": TableSection})
+    return Mappings.load(folder, CATALOG, {"asana": TaskSection, "powerbi": TableSection})
 
 
 def _switched_on(name: str, settings: Pair | None) -> Pair:

@@ -162,6 +162,26 @@ class Ledger:
                     row.target_id,
                 )
 
+    def newest(self, destination: str) -> datetime | None:
+        """When a row of a destination was last confirmed, of any company; None before the first."""
+        query = sa.select(sa.func.max(records.c.updated_at)).where(records.c.destination == destination)
+        with reading(self.engine) as connection:
+            return connection.execute(query).scalar_one_or_none()
+
+    def target_ids(self, destination: str, keys: Sequence[str]) -> dict[str, str]:
+        """The destination's own ids of these keys, of all companies."""
+        query = sa.select(records.c.key, records.c.target_id).where(
+            records.c.company.in_(self.companies(destination)),
+            records.c.destination == destination,
+            records.c.target_id.is_not(None),
+        )
+        with reading(self.engine) as connection:
+            return {
+                row.key: row.target_id
+                for some in chunks(keys)
+                for row in connection.execute(query.where(records.c.key.in_(some)))
+            }
+
     def companies(self, destination: str) -> list[str]:
         """The companies a destination holds rows of, or did."""
         query = sa.select(deliveries.c.company).where(deliveries.c.destination == destination)

@@ -47,13 +47,24 @@ AnaplanOAuth = AnaplanOAuthDevice | AnaplanOAuthCode
 class AnaplanSmallChanges(Section):
     """When a few changes go through the transactional API, and into what (vendors/anaplan.md section 9).
 
-    `list` and `module` are names or ids. `name_property` is the display name's property of a numbered list.
+    `module` is a name or id. Rows that are items name their `list`, and a numbered one's property of the
+    display name as `name_property`. Rows that are cells by several dimensions say `by` which: the module's
+    dimension for each column of the contract's key.
     """
 
     up_to: int = Field(ge=1, le=5000)
-    list: str = Field(min_length=1)
     module: str = Field(min_length=1)
+    list: str | None = Field(default=None, min_length=1)
     name_property: str | None = None
+    by: dict[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _items_or_cells(self) -> Self:
+        if bool(self.list) == bool(self.by):
+            raise ValueError("name the `list` whose items the rows are, or the dimensions they stand `by`")
+        if self.name_property and not self.list:
+            raise ValueError("`name_property` is a property of a list, and no `list` is named")
+        return self
 
 
 class AnaplanDestination(Section):
@@ -80,10 +91,13 @@ class AnaplanDestination(Section):
             raise ValueError("name either the `process` or its imports, not both")
         if not (self.process or self.data_import):
             raise ValueError("name the feed's `data_import`, or the `process` that holds its imports")
-        if self.small_changes and not (self.process or self.list_import):
+        small = self.small_changes
+        if small and small.list and not (self.process or self.list_import):
             raise ValueError(
-                "`small_changes` adds items to a list, and without `list_import` no row is an item"
+                "`small_changes` with a `list` adds items to it, and without `list_import` no row is an item"
             )
+        if small and small.by and self.list_import:
+            raise ValueError("`small_changes` with `by` writes cells only, and `list_import` makes items")
         return self
 
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field, PrivateAttr, ValidationError
 
 from mlc_dagster.problems import Problem, ProblemsFound
 from mlc_dagster.settings.anaplan import AnaplanSettings
+from mlc_dagster.settings.asana import AsanaSettings
 from mlc_dagster.settings.powerbi import PowerBiSettings
 from mlc_dagster.settings.section import VARIABLE, CompanyCode, PairSettings, Secret, Section, TimeZone
 from mlc_dagster.settings.visma import CompanySettings, VismaSettings
@@ -23,6 +24,7 @@ class Pairs(Section):
 
     anaplan: AnaplanSettings | None = None
     powerbi: PowerBiSettings | None = None
+    asana: AsanaSettings | None = None
 
     def on(self) -> dict[str, PairSettings]:
         """The pairs that are switched on, by the name of their target."""

@@ -60,3 +60,17 @@ class CachedAuth:
         with self._lock:
             if self._token is getattr(self._used, "token", None):
                 self._token = None
+
+
+class FixedAuth:
+    """A token that is valid until somebody revokes it."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def headers(self) -> dict[str, str]:
+        """Return the Authorization header."""
+        return {"Authorization": f"Bearer {self._token}"}
+
+    def renew(self) -> None:
+        """There is no other: the call fails a second time."""

@@ -18,8 +18,8 @@ __all__ = ["Budget", "Budgets", "Unlimited"]
 class Budget(Protocol):
     """What a session asks before every call and tells after every answer."""
 
-    def acquire(self) -> None:
-        """Take one call; waits up to the patience of the budget, else raises Closed."""
+    def acquire(self, amount: int = 1) -> None:
+        """Take that many calls; waits up to the patience of the budget, else raises Closed."""
         ...
 
     def learn(self, response_headers: Mapping[str, str], status: int) -> None:

@@ -54,6 +54,7 @@ class _Call:
     headers: Mapping[str, str]
     repeatable: bool
     overrides: Mapping[int, type[CallFailed]]
+    cost: int
 
 
 class _Signed(AuthBase):
@@ -113,12 +114,13 @@ class Http:
         headers: Mapping[str, str] | None = None,
         repeatable: bool | None = None,
         overrides: Mapping[int, type[CallFailed]] | None = None,
+        cost: int = 1,
     ) -> requests.Response:
         """Send one request and return its answer with status below 300, body read.
 
         ``repeatable`` (default: all but POST and PATCH) calls are retried on 5xx, timeouts and dropped
         connections; others raise InDoubt then. 429 is waited out when short. ``overrides`` replaces the
-        error class of single statuses.
+        error class of single statuses. ``cost``: calls it counts as in the budget.
         Raises Again, InDoubt, Refused, Conflict, Misconfigured, Closed.
         """
         sent_headers = dict(headers or {})
@@ -126,7 +128,7 @@ class Http:
             data = exact_json(json).encode()
             sent_headers.setdefault("Content-Type", "application/json")
         may_repeat = method.upper() in REPEATABLE if repeatable is None else repeatable
-        call = _Call(method.upper(), path, params, data, sent_headers, may_repeat, overrides or {})
+        call = _Call(method.upper(), path, params, data, sent_headers, may_repeat, overrides or {}, cost)
         retrying = tenacity.Retrying(
             stop=tenacity.stop_after_attempt(self._attempts),
             wait=pause,
@@ -154,10 +156,10 @@ class Http:
         raise self._failure(error, call, response)
 
     def _send(self, call: _Call) -> requests.Response:
-        self.budget.acquire()
+        self.budget.acquire(call.cost)
         # After the budget: a token must not expire while the call waits for its turn.
         signed = self._auth.headers() if self._auth is not None else {}
-        self.counter.add(calls=1, bytes_out=len(call.body or b""))
+        self.counter.add(calls=call.cost, bytes_out=len(call.body or b""))
         url = call.path if call.path.startswith(("http://", "https://")) else self.base_url + call.path
         try:
             response = self._session.request(

@@ -77,9 +77,10 @@ class Waiting(ABC):
         self.name, self._clock, self._patience = name, clock, patience
         self._lock = threading.Lock()
 
-    def acquire(self) -> None:
-        """Take one call. Waits up to ``patience`` seconds in all, else raises Closed."""
-        self._wait(self._take)
+    def acquire(self, amount: int = 1) -> None:
+        """Take calls. Waits up to ``patience`` seconds for each, else raises Closed."""
+        for _ in range(amount):
+            self._wait(self._take)
 
     def _wait(self, take: Callable[[datetime], datetime | None]) -> None:
         waited = 0.0

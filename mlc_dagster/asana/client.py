@@ -1,0 +1,239 @@
+"""Asana's REST API for one workspace, and nothing else (vendors/asana.md)."""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import requests
+
+from mlc_dagster.transport.auth import Auth
+from mlc_dagster.transport.budget import Budget
+from mlc_dagster.transport.clock import Clock
+from mlc_dagster.transport.errors import Again, CallFailed, Conflict, Misconfigured, Refused
+from mlc_dagster.transport.session import CallCounter, Http, decimal_json
+
+Object = dict[str, Any]
+
+# A POST nobody answered may still run for as long as this (section 15): quiet times are longer.
+TIMEOUT = (10, 60)
+# Actions of one batch, and objects of one page (sections 6 and 9).
+BATCH, PAGE = 10, 100
+REPEATS = 3
+# Invalid and expired tokens of a listing (section 6): the listing begins again.
+STALE_PAGE, LISTINGS_AT_MOST = "pagination token is invalid", 3
+REMEDIES: Mapping[int, str] = {
+    401: "Check the token of the Asana pair: it is wrong, revoked, or blocked for the workspace by an admin.",
+    402: "The workspace's plan does not include this: custom fields need a paid plan.",
+    403: "Give the integration's user editor access to the project, and to locked fields.",
+    404: "Check the gid in mlc.yaml, and that the integration's user is a member there.",
+}
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One call inside a batch. path: below /api/1.0; data: the body's `data`, or a GET's parameters."""
+
+    method: str
+    path: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+    fields: Sequence[str] = ()
+
+    def body(self) -> Object:
+        """As /batch takes it (section 9)."""
+        options = {"options": {"fields": list(self.fields)}} if self.fields else {}
+        return {"method": self.method.lower(), "relative_path": self.path, "data": self.data, **options}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one action of a batch was answered."""
+
+    status: int
+    data: Object
+    words: str
+
+    @property
+    def done(self) -> bool:
+        """Whether it happened."""
+        return self.status < 300
+
+    @property
+    def again(self) -> bool:
+        """Whether Asana failed at it, so that nobody knows whether it happened."""
+        return self.status >= 500 or self.status == 429
+
+
+class AsanaClient:
+    """One workspace. All methods raise transport's CallFailed."""
+
+    def __init__(
+        self,
+        api_url: str,
+        workspace: str,
+        *,
+        auth: Auth,
+        budget: Budget,
+        counter: CallCounter,
+        clock: Clock,
+    ) -> None:
+        self.workspace, self.clock = workspace, clock
+        self.http = Http(
+            "Asana",
+            api_url,
+            auth=auth,
+            budget=budget,
+            counter=counter,
+            clock=clock,
+            timeout=TIMEOUT,
+            remedies=REMEDIES,
+            words=_words,
+        )
+
+    def get(self, path: str, fields: Sequence[str] = (), **params: Any) -> Object:
+        """One object. `fields` are opt_fields (section 6)."""
+        return _data(self._call("GET", path, params={**_opt(fields), **params}))
+
+    def find(self, path: str, fields: Sequence[str] = ()) -> Object | None:
+        """One object; None where Asana knows none, or has it in the trash."""
+        try:
+            return self.get(path, fields)
+        except Misconfigured as failure:
+            if failure.status != 404:
+                raise
+            return None
+
+    def pages(self, path: str, fields: Sequence[str] = (), **params: Any) -> Iterator[Object]:
+        """Every object of a list, each gid once. A token that ends on the way begins the list again."""
+        seen: set[str] = set()
+        for attempt in range(1, LISTINGS_AT_MOST + 1):
+            try:
+                for each in self._listing(path, {**_opt(fields), **params}):
+                    if each["gid"] not in seen:
+                        seen.add(each["gid"])
+                        yield each
+            except Refused as refused:
+                if STALE_PAGE not in refused.excerpt or attempt == LISTINGS_AT_MOST:
+                    raise
+            else:
+                return
+
+    def create(self, path: str, data: Mapping[str, Any]) -> Object:
+        """POST that makes something. Raises InDoubt when it may have been made and nobody said so."""
+        return _data(self._call("POST", path, json={"data": data}, repeatable=False))
+
+    def act(self, path: str, data: Mapping[str, Any]) -> Object:
+        """POST that may be repeated: addTask, addProject, addCustomFieldSetting (sections 2 to 4)."""
+        return _data(self._call("POST", path, json={"data": data}, repeatable=True))
+
+    def put(self, path: str, data: Mapping[str, Any]) -> Object:
+        """Change only what is named (section 1)."""
+        return _data(self._call("PUT", path, json={"data": data}))
+
+    def delete(self, path: str) -> None:
+        """Remove an object."""
+        self._call("DELETE", path)
+
+    def batch(self, actions: Sequence[Action], *, repeatable: bool) -> list[Answer]:
+        """Up to ten calls in one, in the order asked for; they run side by side (section 9).
+
+        Each counts in the minute's quota. With `repeatable` those that Asana failed at are sent again. Raises
+        InDoubt when it is off and nobody answered: any of them may have happened. Raises Again when Asana
+        goes on failing.
+        """
+        answers = self._batch(actions, repeatable=repeatable)
+        for _ in range(REPEATS if repeatable else 0):
+            failed = [index for index, answer in enumerate(answers) if answer.again]
+            if not failed:
+                break
+            self.clock.sleep(1)
+            again = self._batch([actions[index] for index in failed], repeatable=True)
+            for index, answer in zip(failed, again, strict=True):
+                answers[index] = answer
+        if repeatable and (failing := next((answer for answer in answers if answer.again), None)):
+            raise Again("Asana", "POST", "/batch", status=failing.status, excerpt_text=failing.words)
+        return answers
+
+    def _batch(self, actions: Sequence[Action], *, repeatable: bool) -> list[Answer]:
+        body = {"data": {"actions": [action.body() for action in actions]}}
+        response = self._call("POST", "/batch", json=body, repeatable=repeatable, cost=len(actions))
+        answers = _json(response).get("data")
+        if not isinstance(answers, list) or len(answers) != len(actions):
+            raise _broken(response, f"{len(actions)} answers were expected")
+        return [_answer(each) for each in answers]
+
+    def _listing(self, path: str, params: Mapping[str, Any]) -> Iterator[Object]:
+        offset: Mapping[str, str] = {}
+        while True:
+            response = self._call("GET", path, params={**params, "limit": PAGE, **offset})
+            body = _json(response)
+            items = body.get("data")
+            if not isinstance(items, list):
+                raise _broken(response, "it is no list")
+            yield from items
+            following = body.get("next_page")
+            if not following:
+                return
+            offset = {"offset": str(following["offset"])}
+
+    def _call(self, method: str, path: str, **request: Any) -> requests.Response:
+        response = self.http.call(
+            method, path, overrides={402: Misconfigured, 404: Misconfigured, 412: Conflict}, **request
+        )
+        for change in response.headers.get("Asana-Change", "").split(","):
+            if "affected=true" in change:
+                log.warning("Asana announces a change that affects us: %s", change.strip())
+        return response
+
+
+def _opt(fields: Sequence[str]) -> Mapping[str, str]:
+    return {"opt_fields": ",".join(fields)} if fields else {}
+
+
+def _data(response: requests.Response) -> Object:
+    data = _json(response).get("data")
+    if not isinstance(data, dict):
+        raise _broken(response, "it has no `data`")
+    return data
+
+
+def _json(response: requests.Response) -> Object:
+    try:
+        body = decimal_json(response.text)
+    except ValueError:
+        raise _broken(response, "it is no JSON") from None
+    if not isinstance(body, dict):
+        raise _broken(response, "it is no JSON object")
+    return body
+
+
+def _answer(each: Mapping[str, Any]) -> Answer:
+    body = each.get("body") or {}
+    return Answer(int(each["status_code"]), body.get("data") or {}, _messages(body))
+
+
+def _words(response: requests.Response) -> str:
+    try:
+        return _messages(response.json()) or response.text
+    except (ValueError, AttributeError):
+        return response.text
+
+
+def _messages(body: Mapping[str, Any]) -> str:
+    """The messages of the errors envelope (section 11)."""
+    errors = body.get("errors")
+    found = [str(error.get("message", "")) for error in errors or [] if isinstance(error, Mapping)]
+    return "; ".join(message for message in found if message)
+
+
+def _broken(response: requests.Response, why: str) -> CallFailed:
+    return CallFailed(
+        "Asana",
+        response.request.method or "",
+        response.request.path_url,
+        status=response.status_code,
+        excerpt_text=f"{why}: {response.text}",
+        remedy="The answer is not what Asana documents. Check api_url; report it if it stays.",
+    )

@@ -1,0 +1,123 @@
+"""The Asana pair, built from its settings."""
+
+from collections.abc import Mapping
+from functools import cached_property
+
+from mlc_dagster.asana.client import AsanaClient
+from mlc_dagster.asana.destination import Options, TaskFeed
+from mlc_dagster.asana.places import BelowTasks, InProjects, Places
+from mlc_dagster.asana.projects import Projects
+from mlc_dagster.asana.readback import TaskReadBack
+from mlc_dagster.asana.setup import Setup, external_works
+from mlc_dagster.asana.shape import Shape
+from mlc_dagster.delivery import Report
+from mlc_dagster.delivery.memory import Memory
+from mlc_dagster.settings.asana import AsanaDestination, AsanaSettings, AsanaToken, lines_of
+from mlc_dagster.target import Parts
+from mlc_dagster.transport.auth import Auth, FixedAuth
+from mlc_dagster.transport.budget import Budget
+
+
+class Asana:
+    """The configured workspace with everything that is needed to fill its projects."""
+
+    def __init__(self, settings: AsanaSettings, parts: Parts) -> None:
+        self.settings, self._parts = settings, parts
+        self.memory = Memory(parts.engine, parts.clock, f"asana:{settings.workspace}")
+
+    @cached_property
+    def client(self) -> AsanaClient:
+        """The client of the workspace."""
+        settings, parts = self.settings, self._parts
+        return AsanaClient(
+            settings.api_url,
+            settings.workspace,
+            auth=self._auth(),
+            budget=self._budget,
+            counter=parts.counter,
+            clock=parts.clock,
+        )
+
+    @property
+    def setup(self) -> Setup:
+        """The set-up of custom fields."""
+        declared = [
+            (part.project, list(self._shape(name).declared()))
+            for name, part in self.settings.destinations.items()
+        ]
+        return Setup(self.client, self.memory, declared)
+
+    def destination(self, model: str) -> TaskFeed:
+        """The tasks of one model of the mappings, or the subtasks of its lines."""
+        part, shape = self._part(model), self._shape(model)
+        options = Options(part, external_works(self.memory), self._calls_per_minute)
+        return TaskFeed(
+            f"asana/{model}",
+            self.client,
+            shape,
+            self._places(part, shape),
+            ledger=self._parts.ledger,
+            options=options,
+            tombstone=self._parts.mappings.models[f"asana/{model}"].tombstone,
+        )
+
+    def read_back(self, model: str) -> TaskReadBack | None:
+        """The tasks of a model; subtasks would cost a call for each document, and are not read back."""
+        if model not in self.settings.destinations:
+            return None
+        part, shape = self._part(model), self._shape(model)
+        return TaskReadBack(self.client, self._projects(part, shape), shape, part.people_may_change)
+
+    def delivered(self, model: str, report: Report) -> None:
+        """Nothing follows."""
+
+    def look(self) -> str:
+        """Who the token belongs to, and whether the workspace is open to it (section 1)."""
+        user = self.client.get("/users/me", ["name", "workspaces"])
+        workspace = self.client.get(f"/workspaces/{self.settings.workspace}", ["name"])
+        return f"workspace {workspace['name']} as {user['name']}"
+
+    def calls_left(self) -> Mapping[str, int | None]:
+        """The calls left of the minute's quota."""
+        return {"asana": self._budget.left()}
+
+    def _part(self, model: str) -> AsanaDestination:
+        parts = self.settings.destinations
+        return parts.get(model) or next(part for name, part in parts.items() if lines_of(name) == model)
+
+    def _shape(self, model: str) -> Shape:
+        return Shape.of(
+            self._parts.mappings.models[f"asana/{model}"], lines=self._part(model).lines == "notes"
+        )
+
+    def _projects(self, part: AsanaDestination, shape: Shape) -> Projects:
+        return Projects(self.client, self.memory, part, shape)
+
+    def _places(self, part: AsanaDestination, shape: Shape) -> Places:
+        parent = shape.section.parent
+        if parent is None:
+            return InProjects(self.client, self._projects(part, shape), shape)
+        ledger = self._parts.ledger
+        return BelowTasks(self.client, shape, lambda keys: ledger.target_ids(f"asana/{parent}", keys))
+
+    @property
+    def _calls_per_minute(self) -> int:
+        return max(1, self.settings.calls_per_minute * self.settings.headroom_percent // 100)
+
+    @cached_property
+    def _budget(self) -> Budget:
+        """Asana counts calls per token (section 10)."""
+        settings = self.settings
+        return self._parts.budgets.token_bucket(
+            f"asana:{settings.workspace}",
+            rate=settings.calls_per_minute,
+            per_seconds=60,
+            headroom=f"{settings.headroom_percent / 100:.2f}",
+            patience=settings.patience_seconds,
+        )
+
+    def _auth(self) -> Auth:
+        auth = self.settings.auth
+        if isinstance(auth, AsanaToken):
+            return FixedAuth(auth.token.reveal())
+        raise NotImplementedError

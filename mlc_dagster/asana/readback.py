@@ -1,0 +1,69 @@
+"""The tasks of a model as their projects show them, to compare them with the ledger."""
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from mlc_dagster.asana.carry import LOOK
+from mlc_dagster.asana.client import AsanaClient
+from mlc_dagster.asana.projects import Board, Projects
+from mlc_dagster.asana.shape import Shape, Task
+from mlc_dagster.delivery.destination import FoundRow
+
+# Of a task itself, by the part's name in the contract; the rest are custom fields.
+OWN = ("name", "notes", "due_on", "completed", "section")
+
+
+class TaskReadBack:
+    """Shows the parts the ERP owns; what people may change is theirs, and so are tasks without a key."""
+
+    removes = False
+
+    def __init__(
+        self, client: AsanaClient, projects: Projects, shape: Shape, shared: Collection[str]
+    ) -> None:
+        self._client, self._projects, self._shape = client, projects, shape
+        columns = shape.section.columns
+        # Notes may hold a table of lines and be cut: they are not one column any more.
+        self._parts = {
+            part: columns[part] for part in OWN if part in columns and part not in {*shared, "notes"}
+        }
+
+    def rows(self, company: str) -> Iterator[FoundRow]:  # noqa: ARG002 - a project holds those of all
+        """Every task that carries a key, project by project."""
+        for project in self._projects.known():
+            board = self._projects.of_gid(project)
+            for task in self._client.pages("/tasks", LOOK, project=project):
+                if key := self._shape.key(task, board.fields):
+                    yield FoundRow(key, self._values(task, board))
+
+    def check(self) -> None:
+        """Look at the projects and their fields."""
+        for project in self._projects.known():
+            self._projects.of_gid(project)
+
+    def as_shown(self, payload: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The columns of a row as `rows` yields them; those a tombstone does not name are left out."""
+        wanted = self._shape.wanted("", payload)
+        parts = {
+            column: _comparable(getattr(wanted, part))
+            for part, column in self._parts.items()
+            if column in payload
+        }
+        fields = {column: value for column, value in wanted.fields.items() if column in payload}
+        return {**fields, **parts}
+
+    def _values(self, task: Task, board: Board) -> dict[str, Any]:
+        shown = {part: task.get(part) for part in self._parts}
+        if "section" in shown:
+            inside = [
+                (each.get("section") or {}).get("gid")
+                for each in task.get("memberships") or ()
+                if (each.get("project") or {}).get("gid") == board.project
+            ]
+            shown["section"] = board.section_name(inside[0]) if inside else None
+        parts = {column: shown[part] for part, column in self._parts.items()}
+        return {**self._shape.found(task, board.fields), **parts}
+
+
+def _comparable(value: Any) -> Any:
+    return value.isoformat() if hasattr(value, "isoformat") else value

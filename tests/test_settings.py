@@ -133,12 +133,8 @@ def test_small_changes_name_list_and_module_and_at_most_5000_rows(tmp_path: Path
     assert anaplan is not None
     assert anaplan.destinations["gl_accounts"].small_changes is not None
     assert [line for line, _ in problems_of(tmp_path, small(5001))] == [15]
-    assert [
-        line for line, _ in problems_of(tmp_path, feed("{data_import: d, small_changes: {up_to: 1}}"))
-    ] == [
-        15,
-        15,
-    ]
+    without = feed("{data_import: d, small_changes: {up_to: 1, list: L}}")
+    assert [line for line, _ in problems_of(tmp_path, without)] == [15]
 
 
 def test_small_changes_are_for_rows_that_are_items_of_a_list(tmp_path: Path) -> None:
@@ -146,6 +142,33 @@ def test_small_changes_are_for_rows_that_are_items_of_a_list(tmp_path: Path) -> 
         tmp_path, feed("{data_import: d, small_changes: {up_to: 1, list: L, module: M}}")
     )
     assert (line, "without `list_import` no row is an item" in message) == (15, True)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ("{data_import: d, small_changes: {up_to: 1, module: M}}", "or the dimensions they stand `by`"),
+        (
+            "{process: p, small_changes: {up_to: 1, module: M, list: L, by: {account: A}}}",
+            "or the dimensions they stand `by`",
+        ),
+        (
+            "{list_import: l, data_import: d, small_changes: {up_to: 1, module: M, by: {account: A}}}",
+            "`list_import` makes items",
+        ),
+        (
+            "{data_import: d, small_changes: {up_to: 1, module: M, by: {account: A}, name_property: P}}",
+            "no `list` is named",
+        ),
+    ],
+)
+def test_small_changes_are_items_of_a_list_or_cells_by_dimensions(
+    tmp_path: Path, settings: str, words: str
+) -> None:
+    by = "{data_import: d, small_changes: {up_to: 1, module: M, by: {account: A, month: Time}}}"
+    assert load_settings(written(tmp_path, feed(by))).pairs.anaplan is not None
+    ((line, message),) = problems_of(tmp_path, feed(settings))
+    assert (line, words in message) == (15, True), message
 
 
 def test_an_upload_is_completed_or_counted(tmp_path: Path) -> None:

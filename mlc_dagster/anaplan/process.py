@@ -32,8 +32,10 @@ class ProcessWay:
 
     @property
     def makes_items(self) -> bool:
-        """Where the process holds a list import; until it was looked up it is taken to hold one."""
-        return self._found is None or self._found.list_import is not None
+        """Where the process holds a list import; until it was looked up it is taken to hold one for a feed
+        whose rows can be items.
+        """
+        return len(self._feed.key) == 1 if self._found is None else self._found.list_import is not None
 
     def look_up(self) -> None:
         """Find the process, its imports in run order, their files and their layouts."""

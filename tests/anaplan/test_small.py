@@ -283,11 +283,18 @@ def test_a_list_that_is_not_numbered_takes_the_name_itself(client: AnaplanClient
 def test_a_numbered_list_without_a_name_property_takes_codes_alone(
     client: AnaplanClient, world: World
 ) -> None:
-    feed = invoice_feed(client, small_changes=SMALL["small_changes"] | {"name_property": None})
+    small = SMALL["small_changes"] | {"name_property": None}
+    feed = invoice_feed(client, item_name=None, small_changes=small)
     feed.send(batch(change("1001")))
     feed.send(batch(change("1001", Op.UPDATE)))
     assert world.list_items(LIST)["NO01|Invoice|1001"].properties == {}
     assert world.history == []
+
+
+def test_items_that_imports_name_are_not_left_with_stale_names(client: AnaplanClient) -> None:
+    small = SMALL["small_changes"] | {"name_property": None}
+    with pytest.raises(errors.Stop, match=r"numbered list.*by 'reference_number'.*`name_property`"):
+        invoice_feed(client, small_changes=small).preflight([change("1001")])
 
 
 def test_a_dimension_besides_the_list_is_named_by_parameters(client: AnaplanClient, world: World) -> None:
@@ -307,7 +314,7 @@ def test_a_dimension_besides_the_list_is_named_by_parameters(client: AnaplanClie
         ({"list": "#Invoices"}, "has no list '#Invoices'"),
         ({"module": "DAT01"}, "has no module 'DAT01'"),
         ({"module": "DAT01 Suppliers"}, "has no line item document_type"),
-        ({"list": "Suppliers"}, "does not have list 'Suppliers' as a dimension"),
+        ({"list": "Suppliers"}, "does not have 'Suppliers' as a dimension"),
     ],
 )
 def test_a_list_or_module_that_does_not_fit_is_explained(

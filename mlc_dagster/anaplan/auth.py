@@ -20,6 +20,8 @@ from mlc_dagster.transport.clock import Clock, SystemClock
 from mlc_dagster.transport.errors import CallFailed, Misconfigured, Refused
 from mlc_dagster.transport.session import CallCounter, Http, response_words
 
+# Seconds to stay away after a 429 without Retry-After (vendors/anaplan.md section 3).
+LOCKOUT = 10
 LOGIN, REFRESH = "/token/authenticate", "/token/refresh"
 SCHEME = "AnaplanAuthToken"
 REFUSALS = frozenset({400, 401, 403})
@@ -202,7 +204,9 @@ def open_token_service(
         told = f" (this machine's clock is {skew})" if abs(ahead) > CLOCK_SECONDS else ""
         return response_words(response) + told
 
-    return Http("Anaplan", auth_url, budget=budget, counter=counter, clock=clock, words=words)
+    return Http(
+        "Anaplan", auth_url, budget=budget, counter=counter, clock=clock, words=words, lockout=LOCKOUT
+    )
 
 
 def token_auth(http: Http, login: Login) -> CachedAuth:

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import requests
 
-from mlc_dagster.anaplan.auth import WRONG_HOST, wrong_host
+from mlc_dagster.anaplan.auth import LOCKOUT, WRONG_HOST, wrong_host
 from mlc_dagster.transport.budget import Budget
 from mlc_dagster.transport.clock import Clock
 from mlc_dagster.transport.errors import CallFailed, Misconfigured, Refused
@@ -236,6 +236,7 @@ def open_oauth_service(
         timeout=TIMEOUT,
         attempts=ATTEMPTS,
         words=_words,
+        lockout=LOCKOUT,
     )
     return OAuthService(http, client)
 

@@ -86,9 +86,11 @@ class Http:
         remedies: Mapping[int, str] | None = None,
         words: Callable[[requests.Response], str] | None = None,
         expired: Callable[[requests.Response], bool] | None = None,
+        lockout: int | None = None,
     ) -> None:
         """``remedies``: what an operator should do, by status. ``words``: reads the vendor's message.
-        ``expired``: whether an answer asks for a new token, by default 401.
+        ``expired``: whether an answer asks for a new token, by default 401. ``lockout``: the seconds after
+        which the vendor wants to be asked again where a 429 does not say.
         """
         self.vendor, self.base_url = vendor, base_url.rstrip("/")
         self.clock: Clock = clock or SystemClock()
@@ -97,6 +99,7 @@ class Http:
         self._auth, self._timeout, self._attempts = auth, timeout, attempts
         self._remedies, self._words = remedies or {}, words or response_words
         self._expired = expired or (lambda response: response.status_code == 401)
+        self._lockout = lockout
         self._session = requests.Session()
         self._session.headers.update(headers or {})
         adapter = HTTPAdapter(pool_maxsize=PARALLEL_CONNECTIONS)
@@ -177,6 +180,8 @@ class Http:
             # "from None": the text of a requests exception carries the whole URL with its query.
             raise self._no_answer(call, error) from None
         self.counter.add(bytes_in=len(response.content))
+        if response.status_code == 429 and self._lockout:
+            response.headers.setdefault("Retry-After", str(self._lockout))
         self.budget.learn(response.headers, response.status_code)
         return response
 

@@ -96,6 +96,15 @@ def test_a_retry_after_that_names_no_time_to_come_does_not_spend_all_attempts_at
     assert min(clock.slept) >= 0.5
 
 
+def test_a_429_without_retry_after_is_stayed_away_from_as_long_as_the_vendor_advises(vendor, clock):
+    """The budget is closed, so that other calls and processes stay away too."""
+    vendor.answers(Answer(429), Answer(200), Answer(429, headers={"Retry-After": "2"}))
+    session = http(vendor, clock, lockout=10)
+    assert session.call("POST", "/x").status_code == 200
+    assert session.call("POST", "/x").status_code == 200
+    assert clock.slept == [0, 10, 0, 2]
+
+
 def test_a_long_retry_after_closes_the_budget_and_no_call_is_made_until_then(vendor, clock):
     vendor.answers(Answer(429, headers={"Retry-After": "3600"}))
     session = http(vendor, clock)

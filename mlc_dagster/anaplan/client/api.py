@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import requests
 
+from mlc_dagster.anaplan.auth import LOCKOUT
 from mlc_dagster.transport.auth import Auth
 from mlc_dagster.transport.budget import Budget
 from mlc_dagster.transport.clock import Clock
@@ -62,6 +63,7 @@ def open_http(
         counter=counter,
         clock=clock,
         timeout=TIMEOUT,
+        lockout=LOCKOUT,
         remedies=REMEDIES,
         words=_words,
     )

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Any
 
 from mlc_dagster.delivery import Plan, Refused, Report, Row, deliver, plan
-from mlc_dagster.delivery.destination import Paced
+from mlc_dagster.delivery.destination import Advised, Paced
 from mlc_dagster.delivery.errors import Overtaken
 from mlc_dagster.mappings import Mapped, current
 from mlc_dagster.outlook import span
@@ -144,6 +144,7 @@ class Forecast:
     refused: int
     calls: int
     seconds: float | None = None
+    advice: str = ""
 
 
 def forecast(suite: Suite, name: str, company: str, days: Sequence[date]) -> Forecast:
@@ -165,7 +166,8 @@ def forecast(suite: Suite, name: str, company: str, days: Sequence[date]) -> For
     unreadable = suite.quarantine.open(f"visma/{suite.mappings.models[name].source}", company)
     seconds = destination.seconds(planned.changes) if isinstance(destination, Paced) else None
     refused = len(mapped.refused) + len(unreadable)
-    return Forecast(planned, refused, destination.calls(planned.changes), seconds)
+    advice = destination.advice(planned.changes) if isinstance(destination, Advised) else ""
+    return Forecast(planned, refused, destination.calls(planned.changes), seconds, advice)
 
 
 def _rows(mapped: Mapped) -> Iterator[Row]:

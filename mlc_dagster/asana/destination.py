@@ -104,7 +104,7 @@ class TaskFeed:
         """How long they take under the minute's quota."""
         return self.calls(changes) * 60 / self.options.calls_per_minute
 
-    def note(self, changes: Sequence[Change]) -> str:
+    def advice(self, changes: Sequence[Change]) -> str:
         """What the lines cost in each of the ways they can be shown."""
         column = self.shape.section.line_count
         if column is None:

@@ -68,8 +68,11 @@ class Setup:
         make = [each for each in unknown if each.name not in there]
         return Plan(tuple(make), tuple(adopt), tuple(self._missing(known | dict(adopt))))
 
-    def apply(self, plan: Plan) -> None:
-        """Do what a plan says. May be repeated after any failure: what is there is used, not made again."""
+    def apply(self, plan: Plan) -> bool:
+        """Do what a plan says; whether `external` works for us is returned and remembered.
+
+        May be repeated after any failure: what is there is used, not made again.
+        """
         for name, gid in plan.adopt:
             self._fields.remember(name, gid)
         for declared in plan.make:
@@ -77,7 +80,7 @@ class Setup:
         gids = self._fields.gids
         for name, project in plan.attach:
             self._client.act(f"/projects/{project}/addCustomFieldSetting", {"custom_field": gids[name]})
-        self._probe()
+        return self._probe()
 
     def _make(self, declared: Declared) -> str:
         body: dict[str, Any] = {
@@ -109,7 +112,7 @@ class Setup:
         path = f"/workspaces/{self._client.workspace}/custom_fields"
         return list(self._client.pages(path, ["name", "resource_subtype"]))
 
-    def _probe(self) -> None:
+    def _probe(self) -> bool:
         """Whether this token may keep our id on a task and find it by that (section 8: uncertain)."""
         task = self._client.create("/tasks", {"workspace": self._client.workspace, "name": PROBE})
         ours = f"erp.probe.{task['gid']}"
@@ -122,6 +125,7 @@ class Setup:
         finally:
             self._client.delete(f"/tasks/{task['gid']}")
         self._memory.write(EXTERNAL, self._memory.read(EXTERNAL), {"works": works})
+        return works
 
 
 def external_works(memory: Memory) -> bool:

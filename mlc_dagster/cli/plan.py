@@ -29,7 +29,7 @@ def show_plan(destination: str | None, company: str | None, since: date | None, 
         table.add_column(heading, justify="right")
     needed: Counter[str] = Counter()
     times: dict[str, float] = {}
-    unready: list[str] = []
+    remarks: list[str] = []
     for name in suite.destinations(destination):
         target = name.split("/")[0]
         for code in [company] if company else suite.settings.companies_of(target):
@@ -37,16 +37,18 @@ def show_plan(destination: str | None, company: str | None, since: date | None, 
             try:
                 forecast = flow.forecast(suite, name, code, span(since or first, until or last))
             except flow.LakeIncomplete as error:
-                unready.append(str(error))
+                remarks.append(str(error))
                 table.add_row(name, code, *["-"] * len(NUMBERS))
                 continue
             table.add_row(name, code, *map(str, _numbers(forecast)))
+            if forecast.advice:
+                remarks.append(f"{name} {code}: {forecast.advice}.")
             needed[target] += forecast.calls
             if forecast.seconds is not None:
                 times[target] = times.get(target, 0) + forecast.seconds
     console.print(table)
-    for reason in unready:
-        console.print(reason)
+    for remark in remarks:
+        console.print(remark)
     _tell_budgets(needed, budgets_left(suite))
     for target, seconds in times.items():
         calls, time = needed[target], _time(seconds)

@@ -168,3 +168,12 @@ class Paced(Protocol):
     def seconds(self, changes: Sequence[Change]) -> float:
         """About how long these changes take, waits for closed windows included."""
         ...
+
+
+@runtime_checkable
+class Advised(Protocol):
+    """A destination whose settings have a price that `mlc plan` shows."""
+
+    def advice(self, changes: Sequence[Change]) -> str:
+        """What these changes would cost with other settings, in words; empty where nothing is to be said."""
+        ...

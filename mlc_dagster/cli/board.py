@@ -1,0 +1,63 @@
+"""What `mlc asana` does by hand: the set-up of custom fields, and suppliers nobody is named for."""
+
+from collections import Counter
+
+import typer
+from rich.table import Table
+
+from mlc_dagster.asana.connect import Asana
+from mlc_dagster.cli.console import console
+from mlc_dagster.settings import load_settings
+from mlc_dagster.suite import Suite
+
+
+def set_up(*, yes: bool) -> None:
+    """Show the plan, ask, and do it.
+
+    Raises:
+        SetupRefused: a person has to decide something first.
+        CallFailed: of the client.
+    """
+    setup = Suite(load_settings()).asana.setup
+    plan = setup.plan()
+    for step in plan.steps or ("every field is there and attached",):
+        console.print(f"- {step}", highlight=False, markup=False)
+    if plan.steps and not yes:
+        typer.confirm("Do this?", abort=True)
+    works = setup.apply(plan)
+    console.print(f"Asana keeps our ids on tasks (`external`): {'yes' if works else 'no'}.")
+
+
+def show_unassigned() -> None:
+    """Print the suppliers whose tasks nobody is assigned to, with the number of tasks that are not done."""
+    suite = Suite(load_settings())
+    asana = suite.asana
+    table = Table(title="Suppliers without a member", title_justify="left")
+    for heading in ("company", "supplier", "name", "named member", "open tasks"):
+        table.add_column(heading, justify="right" if heading == "open tasks" else "left", overflow="fold")
+    found = _unassigned(suite, asana)
+    for (company, number, name, named), tasks in sorted(found.items()):
+        table.add_row(company, number, name, named, str(tasks))
+    if not found:
+        console.print("Every open task has somebody assigned to it.")
+        return
+    console.print(table)
+    console.print(
+        "Name a member for them in lookups/supplier_members.csv (docs/asana.md): by number, e-mail or name. "
+        "The next run assigns their tasks. A named member who stands here is no member of the workspace."
+    )
+
+
+def _unassigned(suite: Suite, asana: Asana) -> Counter[tuple[str, str, str, str]]:
+    """Open tasks by company, supplier number, name, and the member that is named but unknown to Asana."""
+    found: Counter[tuple[str, str, str, str]] = Counter()
+    for model in asana.settings.destinations:
+        destination = asana.destination(model)
+        for company in suite.ledger.companies(destination.name):
+            for held in suite.ledger.held(destination.name, company):
+                row = held.row.payload
+                named = str(row.get("assignee") or "")
+                if not row.get("ended") and named.lower() not in destination.members:
+                    number, name = str(row.get("supplier_number") or ""), str(row.get("supplier_name") or "")
+                    found[company, number, name, named] += 1
+    return found

@@ -44,7 +44,8 @@ def _serve(sandbox: Sandbox, listener: socket.socket) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
     try:
-        uvicorn_server(sandbox.app).run(sockets=[listener])
+        with sandbox.services():
+            uvicorn_server(sandbox.app).run(sockets=[listener])
     finally:
         if sandbox.state_folder is not None:
             _say(f"State saved to {state.save(sandbox, sandbox.state_folder)}")

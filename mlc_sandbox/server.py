@@ -6,7 +6,7 @@ import random
 import socket
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from mlc_sandbox.anaplan import AnaplanVendor
+from mlc_sandbox.cleo import CleoVendor
 from mlc_sandbox.control import ControlRoutes
 from mlc_sandbox.core import Call, CallLog, Faults, SandboxClock, Vendor
 from mlc_sandbox.powerbi import PowerBIVendor
@@ -116,6 +117,15 @@ class Sandbox:
         with serving(sandbox):
             yield sandbox
 
+    @contextmanager
+    def services(self) -> Iterator[None]:
+        """Whatever vendors serve besides HTTP, until the block ends."""
+        with ExitStack() as stack:
+            for vendor in self.vendors.values():
+                if (serving := getattr(vendor, "serving", None)) is not None:
+                    stack.enter_context(serving())
+            yield
+
     def pass_day(self) -> dict[str, Any]:
         """One day passes: the clock moves, then every vendor lives through it. Returns counts by vendor."""
         self.clock.pass_day()
@@ -134,6 +144,7 @@ def build(
     clock, faults, log = SandboxClock(days_behind), Faults(), CallLog()
     visma = VismaVendor(clock, faults, seed=seed, scale=scale, companies=companies)
     vendors = [visma, AnaplanVendor(clock, faults), PowerBIVendor(clock, faults, seed)]
+    vendors.append(CleoVendor(clock, faults, seed, visma=visma, log=log))
     sandbox = Sandbox(vendors, clock, faults, log, seed)
     for vendor, values in (switches or {}).items():
         for name, value in values.items():
@@ -155,7 +166,8 @@ def serving(sandbox: Sandbox) -> Iterator[None]:
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="sandbox", daemon=True)
     thread.start()
     try:
-        yield
+        with sandbox.services():
+            yield
     finally:
         server.should_exit = True
         thread.join(timeout=10)

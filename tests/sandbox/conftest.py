@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from decimal import Decimal
 from typing import Any
 
@@ -79,6 +80,9 @@ class Stage:
     @property
     def app(self) -> Stage:
         return self
+
+    def services(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self.sandbox.app(scope, receive, send)

@@ -1,0 +1,107 @@
+"""Switches: one per thing that vendors/cleo.md calls unverified, invented or assumed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+# Every default here is ASSUMED (vendors/cleo.md section 9, points 5 to 7); what has no switch is DOC.
+DEFAULTS: dict[str, Any] = {
+    # Tokens (section 3)
+    "token_seconds": 3600,
+    "expires_in": "number",  # number | text | absent
+    "refresh_token": False,  # whether one is issued and taken
+    "wrong_credentials_status": 401,  # 400 | 401
+    "unauthorized_body": "json",  # json | html | empty
+    # Harmony resources (section 4)
+    "configuration_api": "forbidden",  # forbidden | allowed: what a mailbox account may see
+    "etag": True,
+    "if_match": "checked",  # ignored | checked | required
+    "filter_operators": "eq_sw",  # eq_sw | scim
+    "page_size": 100,  # when no count is asked for
+    "page_size_most": 1000,
+    "read_only_fields": "refused",  # refused | ignored: in a PUT
+    "duplicate_alias_status": 409,  # 400 | 409
+    # Files over REST (section 6): all of these paths are invented
+    "folder_path": "/api/files/{folder}",
+    "file_path": "/api/files/{folder}/{name}",
+    "upload_method": "POST",  # POST | PUT
+    "upload_form": "multipart",  # multipart, to folder_path | raw, to file_path
+    "upload_field": "file",
+    "upload_status": 201,  # 200 | 201 | 202
+    "upload_folder": "upload",
+    "download_folder": "download",
+    "upload_bytes": 0,  # largest file; 0 is no limit
+    "same_name": "overwrite",  # overwrite | refused: a name that was ever used
+    "download_deletes": False,
+    "calls_per_minute": 0,  # 0 is no limit
+    "jobs_path": "/api/jobs",
+    # VersaLex commands (section 6)
+    "versalex_path": "/server",
+    "versalex_list": "names",  # names | unix
+    # How CIC takes files up
+    "pickup_seconds": 0,
+    "pickup_on": "close",  # close | write: of an SFTP upload
+    "unfinished_suffix": ".part",
+    "after_pickup": "removed",  # removed | kept
+    # The partners
+    "partner_answer": "accept",  # accept | accept_errors | reject_set | reject_group | silent | late
+    "late_hours": 30,
+    "ta1_place": "own_file",  # own_file | with_997
+    "repeated_interchange": "ta1_025",  # ta1_025 | answer_again: the same bytes once more
+    # What partners do of themselves while a day passes
+    "ships_per_day": 6,
+    "supplier_changes_per_day": 3,
+}
+
+CHOICES: dict[str, tuple[Any, ...]] = {
+    "expires_in": ("number", "text", "absent"),
+    "wrong_credentials_status": (400, 401),
+    "unauthorized_body": ("json", "html", "empty"),
+    "configuration_api": ("forbidden", "allowed"),
+    "if_match": ("ignored", "checked", "required"),
+    "filter_operators": ("eq_sw", "scim"),
+    "read_only_fields": ("refused", "ignored"),
+    "duplicate_alias_status": (400, 409),
+    "upload_method": ("POST", "PUT"),
+    "upload_form": ("multipart", "raw"),
+    "upload_status": (200, 201, 202),
+    "same_name": ("overwrite", "refused"),
+    "versalex_list": ("names", "unix"),
+    "pickup_on": ("close", "write"),
+    "after_pickup": ("removed", "kept"),
+    "partner_answer": ("accept", "accept_errors", "reject_set", "reject_group", "silent", "late"),
+    "ta1_place": ("own_file", "with_997"),
+    "repeated_interchange": ("ta1_025", "answer_again"),
+}
+
+
+class Switches(dict[str, Any]):
+    """The switches by name; an unknown name or a wrong kind of value is a ValueError that says what fits."""
+
+    def __init__(self, values: Mapping[str, Any] | None = None) -> None:
+        super().__init__(DEFAULTS)
+        self.update(values or {})
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        if name not in DEFAULTS:
+            raise ValueError(f"no switch {name!r}; known: {', '.join(sorted(DEFAULTS))}")
+        if type(value) is not type(DEFAULTS[name]):
+            raise ValueError(f"switch {name!r} takes {type(DEFAULTS[name]).__name__}, not {value!r}")
+        if name in CHOICES and value not in CHOICES[name]:
+            raise ValueError(f"switch {name!r} is one of {', '.join(map(str, CHOICES[name]))}, not {value!r}")
+        super().__setitem__(name, value)
+
+    def update(self, values: Mapping[str, Any] = {}, /, **more: Any) -> None:  # type: ignore[override]
+        """Set several; nothing is set when one of them is wrong."""
+        wanted = {**values, **more}
+        before = dict(self)
+        try:
+            for name, value in wanted.items():
+                self[name] = value
+        except ValueError:
+            super().update(before)
+            raise
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Switches, (dict(self),)

@@ -18,10 +18,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from mlc_sandbox.anaplan import AnaplanVendor
+from mlc_sandbox.asana import AsanaVendor
 from mlc_sandbox.cleo import CleoVendor
 from mlc_sandbox.control import ControlRoutes
 from mlc_sandbox.core import Call, CallLog, Faults, SandboxClock, Vendor
 from mlc_sandbox.powerbi import PowerBIVendor
+from mlc_sandbox.tableau import TableauVendor
 from mlc_sandbox.visma import VismaVendor
 
 
@@ -145,6 +147,8 @@ def build(
     visma = VismaVendor(clock, faults, seed=seed, scale=scale, companies=companies)
     vendors = [visma, AnaplanVendor(clock, faults), PowerBIVendor(clock, faults, seed)]
     vendors.append(CleoVendor(clock, faults, seed, visma=visma, log=log))
+    vendors.append(TableauVendor(clock, faults, seed))
+    vendors.append(AsanaVendor(clock, faults, seed))
     sandbox = Sandbox(vendors, clock, faults, log, seed)
     for vendor, values in (switches or {}).items():
         for name, value in values.items():

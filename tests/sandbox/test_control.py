@@ -35,7 +35,7 @@ class TestOverHttp:
         erp.get("v1/branch")
         told = control(sandbox.url, "GET", "state")
         assert told["vendors"]["visma"]["NO01"]["supplierInvoice"] == len(erp.records("supplierInvoice"))
-        assert set(told["vendors"]) == {"visma", "anaplan", "powerbi"}
+        assert set(told["vendors"]) == {"visma", "anaplan", "powerbi", "cleo", "tableau", "asana"}
         assert (told["faults_armed"], told["calls"]) == (0, 2)
 
     def test_calls_can_be_read_counted_and_forgotten(self, sandbox: Sandbox, erp: Erp) -> None:

@@ -30,7 +30,6 @@ INVOICES = (
     "open BOOL",
     "text TEXT",
 )
-NAMES = tuple(column.split()[0] for column in INVOICES)
 KEY = {
     "op": "and",
     "args": [{"op": "eq", "source-col": name, "target-col": name} for name in ("company", "number")],
@@ -166,15 +165,16 @@ def pen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pen]:
 def tableau_server() -> Iterator[tuple[Sandbox, Any]]:
     clock, faults, log = SandboxClock(), Faults(), CallLog()
     sandbox = Sandbox([TableauVendor(clock, faults)], clock, faults, log, seed=1)
-    first = sandbox.tableau.dump()
+    first = sandbox.tableau.dump(), clock.offset
     with serving(sandbox):
         yield sandbox, first
 
 
 @pytest.fixture
 def sandbox(tableau_server: tuple[Sandbox, Any]) -> Sandbox:
-    running, first = tableau_server
-    running.tableau.load(first)
+    running, (state, offset) = tableau_server
+    running.clock.offset, running.clock.advanced = offset, timedelta(0)
+    running.tableau.load(state)
     running.faults.clear()
     running.log.reset()
     return running

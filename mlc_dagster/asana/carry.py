@@ -27,7 +27,7 @@ LOOK = [
     *("name", "notes", "due_on", "completed", "assignee.gid", *PLACES),
     *(f"custom_fields.{name}" for name in VALUES),
 ]
-CREATED = ["gid"]
+CREATED = ["gid", "created_at"]
 Item = TypeVar("Item")
 # What a row is refused for: the request itself is wrong for this one (section 11).
 REFUSED = (400, 403, 404, 422)
@@ -52,7 +52,10 @@ class Job:
 
 @dataclass
 class Carry:
-    """The work on one batch. `befores`: what was written last, by key; `members`: gid by e-mail address."""
+    """The work on one batch. `befores`: what was written last, by key; `members`: gid by e-mail address.
+
+    `newest`: when Asana says it made the newest task.
+    """
 
     client: AsanaClient
     shape: Shape
@@ -63,6 +66,7 @@ class Carry:
     members: Mapping[str, str]
     external: bool
     refused: dict[str, str] = field(default_factory=dict)
+    newest: str = ""
 
     def run(self, found: Mapping[str, str]) -> Outcome:
         """Do all that is still to be done. `found`: tasks that were found by their key.
@@ -176,6 +180,7 @@ class Carry:
             for job, answer in zip(some, answers, strict=True):
                 if answer.done:
                     job.task = gids[job.key] = str(answer.data["gid"])
+                    self.newest = max(self.newest, str(answer.data["created_at"]))
                 elif answer.status in REFUSED:
                     self.refused[job.key] = answer.words
                 else:
@@ -233,7 +238,7 @@ class Carry:
             old = self.places.of(self.befores[job.key]).project if job.key in self.befores else None
             if old and old != job.place.project and job.key not in self.refused:
                 actions.append(Action("post", f"/tasks/{job.task}/removeProject", {"project": old}))
-        self._repeated(actions)
+        list(self._repeated(actions))
 
     def _comment(self, jobs: Sequence[Job]) -> None:
         """Tell people why the ERP ended a document, once. Its mark tells that it was told."""

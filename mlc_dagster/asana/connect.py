@@ -57,6 +57,7 @@ class Asana:
             shape,
             self._places(part, shape),
             ledger=self._parts.ledger,
+            memory=self.memory,
             options=options,
             tombstone=self._parts.mappings.models[f"asana/{model}"].tombstone,
         )

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
@@ -14,13 +13,12 @@ from mlc_dagster.asana.shape import Shape
 from mlc_dagster.delivery import Ledger
 from mlc_dagster.delivery import errors as delivery
 from mlc_dagster.delivery.destination import Batch, Outcome
+from mlc_dagster.delivery.memory import Memory
 from mlc_dagster.delivery.rows import Change
 from mlc_dagster.settings.asana import AsanaDestination
 from mlc_dagster.transport import errors as transport
 
 MAX_ROWS, MAX_BYTES = 100, 4_000_000
-# A ledger that was put back from a copy knows nothing of the tasks made since: as far as it may be behind.
-MARGIN = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -45,11 +43,13 @@ class TaskFeed:
         places: Places,
         *,
         ledger: Ledger,
+        memory: Memory,
         options: Options,
         tombstone: Mapping[str, Any] | None,
     ) -> None:
         self.name, self.tombstone, self.shape, self.options = name, tombstone, shape, options
-        self._client, self._places, self._ledger = client, places, ledger
+        self._client, self._places, self._ledger, self._memory = client, places, ledger, memory
+        self._newest = f"newest:{shape.model}"
         part = options.part
         place = part.project or f"by {part.project_by} in {part.team}"
         # With another place for the lines the notes of every task look different.
@@ -83,7 +83,7 @@ class TaskFeed:
             carry = self._carry(batch)
         except transport.CallFailed as failure:
             raise _nothing_sent(failure) from failure
-        return carry.run(self._found)
+        return self._run(carry, self._found)
 
     def resolve(self, batch: Batch) -> Outcome | None:
         """Look for what may have been made, and finish the batch."""
@@ -93,7 +93,7 @@ class TaskFeed:
             carry = self._carry(batch)
         except transport.Closed as closed:
             raise delivery.InDoubtError(str(closed), opens_at=closed.opens_at) from closed
-        return carry.run(found)
+        return self._run(carry, found)
 
     def calls(self, changes: Sequence[Change]) -> int:
         """One for a new task, one or two for a change; the sheet's arithmetic (section 10)."""
@@ -136,12 +136,22 @@ class TaskFeed:
         )
 
     def _find(self, new: Sequence[Change]) -> None:
-        """Tasks of rows we know no task of: made by a crash, or after a copy that our database came from."""
-        if not new:
-            return
-        newest = self._ledger.newest(self.name)
-        since = newest - MARGIN if newest else None
-        self._found = self._places.keyed([change.row.payload for change in new], since)
+        """Tasks of rows we know no task of: made after a copy that our database was put back from."""
+        if new:
+            self._found = self._places.keyed([change.row.payload for change in new], self._since)
+
+    @property
+    def _since(self) -> str | None:
+        """By Asana's clock, when the newest task that we know of was made."""
+        return self._memory.read(self._newest).value.get("at")
+
+    def _run(self, carry: Carry, found: Mapping[str, str]) -> Outcome:
+        try:
+            return carry.run(found)
+        finally:
+            remembered = self._memory.read(self._newest)
+            if carry.newest > remembered.value.get("at", ""):
+                self._memory.write(self._newest, remembered, {"at": carry.newest})
 
     def _settled(self, batch: Batch) -> dict[str, str]:
         """The tasks of a batch that are there although nobody said so.
@@ -152,8 +162,7 @@ class TaskFeed:
         found = self._by_external(unknown)
         if unknown - found.keys():
             changes = [change for change in batch.changes if change.row.key in unknown]
-            since = datetime.fromisoformat(batch.checkpoint["at"]) - MARGIN
-            found |= self._places.keyed([change.row.payload for change in changes], since)
+            found |= self._places.keyed([change.row.payload for change in changes], self._since)
         missing = unknown - found.keys()
         until = quiet_since(batch, self._client.clock.now())
         if until and (missing or batch.checkpoint.get("told")):

@@ -79,9 +79,11 @@ def _put(found: Edits, part: str, value: Any) -> None:
 
 
 def _untouched(part: str, now: Any, before: Wanted | None) -> bool:
-    """Whether a part still shows what was written last; of a task that was only found, if it is empty."""
+    """Whether a part still shows what was written last. Of a task that was only found we do not know: then
+    people keep its name and who has it.
+    """
     if before is None:
-        return now in (None, "", False)
+        return not now if part in ("name", "assignee") else True
     return bool(now == _comparable(part, getattr(before, part)))
 
 

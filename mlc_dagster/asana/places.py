@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, Protocol
 
 from mlc_dagster.asana.client import AsanaClient
@@ -52,7 +51,7 @@ class Places(Protocol):
         """Why there is no place for a row yet."""
         ...
 
-    def keyed(self, payloads: Sequence[Payload], since: datetime | None) -> dict[str, str]:
+    def keyed(self, payloads: Sequence[Payload], since: str | None) -> dict[str, str]:
         """Tasks that carry a row's key, gid by key: the oldest of several. since: modified no earlier."""
         ...
 
@@ -83,9 +82,9 @@ class InProjects:
         """There is a project for each row."""
         return None
 
-    def keyed(self, payloads: Sequence[Payload], since: datetime | None) -> dict[str, str]:  # noqa: ARG002
+    def keyed(self, payloads: Sequence[Payload], since: str | None) -> dict[str, str]:  # noqa: ARG002
         """Listed, never searched: the search lags behind (section 7)."""
-        filters = {"modified_since": since.isoformat()} if since else {}
+        filters = {"modified_since": since} if since else {}
         found: dict[str, tuple[str, str]] = {}
         for project in self._projects.known():
             bound = self._projects.of_gid(project).fields
@@ -133,7 +132,7 @@ class BelowTasks:
             return None
         return f"The task of {self._key(payload)} is not there yet; the line goes with the next run."
 
-    def keyed(self, payloads: Sequence[Payload], since: datetime | None) -> dict[str, str]:  # noqa: ARG002
+    def keyed(self, payloads: Sequence[Payload], since: str | None) -> dict[str, str]:  # noqa: ARG002
         """One call for each document (section 10)."""
         parents = {self.of(payload).parent for payload in payloads}
         found: dict[str, tuple[str, str]] = {}

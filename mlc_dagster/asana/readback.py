@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from mlc_dagster.asana.carry import LOOK
-from mlc_dagster.asana.client import AsanaClient
+from mlc_dagster.asana.client import PAGE, AsanaClient
 from mlc_dagster.asana.projects import Board, Projects
 from mlc_dagster.asana.shape import Shape, Task
 from mlc_dagster.delivery.destination import FoundRow
@@ -40,6 +40,10 @@ class TaskReadBack:
         """Look at the projects and their fields."""
         for project in self._projects.known():
             self._projects.of_gid(project)
+
+    def calls(self, rows: int) -> int:
+        """Of each project its fields and a page of tasks at least."""
+        return 2 * len(self._projects.known()) + rows // PAGE
 
     def as_shown(self, payload: Mapping[str, Any]) -> Mapping[str, Any]:
         """The columns of a row as `rows` yields them; those a tombstone does not name are left out."""

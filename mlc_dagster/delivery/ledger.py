@@ -162,12 +162,6 @@ class Ledger:
                     row.target_id,
                 )
 
-    def newest(self, destination: str) -> datetime | None:
-        """When a row of a destination was last confirmed, of any company; None before the first."""
-        query = sa.select(sa.func.max(records.c.updated_at)).where(records.c.destination == destination)
-        with reading(self.engine) as connection:
-            return connection.execute(query).scalar_one_or_none()
-
     def target_ids(self, destination: str, keys: Sequence[str]) -> dict[str, str]:
         """The destination's own ids of these keys, of all companies."""
         query = sa.select(records.c.key, records.c.target_id).where(

@@ -234,7 +234,8 @@ class Writer:
             "batch_id": batch.id,
             "updated_at": self._clock.now(),
         }
-        values |= dict.fromkeys(("hash", "payload", "target_id", "reason"))
+        # The id stays: what marks a row deleted leaves the object there, and a record may come back to it.
+        values |= dict.fromkeys(("hash", "payload", "reason"))
         connection.execute(records.update().where(*self._here, records.c.key.in_(deleted)).values(values))
 
     def _close(self, connection: sa.Connection, batch_id: str, state: BatchState, reason: str | None) -> None:

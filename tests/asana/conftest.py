@@ -1,0 +1,89 @@
+"""A running organisation of the sandbox at its first state, and an installation whose fields are set up."""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from mlc_dagster.database import connect, migrate
+from mlc_sandbox.asana import AsanaVendor
+from mlc_sandbox.asana.world import World
+from mlc_sandbox.core import CallLog, Faults, SandboxClock
+from mlc_sandbox.server import Sandbox, serving
+from tests.asana.tenant import Installation
+
+
+class SandboxTime:
+    """The sandbox's wire time for our side too: a wait moves it on, nothing sleeps."""
+
+    def __init__(self, clock: SandboxClock) -> None:
+        self._clock = clock
+
+    def now(self) -> datetime:
+        return self._clock.wire()
+
+    def monotonic(self) -> float:
+        return monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        self._clock.advance(timedelta(seconds=seconds))
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Sandbox]:
+    clock, faults, log = SandboxClock(), Faults(), CallLog()
+    sandbox = Sandbox([AsanaVendor(clock, faults)], clock, faults, log, seed=1)
+    with serving(sandbox):
+        yield sandbox
+
+
+@pytest.fixture
+def sandbox(server: Sandbox) -> Sandbox:
+    server.asana.load(AsanaVendor(server.clock, server.faults).dump())
+    server.faults.clear()
+    server.log.reset()
+    return server
+
+
+@pytest.fixture
+def world(sandbox: Sandbox) -> World:
+    return sandbox.asana.world
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[sa.Engine]:
+    engine = connect(f"sqlite:///{tmp_path}/mlc.db")
+    migrate(engine)
+    yield engine
+    engine.dispose()
+
+
+def places_of(world: World) -> dict[str, str]:
+    """The gids an installation is configured with."""
+    return {**world.members, "workspace": world.workspace.gid}
+
+
+@pytest.fixture
+def install(
+    sandbox: Sandbox, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Installation]:
+    monkeypatch.setenv("ASANA_TOKEN", sandbox.asana.secrets()["ASANA_TOKEN"])
+
+    def made(**options: Any) -> Installation:
+        places = places_of(sandbox.asana.world)
+        return Installation(sandbox.url, engine, SandboxTime(sandbox.clock), places, options)
+
+    return made
+
+
+@pytest.fixture
+def ours(install: Callable[..., Installation], sandbox: Sandbox) -> Installation:
+    """An installation whose fields are set up; calls are counted from here."""
+    installation = install()
+    installation.set_up()
+    sandbox.log.reset()
+    return installation

@@ -8,10 +8,10 @@ from pathlib import Path
 from mlc_dagster.anaplan.auth import BasicLogin, CertificateLogin, Login, open_token_service, token_auth
 from mlc_dagster.anaplan.client import AnaplanClient, open_http
 from mlc_dagster.anaplan.destination import AnaplanFeed
-from mlc_dagster.anaplan.grant import StoredGrant, grant_auth
-from mlc_dagster.anaplan.oauth import Client, open_oauth_service
+from mlc_dagster.anaplan.oauth import Client, OAuthService, open_oauth_service
 from mlc_dagster.anaplan.readback import AnaplanReadBack
 from mlc_dagster.delivery import Report
+from mlc_dagster.grant import NoLoginByHand, StoredGrant
 from mlc_dagster.settings import Secret
 from mlc_dagster.settings.anaplan import (
     AnaplanBasic,
@@ -24,9 +24,8 @@ from mlc_dagster.transport.auth import Auth
 from mlc_dagster.transport.budget import Budget
 from mlc_dagster.transport.errors import Misconfigured
 
-
-class NoLoginByHand(Exception):
-    """The configured way to log in takes nobody at a browser."""
+# Of the grant in the vault.
+GRANT = "anaplan/oauth"
 
 
 class Anaplan:
@@ -51,7 +50,7 @@ class Anaplan:
         )
 
     @property
-    def grant(self) -> StoredGrant:
+    def grant(self) -> StoredGrant[OAuthService]:
         """The grant of `mlc anaplan login`. Raises NoLoginByHand when another method is set."""
         auth, parts = self.settings.auth, self._parts
         if isinstance(auth, AnaplanBasic | AnaplanCertificate):
@@ -65,7 +64,7 @@ class Anaplan:
         service = open_oauth_service(
             self.settings.oauth_url, client, budget=self._budget, counter=parts.counter, clock=parts.clock
         )
-        return StoredGrant(service, parts.vault, parts.leases)
+        return StoredGrant(GRANT, service, vault=parts.vault, leases=parts.leases, clock=parts.clock)
 
     def destination(self, model: str) -> AnaplanFeed:
         """The destination of one model of the mappings."""
@@ -123,7 +122,7 @@ class Anaplan:
     def _auth(self) -> Auth:
         settings, parts = self.settings, self._parts
         if not isinstance(settings.auth, AnaplanBasic | AnaplanCertificate):
-            return grant_auth(self.grant)
+            return self.grant.auth()
         service = open_token_service(
             settings.auth_url, budget=self._budget, counter=parts.counter, clock=parts.clock
         )

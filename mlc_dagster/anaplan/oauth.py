@@ -1,16 +1,15 @@
 """OAuth 2.0 at Anaplan: the two ways to log in by hand, and the refresh.
 
 Facts: vendors/anaplan.md section 2, specs/anaplan/oauth-openapi.json. Anaplan has no client-credentials
-grant, so a person logs in once (`mlc anaplan login`); from then on refresh tokens do (grant.py).
+grant, so a person logs in once (`mlc anaplan login`); from then on refresh tokens do (mlc_dagster/grant.py).
 """
 
 import json
-import secrets
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import urlencode
 
 import requests
 
@@ -18,26 +17,26 @@ from mlc_dagster.anaplan.auth import LOCKOUT, WRONG_HOST, wrong_host
 from mlc_dagster.transport.budget import Budget
 from mlc_dagster.transport.clock import Clock
 from mlc_dagster.transport.errors import CallFailed, Misconfigured, Refused
+from mlc_dagster.transport.oauth import DENIED, INVALID_GRANT, Desk, Grant, word, words
 from mlc_dagster.transport.session import CallCounter, Http
 
 AUTHORIZE, TOKEN, DEVICE_CODE = "/auth/authorize", "/oauth/token", "/oauth/device/code"
 SCOPE = "openid profile email offline_access"
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 # Each refusal carries one of these words in `error`.
-PENDING, SLOW_DOWN, EXPIRED, DENIED = "authorization_pending", "slow_down", "expired_token", "access_denied"
-INVALID_GRANT = "invalid_grant"
+PENDING, SLOW_DOWN, EXPIRED = "authorization_pending", "slow_down", "expired_token"
 SLOWER = 5.0  # seconds more between two polls after slow_down (RFC 8628 section 3.5)
 
 TIMEOUT, ATTEMPTS = (10, 30), 3
 
-LOGIN_AGAIN = "Run `mlc anaplan login` again."
+DESK = Desk("Anaplan", "mlc anaplan login", AUTHORIZE, TOKEN)
 CHECK_CLIENT = (
     "Check client_id and client_secret against Administration, OAuth, in Anaplan: a client is for the "
     "authorization-code flow or for the device flow, not for both."
 )
 REFUSED_AGAIN = (
     "The stored refresh token is not taken any more: it has expired, was used elsewhere, was revoked, or the "
-    f"answer with its successor was lost. {LOGIN_AGAIN}"
+    f"answer with its successor was lost. {DESK.again}"
 )
 NO_DEVICES = (
     "Anaplan does not allow the device flow on a tenant with single sign-on. Use method oauth_code with a "
@@ -66,30 +65,6 @@ class Client:
 
 
 @dataclass(frozen=True)
-class Grant:
-    """What Anaplan granted: kept in the vault as JSON text, never shown.
-
-    `asked` says who sent the refresh token away and when, while no answer is stored.
-    """
-
-    client_id: str = field(repr=False)
-    access_token: str = field(repr=False)
-    ends_at: datetime
-    refresh_token: str = field(repr=False)
-    asked: str | None = None
-
-    def text(self) -> str:
-        """The grant as JSON text."""
-        return json.dumps({**asdict(self), "ends_at": self.ends_at.isoformat()})
-
-    @classmethod
-    def of(cls, text: str) -> "Grant":
-        """The grant in a text of `text()`."""
-        fields = json.loads(text)
-        return cls(**{**fields, "ends_at": datetime.fromisoformat(fields["ends_at"])})
-
-
-@dataclass(frozen=True)
 class DeviceCode:
     """A device login that waits for a person: where to enter what, how long, how often to ask (seconds)."""
 
@@ -106,8 +81,15 @@ class OAuthService:
     All methods raise CallFailed: Misconfigured when a person must act, its remedy says who and how.
     """
 
+    desk = DESK
+
     def __init__(self, http: Http, client: Client) -> None:
         self.http, self.client = http, client
+
+    @property
+    def client_id(self) -> str:
+        """The client that grants are for."""
+        return self.client.id
 
     def authorize_address(self, state: str) -> str:
         """Where a browser begins the authorization-code flow; it comes back with `state`."""
@@ -122,18 +104,9 @@ class OAuthService:
 
     def by_code(self, address: str, state: str) -> Grant:
         """The grant for the address the browser ended at."""
-        query = {name: values[0] for name, values in parse_qs(urlsplit(address.strip()).query).items()}
-        if "error" in query:
-            raise refused(AUTHORIZE, query["error"], DECLINED if query["error"] == DENIED else CODE_REFUSED)
-        if not secrets.compare_digest(query.get("state", "").encode(), state.encode()):
-            raise refused(
-                AUTHORIZE,
-                "the address does not belong to this login: its state is another one, or missing",
-                "Paste the whole address that this very login ended at, from https:// to its last character.",
-            )
-        if not query.get("code"):
-            raise refused(AUTHORIZE, "the address holds no code", CODE_REFUSED)
-        body = {"code": query["code"], "redirect_uri": self.client.redirect_uri}
+        remedies = {DENIED: DECLINED, INVALID_GRANT: CODE_REFUSED}
+        code = self.desk.code(address, state, remedies)
+        body = {"code": code, "redirect_uri": self.client.redirect_uri}
         return self._grant("authorization_code", body, {INVALID_GRANT: CODE_REFUSED})
 
     def device_code(self) -> DeviceCode:
@@ -168,7 +141,7 @@ class OAuthService:
                 if word(answer) not in (PENDING, SLOW_DOWN):
                     raise
                 interval += SLOWER if word(answer) == SLOW_DOWN else 0
-        raise refused(TOKEN, f"no approval within {device.seconds:.0f} s", NOT_APPROVED)
+        raise self.desk.refused(f"no approval within {device.seconds:.0f} s", NOT_APPROVED)
 
     def refreshed(self, grant: Grant) -> Grant:
         """The next grant. A client without rotation keeps its refresh token; it may be repeated or not."""
@@ -196,7 +169,7 @@ class OAuthService:
         except (ValueError, KeyError, TypeError, AttributeError):
             raise wrong_host("oauth_url", response) from None
         if not refresh_token:
-            raise refused(TOKEN, "the answer holds no refresh token", NO_REFRESH)
+            raise self.desk.refused("the answer holds no refresh token", NO_REFRESH)
         ends_at = self.http.clock.now() + timedelta(seconds=seconds)
         return Grant(self.client.id, access_token, ends_at, refresh_token)
 
@@ -235,31 +208,12 @@ def open_oauth_service(
         clock=clock,
         timeout=TIMEOUT,
         attempts=ATTEMPTS,
-        words=_words,
+        words=words,
         lockout=LOCKOUT,
     )
     return OAuthService(http, client)
 
 
-def _words(response: requests.Response) -> str:
-    """The word of an OAuth refusal, a colon and its description; other answers as they are."""
-    try:
-        fields = response.json()
-        return f"{fields['error']}: {fields.get('error_description', '')}"
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return response.text
-
-
-def word(refusal: CallFailed) -> str:
-    """The word of a refusal, such as invalid_grant."""
-    return refusal.excerpt.partition(":")[0]
-
-
 def _remedy(word: str) -> str:
     known = {INVALID_GRANT, DENIED, EXPIRED, "unauthorized_client", "invalid_client", "invalid_request"}
     return CHECK_CLIENT if word in known else WRONG_HOST.format(setting="oauth_url")
-
-
-def refused(path: str, what: str, remedy: str, *, status: int | None = None) -> Misconfigured:
-    """The error for a login or a refresh that cannot go on before a person has acted."""
-    return Misconfigured("Anaplan", "POST", path, status=status, excerpt_text=what, remedy=remedy)

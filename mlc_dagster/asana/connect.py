@@ -5,6 +5,7 @@ from functools import cached_property
 
 from mlc_dagster.asana.client import AsanaClient
 from mlc_dagster.asana.destination import Options, TaskFeed
+from mlc_dagster.asana.oauth import App, AsanaOAuth
 from mlc_dagster.asana.places import BelowTasks, InProjects, Places
 from mlc_dagster.asana.projects import Projects
 from mlc_dagster.asana.readback import TaskReadBack
@@ -12,10 +13,14 @@ from mlc_dagster.asana.setup import Setup, external_works
 from mlc_dagster.asana.shape import Shape
 from mlc_dagster.delivery import Report
 from mlc_dagster.delivery.memory import Memory
+from mlc_dagster.grant import NoLoginByHand, StoredGrant
 from mlc_dagster.settings.asana import AsanaDestination, AsanaSettings, AsanaToken, lines_of
 from mlc_dagster.target import Parts
 from mlc_dagster.transport.auth import Auth, FixedAuth
 from mlc_dagster.transport.budget import Budget
+
+# Of the grant in the vault.
+GRANT = "asana/oauth"
 
 
 class Asana:
@@ -37,6 +42,19 @@ class Asana:
             counter=parts.counter,
             clock=parts.clock,
         )
+
+    @property
+    def grant(self) -> StoredGrant[AsanaOAuth]:
+        """The grant of `mlc asana login`. Raises NoLoginByHand when another method is set."""
+        auth, parts = self.settings.auth, self._parts
+        if isinstance(auth, AsanaToken):
+            raise NoLoginByHand(
+                "`method: pat` needs no login by hand; `mlc check` tries it. For OAuth set `method: oauth` "
+                "in mlc.yaml."
+            )
+        app = App(auth.client_id.reveal(), auth.client_secret.reveal(), auth.redirect_uri)
+        service = AsanaOAuth(self.settings.oauth_url, app, counter=parts.counter, clock=parts.clock)
+        return StoredGrant(GRANT, service, vault=parts.vault, leases=parts.leases, clock=parts.clock)
 
     @property
     def setup(self) -> Setup:
@@ -119,6 +137,4 @@ class Asana:
 
     def _auth(self) -> Auth:
         auth = self.settings.auth
-        if isinstance(auth, AsanaToken):
-            return FixedAuth(auth.token.reveal())
-        raise NotImplementedError
+        return FixedAuth(auth.token.reveal()) if isinstance(auth, AsanaToken) else self.grant.auth()

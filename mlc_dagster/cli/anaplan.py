@@ -15,11 +15,11 @@ anaplan_app = typer.Typer(no_args_is_help=True, help="What is done by hand for A
 @anaplan_app.command()
 def login() -> None:
     """Log in once in a browser, for the methods oauth_code and oauth_device; runs renew it by themselves."""
-    from mlc_dagster.cli.login import log_in
+    from mlc_dagster.cli.login import log_in_to_anaplan
     from mlc_dagster.settings import load_settings
     from mlc_dagster.suite import Suite
 
-    log_in(Suite(load_settings()))
+    log_in_to_anaplan(Suite(load_settings()))
 
 
 @anaplan_app.command()

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from mlc_dagster.anaplan.connect import Anaplan, NoLoginByHand
+from mlc_dagster.anaplan.connect import Anaplan
 from mlc_dagster.database import connect as open_database
 from mlc_dagster.database import migrate
+from mlc_dagster.grant import NoLoginByHand
 from mlc_dagster.settings.anaplan import AnaplanSettings
 from mlc_dagster.transport.errors import Closed, Misconfigured
 from mlc_sandbox.anaplan.oauth import DEVICE_CLIENT

@@ -13,11 +13,12 @@ import requests
 import sqlalchemy as sa
 
 from mlc_dagster.anaplan.client import AnaplanClient, open_http
-from mlc_dagster.anaplan.grant import NAME, StoredGrant, grant_auth
+from mlc_dagster.anaplan.connect import GRANT
 from mlc_dagster.anaplan.oauth import Client, OAuthService, open_oauth_service
 from mlc_dagster.database import connect, migrate
 from mlc_dagster.database.schema import metadata
 from mlc_dagster.delivery.leases import Leases
+from mlc_dagster.grant import StoredGrant
 from mlc_dagster.transport.clock import Clock, SystemClock
 from mlc_dagster.transport.errors import Again, Misconfigured
 from mlc_dagster.vault import KeyRing, Vault
@@ -51,18 +52,18 @@ def engine(sqlite_url: str) -> Iterator[sa.Engine]:
 
 def stored_in(
     engine: sa.Engine, folder: Path, url: str, clock: Clock, *, client: Client = CODE, writer: str = "run 1"
-) -> StoredGrant:
+) -> StoredGrant[OAuthService]:
     """The grant as one process sees it."""
     vault = Vault(engine, KeyRing(folder / "vault.key"), writer=writer, now=clock.now)
     service = open_oauth_service(f"{url}/anaplan", client, clock=clock)
-    return StoredGrant(service, vault, Leases(engine, clock))
+    return StoredGrant(GRANT, service, vault=vault, leases=Leases(engine, clock), clock=clock)
 
 
 @pytest.fixture
 def stored(
     engine: sa.Engine, tmp_path: Path, sandbox: Sandbox, clock: ManualClock
-) -> Callable[..., StoredGrant]:
-    def process(client: Client = CODE, writer: str = "run 1") -> StoredGrant:
+) -> Callable[..., StoredGrant[OAuthService]]:
+    def process(client: Client = CODE, writer: str = "run 1") -> StoredGrant[OAuthService]:
         return stored_in(engine, tmp_path, sandbox.url, clock, client=client, writer=writer)
 
     return process
@@ -74,7 +75,7 @@ def browse(service: OAuthService, state: str = "s1") -> str:
     return reply.headers["Location"]
 
 
-def log_in(stored: StoredGrant) -> StoredGrant:
+def log_in(stored: StoredGrant[OAuthService]) -> StoredGrant[OAuthService]:
     stored.keep(stored.service.by_code(browse(stored.service), "s1"))
     return stored
 
@@ -84,8 +85,8 @@ def pass_time(sandbox: Sandbox, clock: ManualClock, minutes: float) -> None:
     sandbox.clock.advance(timedelta(minutes=minutes))
 
 
-def model_of(stored: StoredGrant, sandbox: Sandbox) -> AnaplanClient:
-    http = open_http(f"{sandbox.url}/anaplan/2/0", auth=grant_auth(stored), clock=stored.service.http.clock)
+def model_of(stored: StoredGrant[OAuthService], sandbox: Sandbox) -> AnaplanClient:
+    http = open_http(f"{sandbox.url}/anaplan/2/0", auth=stored.auth(), clock=stored.service.http.clock)
     return AnaplanClient(http, hub.WORKSPACE_ID, hub.MODEL_ID)
 
 
@@ -93,7 +94,7 @@ def token_calls(sandbox: Sandbox) -> int:
     return sandbox.log.count("anaplan", match="/oauth/token")
 
 
-Stored = Callable[..., StoredGrant]
+Stored = Callable[..., StoredGrant[OAuthService]]
 
 
 # The login by hand: authorization-code flow
@@ -469,7 +470,7 @@ def test_no_token_is_in_the_database_the_log_or_a_repr(
     for place in (content, ours, repr(grant), repr(own), repr(CODE), repr(own.service)):
         for secret in secrets:
             assert secret not in place
-    assert NAME in content
+    assert GRANT in content
 
 
 # Several processes

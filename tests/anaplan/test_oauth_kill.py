@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 import requests
 
-from mlc_dagster.anaplan.grant import StoredGrant
+from mlc_dagster.anaplan.connect import GRANT
 from mlc_dagster.anaplan.oauth import Client, open_oauth_service
 from mlc_dagster.database import connect, migrate
 from mlc_dagster.delivery.leases import Leases
+from mlc_dagster.grant import StoredGrant
 from mlc_dagster.transport.errors import Misconfigured
 from mlc_dagster.vault import KeyRing, Vault
 from mlc_sandbox.anaplan.oauth import DEVICE_CLIENT
@@ -43,7 +44,7 @@ class Process:
         migrate(self.engine)
         vault = Vault(self.engine, KeyRing(folder / "vault.key"), writer=writer, now=clock.now)
         service = open_oauth_service(anaplan, Client(DEVICE_CLIENT), clock=clock)
-        self.grant = StoredGrant(service, vault, Leases(self.engine, clock))
+        self.grant = StoredGrant(GRANT, service, vault=vault, leases=Leases(self.engine, clock), clock=clock)
 
     def log_in(self) -> None:
         service = self.grant.service

@@ -12,7 +12,7 @@ import pytest
 import requests
 import yaml
 
-from mlc_dagster.cli.login import log_in
+from mlc_dagster.cli.login import log_in_to_anaplan
 from mlc_dagster.settings import load_settings
 from mlc_dagster.suite import Suite
 from mlc_sandbox.anaplan.oauth import CODE_CLIENT, CODE_SECRET, DEVICE_CLIENT
@@ -109,7 +109,7 @@ def test_the_device_flow_shows_the_address_and_the_code(
     installation.use(BY_DEVICE)
     for name, value in installation.variables.items():
         monkeypatch.setenv(name, value)
-    log_in(Suite(load_settings(), ManualClock(datetime.now(UTC))))
+    log_in_to_anaplan(Suite(load_settings(), ManualClock(datetime.now(UTC))))
     said = capsys.readouterr().out
     code = re.search(r"The code is (\S+)\.", said)[1]  # type: ignore[index]
     assert f"/oauth/activate?user_code={code}" in said
@@ -149,7 +149,7 @@ def test_no_token_is_kept_in_clear(
     installation.use(BY_DEVICE)
     for name, value in installation.variables.items():
         monkeypatch.setenv(name, value)
-    log_in(Suite(load_settings(), ManualClock(datetime.now(UTC))))
+    log_in_to_anaplan(Suite(load_settings(), ManualClock(datetime.now(UTC))))
     world = sandbox.anaplan.world
     secrets = [*world.oauth.refresh_tokens, *world.directory.tokens]
     assert secrets

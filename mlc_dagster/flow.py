@@ -135,9 +135,9 @@ class LakeIncomplete(Exception):
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a delivery would do, the calls it would cost, and what it cannot carry: `refused` counts the rows
-    the contract refuses and the records that did not parse when they were read. `seconds` is how long it
-    would take, where the vendor's limits say so.
+    """What a delivery would do, the calls it and the proof after it would cost, and what it cannot carry:
+    `refused` counts the rows the contract refuses and the records that did not parse when they were read.
+    `seconds` is how long it would take, where the vendor's limits say so.
     """
 
     plan: Plan
@@ -167,7 +167,10 @@ def forecast(suite: Suite, name: str, company: str, days: Sequence[date]) -> For
     seconds = destination.seconds(planned.changes) if isinstance(destination, Paced) else None
     refused = len(mapped.refused) + len(unreadable)
     advice = destination.advice(planned.changes) if isinstance(destination, Advised) else ""
-    return Forecast(planned, refused, destination.calls(planned.changes), seconds, advice)
+    calls = destination.calls(planned.changes)
+    if (read_back := suite.read_back(name)) is not None:
+        calls += read_back.calls(sum(suite.ledger.counts(name, company).values()) + planned.creates)
+    return Forecast(planned, refused, calls, seconds, advice)
 
 
 def _rows(mapped: Mapped) -> Iterator[Row]:

@@ -21,6 +21,8 @@ PRECISION = Context(prec=15)
 COMPANY = "company"
 # What a runtime prompt asks for, and the dimension it is an item of, where they differ in name.
 DIMENSIONS = {"Version": "Versions"}
+# Asking, two looks, a page and the end of a read request.
+CALLS_OF_A_REQUEST = 5
 # Columns named in a message: a view with its items in columns has thousands.
 MOST_NAMES = 12
 
@@ -87,6 +89,10 @@ class AnaplanReadBack:
             look_for_key(self._client, self._shown_by, self._key)
         except PreflightFailed as problem:
             raise Stop(f"{self._name}: {problem}") from problem
+
+    def calls(self, rows: int) -> int:  # noqa: ARG002 - up to a million cells come at once
+        """The views' names and the view; one by several dimensions is asked for in pages besides."""
+        return 2 if len(self._key) == 1 else 2 + CALLS_OF_A_REQUEST
 
     def as_shown(self, payload: Mapping[str, Any]) -> dict[str, Any] | None:
         """What a view shows of delivered columns: no number is 0, no yes is no, no text is empty."""

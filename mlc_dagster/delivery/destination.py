@@ -153,6 +153,10 @@ class ReadBack(Protocol):
         """See whether it can be read, at little cost. Raises as `rows`."""
         ...
 
+    def calls(self, rows: int) -> int:
+        """About how many calls it takes to read so many rows."""
+        ...
+
     def as_shown(self, payload: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """What `rows` yields of columns that were delivered, if the target holds them: each value in the form
         the target keeps it in, such as 0 for an empty number. None where such a row is nothing there, and

@@ -106,6 +106,15 @@ def test_what_was_delivered_is_read_back_equal(deliver: Deliver, compare: Compar
     assert found.totals["amount"] == (Decimal("8.80"), Decimal("8.80"))
 
 
+def test_the_calls_it_takes_are_those_that_were_forecast(
+    deliver: Deliver, compare: Compare, client: AnaplanClient, sandbox: Sandbox
+) -> None:
+    deliver(*ALL)
+    sandbox.log.reset()
+    assert compare().equal
+    assert sandbox.log.count("anaplan") == read_back(client).calls(len(ALL))
+
+
 def test_a_clear_of_the_mapped_items_wipes_cells_of_other_rows_and_is_seen(
     deliver: Deliver, compare: Compare, world: World
 ) -> None:

@@ -29,6 +29,9 @@ class ShelfWindow:
             yield FoundRow(key, self.as_shown(payload))
         yield from self.others
 
+    def calls(self, rows: int) -> int:
+        return 1 + rows // 1000
+
     def as_shown(self, payload: Mapping[str, Any]) -> Mapping[str, Any]:
         amount = {"amount": payload["amount"] or Decimal(0)} if "amount" in payload else {}
         return {**payload, **amount}

@@ -12,8 +12,9 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
-# The ERP's units and X12's (vendors/x12.md section 10).
-UNITS = {"STK": "EA", "KG": "KG", "ESK": "BX", "TIMER": "HR", "M": "MR"}
+# The units of the ERP's three countries, and X12's (vendors/x12.md section 10).
+UNITS = {"STK": "EA", "ST": "EA", "KG": "KG", "M": "MR", "TIMER": "HR", "TIM": "HR"}
+UNITS |= {"ESK": "BX", "KRT": "CT", "KS": "CA"}
 
 
 class Erp:

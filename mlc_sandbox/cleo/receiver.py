@@ -258,7 +258,7 @@ class Receiver:
         return self.world.wrap(letter.partner, sender, "997", body, letter.interchange.version)
 
     def _ta1(self, partner: Partner, interchange: Interchange, status: str, code: str) -> str:
-        start = self.world.head(partner, interchange.sender, f"0{interchange.head[12]}")
+        start = self.world.head(partner, interchange.sender, f"{interchange.head[12]}0")
         return x12.write(start, [_ta1_segment(interchange, status, code)])
 
     def _answer(self, partner: Partner, kind: str, text: str, due: datetime | None = None) -> None:

@@ -125,7 +125,7 @@ def delete_file(world: World, folder: str, name: str, line: str) -> None:
     file = world.mailbox.remove(folder, name, "client")
     if (again := world.fault("offered_twice", line)) is not None:
         other = f"{name.rpartition('.')[0]} (again).edi"
-        copy = replace(file, name=other if again.get("name", "same") == "other" else name)
+        copy = replace(file, name=other if again.get("under", "same") == "other" else name)
         world.mailbox.folders[folder][copy.name] = copy
 
 

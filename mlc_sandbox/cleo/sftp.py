@@ -24,31 +24,46 @@ class SftpServer:
     def __init__(self, world: World) -> None:
         self.world = world
         self._socket: socket.socket | None = None
+        self._port = 0
+        self._key = ""  # private, OpenSSH; made when first needed
+        self._lock = threading.Lock()
 
     @property
     def port(self) -> int:
         """The port it is or will be served on."""
-        return int(self._listener().getsockname()[1])
+        self._listener()
+        return self._port
 
     @property
     def host_key(self) -> str:
         """The public host key, as in a known_hosts file."""
         return str(_service().public_key(self._private_key()))
 
+    def dump(self) -> tuple[int, str]:
+        """Port and private host key, as far as they are known."""
+        return self._port, self._key
+
+    def load(self, state: tuple[int, str]) -> None:
+        """Take over what `dump` returned, as far as nothing of it is in use already."""
+        port, key = state
+        if self._socket is None:
+            self._port = port
+        self._key = self._key or key
+
     def _private_key(self) -> str:
-        with self.world.lock:
-            if not self.world.host_key:
-                self.world.host_key = _service().make_key()
-            return self.world.host_key
+        with self._lock:
+            self._key = self._key or str(_service().make_key())
+            return self._key
 
     def _listener(self) -> socket.socket:
-        if self._socket is None:
-            try:
-                self._socket = socket.create_server((HOST, self.world.sftp_port))
-            except OSError:  # the port of before the restart is somebody else's now
-                self._socket = socket.create_server((HOST, 0))
-            self.world.sftp_port = int(self._socket.getsockname()[1])
-        return self._socket
+        with self._lock:
+            if self._socket is None:
+                try:
+                    self._socket = socket.create_server((HOST, self._port))
+                except OSError:  # the port of before the restart is somebody else's now
+                    self._socket = socket.create_server((HOST, 0))
+                self._port = int(self._socket.getsockname()[1])
+            return self._socket
 
     @contextmanager
     def serving(self) -> Iterator[None]:

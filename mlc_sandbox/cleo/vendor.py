@@ -61,11 +61,12 @@ class CleoVendor:
 
     def dump(self) -> Any:
         """The whole state, picklable."""
-        return self.world.dump()
+        return {"world": self.world.dump(), "sftp": self.sftp.dump()}
 
     def load(self, state: Any) -> None:
         """Take over what `dump` returned."""
-        self.world.load(state)
+        self.world.load(state["world"])
+        self.sftp.load(state["sftp"])
 
     def pass_day(self, rng: random.Random) -> Mapping[str, Any]:  # noqa: ARG002
         """Late answers leave, suppliers ship and move."""

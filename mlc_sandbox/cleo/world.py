@@ -68,8 +68,6 @@ class World:
         self.jobs: list[Job] = []
         self.numbers: dict[tuple[str, ...], int] = {}
         self.held_back: list[str] = []  # interchanges that wait to share a file
-        self.host_key = ""  # private, OpenSSH; made when the SFTP server first needs it
-        self.sftp_port = 0  # the one that was served on last
         self.recent: list[datetime] = []
         self.last_numbers = ("", "")  # ISA13 and GS06 of the interchange that was wrapped last
         self._furnish()
@@ -287,7 +285,7 @@ class World:
 
 # What must survive a restart, by room and name.
 _STATE = (
-    *("partners", "companies", "jobs", "numbers", "held_back", "recent", "host_key", "sftp_port"),
+    *("partners", "companies", "jobs", "numbers", "held_back", "recent"),
     *("login.user", "login.password", "login.tokens", "login.refresh", "login.keys"),
     *("mailbox.folders", "mailbox.uploaded", "mailbox.removed"),
     *("harmony.objects", "harmony.rng"),

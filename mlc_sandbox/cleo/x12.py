@@ -87,7 +87,7 @@ class Interchange:
     @property
     def version(self) -> str:
         """GS08 of the first group, else what ISA12 stands for."""
-        return at(self.groups[0].head, 8) if self.groups else f"0{self.head[12]}"
+        return at(self.groups[0].head, 8) if self.groups else f"{self.head[12]}0"
 
     @property
     def only_acknowledges(self) -> bool:
@@ -221,7 +221,7 @@ def head(
     return [
         *("ISA", "00", " " * 10, "00", " " * 10, sender[0], sender[1].ljust(15)),
         *(receiver[0], receiver[1].ljust(15), f"{now:%y%m%d}", f"{now:%H%M}", repetition),
-        *(version[1:], f"{control:09d}", "0", "T", ">"),
+        *(version[:5], f"{control:09d}", "0", "T", ">"),
     ]
 
 

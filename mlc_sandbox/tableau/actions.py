@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from typing import Any
 
 ACTIONS = ("insert", "replace", "update", "upsert", "delete")
 _CERTAIN = {"eq": "=", "lt": "<", "gte": ">="}
@@ -35,12 +35,13 @@ class Rules:
     atomic: bool = True
 
 
-class Table(Protocol):
-    """A table and its columns: name -> SQL type."""
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table and its columns: name -> type as the catalog names it."""
 
     schema: str
     name: str
-    columns: Mapping[str, str]
+    columns: Mapping[str, str] = field(hash=False)
 
 
 Tables = Mapping[tuple[str, str], Table]

@@ -78,4 +78,5 @@ class ApiError(Exception):
 
 def gateway(status: int) -> Response:
     """A gateway's page, which is not XML."""
-    return HTMLResponse(f"<html><head><title>{status}</title></head></html>", status)
+    page = f"<html><head><title>{status}</title></head><body><h1>{status}</h1><hr>gateway</body></html>"
+    return HTMLResponse(page, status)

@@ -7,12 +7,12 @@ import weakref
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlc_sandbox.tableau import actions
+from mlc_sandbox.tableau.actions import Table
 
 if TYPE_CHECKING:
     from tableauhyperapi import Connection, HyperProcess
@@ -22,15 +22,6 @@ TARGET, PAYLOAD = "target", "payload"
 
 class Unusable(Exception):
     """The file, or what was asked of it, cannot be used; the text says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A table of a file and its columns: name -> SQL type."""
-
-    schema: str
-    name: str
-    columns: Mapping[str, str] = field(hash=False)
 
 
 class Hyper:

@@ -121,7 +121,7 @@ class Jobs:
         due = [(site, task) for site in self.world.sites.values() for task in site.tasks.values()]
         for site, task in due:
             self.refresh(site, site.datasources[task.datasource])
-        self.release()
+            self.release()
         return len(due)
 
     def files(self) -> list[str]:

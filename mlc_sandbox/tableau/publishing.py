@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mlc_sandbox.tableau.actions import ActionFailed, Rules
+from mlc_sandbox.tableau.actions import ActionFailed, Rules, Table
 from mlc_sandbox.tableau.errors import ApiError
-from mlc_sandbox.tableau.hyper import Table, Unusable, unpack
+from mlc_sandbox.tableau.hyper import Unusable, unpack
 from mlc_sandbox.tableau.store import DataSource, Site, luid
 
 if TYPE_CHECKING:

@@ -157,8 +157,6 @@ def _tds(source: DataSource) -> bytes:
     local = {"class": "hyper", "dbname": f"Data/Extracts/{source.name}.hyper", "tablename": "Extract"}
     remote = {"class": "sqlserver", "server": "db.nordfjell.example", "dbname": "rates"}
     connection = node("connection", local if source.file else remote)
-    return ElementTree.tostring(
-        node("datasource", {"formatted-name": source.name, "version": "18.1"}, connection),
-        encoding="UTF-8",
-        xml_declaration=True,
-    )
+    described = node("datasource", {"formatted-name": source.name, "version": "18.1"}, connection)
+    text: bytes = ElementTree.tostring(described, encoding="UTF-8", xml_declaration=True)
+    return text

@@ -102,8 +102,8 @@ class Webhooks:
 
     def sent(self) -> list[dict[str, Any]]:
         """All messages so far; waits for those under way."""
-        self._done += [future.result() for future in self._pending]
-        self._pending = []
+        pending, self._pending = self._pending, []
+        self._done += [future.result() for future in pending]
         return [asdict(delivery) for delivery in self._done]
 
     def restore(self, deliveries: list[dict[str, Any]]) -> None:

@@ -327,3 +327,12 @@ def test_a_viewer_publishes_nothing(tenant: Tenant) -> None:
     with pytest.raises(ServerResponseError) as error:
         tenant.published(invoice(1))
     assert refused(error) == "403007"
+
+
+def test_names_keep_their_letters_on_the_way_back(tenant: Tenant, tmp_path: Path) -> None:
+    tenant.switches["download_as"] = "hyper"
+    item = tenant.publish(tenant.pen.write([invoice(1)]), "Leverandørfakturaer & Øl")
+    assert tenant.server.datasources.get_by_id(item.id).name == "Leverandørfakturaer & Øl"
+    got = Path(tenant.server.datasources.download(item.id, str(tmp_path)))
+    assert got.name.startswith("Leverand")
+    assert len(tenant.pen.read(got)) == 1

@@ -27,6 +27,7 @@ SUMMARIES: Mapping[int, str] = {
     403004: "Forbidden",
     403007: "Forbidden",
     403032: "Forbidden",
+    403008: "Storage quota exceeded",
     403014: "Page size over maximum",
     403069: "Forbidden",
     403070: "Already on this site",

@@ -6,14 +6,17 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Iterable
+from functools import cached_property
 from pathlib import Path
 
 
 class Files:
     """Contents by name. A changed file gets a new name, so that whoever reads the old one reads it whole."""
 
-    def __init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="mlc-tableau-")
+    @cached_property
+    def _folder(self) -> tempfile.TemporaryDirectory[str]:
+        """Made with the first file: most sandboxes never hold one."""
+        return tempfile.TemporaryDirectory(prefix="mlc-tableau-")
 
     def path(self, name: str) -> Path:
         """Where a file is."""
@@ -52,8 +55,8 @@ class Files:
 
     def load(self, contents: dict[str, bytes]) -> None:
         """Hold exactly these files."""
-        for file in Path(self._folder.name).iterdir():
-            if file.name not in contents:
-                file.unlink()
+        if "_folder" in self.__dict__:
+            self._folder.cleanup()
+            del self._folder
         for name, content in contents.items():
             self.path(name).write_bytes(content)

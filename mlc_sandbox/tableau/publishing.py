@@ -56,6 +56,7 @@ def publish(world: World, site: Site, wanted: Publication) -> DataSource:
     found = existing(site, wanted.name, wanted.project)
     try:
         file = _prepared(world, wanted)
+        _check_storage(world, site, file)
         tables = world.hyper.inspect(world.files.path(file))
         if wanted.mode == "append":
             assert found is not None
@@ -82,6 +83,14 @@ def publish(world: World, site: Site, wanted: Publication) -> DataSource:
     world.note(found, wanted.mode)
     world.webhooks.fire(site, event, found)
     return found
+
+
+def _check_storage(world: World, site: Site, file: str) -> None:
+    """Raises ApiError 403008."""
+    held = sum(world.size(source) for source in site.datasources.values())
+    if held + world.files.path(file).stat().st_size > world.switches.limit("storage_mb") * 2**20:
+        world.files.drop(file)
+        raise ApiError(403008, "The site's storage is used up.")
 
 
 def _prepared(world: World, wanted: Publication) -> str:

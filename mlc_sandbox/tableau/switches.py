@@ -53,6 +53,7 @@ DEFAULTS: dict[str, Any] = {
     "refresh_event_resource": "EXTRACTS",  # EXTRACTS | DATASOURCE
     # Limits (section 12); 0 switches one off, `limits` all of them. Windows roll.
     "limits": True,
+    "storage_mb": 1024 * 1024,  # of a site
     "hour_seconds": 3600,
     "calls_per_hour": 40_000,
     "content_per_hour": 600,  # publish and update content

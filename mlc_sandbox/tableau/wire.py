@@ -128,13 +128,24 @@ def parts(body: bytes, content_type: str) -> dict[str, tuple[str, bytes]]:
         raise Malformed("The body is not multipart with a boundary.")
     delimiter = b"--" + found[1].encode()
     made: dict[str, tuple[str, bytes]] = {}
-    for piece in (b"\r\n" + body).split(b"\r\n" + delimiter)[1:]:
-        if piece.startswith(b"--"):
+    begin = body.find(delimiter)
+    while begin >= 0:
+        begin += len(delimiter)
+        if body.startswith(b"--", begin):
             return made
-        head, separator, content = piece.partition(b"\r\n\r\n")
-        name = re.search(rb'[;\s]name="?([^";\r\n]*)"?', head)
-        if not separator or name is None:
-            raise Malformed("A part has no name.")
-        file = re.search(rb'[;\s]filename="?([^";\r\n]*)"?', head)
-        made[name[1].decode()] = (file[1].decode() if file else "", content)
+        end = body.find(b"\r\n" + delimiter, begin)
+        name, file, content = _part(body, begin, end)
+        made[name] = (file, content)
+        begin = body.find(delimiter, end) if end >= 0 else -1
     raise Malformed("The last boundary is missing: the body was cut off.")
+
+
+def _part(body: bytes, begin: int, end: int) -> tuple[str, str, bytes]:
+    """Name, file name and content of the part between two boundaries; a chunk is large, so it is cut once."""
+    blank = body.find(b"\r\n\r\n", begin)
+    head = body[begin : max(blank, begin)]
+    name = re.search(rb'[;\s]name="?([^";\r\n]*)"?', head)
+    file = re.search(rb'[;\s]filename="?([^";\r\n]*)"?', head)
+    if end < 0 or name is None:
+        raise Malformed("A part has no name, or no end.")
+    return name[1].decode(), file[1].decode() if file else "", body[blank + 4 : end]

@@ -99,6 +99,7 @@ class World:
 
     def dump(self) -> Any:
         """A picklable copy of the whole state, files included."""
+        deliveries = self.webhooks.sent()  # waits for receivers, who may be calling: not under the lock
         with self.lock:
             login = {name: getattr(self.login, name) for name in _LOGIN}
             kept = [source.file for site in self.sites.values() for source in site.datasources.values()]
@@ -111,7 +112,7 @@ class World:
                 "windows": self.limits.windows,
                 "jobs": self.jobs.order,
                 "late": self.late,
-                "deliveries": self.webhooks.sent(),
+                "deliveries": deliveries,
             }
             return copy.deepcopy(state) | {"files": self.files.dump(name for name in kept if name)}
 

@@ -144,6 +144,7 @@ def test_it_leaves_no_process_and_no_file_behind(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     sandbox = alone()
+    assert list(tmp_path.iterdir()) == []
     with serving(sandbox):
         Tenant(sandbox, pen).published(invoice(1))
         process = sandbox.tableau.world.hyper._process

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
 import pytest
 import requests
 from tableauserverclient.server.endpoint.exceptions import (
@@ -104,3 +107,26 @@ class TestLostAnswers:
 def test_every_fault_is_known_by_name(tenant: Tenant) -> None:
     body = {"vendor": "tableau", "name": "nonsense"}
     assert requests.post(f"{tenant.sandbox.url}/control/faults", json=body, timeout=5).status_code == 400
+
+
+def test_a_download_is_whole_while_updates_go_on(tenant: Tenant, tmp_path: Path) -> None:
+    """Each upsert sets every row to one amount: a download never shows two."""
+    tenant.switches["download_as"] = "hyper"
+    numbers = range(40)
+    source = tenant.published(*(invoice(number, "0.00") for number in numbers))
+
+    def change(amount: int) -> None:
+        tenant.update(source, [action("upsert")], [invoice(number, f"{amount}.00") for number in numbers])
+
+    def read(number: int) -> set[object]:
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        got = tenant.server.datasources.download(source.id, str(folder))
+        return {row[2] for row in tenant.pen.read(Path(got))}
+
+    with ThreadPoolExecutor(4) as pool:
+        changes = [pool.submit(change, amount) for amount in range(1, 9)]
+        seen = [pool.submit(read, number) for number in range(8)]
+    assert [len(one.result()) for one in seen] == [1] * 8
+    assert all(one.exception() is None for one in changes)
+    assert len({amount for (amount,) in tenant.rows("Invoices", "amount")}) == 1

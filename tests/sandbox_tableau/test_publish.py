@@ -160,6 +160,14 @@ class TestContent:
         with pytest.raises(JobFailedException, match="not a valid database"):
             tenant.server.jobs.wait_for_job(tenant.publish(bad, as_job=True), timeout=10)
 
+    def test_a_site_has_so_much_storage(self, tenant: Tenant) -> None:
+        tenant.switches["storage_mb"] = 1
+        rows = "SELECT n, CAST(n AS TEXT) || 'x' AS t FROM generate_series(1, 150000) AS s (n)"
+        large = tenant.pen.run([f"CREATE TABLE numbers AS {rows}"])
+        tenant.published(invoice(1))
+        with pytest.raises(ServerResponseError, match="403008"):
+            tenant.publish(large, "Large")
+
     def test_several_tables_need_foreign_keys_that_make_one_tree(self, tenant: Tenant) -> None:
         tables = ["CREATE TABLE facts (k INT, d INT)", "CREATE TABLE names (k INT, ASSUMED PRIMARY KEY (k))"]
         with pytest.raises(ServerResponseError) as error:

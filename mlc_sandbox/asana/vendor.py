@@ -114,11 +114,7 @@ class AsanaVendor:
         """Tasks by project, and what else there is."""
         return self.world.counts()
 
-    def config_section(self, url: str) -> dict[str, Any]:  # noqa: ARG002
-        """Nothing yet: the product's settings do not know the pair. Then it is `pair_section`."""
-        return {}
-
-    def pair_section(self, url: str) -> dict[str, Any]:
+    def config_section(self, url: str) -> dict[str, Any]:
         """The `asana` section of a ready mlc.yaml; `url` is the sandbox's root URL."""
         root = f"{url.rstrip('/')}/{self.name}"
         section: dict[str, Any] = {

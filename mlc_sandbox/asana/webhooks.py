@@ -9,7 +9,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from mlc_sandbox.asana.render import View
@@ -89,7 +89,7 @@ class Dispatcher:
         if deletion is not None and deletion <= now:
             self.world.remove(webhook)
             return None
-        self._gather(webhook)
+        self._gather(webhook, now)
         if webhook.heartbeat <= now:
             webhook.heartbeat = now + timedelta(hours=self.world.switches["heartbeat_hours"])
             webhook.queue.append(Delivery([], now))
@@ -97,7 +97,7 @@ class Dispatcher:
             return webhook, webhook.queue[0]
         return None
 
-    def _gather(self, webhook: Webhook) -> None:
+    def _gather(self, webhook: Webhook, now: datetime) -> None:
         new = [event for event in self._newer(webhook.seen) if passes(self.world, webhook, event)]
         if self.world.events:
             webhook.seen = self.world.events[-1].number
@@ -109,7 +109,6 @@ class Dispatcher:
         if self.world.faults.take(VENDOR, "webhook_lost", line) is not None:
             return
         twice = self.world.faults.take(VENDOR, "webhook_duplicate", line) is not None
-        now = self.world.clock.wire()
         webhook.queue += [Delivery(events, now) for _ in range(1 + twice)]
 
     def _newer(self, number: int) -> list[Event]:

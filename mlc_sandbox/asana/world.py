@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import heapq
 import itertools
 import random
 import threading
@@ -57,8 +58,9 @@ class World:
         self.tables: dict[type, dict[str, Any]] = {kind: {} for kind in KINDS}
         self.events: list[Event] = []
         self.event_number = itertools.count(1)
-        self.unindexed: list[tuple[datetime, str]] = []
-        self.index: dict[str, Task] = {}
+        self.change_number = itertools.count(1)
+        self.unindexed: list[tuple[datetime, int, Task]] = []  # a heap by time
+        self.index: dict[str, tuple[int, Task]] = {}
         self.late: list[dict[str, Any]] = []
         self.members = founding.found(self)
         self.login = Login(seed, self.members["integration"], clock, self.switches)
@@ -261,20 +263,20 @@ class World:
         if modified:
             task.modified = self.clock.now()
         lag = self.rng.uniform(self.switches["search_lag_least"], self.switches["search_lag_most"])
-        self.unindexed.append((self.clock.wire() + timedelta(seconds=lag), task.gid))
+        snapshot = copy.copy(task)
+        snapshot.places = dict(task.places)
+        due = self.clock.wire() + timedelta(seconds=lag)
+        heapq.heappush(self.unindexed, (due, next(self.change_number), snapshot))
 
     def searchable(self) -> list[Task]:
-        """Tasks as search and typeahead know them now."""
+        """Tasks as search and typeahead know them now: as they were a while ago."""
         now = self.clock.wire()
-        due = {gid for at, gid in self.unindexed if at <= now}
-        self.unindexed = [entry for entry in self.unindexed if entry[0] > now]
-        for gid in due:
-            task = self.tables[Task].get(gid)
-            if task is None or task.trashed is not None:
-                self.index.pop(gid, None)
-            else:
-                self.index[gid] = copy.deepcopy(task)
-        return list(self.index.values())
+        while self.unindexed and self.unindexed[0][0] <= now:
+            _, number, snapshot = heapq.heappop(self.unindexed)
+            known = self.index.get(snapshot.gid)
+            if known is None or known[0] < number:
+                self.index[snapshot.gid] = (number, snapshot)
+        return [task for _, task in self.index.values() if task.trashed is None]
 
     def deletion_of(self, webhook: Webhook) -> datetime | None:
         """When a webhook that fails will be deleted."""
@@ -343,7 +345,17 @@ class World:
             }
 
 
-_STATE = ("last_gid", "tables", "events", "event_number", "unindexed", "index", "late", "members")
+_STATE = (
+    "last_gid",
+    "tables",
+    "events",
+    "event_number",
+    "change_number",
+    "unindexed",
+    "index",
+    "late",
+    "members",
+)
 
 
 def _named(entity: Entity) -> dict[str, str]:

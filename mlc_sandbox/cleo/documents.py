@@ -37,6 +37,8 @@ def understand(interchange: Interchange, found: Set) -> Document:
         raise ValueError(f"A number of {found.kind} {found.control} cannot be read.") from error
     document["kind"] = found.kind
     document["from"], document["to"] = interchange.sender[1], interchange.receiver[1]
+    # Where no party is named it is whoever sent the interchange.
+    document["key"] = [document["key"][0] or document["from"], document["number"]]
     document["version"] = interchange.version
     return document
 
@@ -95,7 +97,7 @@ def _order(found: Set) -> Document:
         "number": at(begin, 3),
         "buyer": _who(named, "BY"),
         "seller": _who(named, "SE", "VN", "SU"),
-        "key": [_who(named, "BY"), at(begin, 3)],
+        "key": [_who(named, "BY")],
         "date": at(begin, 5),
         "currency": at(found.first("CUR"), 2),
         "parties": named,
@@ -121,7 +123,7 @@ def _change(found: Set) -> Document:
         "number": at(begin, 3),
         "buyer": _who(named, "BY"),
         "seller": _who(named, "SE", "VN", "SU"),
-        "key": [_who(named, "BY"), at(begin, 3)],
+        "key": [_who(named, "BY")],
         "date": at(begin, 6),
         "parties": named,
         "lines": [
@@ -162,7 +164,7 @@ def _invoice(found: Set) -> Document:
         "order": at(begin, 4),
         "buyer": _who(named, "BY", "BT"),
         "seller": _who(named, "SE", "SU", "VN", "II"),
-        "key": [_who(named, "SE", "SU", "VN", "II"), at(begin, 2)],
+        "key": [_who(named, "SE", "SU", "VN", "II")],
         "date": at(begin, 1),
         "currency": at(found.first("CUR"), 2),
         "parties": named,
@@ -234,7 +236,7 @@ def _shipment(found: Set) -> Document:
         "purpose": _PURPOSES.get(at(begin, 1), at(begin, 1)),
         "number": at(begin, 2),
         "shipper": _who(named, "SF", "SE", "SU"),
-        "key": [_who(named, "SF", "SE", "SU"), at(begin, 2)],
+        "key": [_who(named, "SF", "SE", "SU")],
         "date": at(begin, 3),
         "structure": at(begin, 5),
         "parties": named,
@@ -289,7 +291,7 @@ def _receiving(found: Set) -> Document:
         "purpose": _PURPOSES.get(at(begin, 3), at(begin, 3)),
         "number": at(begin, 1),
         "receiver": _who(named, "ST", "BY"),
-        "key": [_who(named, "BY", "ST"), at(begin, 1)],
+        "key": [_who(named, "BY", "ST")],
         "date": at(begin, 2),
         "parties": named,
         "lines": [

@@ -46,6 +46,27 @@ N9 7: 1 M ID 2/3, 2 O AN 1/30, 3 O AN 1/45; R0203
 MSG 3: 1 M AN 1/264
 NTE 2: 1 O ID 3/3, 2 M AN 1/80
 """
+# The order segments stand in (sections 5 to 7): a list is a loop that its first segment begins.
+_Area = list["str | _Area"]
+_PARTY: _Area = ["N1", "N2", "N3", "N4", "REF", "PER", "FOB", "TD1", "TD5", "TD3"]
+_NOTE: _Area = ["N9", "MSG"]
+_CHARGE: _Area = ["SAC", "TXI"]
+_HEAD: _Area = ["CUR", "REF", "PER", "FOB", _CHARGE, "ITD", "DTM", "PID", "TD1", "TD5", "TD3", "TXI"]
+_LINE: _Area = ["PID", "REF", "PER", _CHARGE, "ITD", "DTM", "TD1", "TD5", "TD3", _NOTE, _PARTY]
+_TREE: _Area = [
+    *("HL", "LIN", "SN1", "PRF", "PID", "TD1", "TD5", "TD3", "REF", "PER", "MAN", "DTM", "FOB"),
+    ["N1", "N2", "N3", "N4", "REF", "PER"],
+]
+_ORDER: dict[str, _Area] = {
+    "850": ["ST", "BEG", *_HEAD, _NOTE, _PARTY, ["PO1", *_LINE], "CTT", "AMT", "SE"],
+    "860": ["ST", "BCH", *_HEAD, _NOTE, _PARTY, ["POC", *_LINE], "CTT", "AMT", "SE"],
+    "810": [
+        *("ST", "BIG", "NTE", "CUR", "REF", "PER", _PARTY, "ITD", "DTM", "FOB", "PID", _NOTE),
+        ["IT1", "CUR", "TXI", "PID", "REF", "PER", "DTM", _CHARGE, _PARTY],
+        *("TDS", "TXI", "AMT", _CHARGE, "CTT", "SE"),
+    ],
+    "856": ["ST", "BSN", "DTM", _TREE, "CTT", "SE"],
+}
 # What 005010 lengthens (section 11): (segment, element) -> maximum.
 _LONGER = {("REF", 2): 50, ("N9", 2): 50, ("PER", 4): 256, ("PER", 6): 256}
 _LONGER |= {("IT1", 2): 15, ("SAC", 13): 50, ("TD3", 3): 15, ("CTT", 1): 6}
@@ -132,6 +153,7 @@ def check(found: Set, version: str, *, charset: str) -> list[Finding]:
     ]
     for position, segment in enumerate(found.segments, start=1):
         findings += _check_segment(segment, position, version, charset)
+    findings += _check_order(found)
     if found.kind == "856":
         findings += _check_tree(found)
     return findings + list(_check_count(found))
@@ -183,9 +205,9 @@ def _fault(value: str, element: _Element, most: int) -> str:
 
 
 def _writable(value: str, charset: str) -> bool:
-    if any(ord(sign) < 32 for sign in value):
-        return False
-    return charset == "utf8" or all(ord(sign) < (127 if charset == "ascii" else 256) for sign in value)
+    """Whether a partner can read it. Control signs above ASCII tell a Latin-1 reader that it is UTF-8."""
+    last = {"ascii": 126, "latin1": 255}.get(charset, 0x10FFFF)
+    return all(32 <= ord(sign) <= last and not 127 <= ord(sign) < 160 for sign in value)
 
 
 def _missing(segment: Segment, condition: str) -> int | None:
@@ -202,6 +224,40 @@ def _missing(segment: Segment, condition: str) -> int | None:
             return missing[0]
         case _:
             return None
+
+
+def _check_order(found: Set) -> list[Finding]:
+    """The first segment that stands where it may not. Segments nobody looks into are passed over."""
+    if found.kind not in _ORDER:
+        return []
+    known = _known(_ORDER[found.kind])
+    placed = [
+        (position, segment[0])
+        for position, segment in enumerate(found.segments, start=1)
+        if segment[0] in known or segment[0] in _RULES
+    ]
+    names = [name for _, name in placed]
+    end = _walk(_ORDER[found.kind], names, 0)
+    if end == len(names):
+        return []
+    position, name = placed[end]
+    return [Finding(name, position, "7" if name in known else "6")]
+
+
+def _known(area: _Area) -> set[str]:
+    return set().union(*({item} if isinstance(item, str) else _known(item) for item in area))
+
+
+def _walk(area: _Area, names: list[str], at_: int) -> int:
+    """How far the names follow the area from here."""
+    for item in area:
+        if isinstance(item, str):
+            while at_ < len(names) and names[at_] == item:
+                at_ += 1
+        else:
+            while at_ < len(names) and names[at_] == item[0]:
+                at_ = _walk(item[1:], names, at_ + 1)
+    return at_
 
 
 def _check_tree(found: Set) -> list[Finding]:

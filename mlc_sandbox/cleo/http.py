@@ -29,6 +29,7 @@ FAULTS = (
     "bom",
     "crlf",
     "drop_connection",
+    "flow_fails",
     "ghost_file",
     "odd_name",
     "offered_twice",

@@ -69,12 +69,21 @@ class Late:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """What a file carries: bytes read as Latin-1, one character each, or the text of a JSON document."""
+
+    text: str
+    fields: Any = None
+    is_text: bool = False
+
+
 @dataclass(slots=True)
 class Letter:
-    """Where something came from: the file, the business fields sent beside it, the interchange."""
+    """Where something came from, and to whom."""
 
     file: str
-    fields: Any
+    payload: Payload
     interchange: Interchange
     partner: Partner
 
@@ -94,36 +103,38 @@ class Receiver:
         try:
             if is_supplier_file(name, content):
                 return self.world.suppliers.take(name, content)
-            raw, fields = _unwrap(content)
-            interchanges = x12.read(_decode(raw))
+            payload = _unwrap(content)
+            interchanges = x12.read(payload.text)
         except (Unreadable, ValueError) as error:
             self._refuse(name, str(error))
             return f"refused: {error}"
-        return "; ".join(self._interchange(name, fields, interchange) for interchange in interchanges)
+        return "; ".join(self._interchange(name, payload, interchange) for interchange in interchanges)
 
     def _refuse(self, file: str, why: str, **more: Any) -> None:
         self.refused.append({"file": file, "why": why, "at": self.world.clock.now(), **more})
 
     # Interchanges
 
-    def _interchange(self, name: str, fields: Any, interchange: Interchange) -> str:
+    def _interchange(self, name: str, payload: Payload, interchange: Interchange) -> str:
         control = interchange.control
         partner = self.world.partners.get(interchange.receiver)
         if partner is None:
             stranger = Partner(*interchange.receiver, "nobody")
-            self._refuse(name, f"Nobody here is {interchange.receiver}.", isa13=control)
-            self._answer(stranger, "TA1", self._ta1(stranger, interchange, "R", "009"))
-            return f"{control} refused: unknown receiver"
-        letter = Letter(name, fields, interchange, partner)
+            letter = Letter(name, payload, interchange, stranger)
+            return self._refuse_whole(letter, "009", f"Nobody here is {interchange.receiver}.")
+        letter = Letter(name, payload, interchange, partner)
         digest = hashlib.sha256(interchange.text.encode()).hexdigest()
         key = (*interchange.sender, *interchange.receiver, control)
         before = self.seen.get(key)
         if before is not None:
             return self._repeated(letter, before, same=before.digest == digest)
         if interchange.error:
-            self._refuse(name, f"The interchange's frame is wrong: {interchange.error}.", isa13=control)
-            self._answer(partner, "TA1", self._ta1(partner, interchange, "R", interchange.error))
-            return f"{control} refused: {interchange.error}"
+            return self._refuse_whole(letter, interchange.error, "The interchange's frame is wrong.")
+        if interchange.head[15] != self.world.switches["usage"]:
+            return self._refuse_whole(letter, "020", f"ISA15 {interchange.head[15]} is not for this system.")
+        raw = not payload.is_text and partner.charset == "utf8"
+        if raw and (error := _decode_sets(interchange)):
+            return self._refuse_whole(letter, "024", error)
         seen = self.seen[key] = Seen(digest)
         for segment in interchange.acknowledgments:
             self.world.shipping.note_ta1(partner, segment)
@@ -134,6 +145,13 @@ class Receiver:
             seen.answers.append((kind, text))
             self._answer(partner, kind, text, due)
         return f"{control} taken"
+
+    def _refuse_whole(self, letter: Letter, code: str, why: str) -> str:
+        """A TA1 with this TA105; what became of the interchange."""
+        control = letter.interchange.control
+        self._refuse(letter.file, why, isa13=control, ta1=code)
+        self._answer(letter.partner, "TA1", self._ta1(letter.partner, letter.interchange, "R", code))
+        return f"{control} refused with {code}: {why}"
 
     def _with_ta1(
         self, letter: Letter, answers: list[tuple[str, str, datetime | None]]
@@ -219,9 +237,9 @@ class Receiver:
                     verdict.status, verdict.codes = "E", ["5"]
                     verdict.findings = [Finding("REF", 3, "1", grave=False)]
         if behaviour == "reject_set" and verdicts:
+            head = verdicts[0].set.segments[1:2] or [["ST"]]
             verdicts[0].status, verdicts[0].codes = "R", ["5"]
-            head = verdicts[0].set.segments[1]
-            verdicts[0].findings = [Finding(head[0], 2, "8", [(3, "7", at(head, 3))])]
+            verdicts[0].findings = [Finding(head[0][0], 2, "8", [(3, "7", at(head[0], 3))])]
         rejected = [verdict for verdict in verdicts if verdict.status == "R"]
         if rejected:
             return ("R" if len(rejected) == len(verdicts) else "P"), []
@@ -248,7 +266,10 @@ class Receiver:
     def _997(
         self, letter: Letter, group: Group, verdicts: list[Verdict], status: str, codes: list[str]
     ) -> str:
-        body: list[Segment] = [["AK1", at(group.head, 1), at(group.head, 6)]]
+        control = at(group.head, 6)
+        if self.world.switches["ak102"] == "padded":
+            control = control.zfill(9)
+        body: list[Segment] = [["AK1", at(group.head, 1), control]]
         for verdict in verdicts if not codes else ():
             body += _ak2(verdict)
         accepted = sum(verdict.status != "R" for verdict in verdicts)
@@ -291,7 +312,7 @@ class Receiver:
             "company": self.world.company_of(letter.interchange.sender[1]),
             "isa13": [letter.interchange.control],
             "files": [letter.file],
-            "fields": letter.fields,
+            "fields": letter.payload.fields,
             "status": "open",
             "received": self.world.clock.now(),
         }
@@ -357,29 +378,38 @@ def _content(document: Document) -> Document:
     return {name: value for name, value in document.items() if name not in trail}
 
 
-def _unwrap(content: bytes) -> tuple[bytes, Any]:
-    """The interchange's bytes and the business fields of a JSON payload; other files are as they are.
+def _unwrap(content: bytes) -> Payload:
+    """The interchanges of a file; a JSON payload carries them beside its business fields.
+
+    ISA does not say what the bytes mean (vendors/x12.md section 2): what was agreed with the partner decides.
 
     Raises:
         ValueError: JSON without an `interchange`, or one that is neither X12 text nor Base64.
     """
-    if not content.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{"):
-        return content, None
-    payload = json.loads(content.decode("utf-8-sig"), parse_float=str)
-    carried = payload.get("interchange")
+    plain = content.removeprefix(b"\xef\xbb\xbf")
+    if not plain.lstrip().startswith(b"{"):
+        return Payload(plain.decode("latin-1"))
+    document = json.loads(plain.decode("utf-8"), parse_float=str)
+    carried, fields = document.get("interchange"), document.get("fields")
     if not isinstance(carried, str):
         raise ValueError("The JSON document has no text named interchange.")  # noqa: TRY004 - the file is wrong
     if carried.lstrip("\ufeff").lstrip().startswith("ISA"):
-        return carried.encode(), payload.get("fields")
-    return b64decode(carried, validate=True), payload.get("fields")
+        return Payload(carried, fields, is_text=True)
+    raw = b64decode(carried, validate=True).removeprefix(b"\xef\xbb\xbf")
+    return Payload(raw.decode("latin-1"), fields)
 
 
-def _decode(content: bytes) -> str:
-    """UTF-8 when it is that, else Latin-1: ISA does not say (vendors/x12.md section 2)."""
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError:
-        return content.decode("latin-1")
+def _decode_sets(interchange: Interchange) -> str:
+    """Read what is in the sets as UTF-8; what is wrong, when it is not that."""
+    for group in interchange.groups:
+        for found in group.sets:
+            try:
+                found.segments = [
+                    [value.encode("latin-1").decode() for value in segment] for segment in found.segments
+                ]
+            except UnicodeDecodeError as error:
+                return f"{found.kind} {found.control} is not UTF-8: {error}."
+    return ""
 
 
 def _number(found: Set) -> str:

@@ -297,11 +297,11 @@ class Shipping:
 
     def pass_day(self) -> int:
         """Ship a few of the orders that arrived and are open, each in the next way of the round."""
+        shipped = {(notice.company, notice.order) for notice in self.notices}
         waiting = [
             document
             for document in self.world.receiver.view["850"].values()
-            if document["status"] != "cancelled"
-            and not any(notice.order == document["number"] for notice in self.notices)
+            if document["status"] != "cancelled" and (document["company"], document["number"]) not in shipped
         ]
         sent = 0
         for document in sorted(waiting, key=lambda document: document["key"]):

@@ -49,6 +49,8 @@ DEFAULTS: dict[str, Any] = {
     "late_hours": 30,
     "ta1_place": "own_file",  # own_file | with_997
     "repeated_interchange": "ta1_025",  # ta1_025 | answer_again: the same bytes once more
+    "usage": "T",  # T | P: what ISA15 must say
+    "ak102": "as_sent",  # as_sent | padded: GS06 in a 997, with zeros (vendors/x12.md section 9)
     # What partners do of themselves while a day passes
     "ships_per_day": 6,
     "supplier_changes_per_day": 3,
@@ -73,6 +75,8 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "partner_answer": ("accept", "accept_errors", "reject_set", "reject_group", "silent", "late"),
     "ta1_place": ("own_file", "with_997"),
     "repeated_interchange": ("ta1_025", "answer_again"),
+    "usage": ("T", "P"),
+    "ak102": ("as_sent", "padded"),
 }
 
 

@@ -127,7 +127,10 @@ class World:
         file.picked_up = True
         if self.switches["after_pickup"] == "removed":
             self.mailbox.remove(UPLOAD, file.name, "flow")
-        message = self.receiver.take(file.name, bytes(file.content))
+        if self.fault("flow_fails", f"TAKE {file.name}") is not None:
+            message = "refused: the data flow failed; no partner has seen the file"
+        else:
+            message = self.receiver.take(file.name, file.content)
         self._job(file.name, "Partner Mailbox", "Partners", message)
 
     def _job(self, payload: str, source: str, target: str, message: str) -> None:
@@ -172,7 +175,8 @@ class World:
         # A fault: the number of the interchange before, for other bytes.
         again = self.fault("same_isa13", f"SEND {partner.id}") is not None and series in self.numbers
         number = self.numbers[series] if again else self.next_number(*series)
-        return x12.head(partner.address, buyer, number, self.clock.now(), version)
+        now, usage = self.clock.now(), self.switches["usage"]
+        return x12.head(partner.address, buyer, control=number, now=now, version=version, usage=usage)
 
     def wrap(
         self, partner: Partner, buyer: tuple[str, str], kind: str, body: list[x12.Segment], version: str

@@ -214,14 +214,20 @@ def clean(text: str, most: int) -> str:
 
 
 def head(
-    sender: tuple[str, str], receiver: tuple[str, str], control: int, now: datetime, version: str
+    sender: tuple[str, str],
+    receiver: tuple[str, str],
+    *,
+    control: int,
+    now: datetime,
+    version: str,
+    usage: str,
 ) -> Segment:
-    """ISA of a partner's own interchange; it never asks for a TA1."""
+    """ISA of a partner's own interchange, of version 004010 or the like; it never asks for a TA1."""
     repetition = "U" if version < "00403" else "^"
     return [
         *("ISA", "00", " " * 10, "00", " " * 10, sender[0], sender[1].ljust(15)),
         *(receiver[0], receiver[1].ljust(15), f"{now:%y%m%d}", f"{now:%H%M}", repetition),
-        *(version[:5], f"{control:09d}", "0", "T", ">"),
+        *(version[:5], f"{control:09d}", "0", usage, ">"),
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import random
 from decimal import Decimal
 
 import pytest
@@ -13,6 +14,7 @@ from .conftest import (
     ORDER,
     Mailbox,
     acknowledge,
+    body,
     group,
     interchange,
     invoice,
@@ -72,6 +74,11 @@ class TestAnswers:
         mailbox.upload(order())
         assert mailbox.listed() == []
         assert len(mailbox.received()["documents"]["850"]) == 1
+
+    def test_group_numbers_may_come_back_with_zeros(self, mailbox: Mailbox) -> None:
+        mailbox.switches["ak102"] = "padded"
+        mailbox.upload(order())
+        assert segments(mailbox.texts()[0], "AK1") == ["AK1*PO*000000101"]
 
     def test_a_late_answer_leaves_by_the_sandboxs_date(self, mailbox: Mailbox) -> None:
         mailbox.switches.update(partner_answer="late", late_hours=30)
@@ -143,7 +150,7 @@ class TestRefusals:
             (("PO1*1*10*EA", "PO1*1*ti*EA"), "AK3*PO1*9**8", "AK4*2**6*TI"),
             (("PO000123", "P" * 23), "AK3*BEG*2**8", f"AK4*3**5*{'P' * 23}"),
             (("CUR*BY*NOK", "CUR*BY"), "AK3*CUR*3**8", "AK4*2**1"),
-            (("SYREFAST", "SYREFAST Æ"), "AK3*PID*10**8", "AK4*5**6*SKRUE M8 X 40 SYREFAST AE"),
+            (("SYREFAST", "SYREFAST Æ"), "AK3*PID*10**8", "AK4*5**6*SKRUE M8 X 40 SYREFAST A"),
             (("N1*BY*FJORDVIK HANDEL AS*92*1000", "N1*BY*FJORDVIK HANDEL AS*92"), "AK3*N1*6**8", "AK4*4**2"),
             (("CTT*2~", "CTT*3~"), "AK3*CTT*13**8", "AK4*1**7*3"),
             (("CUR*BY*NOK~", "CUR*BY*NOK*~"), "AK3*CUR*3**8", "AK4*3**3"),
@@ -161,6 +168,34 @@ class TestRefusals:
         assert received["documents"]["850"] == []
         assert received["refused"][0]["findings"]
 
+    @pytest.mark.parametrize(
+        ("change", "ak3"),
+        [
+            (("CUR*BY*NOK~REF*VX*NO987654321MVA~", "REF*VX*NO987654321MVA~CUR*BY*NOK~"), "AK3*CUR*4**7"),
+            (("CTT*2~AMT*TT*2252.5~", "AMT*TT*2252.5~CTT*2~"), "AK3*CTT*14**7"),
+            (("CTT*2~", "CTT*2~TDS*1~"), "AK3*TDS*14**6"),
+        ],
+    )
+    def test_segments_stand_in_order(self, mailbox: Mailbox, change: tuple[str, str], ak3: str) -> None:
+        mailbox.upload(order(body(ORDER).replace(*change)))
+        (answer,) = mailbox.texts()
+        assert segments(answer, "AK3") == [ak3]
+        assert segments(answer, "AK5") == ["AK5*R*5"]
+
+    def test_a_file_for_production_is_refused(self, mailbox: Mailbox) -> None:
+        text = order().replace("*0*T*>", "*0*P*>")
+        mailbox.upload(text)
+        assert segments(mailbox.texts()[0], "TA1")[0].endswith("*R*020")
+        mailbox.switches["usage"] = "P"
+        mailbox.upload(text, "b.edi")
+        assert mailbox.texts()[1][101:105] == "*P*>"
+
+    def test_a_flow_may_fail_before_any_partner_sees_the_file(self, mailbox: Mailbox) -> None:
+        mailbox.faults.arm("cleo", "flow_fails")
+        assert mailbox.upload(order()).status_code == 201
+        assert (mailbox.listed(), mailbox.received()["documents"]["850"]) == ([], [])
+        assert mailbox.call("GET", "/api/jobs").json()["resources"][0]["status"] == "issue"
+
     def test_counts_of_the_set_and_the_group_are_checked(self, mailbox: Mailbox) -> None:
         good = order()
         mailbox.upload(good.replace("SE*15*", "SE*16*"))
@@ -176,7 +211,58 @@ class TestRefusals:
         assert len(mailbox.received()["documents"]["850"]) == 1
 
 
+class TestCharacters:
+    """Bytes mean what was agreed with the partner."""
+
+    @pytest.fixture
+    def charset(self, mailbox: Mailbox, request: pytest.FixtureRequest) -> str:
+        partner = {"qualifier": "ZZ", "id": "NORDEDI", "name": "Hub", "charset": request.param}
+        mailbox.control("PUT", "/partners", json=partner)
+        return str(request.param)
+
+    @pytest.mark.parametrize("charset", ["latin1", "utf8"], indirect=True)
+    @pytest.mark.parametrize("in_json", [True, False])
+    def test_letters_are_read_as_agreed(self, mailbox: Mailbox, charset: str, in_json: bool) -> None:
+        raw = order(ORDER.replace("SYREFAST", "RØR ÆÅ")).encode(
+            {"latin1": "latin-1", "utf8": "utf-8"}[charset]
+        )
+        carried = json.dumps({"interchange": base64.b64encode(raw).decode()}).encode()
+        mailbox.upload(carried if in_json else raw)
+        (held,) = mailbox.received()["documents"]["850"]
+        assert held["lines"][0]["text"] == "SKRUE M8 X 40 RØR ÆÅ"
+
+    @pytest.mark.parametrize("charset", ["latin1", "utf8"], indirect=True)
+    def test_text_in_json_is_text(self, mailbox: Mailbox, charset: str) -> None:
+        mailbox.upload(json.dumps({"interchange": order(ORDER.replace("SYREFAST", "RØR ÆÅ"))}))
+        (held,) = mailbox.received()["documents"]["850"]
+        assert held["lines"][0]["text"] == "SKRUE M8 X 40 RØR ÆÅ"
+
+    @pytest.mark.parametrize("charset", ["latin1"], indirect=True)
+    def test_utf8_is_no_latin1(self, mailbox: Mailbox, charset: str) -> None:
+        mailbox.upload(order(ORDER.replace("SYREFAST", "RØR ÆÅ")))
+        assert segments(mailbox.texts()[0], "AK5") == ["AK5*R*5"]
+
+    @pytest.mark.parametrize("charset", ["utf8"], indirect=True)
+    def test_latin1_is_no_utf8(self, mailbox: Mailbox, charset: str) -> None:
+        mailbox.upload(order(ORDER.replace("SYREFAST", "RØR ÆÅ")).encode("latin-1"))
+        assert segments(mailbox.texts()[0], "TA1")[0].endswith("*R*024")
+
+
 class TestTheReceiversView:
+    def test_no_file_whatever_is_in_it_breaks_the_partners(self, mailbox: Mailbox) -> None:
+        rng = random.Random(1)
+        good = (order() + invoice()).encode()
+        for number in range(400):
+            content = bytearray(good)
+            for _ in range(rng.choice((1, 2, 5))):
+                at = rng.randrange(len(content))
+                piece = rng.choice((b"", b"*", b"~", b"ISA", b"SE*1*0001~", bytes([rng.randrange(256)])))
+                content[at : at + rng.choice((0, 1, 9))] = piece
+            mailbox.world.receiver.take(f"{number}.edi", bytes(content))
+        # Most of them reuse the first ISA13, so a whole one still has its say.
+        assert mailbox.upload(order(ORDER.replace("PO000123", "LAST"), 999)).status_code == 201
+        assert "LAST" in [held["number"] for held in mailbox.received()["documents"]["850"]]
+
     def test_an_order_is_read_exactly(self, mailbox: Mailbox) -> None:
         mailbox.upload(order())
         (held,) = mailbox.received()["documents"]["850"]

@@ -11,6 +11,8 @@ from mlc_dagster.asana.projects import Projects
 from mlc_dagster.asana.readback import TaskReadBack
 from mlc_dagster.asana.setup import Setup, external_works
 from mlc_dagster.asana.shape import Shape
+from mlc_dagster.asana.wayback import Channel, WayBackReader
+from mlc_dagster.asana.webhooks import AsanaHooks, Book, Webhooks
 from mlc_dagster.delivery import Report
 from mlc_dagster.delivery.memory import Memory
 from mlc_dagster.grant import NoLoginByHand, StoredGrant
@@ -64,6 +66,36 @@ class Asana:
             for name, part in self.settings.destinations.items()
         ]
         return Setup(self.client, self.memory, declared)
+
+    @cached_property
+    def way_back(self) -> WayBackReader:
+        """What people say at the tasks of the models that have a way back."""
+        models = self._parts.mappings.models
+        channels = [
+            Channel(
+                self._shape(name),
+                f"visma/{models[f'asana/{name}'].contract.source}",
+                part.way_back,
+                self._projects(part, self._shape(name)).known(),
+            )
+            for name, part in self.settings.destinations.items()
+            if part.way_back is not None
+        ]
+        return WayBackReader(self.client, self.memory, self._parts.ledger, channels, self.settings.timezone)
+
+    @property
+    def hooks(self) -> AsanaHooks:
+        """Asana as a source of the receiver."""
+        return AsanaHooks(self._book, self._parts.clock)
+
+    def webhooks(self, address: str) -> Webhooks:
+        """The webhooks of the projects with a way back. `address`: where Asana reaches the receiver."""
+        return Webhooks(self.client, self._book, address, self.way_back.projects)
+
+    @property
+    def _book(self) -> Book:
+        parts = self._parts
+        return Book(Memory(parts.engine, parts.clock, f"{self.memory.target}/webhooks"), parts.vault)
 
     def destination(self, model: str) -> TaskFeed:
         """The tasks of one model of the mappings, or the subtasks of its lines."""

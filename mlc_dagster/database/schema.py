@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 
 # The newest migration: a process that finds it in the database has nothing to migrate.
-REVISION = "0005"
+REVISION = "0006"
 
 
 class UtcDateTime(sa.types.TypeDecorator[datetime]):
@@ -238,4 +238,20 @@ target_state = sa.Table(
     _text("value"),
     _time("updated_at"),
     sa.PrimaryKeyConstraint("target", "name"),
+)
+
+# What vendors called our receiver for: that something happened, never what. The digest keeps the same
+# delivery from counting twice.
+signals = sa.Table(
+    "signals",
+    metadata,
+    sa.Column("id", _Number, nullable=False, autoincrement=True),
+    _text("source"),
+    _text("place"),
+    _time("received_at"),
+    _text("digest"),
+    _time("handled_at", null=True),
+    sa.PrimaryKeyConstraint("id"),
+    sa.Index(None, "digest", unique=True),
+    sa.Index(None, "source", "handled_at"),
 )

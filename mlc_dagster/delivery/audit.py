@@ -23,6 +23,9 @@ class Kind(StrEnum):
     PENDING = "pending again"
     QUARANTINED = "quarantined"
     RELEASED = "released from quarantine"
+    # of a document in the ERP, by the way back
+    NOTED = "noted"
+    REFUSED = "note refused"
     # of a batch
     INTENDED = "intended"
     RESUMED = "resumed"

@@ -28,6 +28,22 @@ class AsanaOAuth(Section):
     redirect_uri: ExactUrl
 
 
+class WayBack(Section):
+    """What goes from a task back into the note of its document in the ERP, and nowhere else.
+
+    `comments`: what people write at the task. `fields`: people's own custom fields, by their name in Asana.
+    """
+
+    comments: bool = True
+    fields: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if not (self.comments or self.fields):
+            raise ValueError("nothing is switched on: leave `way_back` out, or name what goes back")
+        return self
+
+
 class AsanaDestination(Section):
     """Where the tasks of one model go and who owns what of them.
 
@@ -43,6 +59,7 @@ class AsanaDestination(Section):
     template: Gid | None = None
     people_may_change: tuple[Part, ...] = SHARED
     lines: Literal["notes", "subtasks", "none"] = "notes"
+    way_back: WayBack | None = None
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:

@@ -3,7 +3,7 @@
 import json as json_module
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -54,6 +54,7 @@ class _Call:
     headers: Mapping[str, str]
     repeatable: bool
     overrides: Mapping[int, type[CallFailed]]
+    answers: frozenset[int]
     cost: int
 
 
@@ -117,9 +118,10 @@ class Http:
         headers: Mapping[str, str] | None = None,
         repeatable: bool | None = None,
         overrides: Mapping[int, type[CallFailed]] | None = None,
+        answers: Collection[int] = (),
         cost: int = 1,
     ) -> requests.Response:
-        """Send one request and return its answer with status below 300, body read.
+        """Send one request and return its answer with status below 300, or one of ``answers``, body read.
 
         ``repeatable`` (default: all but POST and PATCH) calls are retried on 5xx, timeouts and dropped
         connections; others raise InDoubt then. 429 is waited out when short. ``overrides`` replaces the
@@ -131,7 +133,17 @@ class Http:
             data = exact_json(json).encode()
             sent_headers.setdefault("Content-Type", "application/json")
         may_repeat = method.upper() in REPEATABLE if repeatable is None else repeatable
-        call = _Call(method.upper(), path, params, data, sent_headers, may_repeat, overrides or {}, cost)
+        call = _Call(
+            method.upper(),
+            path,
+            params,
+            data,
+            sent_headers,
+            may_repeat,
+            overrides or {},
+            frozenset(answers),
+            cost,
+        )
         retrying = tenacity.Retrying(
             stop=tenacity.stop_after_attempt(self._attempts),
             wait=pause,
@@ -151,6 +163,8 @@ class Http:
         if self._auth is not None and self._expired(response):
             self._auth.renew()
             response = self._send(call)
+        if response.status_code in call.answers:
+            return response
         error = call.overrides.get(response.status_code) or judge(
             response.status_code, repeatable=call.repeatable
         )

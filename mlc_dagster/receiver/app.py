@@ -1,0 +1,125 @@
+"""An ASGI app that answers vendors' webhooks within a second: POST /hooks/<source>/<place>.
+
+A call is judged and its signal is stored before it is answered, in a few threads, for a bounded number of
+callers at a time. Who comes when all are busy, or waits too long, is told 503 and tries again.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from mlc_dagster.receiver.signals import Signals
+
+BODY_BYTES = 1_000_000
+# Vendors give up after seconds (Asana after 10); a slow answer counts as a failure there.
+ANSWER_SECONDS = 1.0
+CALLS_AT_ONCE = 64
+THREADS = 4
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a caller is answered. news: something happened at the vendor that somebody should look at."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    news: bool = False
+
+
+class Source(Protocol):
+    """A vendor as the receiver knows it."""
+
+    def judge(self, place: str, headers: Mapping[str, str], body: bytes) -> Verdict:
+        """Whether a call is the vendor's own. `headers`: names in lower case; `body`: the raw bytes.
+
+        Runs in a thread, and may be asked about anything that reaches the port.
+        """
+        ...
+
+
+def receiver(
+    sources: Mapping[str, Source],
+    signals: Signals,
+    *,
+    calls_at_once: int = CALLS_AT_ONCE,
+    seconds: float = ANSWER_SECONDS,
+) -> Starlette:
+    """The app. `sources`: by their name in the path."""
+    door = _Door(sources, signals, calls_at_once, seconds)
+    return Starlette(routes=[Route("/hooks/{source}/{place}", door.answer, methods=["POST"])])
+
+
+class _Door:
+    def __init__(
+        self, sources: Mapping[str, Source], signals: Signals, calls_at_once: int, seconds: float
+    ) -> None:
+        self._sources, self._signals = sources, signals
+        self._room, self._seconds = calls_at_once, seconds
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="receiver")
+
+    async def answer(self, request: Request) -> Response:
+        source = self._sources.get(request.path_params["source"])
+        if source is None:
+            return Response(status_code=404)
+        if self._room <= 0:
+            return _busy()
+        # Only the event loop counts, so no lock is needed.
+        self._room -= 1
+        work: Future[Verdict] | None = None
+        try:
+            async with asyncio.timeout(self._seconds):
+                body = await _body(request)
+                if body is None:
+                    return Response(status_code=413)
+                work = self._threads.submit(self._take, source, request, body)
+                verdict = await asyncio.wrap_future(work)
+        except (TimeoutError, ClientDisconnect):
+            return _busy()
+        finally:
+            self._leave(work)
+        return Response(status_code=verdict.status, headers=dict(verdict.headers))
+
+    def _leave(self, work: "Future[Verdict] | None") -> None:
+        """Give the caller's room back; work that outlives its answer keeps it to its end."""
+        if work is None or work.done():
+            self._room += 1
+            return
+        loop = asyncio.get_running_loop()
+        work.add_done_callback(lambda _: loop.call_soon_threadsafe(self._leave, None))
+
+    def _take(self, source: Source, request: Request, body: bytes) -> Verdict:
+        place = request.path_params["place"]
+        try:
+            verdict = source.judge(place, request.headers, body)
+            if verdict.news:
+                self._signals.keep(request.path_params["source"], place, body)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the vendor tries again
+            # Without the traceback: it may show the call and a secret.
+            name = request.path_params["source"]
+            log.error("A call of %s was not taken: %s", name, type(error).__name__)  # noqa: TRY400
+            return Verdict(503)
+        return verdict
+
+
+async def _body(request: Request) -> bytes | None:
+    """The body; None when it is longer than any webhook's."""
+    found = bytearray()
+    async for piece in request.stream():
+        found += piece
+        if len(found) > BODY_BYTES:
+            return None
+    return bytes(found)
+
+
+def _busy() -> Response:
+    return Response(status_code=503, headers={"Retry-After": "5"})

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
-from xml.etree.ElementTree import Element
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -16,15 +15,18 @@ from starlette.routing import Route
 
 from mlc_sandbox.core import Dropped
 from mlc_sandbox.tableau import wire
+from mlc_sandbox.tableau.calls import ApiCall, Late, Reply
 from mlc_sandbox.tableau.errors import ApiError, gateway
 from mlc_sandbox.tableau.limits import too_many
-from mlc_sandbox.tableau.store import Session, Site, User
+from mlc_sandbox.tableau.store import Site, User
 from mlc_sandbox.tableau.world import VENDOR, World
 
 API = "/api/{version}"
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 ADMIN_ROLES = ("ServerAdministrator", "SiteAdministratorCreator", "SiteAdministratorExplorer")
 PUBLISH_ROLES = ("ServerAdministrator", "SiteAdministratorCreator", "Creator", "ExplorerCanPublish")
+
+_SITE_KEYS = {"contentUrl": "content_url", "name": "name"}
 
 # Every fault that can be armed; docs/sandbox-tableau.md says what each one takes.
 FAULTS = (
@@ -45,69 +47,6 @@ FAULTS = (
 )
 
 
-@dataclass(slots=True)
-class ApiCall:
-    """One request with its body. Faults are matched with `line`. Picklable: it may be carried out late."""
-
-    route: str
-    method: str
-    line: str
-    ids: dict[str, str]
-    query: dict[str, str]
-    headers: dict[str, str]  # names in lower case
-    body: bytes
-    session: Session | None = None
-
-    @property
-    def content_type(self) -> str:
-        """The body's type."""
-        return self.headers.get("content-type", "")
-
-    def request(self) -> Element:
-        """The `tsRequest`, of XML or JSON. Raises ApiError 400000."""
-        try:
-            return wire.read(self.body, self.content_type)
-        except wire.Malformed as error:
-            raise ApiError(400000, str(error)) from error
-
-    def item(self, tag: str) -> Element:
-        """The one element a request is about. Raises ApiError 400000."""
-        found = self.request().find(tag)
-        if found is None:
-            raise ApiError(400000, f"The request has no element {tag}.")
-        return found
-
-    def parts(self) -> dict[str, tuple[str, bytes]]:
-        """The parts of a multipart body. Raises ApiError 400000."""
-        try:
-            return wire.parts(self.body, self.content_type)
-        except wire.Malformed as error:
-            raise ApiError(400000, str(error)) from error
-
-    def flag(self, name: str) -> bool:
-        """A query parameter that is true or false. Raises ApiError 400008."""
-        text = self.query.get(name, "false").lower()
-        if text not in ("true", "false"):
-            raise ApiError(400008, f"{name} is neither true nor false: {text}")
-        return text == "true"
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What a handler answers: a status, and the elements of the body."""
-
-    status: int
-    elements: tuple[Element, ...] = ()
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
-def reply(*elements: Element, status: int = 200) -> Reply:
-    """An answer with a body."""
-    return Reply(status, elements)
-
-
-NO_CONTENT = Reply(204)
-
 # A handler answers under the lock, or returns a function that goes on without it.
 Answer = Reply | Response | Callable[[], Reply]
 Handler = Callable[[ApiCall], Answer]
@@ -120,15 +59,6 @@ class Method:
     handler: Handler
     scope: str
     counts_as: str | None = None
-
-
-@dataclass(slots=True)
-class Late:
-    """A call nobody got an answer to, and that is carried out later."""
-
-    call: ApiCall
-    calls: int | None
-    due: datetime | None
 
 
 class Gate:
@@ -187,7 +117,7 @@ class Gate:
             return wire.respond(error.status, (error.element(),), accept, error.headers)
         if isinstance(answer, Response):
             return answer
-        return wire.respond(answer.status, answer.elements, accept, answer.headers)
+        return wire.respond(answer.status, answer.elements, accept)
 
     def _admit(self, call: ApiCall) -> Method:
         methods = self.methods[call.route]
@@ -222,10 +152,7 @@ class Gate:
 
     def _site(self, call: ApiCall) -> str:
         """The site's id; with ?key=contentUrl or name the path has that instead."""
-        given, key = (
-            call.ids["site"],
-            {"contentUrl": "content_url", "name": "name"}.get(call.query.get("key", "")),
-        )
+        given, key = call.ids["site"], _SITE_KEYS.get(call.query.get("key", ""))
         if key is None:
             return given
         named = [site.id for site in self.world.sites.values() if getattr(site, key) == given]
@@ -314,7 +241,7 @@ def _broken(fault: Mapping[str, Any], accept: str) -> Response:
     if fault.get("html", False):
         return gateway(status)
     error = ApiError(status * 1000, fault.get("message", "The service could not process the request."))
-    return wire.respond(status, (error.element(),), accept, {})
+    return wire.respond(status, (error.element(),), accept)
 
 
 async def read_call(request: Request, route: str) -> ApiCall:

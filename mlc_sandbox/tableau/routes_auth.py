@@ -7,8 +7,9 @@ from datetime import timedelta
 
 from starlette.routing import Route
 
+from mlc_sandbox.tableau.calls import NO_CONTENT, ApiCall, Reply, reply
 from mlc_sandbox.tableau.errors import ApiError
-from mlc_sandbox.tableau.http import NO_CONTENT, ApiCall, Reply, Room, reply
+from mlc_sandbox.tableau.http import Room
 from mlc_sandbox.tableau.store import Session, Site
 from mlc_sandbox.tableau.wire import node
 from mlc_sandbox.tableau.world import VENDOR

@@ -12,8 +12,9 @@ from xml.etree.ElementTree import Element
 from starlette.responses import Response
 from starlette.routing import Route
 
+from mlc_sandbox.tableau.calls import NO_CONTENT, ApiCall, Reply, reply
 from mlc_sandbox.tableau.errors import ApiError
-from mlc_sandbox.tableau.http import NO_CONTENT, PUBLISH_ROLES, ApiCall, Method, Reply, Room, reply
+from mlc_sandbox.tableau.http import PUBLISH_ROLES, Method, Room
 from mlc_sandbox.tableau.paging import page
 from mlc_sandbox.tableau.publishing import existing
 from mlc_sandbox.tableau.store import DataSource, Site

@@ -12,8 +12,9 @@ from typing import Any
 from starlette.routing import Route
 
 from mlc_sandbox.tableau import actions
+from mlc_sandbox.tableau.calls import ApiCall, Reply, item, reply, request
 from mlc_sandbox.tableau.errors import ApiError
-from mlc_sandbox.tableau.http import PUBLISH_ROLES, ApiCall, Gate, Method, Reply, Room, reply
+from mlc_sandbox.tableau.http import PUBLISH_ROLES, Gate, Method, Room
 from mlc_sandbox.tableau.jobs import PUBLISH, UPDATE, Update
 from mlc_sandbox.tableau.publishing import Publication, check, publish
 from mlc_sandbox.tableau.routes_datasources import DatasourceRoutes
@@ -177,8 +178,7 @@ def _described(site: Site, parts: dict[str, tuple[str, bytes]]) -> tuple[str, st
     """Name, project and description from the payload. Raises ApiError 400000."""
     if "request_payload" not in parts:
         raise ApiError(400000, "There is no part request_payload.")
-    inner = ApiCall("", "", "", {}, {}, {"content-type": "text/xml"}, parts["request_payload"][1])
-    described = inner.item("datasource")
+    described = item(request(parts["request_payload"][1], "text/xml"), "datasource")
     if not described.get("name"):
         raise ApiError(400000, "The data source has no name.")
     project = described.find("project")

@@ -7,8 +7,9 @@ from xml.etree.ElementTree import Element
 
 from starlette.routing import Route
 
+from mlc_sandbox.tableau.calls import NO_CONTENT, ApiCall, Reply, reply
 from mlc_sandbox.tableau.errors import ApiError
-from mlc_sandbox.tableau.http import ADMIN_ROLES, NO_CONTENT, ApiCall, Method, Reply, Room, reply
+from mlc_sandbox.tableau.http import ADMIN_ROLES, Method, Room
 from mlc_sandbox.tableau.paging import page
 from mlc_sandbox.tableau.store import Group, User, luid
 from mlc_sandbox.tableau.wire import node

@@ -60,17 +60,19 @@ def _text(value: Any) -> str:
     return stamp(value) if isinstance(value, datetime) else str(value)
 
 
-def respond(status: int, elements: tuple[Element, ...], accept: str, headers: Mapping[str, str]) -> Response:
+def respond(
+    status: int, elements: tuple[Element, ...], accept: str, headers: Mapping[str, str] | None = None
+) -> Response:
     """The elements inside `tsResponse`: JSON when Accept names it, else XML. Nothing at all is no body."""
     if not elements:
-        return Response(status_code=status, headers=dict(headers))
+        return Response(status_code=status, headers=dict(headers or {}))
     if "json" in accept.lower():
         body = {element.tag: as_json(element) for element in elements}
-        return Response(json_text(body).encode(), status, dict(headers), "application/json")
+        return Response(json_text(body).encode(), status, dict(headers or {}), "application/json")
     root = Element("tsResponse", {"xmlns": NAMESPACE})
     root.extend(elements)
     text = ElementTree.tostring(root, encoding="UTF-8", xml_declaration=True)
-    return Response(text, status, dict(headers), "application/xml")
+    return Response(text, status, dict(headers or {}), "application/xml")
 
 
 def as_json(element: Element) -> Any:

@@ -9,6 +9,7 @@ import uuid
 from typing import Any
 
 from mlc_sandbox.core import Faults, SandboxClock
+from mlc_sandbox.tableau.calls import Late
 from mlc_sandbox.tableau.example import fill
 from mlc_sandbox.tableau.files import Files
 from mlc_sandbox.tableau.hyper import Hyper
@@ -35,7 +36,7 @@ class World:
         self.login = Login(app, clock, self.switches)
         self.files, self.hyper = Files(), Hyper()
         self.sites: dict[str, Site] = {}
-        self.late: list[Any] = []  # calls that are carried out later (http.Late)
+        self.late: list[Late] = []
         self.webhooks = Webhooks(self)
         self.jobs = Jobs(self)
         fill(self)

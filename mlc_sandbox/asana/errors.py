@@ -30,8 +30,8 @@ class ApiError(Exception):
         self.headers, self.more = dict(headers or {}), dict(more or {})
 
     def body(self) -> dict[str, Any]:
-        """The JSON of the answer; a 500 has a phrase for Asana's support."""
-        error = {"message": self.message, "help": HELP}
+        """The JSON of the answer; a 500 has a phrase for Asana's support, a 412 no help."""
+        error = {"message": self.message} | ({} if self.status == 412 else {"help": HELP})
         if self.status >= 500:
             error["phrase"] = _PHRASE
         return {"errors": [error], **self.more}

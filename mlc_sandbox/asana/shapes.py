@@ -60,7 +60,7 @@ def _link(view: View, entity: Any) -> str:  # noqa: ARG001
 
 def _external(view: View, task: Task) -> Any:
     held = task.external.get(view.scope)
-    return None if held is None else {"gid": held.gid, "data": held.data}
+    return ABSENT if held is None else {"gid": held.gid, "data": held.data}
 
 
 def _places(view: View, task: Task) -> list[dict[str, Any]]:
@@ -283,7 +283,7 @@ SHAPES: dict[type, Shape] = {
     ),
     Story: Shape(
         _STORY,
-        ("created_at", "created_by", "resource_subtype", "text", "type"),
+        ("created_at", "created_by", "resource_subtype", "text"),
         frozenset({"html_text"}),
     ),
     Field: Shape(_FIELD, ("name", "type", "resource_subtype"), frozenset({"description"})),

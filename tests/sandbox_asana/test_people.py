@@ -137,7 +137,7 @@ def test_the_same_seed_gives_the_same_gids(org: Organisation) -> None:
 
 
 def test_the_section_of_the_settings_names_what_is_there(org: Organisation) -> None:
-    section = org.sandbox.asana.pair_section("http://127.0.0.1:1")["asana"]
+    section = org.sandbox.asana.config_section("http://127.0.0.1:1")["asana"]
     assert section["api_url"] == "http://127.0.0.1:1/asana/api/1.0"
     assert section["workspace"] == org.workspace
     assert section["destinations"]["purchase_orders"] == {"project": org.orders}

@@ -9,7 +9,7 @@ import itertools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from mlc_sandbox.core import SandboxClock
@@ -17,7 +17,7 @@ from mlc_sandbox.tableau.errors import ApiError
 from mlc_sandbox.tableau.store import AccessToken, Session, Site, User
 from mlc_sandbox.tableau.switches import Switches
 
-_JWT_MINUTES = 10
+_JWT_SECONDS = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ class Login:
     def _pat(self, credentials: Mapping[str, str]) -> AccessToken:
         found = self.pats.get(credentials["personalAccessTokenName"])
         secret = credentials.get("personalAccessTokenSecret", "")
-        if found is None or found.revoked or not hmac.compare_digest(found.secret, secret):
+        if found is None or found.revoked or not _same(found.secret, secret):
             raise refused()
         now = self.clock.now()
         if now.date() >= found.ends or now >= found.used + timedelta(days=self.switches["pat_unused_days"]):
@@ -120,7 +120,7 @@ class Login:
     def _password(self, credentials: Mapping[str, str]) -> str:
         known = self.passwords.get(credentials["name"])
         given = credentials.get("password", "")
-        if not self.switches["password_sign_in"] or known is None or not hmac.compare_digest(known, given):
+        if not self.switches["password_sign_in"] or known is None or not _same(known, given):
             raise refused()
         return credentials["name"]
 
@@ -144,13 +144,13 @@ class Login:
         return body["sub"], frozenset(scopes if isinstance(scopes, list) else ())
 
     def _claims(self, body: Mapping[str, Any]) -> None:
-        now = self.clock.wire()
-        jti, ends = body.get("jti"), body.get("exp")
-        if body.get("aud") != "tableau" or not jti or not body.get("sub") or not isinstance(ends, int):
+        now = self.clock.wire().timestamp()
+        jti, ends, begins = body.get("jti"), body.get("exp"), body.get("nbf", 0)
+        if body.get("aud") != "tableau" or not jti or not body.get("sub"):
             raise refused(16)
-        moment = datetime.fromtimestamp(ends, UTC)
-        begins = datetime.fromtimestamp(body.get("nbf", 0), UTC)
-        if not now < moment <= now + timedelta(minutes=_JWT_MINUTES) or begins > now:
+        if not isinstance(ends, int | float) or not isinstance(begins, int | float):
+            raise refused(16)
+        if not now < ends <= now + _JWT_SECONDS or begins > now:
             raise refused(16)
         if jti in self.used_jtis and self.switches["jwt_replay"] == "refused":
             raise refused(16)
@@ -167,6 +167,10 @@ def _user(site: Site | None, name: str) -> User | None:
     if site is None:
         return None
     return next((user for user in site.users.values() if user.name == name), None)
+
+
+def _same(one: str, other: str) -> bool:
+    return hmac.compare_digest(one.encode(), other.encode())
 
 
 def _json(part: str) -> dict[str, Any]:

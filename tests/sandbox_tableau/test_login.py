@@ -71,7 +71,9 @@ def test_the_client_learns_the_version_after_it_has_signed_in(tenant: Tenant) ->
 
 
 class TestAccessTokens:
-    @pytest.mark.parametrize("changes", [{"secret": "wrong"}, {"site": "nowhere"}, {"site": "board"}])
+    @pytest.mark.parametrize(
+        "changes", [{"secret": "wrong"}, {"secret": "Ørn"}, {"site": "nowhere"}, {"site": "board"}]
+    )
     def test_a_wrong_secret_or_site_is_401001(self, tenant: Tenant, changes: dict[str, str]) -> None:
         with pytest.raises(FailedSignInError) as error:
             enter(tenant, pat(tenant, **changes))
@@ -91,6 +93,16 @@ class TestAccessTokens:
         with pytest.raises(FailedSignInError):
             enter(tenant, pat(tenant, secret="wrong"))
         assert tenant.server.datasources.get()
+
+    def test_a_sign_in_that_arrives_late_ends_the_session_that_followed(self, tenant: Tenant) -> None:
+        tenant.faults.arm("tableau", "late_call", match="signin", seconds=10)
+        with pytest.raises(requests.ConnectionError):
+            tenant.sign_in()
+        tenant.server = tenant.sign_in()
+        assert tenant.server.projects.get()
+        tenant.pass_time(seconds=11)
+        with pytest.raises(FailedSignInError, match="401002"):
+            tenant.server.projects.get()
 
     def test_it_expires_after_fifteen_unused_days(self, tenant: Tenant) -> None:
         tenant.pass_time(days=14)
@@ -220,6 +232,9 @@ class TestConnectedApp:
             ({"aud": "another"}, 16),
             ({"exp": 1}, 16),
             ({"exp": int(time.time()) + 10**6}, 16),
+            ({"exp": "soon"}, 16),
+            ({"exp": 10**30}, 16),
+            ({"nbf": int(time.time()) + 10**6}, 16),
             ({"jti": ""}, 16),
         ],
     )

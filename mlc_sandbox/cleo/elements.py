@@ -1,4 +1,4 @@
-"""What partners check inside a set: elements and conditions (vendors/x12.md sections 3, 4 and 11)."""
+"""What partners check inside a segment (vendors/x12.md sections 3, 4, 8, 10 and 11)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from mlc_sandbox.cleo.x12 import Segment, Set, at
+from mlc_sandbox.cleo.x12 import Segment, at
 
 # Segment and number of its elements: number, M or O, type, min/max; relational conditions (section 4).
 _TABLE = """
@@ -45,50 +45,37 @@ MAN 6: 1 M ID 1/2, 2 M AN 1/48
 N9 7: 1 M ID 2/3, 2 O AN 1/30, 3 O AN 1/45; R0203
 MSG 3: 1 M AN 1/264
 NTE 2: 1 O ID 3/3, 2 M AN 1/80
+AK1 3: 1 M ID 2/2, 2 M N0 1/9
+AK2 3: 1 M ID 3/3, 2 M AN 4/9
+AK3 4: 1 M ID 2/3, 2 M N0 1/10, 3 O AN 1/6, 4 O ID 1/3
+AK4 4: 1 M POS 1/9, 2 O N0 1/4, 3 M ID 1/3, 4 O AN 1/99
+AK5 6: 1 M ID 1/1, 2 O ID 1/3
+AK9 9: 1 M ID 1/1, 2 M N0 1/6, 3 M N0 1/6, 4 M N0 1/6, 5 O ID 1/3
 """
-# The order segments stand in (sections 5 to 7): a list is a loop that its first segment begins.
-_Area = list["str | _Area"]
-_PARTY: _Area = ["N1", "N2", "N3", "N4", "REF", "PER", "FOB", "TD1", "TD5", "TD3"]
-_NOTE: _Area = ["N9", "MSG"]
-_CHARGE: _Area = ["SAC", "TXI"]
-_HEAD: _Area = ["CUR", "REF", "PER", "FOB", _CHARGE, "ITD", "DTM", "PID", "TD1", "TD5", "TD3", "TXI"]
-_LINE: _Area = ["PID", "REF", "PER", _CHARGE, "ITD", "DTM", "TD1", "TD5", "TD3", _NOTE, _PARTY]
-_TREE: _Area = [
-    *("HL", "LIN", "SN1", "PRF", "PID", "TD1", "TD5", "TD3", "REF", "PER", "MAN", "DTM", "FOB"),
-    ["N1", "N2", "N3", "N4", "REF", "PER"],
-]
-_ORDER: dict[str, _Area] = {
-    "850": ["ST", "BEG", *_HEAD, _NOTE, _PARTY, ["PO1", *_LINE], "CTT", "AMT", "SE"],
-    "860": ["ST", "BCH", *_HEAD, _NOTE, _PARTY, ["POC", *_LINE], "CTT", "AMT", "SE"],
-    "810": [
-        *("ST", "BIG", "NTE", "CUR", "REF", "PER", _PARTY, "ITD", "DTM", "FOB", "PID", _NOTE),
-        ["IT1", "CUR", "TXI", "PID", "REF", "PER", "DTM", _CHARGE, _PARTY],
-        *("TDS", "TXI", "AMT", _CHARGE, "CTT", "SE"),
-    ],
-    "856": ["ST", "BSN", "DTM", _TREE, "CTT", "SE"],
-}
 # What 005010 lengthens (section 11): (segment, element) -> maximum.
 _LONGER = {("REF", 2): 50, ("N9", 2): 50, ("PER", 4): 256, ("PER", 6): 256}
 _LONGER |= {("IT1", 2): 15, ("SAC", 13): 50, ("TD3", 3): 15, ("CTT", 1): 6}
 # Segments that may stand in a set and are not looked into.
 _OTHERS = frozenset(
     """ST SE FOB CTB CSH TAX LDT DIS SDQ PKG PO4 MEA SLN PWK TD4 TSD CLD PAL PAM IT8 ISS CAD MTX BAL PRS
-    CTP SI AK1 AK2 AK3 AK4 AK5 AK9""".split()  # noqa: SIM905 - codes read best as text
+    CTP SI""".split()  # noqa: SIM905 - codes read best as text
 )
-_NEEDED = {
-    "850": ("BEG", "PO1"),
-    "860": ("BCH",),
-    "810": ("BIG", "IT1", "TDS"),
-    "856": ("BSN", "HL"),
-    "861": ("BRA", "RCD"),
-    "997": ("AK1", "AK9"),
-}
-# Where the identifiers that must be known codes stand: units of measure (section 10).
 _UNITS = frozenset(
     """EA PC PK BX CT CA PL BG BO RL SH ST PR DZ KG GR MP MR DK CM MM SM CR LT DL ML HR DA WK MO YR
     KH""".split()  # noqa: SIM905
 )
-_UNIT_AT = {"PO1": (3,), "IT1": (3,), "POC": (5,), "SN1": (3, 6), "RCD": (3, 5)}
+# Elements that must hold one of these codes (sections 4, 7, 8 and 10).
+_CODES_AT: dict[tuple[str, int], frozenset[str]] = {
+    **dict.fromkeys(
+        (("PO1", 3), ("IT1", 3), ("POC", 5), ("SN1", 3), ("SN1", 6), ("RCD", 3), ("RCD", 5)), _UNITS
+    ),
+    **dict.fromkeys((("BEG", 1), ("BCH", 1), ("BSN", 1), ("BIG", 8)), frozenset({"00", "01", "04", "05"})),
+    ("SAC", 1): frozenset("AC"),
+    ("HL", 3): frozenset("SOTPI"),
+    ("HL", 4): frozenset("01"),
+    ("AK5", 1): frozenset("AERMWX"),
+    ("AK9", 1): frozenset("AEPRMWX"),
+}
 _KINDS = {
     "R": r"-?(\d+\.?\d*|\.\d+)",
     "N0": r"-?\d+",
@@ -97,6 +84,7 @@ _KINDS = {
     "TM": r"([01]\d|2[0-3])[0-5]\d([0-5]\d\d{0,2})?",
     "AN": r".*",
     "ID": r".*",
+    "POS": r"\d{1,2}.?\d{0,2}",  # an element's place, with the component's after the separator
 }
 _CODES = {"DT": "8", "TM": "9"}  # AK403; other types that do not fit: 6, a bad character
 
@@ -145,21 +133,13 @@ def _rules() -> dict[str, _Rule]:
 _RULES = _rules()
 
 
-def check(found: Set, version: str, *, charset: str) -> list[Finding]:
-    """Everything a partner finds in a set. `charset`: ascii, latin1 or utf8, as agreed with the partner."""
-    present = {segment[0] for segment in found.segments}
-    findings = [
-        Finding(name, len(found.segments), "3") for name in _NEEDED.get(found.kind, ()) if name not in present
-    ]
-    for position, segment in enumerate(found.segments, start=1):
-        findings += _check_segment(segment, position, version, charset)
-    findings += _check_order(found)
-    if found.kind == "856":
-        findings += _check_tree(found)
-    return findings + list(_check_count(found))
+def is_checked(name: str) -> bool:
+    """Whether partners look into segments of this name."""
+    return name in _RULES
 
 
-def _check_segment(segment: Segment, position: int, version: str, charset: str) -> list[Finding]:
+def check_segment(segment: Segment, position: int, version: str, charset: str) -> list[Finding]:
+    """What a partner finds in one segment. `charset`: ascii, latin1 or utf8, as agreed with the partner."""
     name = segment[0]
     rule = _RULES.get(name)
     if rule is None:
@@ -186,16 +166,15 @@ def _faults(segment: Segment, rule: _Rule, *, long: bool, charset: str) -> Itera
     for number, value in enumerate(segment[1:], start=1):
         if not _writable(value, charset):
             yield number, "6", value
-    for number in _UNIT_AT.get(name, ()):
-        if at(segment, number) and at(segment, number) not in _UNITS:
-            yield number, "7", at(segment, number)
+        if value and value not in _CODES_AT.get((name, number), (value,)):
+            yield number, "7", value
     for condition in rule.conditions:
         if (missing := _missing(segment, condition)) is not None:
             yield missing, "2", ""
 
 
 def _fault(value: str, element: _Element, most: int) -> str:
-    if not re.fullmatch(_KINDS[element.kind], value):
+    if not re.fullmatch(_KINDS[element.kind], value, re.ASCII):
         return _CODES.get(element.kind, "6")
     numeric = element.kind in {"R", "N0", "N2"}
     length = len(value.replace("-", "").replace(".", "")) if numeric else len(value)
@@ -224,62 +203,3 @@ def _missing(segment: Segment, condition: str) -> int | None:
             return missing[0]
         case _:
             return None
-
-
-def _check_order(found: Set) -> list[Finding]:
-    """The first segment that stands where it may not. Segments nobody looks into are passed over."""
-    if found.kind not in _ORDER:
-        return []
-    known = _known(_ORDER[found.kind])
-    placed = [
-        (position, segment[0])
-        for position, segment in enumerate(found.segments, start=1)
-        if segment[0] in known or segment[0] in _RULES
-    ]
-    names = [name for _, name in placed]
-    end = _walk(_ORDER[found.kind], names, 0)
-    if end == len(names):
-        return []
-    position, name = placed[end]
-    return [Finding(name, position, "7" if name in known else "6")]
-
-
-def _known(area: _Area) -> set[str]:
-    return set().union(*({item} if isinstance(item, str) else _known(item) for item in area))
-
-
-def _walk(area: _Area, names: list[str], at_: int) -> int:
-    """How far the names follow the area from here."""
-    for item in area:
-        if isinstance(item, str):
-            while at_ < len(names) and names[at_] == item:
-                at_ += 1
-        else:
-            while at_ < len(names) and names[at_] == item[0]:
-                at_ = _walk(item[1:], names, at_ + 1)
-    return at_
-
-
-def _check_tree(found: Set) -> list[Finding]:
-    """HL numbers in file order, every parent before its child (section 7)."""
-    findings: list[Finding] = []
-    seen: set[str] = set()
-    for position, segment in enumerate(found.segments, start=1):
-        if segment[0] != "HL":
-            continue
-        if at(segment, 1) != str(len(seen) + 1):
-            findings.append(Finding("HL", position, "8", [(1, "7", at(segment, 1))]))
-        parent = at(segment, 2)
-        if (parent and parent not in seen) or (not parent and at(segment, 3) != "S"):
-            findings.append(Finding("HL", position, "8", [(2, "7", parent)]))
-        seen.add(at(segment, 1))
-    return findings
-
-
-def _check_count(found: Set) -> Iterator[Finding]:
-    """CTT01 counts lines or HL segments; leading zeros are taken, CTT02 never rejects (sections 4, 12)."""
-    counted = {"850": "PO1", "860": "POC", "810": "IT1", "856": "HL", "861": "RCD"}.get(found.kind)
-    count = sum(segment[0] == counted for segment in found.segments)
-    for position, segment in enumerate(found.segments, start=1):
-        if segment[0] == "CTT" and at(segment, 1).isdigit() and int(at(segment, 1)) != count:
-            yield Finding("CTT", position, "8", [(1, "7", at(segment, 1))])

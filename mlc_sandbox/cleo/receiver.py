@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from mlc_sandbox.cleo import x12
 from mlc_sandbox.cleo.documents import Document, understand
-from mlc_sandbox.cleo.elements import Finding, check
+from mlc_sandbox.cleo.elements import Finding
+from mlc_sandbox.cleo.structure import check
 from mlc_sandbox.cleo.suppliers import is_supplier_file
 from mlc_sandbox.cleo.x12 import Group, Interchange, Segment, Set, Unreadable, at
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from mlc_sandbox.cleo.world import World
 
 VERSIONS = ("004010", "005010")
-KINDS = ("850", "860", "810", "856", "861")
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +186,7 @@ class Receiver:
         for group in letter.interchange.groups:
             if at(group.head, 1) == "FA":
                 for found in group.sets:
-                    self.world.shipping.note_997(letter.partner, found)
+                    self._acknowledgment(letter, group, found)
                 continue
             behaviour, hours = self._behaviour(group)
             verdicts = [self._judge(found, group, letter) for found in group.sets]
@@ -201,6 +201,14 @@ class Receiver:
             answers.append(("997", self._997(letter, group, verdicts, status, codes), due))
         return answers
 
+    def _acknowledgment(self, letter: Letter, group: Group, found: Set) -> None:
+        """A 997 of ours. A wrong one is refused and, as it may not be answered, nobody is told."""
+        verdict = self._judge(found, group, letter)
+        if verdict.status == "R":
+            self._note_rejections(letter, group, "R", [], [verdict])
+        else:
+            self.world.shipping.note_997(letter.partner, found)
+
     def _behaviour(self, group: Group) -> tuple[str, float]:
         """What the partner is told to do with this group, by a fault or by the switch."""
         named = " ".join(f"{found.kind} {_number(found)}" for found in group.sets)
@@ -210,7 +218,7 @@ class Receiver:
 
     def _judge(self, found: Set, group: Group, letter: Letter) -> Verdict:
         codes = list(found.errors)
-        if found.kind not in KINDS or x12.GROUPS[found.kind] != at(group.head, 1):
+        if x12.GROUPS.get(found.kind) != at(group.head, 1):
             return Verdict(found, "R", ["1", *codes], [])
         findings = check(found, at(group.head, 8), charset=letter.partner.charset)
         grave = any(finding.grave for finding in findings)
@@ -273,7 +281,7 @@ class Receiver:
         for verdict in verdicts if not codes else ():
             body += _ak2(verdict)
         accepted = sum(verdict.status != "R" for verdict in verdicts)
-        declared = group.declared if group.declared.isdigit() else str(len(group.sets))
+        declared = group.declared if group.declared.isdecimal() else str(len(group.sets))
         body.append(["AK9", status, declared, str(len(group.sets)), str(accepted), *codes[:5]])
         sender = letter.interchange.sender
         return self.world.wrap(letter.partner, sender, "997", body, letter.interchange.version)

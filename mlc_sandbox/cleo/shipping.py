@@ -267,7 +267,7 @@ class Shipping:
             for notice in self.notices
             if notice.partner == partner.id
             and at(answered, 1) == "SH"
-            and control.isdigit()
+            and control.isdecimal()
             and int(control) == int(notice.gs06)
         ]
         self.acknowledgments.append(

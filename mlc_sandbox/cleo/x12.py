@@ -167,7 +167,7 @@ def _frame_error(interchange: Interchange, tail: Segment, *, complete: bool) -> 
     """TA105 of the interchange's own numbers (section 8)."""
     if not complete:
         return "022"
-    if not interchange.control.isdigit():
+    if not interchange.control.isdecimal():
         return "018"
     if at(tail, 2) != interchange.control:
         return "001"

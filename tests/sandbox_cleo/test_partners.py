@@ -182,6 +182,46 @@ class TestRefusals:
         assert segments(answer, "AK3") == [ak3]
         assert segments(answer, "AK5") == ["AK5*R*5"]
 
+    @pytest.mark.parametrize(
+        ("change", "wrong"),
+        [
+            (("HL*3*2*I*0", "HL*3*1*I*0"), ["AK4*4**7*1", "AK4*3**7*I"]),
+            (("HL*3*2*I*0", "HL*3*9*I*0"), ["AK4*4**7*1", "AK4*2**7*9"]),
+            (("HL*3*2*I*0", "HL*4*2*I*0"), ["AK4*1**7*4"]),
+            (("HL*3*2*I*0", "HL*3*2*I*1"), ["AK4*4**7*1"]),
+            (("HL*2*1*O*1", "HL*2*1*O*0"), ["AK4*4**7*0"]),
+            (("HL*2*1*O*1", "HL*2*1*T*1"), ["AK4*3**7*I"]),
+            (("HL*3*2*I*0", "HL*3*2*I"), []),
+            (("*0004~", "~"), []),
+        ],
+    )
+    def test_a_ship_notices_tree_is_as_it_says(
+        self, mailbox: Mailbox, change: tuple[str, str], wrong: list[str]
+    ) -> None:
+        text = """BSN*00*600002*20261127*1430*0004~HL*1**S*1~N1*SF*NORDLYS*92*50017~HL*2*1*O*1~PRF*PO000123~
+        HL*3*2*I*0~LIN*1*BP*SKRUE-M8~SN1*1*10*EA~CTT*3~"""
+        inner = "".join(line.strip() for line in text.splitlines())
+        sets = [transaction("856", inner.replace(*change))]
+        mailbox.upload(interchange([group("SH", sets)]))
+        (answer,) = mailbox.texts()
+        assert segments(answer, "AK4") == wrong
+        assert segments(answer, "AK5") == ["AK5*R*5" if wrong else "AK5*A"]
+
+    @pytest.mark.parametrize(
+        ("old", "new"), [("AK5*A~", ""), ("AK9*A*", "AK9*Q*"), ("AK1*SH*1~", "AK1*SH*X~"), ("AK5*A", "AK5*Z")]
+    )
+    def test_a_wrong_997_is_refused_without_an_answer(self, mailbox: Mailbox, old: str, new: str) -> None:
+        text = acknowledge("1").replace(old, new)
+        count = len(segments(text)) - 4
+        mailbox.upload(text.replace("SE*6*", f"SE*{count}*"))
+        (refused,) = mailbox.received()["refused"]
+        assert (refused["kind"], mailbox.listed()) == ("997", [])
+
+    def test_a_heading_stands_once(self, mailbox: Mailbox) -> None:
+        head = "BEG*00*SA*PO000123**20261120~"
+        mailbox.upload(order(ORDER.replace(head, head * 2)))
+        assert segments(mailbox.texts()[0], "AK3") == ["AK3*BEG*3**5"]
+
     def test_a_file_for_production_is_refused(self, mailbox: Mailbox) -> None:
         text = order().replace("*0*T*>", "*0*P*>")
         mailbox.upload(text)

@@ -138,17 +138,31 @@ def is_checked(name: str) -> bool:
     return name in _RULES
 
 
-def check_segment(segment: Segment, position: int, version: str, charset: str) -> list[Finding]:
-    """What a partner finds in one segment. `charset`: ascii, latin1 or utf8, as agreed with the partner."""
+@dataclass(frozen=True, slots=True)
+class Agreed:
+    """What an interchange was agreed to be: GS08, ascii, latin1 or utf8, and its component separator."""
+
+    version: str
+    charset: str
+    component: str
+
+    @property
+    def long(self) -> bool:
+        """Whether 005010's lengths count."""
+        return self.version >= "005010"
+
+
+def check_segment(segment: Segment, position: int, agreed: Agreed) -> list[Finding]:
+    """What a partner finds in one segment."""
     name = segment[0]
     rule = _RULES.get(name)
     if rule is None:
         return [] if name in _OTHERS else [Finding(name, position, "1", grave=False)]
-    faults = list(_faults(segment, rule, long=version >= "005010", charset=charset))
+    faults = list(_faults(segment, rule, agreed))
     return [Finding(name, position, "8", faults)] if faults else []
 
 
-def _faults(segment: Segment, rule: _Rule, *, long: bool, charset: str) -> Iterator[tuple[int, str, str]]:
+def _faults(segment: Segment, rule: _Rule, agreed: Agreed) -> Iterator[tuple[int, str, str]]:
     name = segment[0]
     if len(segment) - 1 > rule.size:
         yield rule.size + 1, "3", segment[-1]
@@ -156,7 +170,7 @@ def _faults(segment: Segment, rule: _Rule, *, long: bool, charset: str) -> Itera
         yield len(segment) - 1, "3", ""  # an empty element at the end (section 2)
     for number, element in rule.elements.items():
         value = at(segment, number)
-        most = _LONGER.get((name, number), element.most) if long else element.most
+        most = _LONGER.get((name, number), element.most) if agreed.long else element.most
         if not value:
             if element.mandatory:
                 yield number, "1", ""
@@ -164,7 +178,8 @@ def _faults(segment: Segment, rule: _Rule, *, long: bool, charset: str) -> Itera
         if code := _fault(value, element, most):
             yield number, code, value
     for number, value in enumerate(segment[1:], start=1):
-        if not _writable(value, charset):
+        composite = (name, number) == ("AK4", 1)  # the only one we take (section 8)
+        if not _writable(value, agreed.charset) or (agreed.component in value and not composite):
             yield number, "6", value
         if value and value not in _CODES_AT.get((name, number), (value,)):
             yield number, "7", value

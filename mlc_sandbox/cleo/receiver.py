@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlc_sandbox.cleo import x12
 from mlc_sandbox.cleo.documents import Document, understand
-from mlc_sandbox.cleo.elements import Finding
+from mlc_sandbox.cleo.elements import Agreed, Finding
 from mlc_sandbox.cleo.structure import check
 from mlc_sandbox.cleo.suppliers import is_supplier_file
 from mlc_sandbox.cleo.x12 import Group, Interchange, Segment, Set, Unreadable, at
@@ -220,7 +220,8 @@ class Receiver:
         codes = list(found.errors)
         if x12.GROUPS.get(found.kind) != at(group.head, 1):
             return Verdict(found, "R", ["1", *codes], [])
-        findings = check(found, at(group.head, 8), charset=letter.partner.charset)
+        component = letter.interchange.head[16]
+        findings = check(found, Agreed(at(group.head, 8), letter.partner.charset, component))
         grave = any(finding.grave for finding in findings)
         if findings:
             codes.append("5")

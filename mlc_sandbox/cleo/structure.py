@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mlc_sandbox.cleo.elements import Finding, check_segment, is_checked
+from mlc_sandbox.cleo.elements import Agreed, Finding, check_segment, is_checked
 from mlc_sandbox.cleo.x12 import Set, at
 
 # The order segments stand in (sections 5 to 7): a list is a loop that its first segment begins.
@@ -43,11 +43,11 @@ _COUNTED = {"850": "PO1", "860": "POC", "810": "IT1", "856": "HL", "861": "RCD"}
 _LEVELS = {"0001": "SOPI", "0002": "SOIP", "0003": "SPOI", "0004": "SOI"}
 
 
-def check(found: Set, version: str, *, charset: str) -> list[Finding]:
-    """Everything a partner finds in a set. `charset`: ascii, latin1 or utf8, as agreed with the partner."""
+def check(found: Set, agreed: Agreed) -> list[Finding]:
+    """Everything a partner finds in a set."""
     findings = list(_check_presence(found))
     for position, segment in enumerate(found.segments, start=1):
-        findings += check_segment(segment, position, version, charset)
+        findings += check_segment(segment, position, agreed)
     findings += _check_order(found)
     if found.kind == "856":
         findings += _check_tree(found)

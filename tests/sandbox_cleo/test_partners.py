@@ -152,6 +152,7 @@ class TestRefusals:
             (("CUR*BY*NOK", "CUR*BY"), "AK3*CUR*3**8", "AK4*2**1"),
             (("SYREFAST", "SYREFAST Æ"), "AK3*PID*10**8", "AK4*5**6*SKRUE M8 X 40 SYREFAST A"),
             (("N1*BY*FJORDVIK HANDEL AS*92*1000", "N1*BY*FJORDVIK HANDEL AS*92"), "AK3*N1*6**8", "AK4*4**2"),
+            (("M8 X 40", "M8 > 40"), "AK3*PID*10**8", "AK4*5**6*SKRUE M8 40 SYREFAST"),
             (("CTT*2~", "CTT*3~"), "AK3*CTT*13**8", "AK4*1**7*3"),
             (("CUR*BY*NOK~", "CUR*BY*NOK*~"), "AK3*CUR*3**8", "AK4*3**3"),
         ],

@@ -13,6 +13,7 @@ from mlc_dagster.anaplan.preflight import (
     check_codes,
     check_model,
     equal_codes,
+    renamed_codes,
 )
 from mlc_dagster.anaplan.process import ProcessWay
 from mlc_dagster.anaplan.runner import NeedsSomebody, Runner, offline, translated
@@ -204,7 +205,12 @@ class AnaplanFeed:
             problems = check_codes(codes, listed=self._long.makes_items)
         except PreflightFailed as problem:
             raise delivery.Stop(f"{self.name}: {problem}") from problem
-        return {**(equal_codes(codes) if self._long.sums_equal_codes else {}), **problems}
+        if not self._long.sums_equal_codes:
+            # The list import takes the first of equal codes. Deletes stand first: the live row goes again.
+            return problems
+        deleted = [self._feed.code(change) for change in changes if change.op is Op.DELETE]
+        live = [self._feed.code(change) for change in changes if change.op is not Op.DELETE]
+        return {**equal_codes(live), **renamed_codes(live, deleted), **problems}
 
     def _left(self, batch: Batch, codes: Iterable[str]) -> dict[str, Mapping[str, Any]]:
         """What Anaplan may hold of rows that are not delivered, enough to delete it.

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from mlc_dagster.delivery.errors import Closed, Stop
 from mlc_dagster.transport import errors as transport
 from mlc_sandbox.anaplan.world import World
 from mlc_sandbox.server import Sandbox
-from tests.anaplan.conftest import TOMBSTONE, invoice_feed
+from tests.anaplan.conftest import PROCESS, TOMBSTONE, invoice_feed
 from tests.anaplan.rows import LIST, MODULE, arrived, change
 from tests.transport.clocks import ManualClock
 
@@ -265,3 +266,20 @@ def test_an_operator_finds_the_import_by_its_task(
     assert f"task {cancelled}" in told[Kind.ABANDONED]["reason"]
     assert (told[Kind.LANDED]["list task"], told[Kind.LANDED]["data task"]) == (again, loaded)
     assert listed != again
+
+
+@pytest.mark.parametrize("matching", ["exact", "folded"])
+@pytest.mark.parametrize("way", [{}, PROCESS])
+def test_a_code_that_changes_its_case_only_ends_with_its_new_values_whether_it_is_another_code_or_not(
+    deliver: Deliver, client: AnaplanClient, world: World, matching: str, way: dict[str, Any]
+) -> None:
+    """With two imports the list takes the first of both, which is the delete; in a process nothing would."""
+    world.switches["code_matching"] = matching
+    feed = invoice_feed(client, **way)
+    old, new = row("inv-7", amount=Decimal(5)), row("INV-7", amount=Decimal(7))
+    deliver(old, feed=feed)
+    assert deliver(new, gone=(old.source_key,), feed=feed).deleted == 1
+    assert deliver(new, feed=feed).complete
+    cells = world.module_rows(MODULE)
+    wanted = {"exact": {old.key: Decimal(0), new.key: Decimal(7)}, "folded": {new.key: Decimal(7)}}
+    assert {code: values["amount"] for code, values in cells.items()} == wanted[matching]

@@ -29,7 +29,10 @@ class Erp:
         return tuple(self.visma.companies) if self.visma else ()
 
     def order(self, number: str, company: str | None = None) -> tuple[str, Row] | None:
-        """Company and row of an order, by the digits its number ends with."""
+        """Company and row of an order, by the digits its number ends with.
+
+        Blanket and drop-ship orders count from the same number on: a regular one goes first.
+        """
         if self.visma is None:
             return None
         digits = re.search(r"\d*$", number)
@@ -38,8 +41,9 @@ class Erp:
         with self.visma.lock:
             for code in codes:
                 table = self.visma.table(code, "purchaseorder")
-                for record in table:
-                    if record.key.partition("|")[2] == wanted:
+                others = (record.key for record in table if record.key.partition("|")[2] == wanted)
+                for key in (f"RegularOrder|{wanted}", *others):
+                    if (record := table.get(key)) is not None:
                         return code, table.row(record)
         return None
 

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import base64
 import io
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import paramiko
 import pytest
+
+from mlc_sandbox.cleo import CleoVendor
+from mlc_sandbox.core import Faults, SandboxClock
 
 from .conftest import Mailbox, order, segments
 
@@ -187,3 +192,27 @@ def test_its_calls_are_in_the_call_log(mailbox: Mailbox, sftp: paramiko.SFTPClie
     ]
     assert calls[0] == ("LIST", "/cleo/sftp/download", 200)
     assert ("DELETE", "/cleo/sftp/download/none", 404) in calls
+
+
+class TestTheServer:
+    def test_nothing_heavy_is_imported_until_somebody_connects(self) -> None:
+        program = """
+import sys
+from mlc_sandbox.server import Sandbox
+with Sandbox.running(scale=0.02, companies=("NO01",)) as sandbox:
+    assert sandbox.cleo.sftp.port
+    sys.exit("asyncssh" in sys.modules)
+"""
+        assert subprocess.run([sys.executable, "-c", program], timeout=60, check=False).returncode == 0
+
+    def test_it_keeps_its_port_over_a_restart_unless_somebody_took_it(self) -> None:
+        first, second, third = (CleoVendor(SandboxClock(), Faults()) for _ in range(3))
+        with first.serving():
+            port = first.sftp.port
+            state = first.dump()
+        second.load(state)
+        with second.serving():
+            assert second.sftp.port == port
+            third.load(state)
+            with third.serving():
+                assert third.sftp.port != port

@@ -242,6 +242,15 @@ class TestTheErpsOrders:
         file = house.cleo.world.mailbox.folders["download"][notice.files[0]]
         assert f"*ZZ*{'MLCNO01':15}*".encode() in file.content
 
+    def test_a_regular_order_goes_before_others_of_its_number(self, house: Sandbox) -> None:
+        kinds: dict[str, set[str]] = {}
+        for row in house.visma.truth("NO01", "purchaseorder"):
+            kinds.setdefault(row["orderNbr"], set()).add(row["orderType"])
+        shared = next(number for number, found in kinds.items() if len(found) > 1 and "RegularOrder" in found)
+        found = house.cleo.world.erp.order(f"PO{shared}", "NO01")
+        assert found is not None
+        assert found[1]["orderType"] == "RegularOrder"
+
     def test_suppliers_ship_no_more_than_the_erp_waits_for(self, house: Sandbox) -> None:
         world = house.cleo.world
         row = next(row for row in open_orders(house) if any(line["qtyOnReceipts"] for line in row["lines"]))

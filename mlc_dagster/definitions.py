@@ -14,6 +14,7 @@ from mlc_dagster.graph.policies import freshness
 from mlc_dagster.graph.resource import SuiteResource
 from mlc_dagster.graph.rows import rows_asset, rows_checks
 from mlc_dagster.graph.source import entity_asset
+from mlc_dagster.graph.wayback import way_back
 from mlc_dagster.mappings import Mappings
 from mlc_dagster.settings import PairSettings, Settings, load_settings
 from mlc_dagster.suite import mappings_in
@@ -38,7 +39,7 @@ def _built(file: Path, settings_text: str, mappings: Mappings, version: int) -> 
     settings = load_settings(file)
     days = company_day(settings)
     pairs = [pair(name, part, mappings, days) for name, part in settings.pairs.on().items()]
-    return dg.Definitions.merge(source(settings, days), *pairs)
+    return dg.Definitions.merge(source(settings, days), *pairs, way_back(settings))
 
 
 def source(settings: Settings, days: dg.PartitionsDefinition) -> dg.Definitions:

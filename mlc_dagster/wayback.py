@@ -6,12 +6,14 @@ line is added the note is looked at, so that a crash between the two adds no sec
 
 import logging
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
 
 from mlc_dagster.asana.events import Look, Stream
 from mlc_dagster.asana.wayback import Remark, Said, WayBackReader, same_remark, with_remarks
 from mlc_dagster.delivery.audit import Kind
+from mlc_dagster.delivery.leases import PATIENCE_SECONDS
 from mlc_dagster.delivery.notes import Notes, Told
 from mlc_dagster.receiver import Signals
 from mlc_dagster.suite import Suite
@@ -41,7 +43,7 @@ def has_news(suite: Suite) -> bool:
 
     Raises LeaseHeld: a pass is under way.
     """
-    with _turn(suite, "sensor"):
+    with _turn(suite, "sensor", patience=0):
         newest, looks = _looks(suite)
         if any(look.tasks for _, look in looks):
             return True
@@ -71,14 +73,17 @@ def carry_back(suite: Suite, *, run_id: str) -> Carried:
     return total
 
 
-def _turn(suite: Suite, run_id: str) -> Any:
-    return suite.leases.hold([f"asana-way-back:{suite.asana.settings.workspace}"], run_id)
+def _turn(suite: Suite, run_id: str, patience: float = PATIENCE_SECONDS) -> AbstractContextManager[object]:
+    name = f"asana-way-back:{suite.asana.settings.workspace}"
+    return suite.leases.hold([name], run_id, patience=patience)
 
 
 def _looks(suite: Suite) -> tuple[int | None, list[tuple[Stream, Look]]]:
     # The signals first: what comes while we look is looked at again.
-    newest = Signals(suite.engine, suite.clock).newest(SOURCE)
-    return newest, [(stream, stream.look()) for stream in suite.asana.way_back.streams]
+    newest, reader = Signals(suite.engine, suite.clock).newest(SOURCE), suite.asana.way_back
+    looks = [(stream, stream.look()) for stream in reader.streams]
+    reader.begin([look for _, look in looks])
+    return newest, looks
 
 
 def _carried(suite: Suite, reader: WayBackReader, notes: Notes, stream: Stream, look: Look) -> Carried:

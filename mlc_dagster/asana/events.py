@@ -1,12 +1,13 @@
 """What people did in a project since the last look, by its stream of events (vendors/asana.md section 13).
 
 A look changes nothing: it is kept once all that it found has been dealt with. So a crash looks again, and a
-token that ended meanwhile (24 hours) falls back to the tasks that were modified since.
+token that ended meanwhile (24 hours) falls back to the tasks that were modified since. Moments are compared
+with Asana's own stamps, never with our clock.
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from mlc_dagster.asana.client import AsanaClient
@@ -15,8 +16,9 @@ from mlc_dagster.transport.errors import Misconfigured
 from mlc_dagster.transport.session import decimal_json
 
 Event = Mapping[str, Any]
-# By how much Asana's clock and ours may differ.
-MARGIN = timedelta(hours=1)
+# By how much stamps may come out of order.
+MARGIN = timedelta(minutes=1)
+EVER = datetime(1970, 1, 1, tzinfo=UTC)
 # Of a token that is missing, too old or lost; the answer carries a new one.
 RESYNC = 412
 
@@ -25,8 +27,8 @@ RESYNC = 412
 class Look:
     """What one look at a project found: the gids of the tasks to read, and where the next look begins.
 
-    begun: when the project was looked at first, aware; nothing older is anybody's news. resynced: whether
-    all that changed was listed, because events were lost.
+    begun: Asana's newest stamp when the project was looked at first; nothing older is anybody's news.
+    resynced: whether all that changed was listed, because events were lost.
     """
 
     project: str
@@ -38,12 +40,21 @@ class Look:
 
 
 class Stream:
-    """The events of one project. `wanted`: says of an event whether its task has to be read."""
+    """The events of one project. `wanted`: says of an event whether its task has to be read.
+
+    `begun`: since when a project that was never looked at counts; None for from now on.
+    """
 
     def __init__(
-        self, client: AsanaClient, memory: Memory, project: str, wanted: Callable[[Event], bool]
+        self,
+        client: AsanaClient,
+        memory: Memory,
+        project: str,
+        wanted: Callable[[Event], bool],
+        begun: datetime | None = None,
     ) -> None:
         self._client, self._memory, self.project, self._wanted = client, memory, project, wanted
+        self._begun = begun
 
     @property
     def name(self) -> str:
@@ -51,21 +62,51 @@ class Stream:
         return f"events:{self.project}"
 
     def look(self) -> Look:
-        """Ask what happened. The first look finds nothing: it begins here. Raises transport's CallFailed."""
-        before, now = self._memory.read(self.name), self._client.clock.now()
-        tasks: dict[str, None] = dict.fromkeys(before.value.get("waiting", ()))
-        token: str | None = before.value.get("sync")
+        """Ask what happened. Raises transport's CallFailed."""
+        before = self._memory.read(self.name)
+        if not before.value:
+            return self._first(before)
+        tasks: dict[str, None] = dict.fromkeys(before.value["waiting"])
+        newest, token = datetime.fromisoformat(before.value["newest"]), str(before.value["sync"])
         resynced, more = False, True
         while more:
             found, token, more = self._page(token)
-            resynced |= found is None
             if found is None:
-                tasks.update(dict.fromkeys(self._modified(before.value.get("at"))))
+                resynced = True
+                stamps = self._modified(newest - MARGIN)
+                tasks.update(dict.fromkeys(stamps))
             else:
+                stamps = {each["created_at"]: _stamp(each["created_at"]) for each in found}
                 tasks.update(dict.fromkeys(_tasks(filter(self._wanted, found))))
-        begun = before.value.get("begun") or now.isoformat()
-        after = {"sync": token, "at": now.isoformat(), "begun": begun}
-        return Look(self.project, tuple(tasks), datetime.fromisoformat(begun), resynced, before, after)
+            newest = max([newest, *stamps.values()])
+        begun = datetime.fromisoformat(before.value["begun"])
+        return self._look(before, tuple(tasks), token, begun, newest, resynced=resynced)
+
+    def _first(self, before: Remembered) -> Look:
+        # The token before the list: what happens in between is found twice rather than never.
+        _, token, _ = self._page(None)
+        modified = self._modified(self._begun)
+        newest = max(modified.values(), default=self._begun or EVER)
+        tasks = tuple(modified) if self._begun else ()
+        return self._look(before, tasks, token, self._begun or newest, newest, resynced=False)
+
+    def _look(
+        self,
+        before: Remembered,
+        tasks: tuple[str, ...],
+        token: str,
+        begun: datetime,
+        newest: datetime,
+        *,
+        resynced: bool,
+    ) -> Look:
+        after = {
+            "sync": token,
+            "begun": begun.isoformat(),
+            "newest": newest.isoformat(),
+            "looked": self._client.clock.now().isoformat(),
+        }
+        return Look(self.project, tasks, begun, resynced, before, after)
 
     def keep(self, look: Look, waiting: tuple[str, ...] = ()) -> None:
         """All was dealt with, but for the tasks that have to wait: the next look begins where this ended.
@@ -76,8 +117,8 @@ class Stream:
 
     def looked_at(self) -> datetime | None:
         """When it was last looked, aware; None before the first time."""
-        at = self._memory.read(self.name).value.get("at")
-        return datetime.fromisoformat(at) if at else None
+        looked = self._memory.read(self.name).value.get("looked")
+        return datetime.fromisoformat(looked) if looked else None
 
     def _page(self, token: str | None) -> tuple[list[Event] | None, str, bool]:
         """Events, the next token, and whether there are more; None for the events when the token ended."""
@@ -93,13 +134,15 @@ class Stream:
             return None, str(body["sync"]), False
         return list(body["data"]), str(body["sync"]), bool(body.get("has_more"))
 
-    def _modified(self, since: str | None) -> Iterator[str]:
-        """The tasks anything was done at since: a comment counts as a modification (section 2)."""
-        if since is None:
-            return
-        moment = (datetime.fromisoformat(since) - MARGIN).isoformat()
-        for task in self._client.pages("/tasks", ["gid"], project=self.project, modified_since=moment):
-            yield str(task["gid"])
+    def _modified(self, since: datetime | None) -> dict[str, datetime]:
+        """When tasks were modified, by gid, all or since then: a comment counts as that (section 2)."""
+        moment = {"modified_since": since.isoformat()} if since else {}
+        tasks = self._client.pages("/tasks", ["modified_at"], project=self.project, **moment)
+        return {str(task["gid"]): _stamp(task["modified_at"]) for task in tasks}
+
+
+def _stamp(text: str) -> datetime:
+    return datetime.fromisoformat(text)
 
 
 def _tasks(events: Iterator[Event]) -> Iterator[str]:

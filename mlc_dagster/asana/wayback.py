@@ -12,11 +12,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from mlc_dagster.asana.client import AsanaClient
-from mlc_dagster.asana.events import MARGIN, Event, Stream
+from mlc_dagster.asana.events import EVER, Event, Look, Stream
 from mlc_dagster.asana.projects import Fields
 from mlc_dagster.asana.shape import Shape
 from mlc_dagster.delivery import Ledger
-from mlc_dagster.delivery.memory import Memory
+from mlc_dagster.delivery.memory import Memory, Remembered
 from mlc_dagster.delivery.notes import Document
 from mlc_dagster.settings.asana import WayBack
 
@@ -63,6 +63,11 @@ class Channel:
         """Its name in the ledger."""
         return f"asana/{self.shape.model}"
 
+    @property
+    def name(self) -> str:
+        """Of what is remembered."""
+        return f"way_back:{self.shape.model}"
+
 
 class FieldOwned(Exception):
     """The settings let a custom field go back that the ERP writes itself."""
@@ -86,7 +91,19 @@ class WayBackReader:
     @property
     def streams(self) -> list[Stream]:
         """The events of each project once."""
-        return [Stream(self._client, self._memory, project, self._wanted) for project in self.projects]
+        began = {project: self._began(channel) for channel in self._channels for project in channel.projects}
+        return [
+            Stream(self._client, self._memory, project, self._wanted, begun)
+            for project, begun in began.items()
+        ]
+
+    def begin(self, looks: Sequence[Look]) -> None:
+        """Remember since when each model has a way back: a project that is made later counts from then on."""
+        begun = {look.project: look.begun for look in looks}
+        for channel in self._channels:
+            if self._began(channel) is None:
+                own = min((begun[project] for project in channel.projects), default=EVER)
+                self._memory.write(channel.name, Remembered({}), {"begun": own.isoformat()})
 
     @property
     def projects(self) -> dict[str, bool]:
@@ -104,7 +121,7 @@ class WayBackReader:
         if found is None or owner is None:
             return None
         channel, document = owner
-        remarks = list(self._comments(task, begun - MARGIN)) if channel.settings.comments else []
+        remarks = list(self._comments(task, begun)) if channel.settings.comments else []
         return Said(task, document, (*remarks, *self._fields(channel, found)))
 
     def _wanted(self, event: Event) -> bool:
@@ -115,6 +132,10 @@ class WayBackReader:
             return bool(action == "added" and resource.get("resource_subtype") == "comment_added")
         changed = (event.get("change") or {}).get("field")
         return self._any_fields and action == "changed" and changed == "custom_fields"
+
+    def _began(self, channel: Channel) -> datetime | None:
+        begun = self._memory.read(channel.name).value.get("begun")
+        return datetime.fromisoformat(begun) if begun else None
 
     @cached_property
     def _me(self) -> str:

@@ -6,11 +6,8 @@ Imports inside the commands keep `mlc --help` quick.
 import typer
 
 asana_app = typer.Typer(no_args_is_help=True, help="What is done by hand for Asana.")
-
-
-@asana_app.callback()
-def hand_work() -> None:
-    """What is done by hand for Asana."""
+webhooks_app = typer.Typer(no_args_is_help=True, help="The webhooks that hurry the way back.")
+asana_app.add_typer(webhooks_app, name="webhooks")
 
 
 @asana_app.command()
@@ -21,3 +18,27 @@ def login() -> None:
     from mlc_dagster.suite import Suite
 
     log_in_to_asana(Suite(load_settings()))
+
+
+@webhooks_app.command("create")
+def create_webhooks() -> None:
+    """Make the webhooks that are missing, also those that Asana has deleted. May be run again at any time."""
+    from mlc_dagster.cli.webhooks import make_webhooks
+
+    make_webhooks()
+
+
+@webhooks_app.command("list")
+def list_webhooks() -> None:
+    """Show each project with the state of its webhook."""
+    from mlc_dagster.cli.webhooks import list_webhooks as show
+
+    show()
+
+
+@webhooks_app.command("delete")
+def delete_webhooks() -> None:
+    """Delete all webhooks of ours at Asana."""
+    from mlc_dagster.cli.webhooks import delete_webhooks as delete
+
+    delete()

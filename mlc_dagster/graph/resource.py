@@ -28,8 +28,12 @@ class SuiteResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     def open_for_a_tick(self) -> Suite:
         """A suite for a sensor's tick, which has 60 seconds: a closed window is told, not waited for."""
         settings = self._settings()
-        visma = settings.visma.model_copy(update={"patience_seconds": 0})
-        return Suite(settings.model_copy(update={"visma": visma}))
+        patient = {"patience_seconds": 0}
+        update: dict[str, object] = {"visma": settings.visma.model_copy(update=patient)}
+        if (asana := settings.pairs.asana) is not None:
+            pairs = {"asana": asana.model_copy(update=patient)}
+            update["pairs"] = settings.pairs.model_copy(update=pairs)
+        return Suite(settings.model_copy(update=update))
 
     def _settings(self) -> Settings:
         try:

@@ -12,6 +12,7 @@ from mlc_dagster.problems import Problem, ProblemsFound
 from mlc_dagster.settings.anaplan import AnaplanSettings
 from mlc_dagster.settings.asana import AsanaSettings
 from mlc_dagster.settings.powerbi import PowerBiSettings
+from mlc_dagster.settings.receiver import ReceiverSettings
 from mlc_dagster.settings.section import VARIABLE, CompanyCode, PairSettings, Secret, Section, TimeZone
 from mlc_dagster.settings.visma import CompanySettings, VismaSettings
 from mlc_dagster.yamlfile import YamlFile
@@ -41,6 +42,7 @@ class Settings(Section):
     visma: VismaSettings
     companies: dict[CompanyCode, CompanySettings] = Field(min_length=1)
     pairs: Pairs = Field(default_factory=Pairs)
+    receiver: ReceiverSettings | None = None
     _file: Path = PrivateAttr(default=Path("mlc.yaml"))
 
     @property

@@ -1,0 +1,82 @@
+"""What `mlc receiver serve` and `mlc asana webhooks` do."""
+
+import uvicorn
+from rich.table import Table
+from starlette.applications import Starlette
+
+from mlc_dagster.asana.webhooks import Webhooks
+from mlc_dagster.cli.console import console
+from mlc_dagster.receiver import Signals, Source, receiver
+from mlc_dagster.settings import load_settings
+from mlc_dagster.suite import Suite
+
+# Connections, not calls: those beyond are told to come back.
+CONNECTIONS = 256
+
+
+class NoReceiver(Exception):
+    """Webhooks need to know where vendors reach us."""
+
+
+def serve_receiver(host: str, port: int) -> None:
+    """Serve until told to stop."""
+    suite = Suite(load_settings())
+    app = app_of(suite)
+    console.print(f"Receiver: http://{host}:{port}/hooks   Ctrl-C stops it.")
+    uvicorn.run(
+        app,
+        host=host,
+        port=port,
+        access_log=False,
+        log_level="warning",
+        lifespan="off",
+        limit_concurrency=CONNECTIONS,
+        timeout_keep_alive=5,
+        # What proxies add is of no interest: the signature says who calls.
+        proxy_headers=False,
+        server_header=False,
+    )
+
+
+def app_of(suite: Suite) -> Starlette:
+    """The receiver of all pairs that are switched on and have webhooks."""
+    sources: dict[str, Source] = {}
+    if suite.settings.pairs.asana is not None:
+        sources["asana"] = suite.asana.hooks
+    return receiver(sources, Signals(suite.engine, suite.clock))
+
+
+def make_webhooks() -> None:
+    """Make what is missing."""
+    made = _webhooks().make()
+    for project in made:
+        console.print(f"made the webhook of project {project}")
+    if not made:
+        console.print("every project has its webhook")
+
+
+def list_webhooks() -> None:
+    """Print each project with the state of its webhook."""
+    table = Table(title="Webhooks of the projects with a way back", title_justify="left")
+    for heading in ("project", "state", "last delivered (UTC)", "last failure (UTC)", "failure"):
+        table.add_column(heading, overflow="fold")
+    for project, hook in _webhooks().state():
+        if hook is None:
+            table.add_row(project, "missing: run `mlc asana webhooks create`", "", "", "")
+            continue
+        told = [str(hook.get(name) or "") for name in ("last_success_at", "last_failure_at")]
+        state = "active" if hook.get("active") else "not active"
+        table.add_row(project, state, *told, str(hook.get("last_failure_content") or "")[:200])
+    console.print(table)
+
+
+def delete_webhooks() -> None:
+    """Delete all of ours."""
+    console.print(f"deleted {_webhooks().delete()}")
+
+
+def _webhooks() -> Webhooks:
+    suite = Suite(load_settings())
+    if suite.settings.receiver is None:
+        raise NoReceiver("`receiver: url:` is missing in mlc.yaml: the address at which Asana reaches us.")
+    return suite.asana.webhooks(suite.settings.receiver.url)

@@ -3,6 +3,8 @@
 Imports inside the commands keep `mlc --help` quick.
 """
 
+from typing import Annotated
+
 import typer
 
 asana_app = typer.Typer(no_args_is_help=True, help="What is done by hand for Asana.")
@@ -42,3 +44,21 @@ def delete_webhooks() -> None:
     from mlc_dagster.cli.webhooks import delete_webhooks as delete
 
     delete()
+
+
+@asana_app.command()
+def setup(
+    yes: Annotated[bool, typer.Option("--yes", help="Do it without asking.")] = False,
+) -> None:
+    """Make the custom fields and attach them to the projects. Shows a plan first; what is there is used."""
+    from mlc_dagster.cli.board import set_up
+
+    set_up(yes=yes)
+
+
+@asana_app.command()
+def unassigned() -> None:
+    """List the suppliers whose tasks nobody is assigned to, and what to do about it."""
+    from mlc_dagster.cli.board import show_unassigned
+
+    show_unassigned()

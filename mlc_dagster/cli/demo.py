@@ -20,7 +20,7 @@ from mlc_dagster.settings import Settings, load_settings
 from mlc_dagster.suite import Suite
 
 COMPANIES = ("NO01", "SE01")
-POOLS = {"visma": 4, "anaplan": 1, "powerbi": 1}
+VISMA_POOL = 4
 
 
 class DemoFailed(Exception):
@@ -56,12 +56,20 @@ def _run(folder: Path, seed: int, scale: str) -> None:
         folders.use(folder)
         settings = load_settings()
         console.print(f"Sandbox ERP with {', '.join(settings.companies)} at {sandbox.url}")
-        setup = Suite(settings).powerbi.setup
-        console.print(f"Power BI: dataset {setup.apply(setup.plan())}", highlight=False)
+        _set_up(Suite(settings))
         console.print(table_of("First load", _load("First load", settings)))
         console.print(_happened(sandbox.pass_day()))
         console.print(table_of("A day later", _load("A day later", settings)))
         console.print(_next_steps(folder, _an_invoice(Suite(settings))))
+
+
+def _set_up(suite: Suite) -> None:
+    """Make what some targets need once, as `mlc powerbi setup` and `mlc asana setup` do."""
+    dataset, fields = suite.powerbi.setup, suite.asana.setup
+    console.print(f"Power BI: dataset {dataset.apply(dataset.plan())}", highlight=False)
+    plan = fields.plan()
+    fields.apply(plan)
+    console.print(f"Asana: {len(plan.make)} custom fields", highlight=False)
 
 
 def _load(title: str, settings: Settings) -> list[Line]:
@@ -70,7 +78,7 @@ def _load(title: str, settings: Settings) -> list[Line]:
     jobs = [(pair, company) for pair in settings.pairs.on() for company in settings.companies_of(pair)]
     lines: list[Line] = []
     with dg.DagsterInstance.get() as instance, Progress(title, len(jobs)) as progress:
-        for pool, limit in POOLS.items():
+        for pool, limit in {"visma": VISMA_POOL, **dict.fromkeys(settings.pairs.on(), 1)}.items():
             instance.event_log_storage.set_concurrency_slots(pool, limit)
         for pair, company in jobs:
             progress.begin(f"{company} to {pair}")

@@ -29,9 +29,10 @@ h3 { margin: 0 0 8px; font-size: 14px; } .done h3 { color: var(--quiet); }
 dl { display: grid; grid-template-columns: minmax(80px, 40%) 1fr; gap: 3px 10px;
   margin: 0 0 10px; font-size: 12.5px; }
 dt { color: var(--quiet); } dd { margin: 0; }
-dd.number { text-align: right; font-variant-numeric: tabular-nums; }
-footer { display: flex; justify-content: space-between; gap: 8px; font-size: 12.5px; color: var(--quiet); }
-.chip { background: var(--chip); border-radius: 10px; padding: 0 8px; }
+dd.number { font-variant-numeric: tabular-nums; }
+footer { display: flex; flex-wrap: wrap; justify-content: space-between;
+  gap: 4px 8px; font-size: 12.5px; color: var(--quiet); }
+.chip { background: var(--chip); border-radius: 10px; padding: 0 8px; white-space: nowrap; }
 """
 
 
@@ -79,12 +80,12 @@ class Board:
         facts = [f"due {task.due_on.isoformat()}"] if task.due_on else []
         subtasks = [gid for gid in task.subtasks if self.world.get(Task, gid).trashed is None]
         comments = sum(self.world.get(Story, gid).is_comment for gid in task.stories)
-        facts += [f"{len(subtasks)} subtasks"] if subtasks else []
-        facts += [f"{comments} comment{'s' if comments > 1 else ''}"] if comments else []
+        facts += [_counted(len(subtasks), "subtask"), _counted(comments, "comment")]
+        shown = " &middot; ".join(filter(None, facts))
         return (
             f'<article class="{"done" if task.completed else "open"}"><h3>{escape(task.name)}</h3>'
             f"{f'<dl>{fields}</dl>' if fields else ''}"
-            f'<footer><span class="chip">{who}</span><span>{" &middot; ".join(facts)}</span></footer>'
+            f'<footer><span class="chip">{who}</span><span>{shown}</span></footer>'
             "</article>"
         )
 
@@ -96,6 +97,11 @@ class Board:
             text = f"{found.field.currency} {text}"
         kind = "number" if found.field.kind == "number" else "text"
         return f'<dt>{escape(found.field.name)}</dt><dd class="{kind}">{escape(text)}</dd>'
+
+
+def _counted(count: int, what: str) -> str:
+    """Nothing for none."""
+    return f"{count} {what}{'s' if count > 1 else ''}" if count else ""
 
 
 def _page(title: str, about: str, body: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from mlc_sandbox.asana.errors import too_many
+from mlc_sandbox.asana.errors import ApiError, too_many
 from mlc_sandbox.asana.switches import Switches
 from mlc_sandbox.core import SandboxClock
 
@@ -55,7 +55,7 @@ class Limits:
             self.in_flight[token, pool] + count > self.switches.limit(pool) for pool, count in wanted.items()
         )
         if over:
-            raise too_many(1 if self.switches["retry_after_in_flight"] else None)
+            raise self._refusal(1, in_flight=True)
         for pool, count in wanted.items():
             self.in_flight[token, pool] += count
 
@@ -71,7 +71,7 @@ class Limits:
         self._count(("calls", token), count, limit, seconds)
         left = self._account(token).left
         if left <= 0:
-            raise too_many(-left / (self.switches["cost_per_minute"] / 60) + 1)
+            raise self._refusal(-left / (self.switches["cost_per_minute"] / 60) + 1)
 
     def search(self, token: str) -> None:
         """Search has a quota of its own."""
@@ -86,7 +86,12 @@ class Limits:
             return
         wait = self.windows.setdefault(key, Window()).ask(count, limit, seconds, self.clock.wire())
         if wait > 0:
-            raise too_many(wait)
+            raise self._refusal(wait)
+
+    def _refusal(self, seconds: float, *, in_flight: bool = False) -> ApiError:
+        """With the wait in Retry-After, when the switch wants it there."""
+        silent = ("never", "not_in_flight") if in_flight else ("never",)
+        return too_many(None if self.switches["retry_after"] in silent else seconds)
 
     def _account(self, token: str) -> Account:
         now, most = self.clock.wire(), self.switches.limit("cost_per_minute")

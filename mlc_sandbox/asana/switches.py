@@ -55,7 +55,7 @@ DEFAULTS: dict[str, Any] = {
     "quota_seconds": 60,  # the quota is looked at over so many seconds
     "reads_in_flight": 50,
     "writes_in_flight": 15,
-    "retry_after_in_flight": True,  # Retry-After on a 429 for too many in flight; open
+    "retry_after": "always",  # always | not_in_flight | never: on which 429 it stands; open
     "searches_per_minute": 60,
     "cost_per_minute": 1_000_000,  # objects touched; Asana publishes no figure
     "jobs_at_once": 5,
@@ -78,6 +78,7 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "without_limit": ("refused", "cut"),
     "workspace_events": ("allowed", "payment_required"),
     "loopback_targets": ("allowed", "refused"),
+    "retry_after": ("always", "not_in_flight", "never"),
 }
 
 

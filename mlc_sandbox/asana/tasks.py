@@ -184,12 +184,12 @@ class Tasks:
             for gid in sorted(set(before) | set(task.values)):
                 if before.get(gid) != task.values.get(gid):
                     new = {"gid": gid, "resource_type": "custom_field"}
-                    change = {"field": field, "action": "changed", "new_value": new}
-                    self.world.record(actor, "changed", task, change=change)
+                    told = {"field": field, "action": "changed", "new_value": new}
+                    self.world.record(actor, "changed", task, change=told)
             return
-        change = {"field": field, "action": "changed"}
+        change: dict[str, Any] = {"field": field, "action": "changed"}
         if attribute == "assignee" and task.assignee is not None:
-            change["new_value"] = {"gid": task.assignee, "resource_type": "user"}  # type: ignore[assignment]
+            change["new_value"] = {"gid": task.assignee, "resource_type": "user"}
         self.world.record(actor, "changed", task, change=change)
         text = self._story_text(task, attribute)
         if text is not None:

@@ -181,11 +181,19 @@ def test_in_flight_reads_and_writes_are_counted_apart(org: Organisation) -> None
     assert org.names() == ["a"]
 
 
-def test_a_refusal_for_calls_in_flight_may_name_no_wait(org: Organisation) -> None:
-    org.switches.update(writes_in_flight=1, retry_after_in_flight=False)
+@pytest.mark.parametrize(
+    ("switch", "in_flight", "minute"),
+    [("always", True, True), ("not_in_flight", False, True), ("never", False, False)],
+)
+def test_a_refusal_may_name_no_wait(org: Organisation, switch: str, in_flight: bool, minute: bool) -> None:
+    org.switches.update(writes_in_flight=1, calls_per_minute=1, retry_after=switch)
+    org.get("/users/me")
     actions = [_create(org, name) for name in "ab"]
-    reply = org.call("POST", "/batch", {"actions": actions})
-    assert (reply.status_code, "Retry-After" in reply.headers) == (429, False)
+    refused = [org.call("POST", "/batch", {"actions": actions}), org.call("GET", "/users/me")]
+    assert [(reply.status_code, "Retry-After" in reply.headers) for reply in refused] == [
+        (429, in_flight),
+        (429, minute),
+    ]
 
 
 def _order(org: Organisation, name: str) -> dict[str, object]:

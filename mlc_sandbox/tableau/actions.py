@@ -32,7 +32,6 @@ class Rules:
     refuse_duplicates: bool = False
     null_equals_null: bool = False
     more_operators: bool = False
-    atomic: bool = True
 
 
 @dataclass(frozen=True, slots=True)

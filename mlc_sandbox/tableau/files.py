@@ -38,6 +38,12 @@ class Files:
         shutil.copyfile(self.path(name), self.path(made))
         return made
 
+    def move(self, name: str) -> str:
+        """The same content under a new name only."""
+        made = self.name()
+        self.path(name).rename(self.path(made))
+        return made
+
     def append(self, name: str, content: bytes) -> int:
         """Add to a file; its size afterwards."""
         with self.path(name).open("ab") as file:

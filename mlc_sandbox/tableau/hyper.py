@@ -72,8 +72,8 @@ class Hyper:
         """Run the actions of a data update on a file.
 
         Raises:
-            actions.ActionFailed: with the words for the job. With `rules.atomic` the file is as before, else
-                what came before the action that failed stays.
+            actions.ActionFailed: with the words for the job. What came before the action that failed stays:
+                callers work on a copy of the file, and decide whether to keep it.
         """
         from tableauhyperapi import HyperException  # noqa: PLC0415
 
@@ -81,12 +81,10 @@ class Hyper:
         with self._attached(attached) as connection:
             source = {(one.schema, one.name): one for one in _tables(connection, PAYLOAD)} if payload else {}
             target = {(one.schema, one.name): one for one in _tables(connection, TARGET)}
-            groups = [steps] if rules.atomic else [[step] for step in steps]
-            for group in groups:
+            for step in steps:
                 connection.execute_command("BEGIN")
                 try:
-                    for step in group:
-                        _run(connection, step, target, source, rules)
+                    _run(connection, step, target, source, rules)
                 except (HyperException, actions.ActionFailed) as error:
                     connection.execute_command("ROLLBACK")
                     raise actions.ActionFailed(str(error)) from error

@@ -209,5 +209,4 @@ class Jobs:
             refuse_duplicates=switches["duplicate_source_keys"] == "fails",
             null_equals_null=switches["null_keys"] == "equal",
             more_operators=switches["more_operators"],
-            atomic=switches["actions_atomic"],
         )

@@ -54,21 +54,10 @@ def publish(world: World, site: Site, wanted: Publication) -> DataSource:
     """Open the file and take it over. Raises ApiError, 400011 for a file that cannot be used."""
     check(site, wanted)
     found = existing(site, wanted.name, wanted.project)
-    try:
-        file = _prepared(world, wanted)
-        _check_storage(world, site, file)
-        tables = world.hyper.inspect(world.files.path(file))
-        if wanted.mode == "append":
-            assert found is not None
-            file = _appended(world, found, file, tables)
-    except (Unusable, ActionFailed) as error:
-        raise ApiError(400011, f"The file could not be published: {error}") from error
-    finally:
-        world.files.drop(wanted.file)
+    file = _usable(world, site, wanted, found)
     now = world.clock.wire()
     if found is not None and wanted.mode == "overwrite" and not world.switches["overwrite_keeps_id"]:
-        del site.datasources[found.id]
-        world.files.drop(found.file)
+        world.remove(site, found)
         found = None
     if found is None:
         found = DataSource(luid(), wanted.name, wanted.project, wanted.owner, now, now, luid())
@@ -85,27 +74,38 @@ def publish(world: World, site: Site, wanted: Publication) -> DataSource:
     return found
 
 
+def _usable(world: World, site: Site, wanted: Publication, found: DataSource | None) -> str:
+    """The .hyper file that is published, under a name of its own. Raises ApiError 400011, 403008."""
+    file = world.files.name()
+    try:
+        _unpack(world, wanted, file)
+        _check_storage(world, site, file)
+        tables = world.hyper.inspect(world.files.path(file))
+        if found is not None and wanted.mode == "append":
+            return _appended(world, found, file, tables)
+        return world.files.move(file)
+    except (Unusable, ActionFailed) as error:
+        raise ApiError(400011, f"The file could not be published: {error}") from error
+    finally:
+        for spare in (wanted.file, file):
+            world.files.drop(spare)
+
+
 def _check_storage(world: World, site: Site, file: str) -> None:
-    """Raises ApiError 403008."""
     held = sum(world.size(source) for source in site.datasources.values())
     if held + world.files.path(file).stat().st_size > world.switches.limit("storage_mb") * 2**20:
-        world.files.drop(file)
         raise ApiError(403008, "The site's storage is used up.")
 
 
-def _prepared(world: World, wanted: Publication) -> str:
-    """The .hyper file of what was sent, under a name of its own."""
-    source = world.files.path(wanted.file)
+def _unpack(world: World, wanted: Publication, file: str) -> None:
+    """Raises Unusable."""
+    source, made = world.files.path(wanted.file), world.files.path(file)
     if wanted.kind == "hyper":
-        return world.files.copy(wanted.file)
-    made = world.files.name()
-    convert = unpack if wanted.kind == "tdsx" else world.hyper.from_parquet
-    try:
-        convert(source, world.files.path(made))
-    except Unusable:
-        world.files.drop(made)
-        raise
-    return made
+        source.rename(made)
+    elif wanted.kind == "tdsx":
+        unpack(source, made)
+    else:
+        world.hyper.from_parquet(source, made)
 
 
 def _appended(world: World, found: DataSource, file: str, tables: list[Table]) -> str:
@@ -120,6 +120,9 @@ def _appended(world: World, found: DataSource, file: str, tables: list[Table]) -
     grown = world.files.copy(found.file)
     names = {"source-schema": tables[0].schema, "source-table": tables[0].name}
     step = {"action": "insert", "target-schema": here[0].schema, "target-table": here[0].name} | names
-    world.hyper.apply(world.files.path(grown), world.files.path(file), [step], Rules())
-    world.files.drop(file)
+    try:
+        world.hyper.apply(world.files.path(grown), world.files.path(file), [step], Rules())
+    except ActionFailed:
+        world.files.drop(grown)
+        raise
     return grown

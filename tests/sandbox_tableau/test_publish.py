@@ -13,7 +13,7 @@ import tableauserverclient as tsc
 from tableauserverclient.server import RequestFactory
 from tableauserverclient.server.endpoint.exceptions import JobFailedException, ServerResponseError
 
-from .conftest import Tenant, action, code, invoice
+from .conftest import INVOICES, Tenant, action, code, invoice
 
 
 def refused(error: pytest.ExceptionInfo[ServerResponseError]) -> str:
@@ -119,7 +119,7 @@ class TestModes:
         tenant.publish(file, mode="Append")
         assert tenant.rows("Invoices", "number") == [(1,), (1,)]
         with pytest.raises(ServerResponseError) as error:
-            tenant.publish(tenant.pen.write([], ["company TEXT"]), mode="Append")
+            tenant.publish(tenant.pen.write([invoice(2)], INVOICES[:-1]), mode="Append")
         assert refused(error) == "400011"
 
     @pytest.mark.parametrize(("mode", "accepted"), [("ignored", False), ("overwrite", True)])
@@ -344,3 +344,18 @@ def test_names_keep_their_letters_on_the_way_back(tenant: Tenant, tmp_path: Path
     got = Path(tenant.server.datasources.download(item.id, str(tmp_path)))
     assert got.name.startswith("Leverand")
     assert len(tenant.pen.read(got)) == 1
+
+
+def test_refused_publishes_leave_no_files(tenant: Tenant, tmp_path: Path) -> None:
+    tenant.published(invoice(1))
+    folder = tenant.world.files.path("")
+    before = set(folder.iterdir())
+    (tmp_path / "bad.hyper").write_bytes(b"nonsense")
+    (tmp_path / "bad.parquet").write_bytes(b"nonsense")
+    (tmp_path / "bad.tdsx").write_bytes(b"nonsense")
+    other = tenant.pen.write([invoice(2)], INVOICES[:-1])
+    attempts = [("Overwrite", tmp_path / f"bad.{kind}") for kind in ("hyper", "parquet", "tdsx")]
+    for mode, file in [*attempts, ("Append", other)]:
+        with pytest.raises(ServerResponseError, match="400011"):
+            tenant.publish(file, mode=mode)
+    assert set(folder.iterdir()) == before

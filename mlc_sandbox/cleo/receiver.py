@@ -50,6 +50,12 @@ class Verdict:
     codes: list[str]
     findings: list[Finding]
 
+    def force(self, status: str) -> None:
+        """Judge it otherwise, as if its heading named a code nobody knows."""
+        heading = (self.set.segments[1:2] or [["ST"]])[0]
+        self.status, self.codes = status, ["5"]
+        self.findings = [Finding(heading[0], 2, "8", [(3, "7", at(heading, 3))])]
+
 
 @dataclass(slots=True)
 class Seen:
@@ -240,15 +246,11 @@ class Receiver:
             for verdict in verdicts:
                 verdict.status = "R"
             return "R", codes
-        if behaviour == "accept_errors":
-            for verdict in verdicts:
-                if verdict.status == "A":
-                    verdict.status, verdict.codes = "E", ["5"]
-                    verdict.findings = [Finding("REF", 3, "1", grave=False)]
+        for verdict in verdicts:
+            if behaviour == "accept_errors" and verdict.status == "A":
+                verdict.force("E")
         if behaviour == "reject_set" and verdicts:
-            head = verdicts[0].set.segments[1:2] or [["ST"]]
-            verdicts[0].status, verdicts[0].codes = "R", ["5"]
-            verdicts[0].findings = [Finding(head[0][0], 2, "8", [(3, "7", at(head[0], 3))])]
+            verdicts[0].force("R")
         rejected = [verdict for verdict in verdicts if verdict.status == "R"]
         if rejected:
             return ("R" if len(rejected) == len(verdicts) else "P"), []

@@ -139,12 +139,12 @@ class World:
         self.jobs.append(Job(number, payload, source, target, status, message, self.clock.now()))
 
     def pass_day(self) -> dict[str, int]:
-        """What partners do of themselves; everything that was held back leaves."""
+        """What partners do of themselves, after what is late by now has left."""
         with self.lock:
+            late = self.receiver.answer_late() + self._complete()
             self.catch_up()
-            released = self.release()
             return {
-                "late": released,
+                "late": late,
                 "shipped": self.shipping.pass_day(),
                 "supplier_changes": self.suppliers.pass_day(),
             }
@@ -152,15 +152,18 @@ class World:
     def release(self) -> int:
         """Everything late leaves now, and files still being written are complete; how many."""
         with self.lock:
-            unfinished = [file for file in self.mailbox.files(DOWNLOAD) if file.unread_looks]
-            for file in unfinished:
-                file.unread_looks = 0
-            count = self.receiver.answer_late(all_of_it=True) + len(unfinished)
-            if self.held_back:
-                count += len(self.held_back)
-                text, self.held_back = "".join(self.held_back), []
-                self._store("856", "several", text)
-            return count
+            return self.receiver.answer_late(all_of_it=True) + self._complete()
+
+    def _complete(self) -> int:
+        """Half-written files are whole, and interchanges that waited for another one leave alone."""
+        unfinished = [file for file in self.mailbox.files(DOWNLOAD) if file.unread_looks]
+        for file in unfinished:
+            file.unread_looks = 0
+        count = len(unfinished) + len(self.held_back)
+        if self.held_back:
+            text, self.held_back = "".join(self.held_back), []
+            self._store("several", "PARTNERS", text)
+        return count
 
     # What partners send
 

@@ -124,12 +124,14 @@ class TestState:
     def test_while_a_day_passes_suppliers_ship_what_was_ordered_and_late_answers_leave(
         self, mailbox: Mailbox
     ) -> None:
-        mailbox.switches["partner_answer"] = "late"
+        mailbox.switches.update(partner_answer="late", late_hours=30)
         mailbox.upload(order())
-        happened = mailbox.sandbox.pass_day()["cleo"]
-        assert happened == {"late": 1, "shipped": 1, "supplier_changes": 0}
+        assert mailbox.sandbox.pass_day()["cleo"] == {"late": 0, "shipped": 1, "supplier_changes": 0}
+        mailbox.pass_time(31 * 3600)
+        assert mailbox.sandbox.pass_day()["cleo"] == {"late": 1, "shipped": 0, "supplier_changes": 0}
+        mailbox.token = mailbox.login().json()["access_token"]
         kinds = [segments(text, "ST")[0][:6] for text in mailbox.texts()]
-        assert kinds == ["ST*997", "ST*856"]
+        assert kinds == ["ST*856", "ST*997"]
 
     def test_the_same_seed_gives_the_same_account_and_ids(self) -> None:
         one, same, other = (CleoVendor(SandboxClock(), Faults(), seed) for seed in (1, 1, 2))

@@ -1,0 +1,174 @@
+"""The receiver keeps that somebody called, once, and answers everybody in time."""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from datetime import timedelta
+
+import pytest
+import requests
+import sqlalchemy as sa
+
+from mlc_dagster.database import connect, migrate
+from mlc_dagster.database.schema import signals as table
+from mlc_dagster.receiver import Signals, Source, Verdict, receiver
+from mlc_dagster.receiver.app import BODY_BYTES
+from tests.support.postgres import database_url, postgres_url, sqlite_url
+from tests.support.serving import served
+from tests.transport.clocks import ManualClock
+
+__all__ = ["database_url", "postgres_url", "sqlite_url"]
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[sa.Engine]:
+    engine = connect(database_url)
+    migrate(engine)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def signals(engine: sa.Engine, clock: ManualClock) -> Signals:
+    return Signals(engine, clock)
+
+
+class Vendor:
+    """Takes what comes to `ours` and says yes."""
+
+    def judge(self, place: str, headers: Mapping[str, str], body: bytes) -> Verdict:
+        return (
+            Verdict(200, {"X-Told": headers.get("x-ask", "")}, news=True) if place == "ours" else Verdict(404)
+        )
+
+
+class Broken:
+    def judge(self, place: str, headers: Mapping[str, str], body: bytes) -> Verdict:
+        raise RuntimeError(f"secret {body.decode()}")
+
+
+class Slow:
+    """Says nothing until it is let go."""
+
+    def __init__(self) -> None:
+        self.go = threading.Event()
+
+    def judge(self, place: str, headers: Mapping[str, str], body: bytes) -> Verdict:
+        self.go.wait(30)
+        return Verdict(200, news=True)
+
+
+Serve = Callable[..., str]
+
+
+@pytest.fixture
+def serve(signals: Signals) -> Iterator[Serve]:
+    with ExitStack() as stack:
+
+        def door(source: Source, **options: float) -> str:
+            app = receiver({"vendor": source}, signals, **options)  # type: ignore[arg-type]
+            return stack.enter_context(served(app)) + "/hooks"
+
+        yield door
+
+
+def post(url: str, body: bytes = b"{}", **headers: str) -> requests.Response:
+    return requests.post(url, data=body, headers=headers, timeout=10)
+
+
+def kept(engine: sa.Engine) -> list[tuple[str, str]]:
+    with engine.connect() as connection:
+        return [tuple(row) for row in connection.execute(sa.select(table.c.source, table.c.place))]
+
+
+def test_a_call_is_a_signal_before_it_is_answered(serve: Serve, engine: sa.Engine) -> None:
+    answer = post(f"{serve(Vendor())}/vendor/ours", **{"X-Ask": "hello"})
+    assert answer.status_code == 200
+    assert answer.headers["X-Told"] == "hello"
+    assert kept(engine) == [("vendor", "ours")]
+
+
+def test_the_same_delivery_counts_once_also_when_it_is_handled(
+    serve: Serve, engine: sa.Engine, signals: Signals
+) -> None:
+    url = f"{serve(Vendor())}/vendor/ours"
+    assert post(url, b"1").status_code == post(url, b"1").status_code == 200
+    signals.handled("vendor", signals.newest("vendor"))
+    assert post(url, b"1").status_code == 200
+    assert len(kept(engine)) == 1
+    assert signals.newest("vendor") is None
+
+
+def test_what_comes_while_somebody_looks_is_not_handled_with_it(serve: Serve, signals: Signals) -> None:
+    url = f"{serve(Vendor())}/vendor/ours"
+    post(url, b"1")
+    newest = signals.newest("vendor")
+    post(url, b"2")
+    signals.handled("vendor", newest)
+    assert signals.newest("vendor") is not None
+
+
+def test_handled_signals_are_forgotten_after_a_week(
+    serve: Serve, engine: sa.Engine, signals: Signals, clock: ManualClock
+) -> None:
+    url = f"{serve(Vendor())}/vendor/ours"
+    post(url, b"1")
+    signals.handled("vendor", signals.newest("vendor"))
+    clock.advance(timedelta(days=8).total_seconds())
+    post(url, b"2")
+    signals.handled("vendor", signals.newest("vendor"))
+    assert len(kept(engine)) == 1
+
+
+@pytest.mark.parametrize("path", ["nobody/ours", "vendor/theirs"])
+def test_an_unknown_address_keeps_nothing(serve: Serve, engine: sa.Engine, path: str) -> None:
+    assert post(f"{serve(Vendor())}/{path}").status_code == 404
+    assert kept(engine) == []
+
+
+def test_a_body_beyond_a_megabyte_is_refused(serve: Serve, engine: sa.Engine) -> None:
+    url = f"{serve(Vendor())}/vendor/ours"
+    assert post(url, b"x" * (BODY_BYTES + 1)).status_code == 413
+    assert kept(engine) == []
+    assert post(url, b"x" * BODY_BYTES).status_code == 200
+
+
+def test_a_failure_of_ours_asks_the_vendor_to_try_again_and_shows_nothing(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = post(f"{serve(Broken())}/vendor/ours", b"s3cret")
+    assert answer.status_code == 503
+    assert "s3cret" not in answer.text + caplog.text
+    assert "A call of vendor was not taken: RuntimeError" in caplog.text
+
+
+def test_who_waits_too_long_is_told_to_come_back_and_the_signal_is_kept_all_the_same(
+    serve: Serve, engine: sa.Engine
+) -> None:
+    slow = Slow()
+    url = f"{serve(slow, seconds=0.1)}/vendor/ours"
+    answer = post(url)
+    assert answer.status_code == 503
+    assert answer.headers["Retry-After"]
+    slow.go.set()
+    # The work goes on behind the answer; the vendor's next try finds it done or does it itself.
+    assert post(url).status_code == 200
+    assert len(kept(engine)) == 1
+
+
+def test_callers_beyond_the_room_are_told_to_come_back_and_the_room_is_given_back(serve: Serve) -> None:
+    slow = Slow()
+    url = f"{serve(slow, calls_at_once=1, seconds=0.1)}/vendor/ours"
+    assert post(url, b"1").status_code == 503
+    # The first call's work still holds the only place.
+    assert post(url, b"2").status_code == 503
+    slow.go.set()
+    for _ in range(100):
+        if post(url, b"3").status_code == 200:
+            return
+    raise AssertionError("the place was never given back")

@@ -10,7 +10,7 @@ from mlc_sandbox.asana.errors import ApiError, bad, missing, pay
 from mlc_sandbox.asana.http import Gate
 from mlc_sandbox.asana.store import Field, Option, Project, Setting, Task, Workspace
 from mlc_sandbox.asana.tasks import FIELDS_FOR_FREE
-from mlc_sandbox.asana.values import ENUMS, KINDS
+from mlc_sandbox.asana.values import ENUMS, KINDS, array, text
 from mlc_sandbox.asana.world import World
 
 SETTINGS_FOR_FREE = "Custom Field Settings are not available for free users."
@@ -74,21 +74,23 @@ class FieldRoutes:
         kind = data.get("resource_subtype") or data.get("type")
         if not data.get("name"):
             raise missing("name")
+        options = array("enum_options", data.get("enum_options"))
         if kind not in KINDS:
             raise bad(f"resource_subtype: Not a valid custom field type: {kind}")
         self._free_name(data["name"], None)
-        if (kind in ENUMS) != bool(data.get("enum_options")):
+        if (kind in ENUMS) != bool(options):
             raise bad("enum_options: An enum field needs options, and no other field has them")
         field = Field(self.world.new_gid(), data["name"], kind, call.actor.user, project=project)
         self._write(field, data)
-        for option in data.get("enum_options") or []:
+        for option in options:
             field.options.append(self._new_option(field, option))
         for option in field.options:
             self.world.add(option)
         self.world.record(call.actor, "added", field, parent=self.world.workspace)
         return self.world.add(field)
 
-    def _free_name(self, name: str, ours: Field | None) -> None:
+    def _free_name(self, given: Any, ours: Field | None) -> None:
+        name = text("name", given)
         taken = [field.name.lower() for field in self.world.all(Field) if field is not ours]
         if name.lower() in (*taken, *BUILT_IN):
             raise bad(f"name: A custom field with the name {name} already exists")
@@ -135,7 +137,8 @@ class FieldRoutes:
         for task in self.world.all(Task):
             task.values.pop(field.gid, None)
         self.world.record(call.actor, "deleted", field)
-        self.world.remove(field)
+        for gone in (*field.options, field):
+            self.world.remove(gone)
         return nothing()
 
     # Options
@@ -145,10 +148,11 @@ class FieldRoutes:
             raise missing("name")
         if len(field.options) >= OPTIONS_OF_A_FIELD:
             raise bad(f"enum_options: A custom field can have at most {OPTIONS_OF_A_FIELD} options")
+        name = text("name", data["name"])
         taken = {option.name for option in field.options}
-        if data["name"] in taken and self.world.switches["duplicate_option_name"] == "refused":
-            raise bad(f"name: An enum option with the name {data['name']} already exists")
-        return Option(self.world.new_gid(), data["name"], data.get("color") or "none")
+        if name in taken and self.world.switches["duplicate_option_name"] == "refused":
+            raise bad(f"name: An enum option with the name {name} already exists")
+        return Option(self.world.new_gid(), name, str(data.get("color") or "none"))
 
     def _enum(self, call: ApiCall) -> Field:
         field = self._field(call)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from mlc_sandbox.asana.calls import ApiCall, Reply, nothing
@@ -9,9 +10,9 @@ from mlc_sandbox.asana.errors import bad, missing
 from mlc_sandbox.asana.founding import new_project
 from mlc_sandbox.asana.http import Gate
 from mlc_sandbox.asana.places import Places
-from mlc_sandbox.asana.store import Membership, Project, Section, Task, Team, Workspace
+from mlc_sandbox.asana.store import Membership, Project, Section, Setting, Task, Team, Workspace
 from mlc_sandbox.asana.tasks import Position
-from mlc_sandbox.asana.values import day
+from mlc_sandbox.asana.values import day, text
 from mlc_sandbox.asana.world import World
 
 VIEWS = ("list", "board", "calendar", "timeline")
@@ -78,14 +79,9 @@ class ProjectRoutes:
         call.only(*_WRITABLE, "workspace", "followers")
         if not call.data.get("name"):
             raise missing("name")
-        team = self._team(call)
+        team, values = self._team(call), self._read(call.data)
         project = new_project(self.world, "", call.actor.user, team)
-        try:
-            self._write(call, project)
-        except Exception:
-            self.world.remove(self.world.get(Section, project.sections[0]))
-            self.world.remove(project)
-            raise
+        self._write(project, values)
         self.world.add(Membership(self.world.new_gid(), project.gid, call.actor.user, "admin"))
         if team is not None:
             self.world.add(Membership(self.world.new_gid(), project.gid, team, "editor"))
@@ -111,30 +107,32 @@ class ProjectRoutes:
             raise bad("Missing required team field")
         return None
 
-    def _write(self, call: ApiCall, project: Project) -> None:
-        data = call.data
+    def _read(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """What a body says, as attributes of a project. Raises ApiError 400."""
         if data.get("default_view", "list") not in VIEWS:
             raise bad(f"default_view: Not a valid view: {data['default_view']}")
         if data.get("privacy_setting", "private") not in PRIVACY:
             raise bad(f"privacy_setting: Not a valid privacy setting: {data['privacy_setting']}")
-        read: dict[str, Any] = {
-            "view": data.get("default_view", project.view),
-            "privacy": data.get("privacy_setting", project.privacy),
-        }
-        read |= {name: data[name] for name in ("name", "notes", "archived", "color") if name in data}
+        names = {"default_view": "view", "privacy_setting": "privacy"}
+        names |= {name: name for name in ("archived", "color")}
+        read = {attribute: data[name] for name, attribute in names.items() if name in data}
+        read |= {name: text(name, data[name]) for name in ("name", "notes") if name in data}
         for name in ("due_on", "start_on"):
             if name in data:
                 read[name] = None if data[name] is None else day(name, data[name])
         if "owner" in data:
             read["owner"] = None if data["owner"] is None else self.world.person("owner", data["owner"])
-        for name, value in read.items():
+        return read
+
+    def _write(self, project: Project, values: Mapping[str, Any]) -> None:
+        for name, value in values.items():
             setattr(project, name, value)
         project.modified = self.world.clock.now()
 
     def _update(self, call: ApiCall) -> Reply:
         call.only(*_WRITABLE)
         project = self._project(call)
-        self._write(call, project)
+        self._write(project, self._read(call.data))
         self.world.record(call.actor, "changed", project, change={"field": "name", "action": "changed"})
         return call.one(project)
 
@@ -145,6 +143,9 @@ class ProjectRoutes:
             for task in section.tasks:
                 del self.world.get(Task, task).places[project.gid]
             self.world.remove(section)
+        for belonging in (*self.world.all(Setting), *self.world.all(Membership)):
+            if belonging.project == project.gid:
+                self.world.remove(belonging)
         self.world.record(call.actor, "deleted", project)
         self.world.remove(project)
         return nothing()
@@ -185,7 +186,9 @@ class ProjectRoutes:
             for name in ("insert_after", "insert_before")
             if name in call.data
         ]
-        section = Section(self.world.new_gid(), call.data["name"], project.gid, self.world.clock.now())
+        section = Section(
+            self.world.new_gid(), text("name", call.data["name"]), project.gid, self.world.clock.now()
+        )
         self.world.add(section)
         project.sections.insert(beside[0] if beside else len(project.sections), section.gid)
         self.world.record(call.actor, "added", section, parent=project)
@@ -212,7 +215,7 @@ class ProjectRoutes:
     def _rename_section(self, call: ApiCall) -> Reply:
         call.only("name")
         section = self._section(call)
-        section.name = call.need("name")
+        section.name = text("name", call.need("name"))
         self.world.record(call.actor, "changed", section, change={"field": "name", "action": "changed"})
         return call.one(section)
 

@@ -11,7 +11,7 @@ from mlc_sandbox.asana.http import Gate
 from mlc_sandbox.asana.places import Places
 from mlc_sandbox.asana.store import Project, Section, Task, Workspace
 from mlc_sandbox.asana.tasks import LINKS_OF_A_TASK, Position, Tasks
-from mlc_sandbox.asana.values import moment
+from mlc_sandbox.asana.values import array, moment
 from mlc_sandbox.asana.world import World
 
 _SELECTORS = ("project", "section", "tag", "user_task_list", "assignee")
@@ -145,7 +145,7 @@ class TaskRoutes:
     def _people(self, call: ApiCall) -> list[str]:
         call.only("followers")
         given = call.need("followers")
-        named = given.split(",") if isinstance(given, str) else given
+        named = given.split(",") if isinstance(given, str) else array("followers", given)
         return [self.world.person("followers", who) for who in named]
 
     def _add_followers(self, call: ApiCall) -> Reply:
@@ -171,7 +171,7 @@ class TaskRoutes:
         call.only(name)
         return [
             self.world.named(Task, f"{name}: [{number}]", gid, call.actor)
-            for number, gid in enumerate(call.need(name))
+            for number, gid in enumerate(array(name, call.need(name)))
         ]
 
     def _link(self, call: ApiCall, ours: bool) -> Reply:

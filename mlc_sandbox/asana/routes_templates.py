@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from mlc_sandbox.asana.calls import ApiCall, Reply, nothing
-from mlc_sandbox.asana.errors import ApiError, missing, too_many
+from mlc_sandbox.asana.errors import ApiError, bad, missing, too_many
 from mlc_sandbox.asana.founding import new_project
 from mlc_sandbox.asana.http import Gate
 from mlc_sandbox.asana.login import Actor
 from mlc_sandbox.asana.store import Job, Membership, Project, Section, Team, Template, Variable
 from mlc_sandbox.asana.tasks import Tasks
-from mlc_sandbox.asana.values import day
+from mlc_sandbox.asana.values import array, day, text
 from mlc_sandbox.asana.world import World
 
 _NEXT = {"not_started": "in_progress", "in_progress": "succeeded"}
@@ -66,7 +66,9 @@ class TemplateRoutes:
         if len(running) >= self.world.switches.limit("jobs_at_once"):
             raise too_many(10)
         privacy = call.data.get("privacy_setting", "public_to_workspace")
-        project = new_project(self.world, call.data["name"], call.actor.user, team, privacy=privacy)
+        project = new_project(
+            self.world, text("name", call.data["name"]), call.actor.user, team, privacy=privacy
+        )
         project.template = template.gid
         self.world.add(Membership(self.world.new_gid(), project.gid, call.actor.user, "admin"))
         job = Job(
@@ -81,10 +83,13 @@ class TemplateRoutes:
 
     def _given(self, call: ApiCall, name: str, variables: list[Variable]) -> dict[str, Any]:
         """Variable gid to value. Raises ApiError 400 for one that the template does not ask for."""
-        given = {str(item.get("gid")): item.get("value") for item in call.data.get(name) or []}
+        items = array(name, call.data.get(name))
+        if not all(isinstance(item, dict) for item in items):
+            raise bad(f"{name}: Value is not an Array of JSON objects: {items}")
+        given = {str(item.get("gid")): item.get("value") for item in items}
         for gid in given:
             if gid not in {variable.gid for variable in variables}:
-                raise ApiError(400, f"{name}: Unknown object: {gid}")
+                raise bad(f"{name}: Unknown object: {gid}")
         return given
 
     def _job(self, call: ApiCall) -> Reply:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -86,13 +85,11 @@ class WebhookRoutes:
             raise bad(mistake)
         with self.world.lock:
             self._free(resource, target)
-            now = self.world.clock.wire()
+            now = self.world.clock.wire()  # also of the first heartbeat: it follows the handshake
             webhook = Webhook(
                 self.world.new_gid(), resource.gid, target, filters, call.actor.user, secret, now, now
             )
             webhook.seen = self.world.events[-1].number if self.world.events else 0
-            # The first heartbeat follows the handshake; nothing failed so far.
-            webhook.heartbeat = now + timedelta(0)
             self.world.add(webhook)
             reply = call.created(webhook, "webhooks")
         reply.body["X-Hook-Secret"] = secret

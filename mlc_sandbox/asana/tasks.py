@@ -20,7 +20,7 @@ from mlc_sandbox.asana.store import (
     Task,
     Workspace,
 )
-from mlc_sandbox.asana.values import day, moment
+from mlc_sandbox.asana.values import array, day, moment, text
 from mlc_sandbox.asana.world import World
 
 FIELDS_FOR_FREE = "Custom Fields are not available for free users or guests."
@@ -94,17 +94,17 @@ class Tasks:
         now = self.world.clock.now()
         task = Task(self.world.new_gid(), "", now, now, actor.user)
         task.places = {project.gid: section.gid for project, section in places}
-        task.followers = [self.world.person("followers", who) for who in data.get("followers") or []]
+        task.followers = [
+            self.world.person("followers", who) for who in array("followers", data.get("followers"))
+        ]
+        values = self._read(actor, task, {key: data[key] for key in data if key != "custom_fields"})
         refused = None
         try:
-            values = self._read(actor, task, data)
+            values |= self._read(actor, task, {key: data[key] for key in data if key == "custom_fields"})
         except ApiError as error:
-            if not error.message.startswith("custom_fields") and "is not on given object" not in str(error):
-                raise
             if self.world.switches["create_with_bad_field"] == "refused":
                 raise
             refused = error
-            values = self._read(actor, task, {k: v for k, v in data.items() if k != "custom_fields"})
         self._found(actor, task, values, places, parent)
         if refused is not None:
             raise refused
@@ -140,11 +140,11 @@ class Tasks:
     ) -> list[tuple[Project, Section]]:
         switches = self.world.switches
         found: dict[str, tuple[Project, Section]] = {}
-        for number, gid in enumerate(data.get("projects") or []):
+        for number, gid in enumerate(array("projects", data.get("projects"))):
             project = self.world.named(Project, f"projects: [{number}]", gid, actor)
             found[project.gid] = (project, self.world.get(Section, project.sections[0]))
         if switches["memberships_on_create"] == "honoured":
-            for number, wanted in enumerate(data.get("memberships") or []):
+            for number, wanted in enumerate(array("memberships", data.get("memberships"))):
                 place = self._membership(f"memberships: [{number}]", wanted, actor)
                 found[place[0].gid] = place
         if parent is not None and switches["projects_with_parent"] == "dropped":
@@ -191,9 +191,9 @@ class Tasks:
         if attribute == "assignee" and task.assignee is not None:
             change["new_value"] = {"gid": task.assignee, "resource_type": "user"}
         self.world.record(actor, "changed", task, change=change)
-        text = self._story_text(task, attribute)
-        if text is not None:
-            self._story(actor, task, *text)
+        noted = self._story_text(task, attribute)
+        if noted is not None:
+            self._story(actor, task, *noted)
 
     def _story_text(self, task: Task, attribute: str) -> tuple[str, str] | None:
         """The subtype and text of the system's story about a change."""
@@ -230,10 +230,10 @@ class Tasks:
             },
             "html_notes": self._html,
             "completed": lambda value: self._completed(actor, task, value),
-            "due_on": lambda value: {"due_on": value and day("due_on", value), "due_at": None},
+            "due_on": lambda value: {"due_on": _day("due_on", value), "due_at": None},
             "due_at": _due_at,
-            "start_on": lambda value: {"start_on": value and day("start_on", value)},
-            "assignee": lambda value: {"assignee": value and self.world.person("assignee", value)},
+            "start_on": lambda value: {"start_on": _day("start_on", value)},
+            "assignee": lambda value: {"assignee": self._assignee(value)},
             "custom_fields": lambda value: {"values": self._values(task, value)},
             "external": lambda value: self._external(actor, task, value),
             "resource_subtype": _kind,
@@ -246,15 +246,17 @@ class Tasks:
                 read |= readers[name](value)
         return read
 
+    def _assignee(self, value: Any) -> str | None:
+        return None if value is None else self.world.person("assignee", value)
+
     def _text(self, field: str, value: Any, switch: str) -> str:
         if value is None:
             return ""
-        if not isinstance(value, str):
-            raise bad(f"{field}: Value is not a String: {value}")
+        value = text(field, value)
         most = self.world.switches[switch]
         if most and len(value) > most:
             raise bad(f"{field}: Text is longer than {most} characters")
-        return value
+        return str(value)
 
     def _html(self, value: Any) -> dict[str, Any]:
         return {"html_notes": value, "notes": html.plain("html_notes", value)}
@@ -312,8 +314,9 @@ class Tasks:
         if not isinstance(value, dict) or not set(value) <= {"gid", "data"}:
             raise bad(f"external: Value is not a JSON object: {value}")
         old = task.external.get(actor.scope)
-        gid = value.get("gid", None if old is None else old.gid)
-        content = value.get("data", None if old is None else old.data)
+        given = {name: text(f"external: {name}", part) for name, part in value.items() if part is not None}
+        gid = given.get("gid", None if old is None else old.gid)
+        content = given.get("data", None if old is None else old.data)
         if len(gid or "") > EXTERNAL_GID or len(content or "") > EXTERNAL_DATA:
             raise bad(f"external: Longer than {EXTERNAL_GID} (gid) or {EXTERNAL_DATA} (data) characters")
         if gid is not None and self.world.switches["external_unique"] and self._taken(actor, task, gid):
@@ -332,16 +335,16 @@ class Tasks:
 
     # Stories
 
-    def comment(self, actor: Actor, task: Task, text: str, rich: str | None = None) -> Story:
+    def comment(self, actor: Actor, task: Task, said: str, rich: str | None = None) -> Story:
         """What somebody writes; the task counts as modified."""
-        text = self._text("text", text, "text_length")
-        story = self._story(actor, task, "comment_added", text)
+        said = self._text("text", said, "text_length")
+        story = self._story(actor, task, "comment_added", said)
         story.html = rich
         self.world.touched(task)
         return story
 
-    def _story(self, actor: Actor, task: Task, kind: str, text: str) -> Story:
-        story = Story(self.world.new_gid(), task.gid, self.world.clock.now(), actor.user, text, kind)
+    def _story(self, actor: Actor, task: Task, kind: str, said: str) -> Story:
+        story = Story(self.world.new_gid(), task.gid, self.world.clock.now(), actor.user, said, kind)
         story.source = "api" if actor.token else "web"
         self.world.add(story)
         task.stories.append(story.gid)
@@ -370,6 +373,10 @@ def _flag(field: str, value: Any) -> bool:
     if not isinstance(value, bool):
         raise bad(f"{field}: Value is not a Boolean: {value}")
     return value
+
+
+def _day(field: str, value: Any) -> date | None:
+    return None if value is None else day(field, value)
 
 
 def _kind(value: Any) -> dict[str, Any]:

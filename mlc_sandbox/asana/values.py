@@ -37,6 +37,20 @@ def _type_name(value: Any) -> str:
     return "null" if value is None else "object"
 
 
+def text(field: str, value: Any) -> str:
+    """Text. Raises ApiError 400."""
+    if not isinstance(value, str):
+        raise bad(f"{field}: Value is not a String: {value}")
+    return value
+
+
+def array(field: str, value: Any) -> list[Any]:
+    """An array; null is an empty one. Raises ApiError 400."""
+    if not isinstance(value, list | None):
+        raise bad(f"{field}: Value is not an Array: {value}")
+    return value or []
+
+
 def day(field: str, value: Any) -> date:
     """`yyyy-mm-dd`. Raises ApiError 400."""
     if isinstance(value, str) and _DAY.fullmatch(value):

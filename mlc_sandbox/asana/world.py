@@ -27,6 +27,7 @@ from mlc_sandbox.asana.store import (
     Project,
     Section,
     Setting,
+    Story,
     Task,
     Team,
     User,
@@ -295,10 +296,21 @@ class World:
             limit = self.clock.now() - timedelta(days=TRASH_DAYS)
             old = [task for task in self.all(Task) if task.trashed is not None and task.trashed <= limit]
             for task in old:
-                for section in task.places.values():
-                    self.tables[Section][section].tasks.remove(task.gid)
-                self.remove(task)
+                self._purge(task)
             return {"emptied": len(old)}
+
+    def _purge(self, task: Task) -> None:
+        """Gone for good, and nothing names it any more."""
+        for section in task.places.values():
+            self.tables[Section][section].tasks.remove(task.gid)
+        parent = self.get(Task, task.parent)
+        if parent is not None:
+            parent.subtasks.remove(task.gid)
+        for waiting in self.dependents(task):
+            waiting.dependencies.remove(task.gid)
+        for story in task.stories:
+            self.remove(self.tables[Story][story])
+        self.remove(task)
 
     def dump(self) -> Any:
         """A picklable copy of the whole state."""

@@ -136,6 +136,13 @@ def test_one_option_stays_enabled(org: Organisation) -> None:
     assert org.call("PUT", f"/enum_options/{option['gid']}", {"enabled": False}).status_code == 400
 
 
+def test_an_option_goes_with_its_field(org: Organisation) -> None:
+    field = org.field("Status", "enum", enum_options=[{"name": "Open"}])
+    (option,) = org.get(f"/custom_fields/{field}")["enum_options"]
+    org.call("DELETE", f"/custom_fields/{field}")
+    assert org.call("PUT", f"/enum_options/{option['gid']}", {"name": "x"}).status_code == 404
+
+
 def test_options_are_added_in_place_and_moved(org: Organisation) -> None:
     field = org.field("Status", "enum", enum_options=[{"name": "a"}, {"name": "c"}])
     gids = {option["name"]: option["gid"] for option in org.get(f"/custom_fields/{field}")["enum_options"]}

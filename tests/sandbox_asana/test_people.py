@@ -130,6 +130,18 @@ def test_a_day_empties_the_old_trash_and_does_what_was_late(org: Organisation) -
     assert org.call("GET", f"/tasks/{gid}").status_code == 404
 
 
+def test_nothing_names_a_task_that_was_purged(org: Organisation) -> None:
+    parent, other = org.task("parent"), org.task("other")
+    line = org.post(f"/tasks/{parent}/subtasks", {"name": "line 1"})["gid"]
+    org.post(f"/tasks/{other}/addDependencies", {"dependencies": [line]})
+    org.people.trash(line)
+    org.pass_time(30 * 86_400)
+    org.sandbox.asana.pass_day(org.sandbox.rng)
+    assert org.get(f"/tasks/{parent}/subtasks", limit=10) == []
+    assert org.get(f"/tasks/{other}/dependencies", limit=10) == []
+    assert control(org, "GET", f"/tasks/{parent}")["subtasks"] == []
+
+
 def test_the_same_seed_gives_the_same_gids(org: Organisation) -> None:
     one, two, other = (AsanaVendor(org.clock, org.faults, seed) for seed in (3, 3, 4))
     assert one.world.members == two.world.members

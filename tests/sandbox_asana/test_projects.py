@@ -79,6 +79,13 @@ def test_a_deleted_project_leaves_its_tasks(org: Organisation) -> None:
     assert [place["gid"] for place in org.get(f"/tasks/{task}")["projects"]] == [org.orders]
 
 
+def test_a_field_outlives_the_project_it_was_attached_to(org: Organisation) -> None:
+    gid = project(org)
+    field = org.field("Key", "text", gid)
+    assert org.call("DELETE", f"/projects/{gid}").status_code == 200
+    assert org.call("DELETE", f"/custom_fields/{field}").status_code == 200
+
+
 # Templates
 
 

@@ -19,6 +19,8 @@ DUMP_CHARACTERS = 20_000
 # Anaplan removes an upload after 48 hours (vendors/anaplan.md section 6). A process that slept for more than
 # this between upload and start uploads again.
 FRESH = timedelta(hours=1)
+# Attempts to upload a file whose chunks stay without an answer.
+UPLOADS = 3
 # The role of a task, or of a step of a process, that reads no file of ours.
 STEP = "step"
 
@@ -164,8 +166,23 @@ class TaskRun:
         """Upload every file; returns when the first upload began."""
         began = self.client.clock.now()
         for load in self.job.loads:
-            self.client.files.upload(load.action.file_id, load.file.content)
+            self._put(load)
         return began
+
+    def _put(self, load: Load) -> None:
+        """Upload one file. A chunk without an answer may land late, in whatever is uploaded next: nothing is
+        before the grace is over, in this run or, when it gives up, in the next.
+        """
+        for attempt in range(1, UPLOADS + 1):
+            try:
+                self.client.files.upload(load.action.file_id, load.file.content)
+            except InDoubt as lost:
+                log.warning("upload %d for %s waits for a lost chunk: %s", attempt, load.action.name, lost)
+                self.client.clock.sleep(self.pace.grace)
+                if attempt == UPLOADS:
+                    raise
+            else:
+                return
 
     def _newest(self) -> int:
         """When the object's newest task was created, on Anaplan's clock: ours will be newer.

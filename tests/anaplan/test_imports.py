@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from mlc_dagster.anaplan.answers import Task
 from mlc_dagster.anaplan.client import AnaplanClient, Kind
 from mlc_dagster.anaplan.destination import AnaplanFeed
-from mlc_dagster.anaplan.taskrun import Pace
+from mlc_dagster.anaplan.taskrun import UPLOADS, Pace
 from mlc_dagster.delivery import errors
 from mlc_dagster.delivery.destination import Outcome
 from mlc_dagster.delivery.rows import Change
@@ -59,6 +60,43 @@ def test_a_start_that_never_arrived_is_looked_for_twice_and_goes_again(
     assert sum(clock.slept) >= Pace().grace
     assert invoices.send(batch(*ROWS)).refused == {}
     assert ran(world) == BOTH_ONCE
+
+
+@pytest.fixture
+def late_chunk(world: World, clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A chunk of another batch lands in every open file, once somebody has waited as long as that takes."""
+    sleep = clock.sleep
+
+    def waited(seconds: float) -> None:
+        sleep(seconds)
+        if seconds >= Pace().grace:
+            for upload in world.files.contents.values():
+                upload.chunks[0] = b"code,name\nNO01|Invoice|1,stale\n"
+
+    monkeypatch.setattr(clock, "sleep", waited)
+
+
+@pytest.mark.usefixtures("late_chunk")
+@pytest.mark.parametrize("fault", ["drop_connection", "server_error"])
+def test_a_lost_chunk_that_lands_late_is_overwritten_by_the_upload_after_it(
+    sandbox: Sandbox, invoices: AnaplanFeed, world: World, clock: ManualClock, fault: str
+) -> None:
+    sandbox.faults.arm("anaplan", fault, match="PUT .*/chunks/0")
+    assert invoices.send(batch(*ROWS)).refused == {}
+    assert_arrived(world)
+    assert max(clock.slept) >= Pace().grace
+
+
+@pytest.mark.usefixtures("late_chunk")
+def test_an_upload_that_is_given_up_leaves_no_chunk_for_the_next_one(
+    sandbox: Sandbox, invoices: AnaplanFeed, world: World, clock: ManualClock
+) -> None:
+    sandbox.faults.arm("anaplan", "drop_connection", match="PUT .*/chunks/0", when="before", times=UPLOADS)
+    with pytest.raises(errors.NotLanded):
+        invoices.send(batch(change("1", amount=Decimal(1))))
+    assert clock.slept[-1] >= Pace().grace
+    assert invoices.send(batch(*ROWS)).refused == {}
+    assert_arrived(world)
 
 
 def test_a_task_that_shows_up_late_is_still_adopted(

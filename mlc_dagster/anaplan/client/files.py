@@ -26,6 +26,8 @@ class Files:
         Raises:
             ValueError: the content is empty or needs more than 1000 chunks.
             Misconfigured: the file does not exist. Anaplan creates a stray one then; its answer tells.
+            InDoubt: a chunk had no answer. It is not sent again here, because it may still land, in what is
+                uploaded next: Anaplan knows chunks by their number only.
         """
         chunks = [content[at : at + self.chunk_bytes] for at in range(0, len(content), self.chunk_bytes)]
         if not 0 < len(chunks) <= MOST_CHUNKS:
@@ -42,7 +44,9 @@ class Files:
         self._same_file(file_id, self._api.call("POST", path, json=count, repeatable=True))
         for number, chunk in enumerate(chunks):
             body = gzip.compress(chunk, compresslevel=FAST) if packed else chunk
-            response = self._api.call("PUT", f"{path}/chunks/{number}", data=body, headers=headers)
+            response = self._api.call(
+                "PUT", f"{path}/chunks/{number}", data=body, headers=headers, repeatable=False
+            )
             if response.status_code != 204:
                 raise self._api.broken(response, "a chunk is answered with 204")
         if not self._exact:

@@ -24,7 +24,7 @@ from mlc_dagster.x12.findings import Finding, Level, Severity
 from mlc_dagster.x12.structure import Loop
 from mlc_dagster.x12.syntax import Element, Interchange, Segment
 from mlc_dagster.x12.validate import GroupResult, Result, SetResult
-from mlc_dagster.x12.values import moment, write_date
+from mlc_dagster.x12.values import is_whole, moment, write_date
 
 _STATUSES = {Status.ACCEPTED: "A", Status.WITH_ERRORS: "E", Status.PARTLY: "P", Status.REJECTED: "R"}
 _SEGMENTS_IN_ERROR, _ELEMENTS_IN_ERROR = "5", "8"
@@ -43,10 +43,10 @@ def acknowledge(result: GroupResult) -> Acknowledgment | None:
     accepted = sum(one.status is not Status.REJECTED for one in sets) if result.accepted else 0
     declared = trailer.text(1) if trailer else ""
     return Acknowledgment(
-        kind=header.text(1),
-        control=int(header.text(6)) if header.text(6).isdigit() else 0,
+        kind=_echo(header.text(1), 2, 2),
+        control=_count(header.text(6), 9) or 0,
         status=_group_status(result, sets, accepted),
-        declared=int(declared) if declared.isdigit() else len(sets),
+        declared=_count(declared, 6) or len(sets),
         received=len(sets),
         accepted=accepted,
         codes=_codes(finding for finding in result.findings if finding.level is Level.GROUP),
@@ -76,7 +76,19 @@ def _set(result: SetResult) -> SetAcknowledgment:
     if errors:
         codes = (*codes, _SEGMENTS_IN_ERROR)[:_MOST_CODES]
     status = Status.REJECTED if not result.accepted else Status.WITH_ERRORS if spoken else Status.ACCEPTED
-    return SetAcknowledgment(result.set.id, result.set.control, status, codes, errors)
+    kind, control = _echo(result.set.id, 3, 3), _echo(result.set.control, 4, 9)
+    return SetAcknowledgment(kind, control, status, codes, errors)
+
+
+def _echo(text: str, minimum: int, maximum: int) -> str:
+    """What we got, in a length that a 997 can repeat. Zeros in front of a number do not change it."""
+    kept = "".join(letter for letter in text.upper() if letter.isascii() and letter.isalnum())[:maximum]
+    return kept.zfill(minimum) if is_whole(kept) else kept.ljust(minimum, "?")
+
+
+def _count(text: str, most_digits: int) -> int | None:
+    """A number we got, None when it is none or too long to be repeated."""
+    return int(text) if is_whole(text) and len(text) <= most_digits else None
 
 
 def _segment_errors(findings: list[Finding]) -> Iterator[SegmentError]:
@@ -85,7 +97,7 @@ def _segment_errors(findings: list[Finding]) -> Iterator[SegmentError]:
     placed.sort(key=lambda finding: (finding.position, finding.level is Level.ELEMENT))
     for (segment, position, loop, level, code), group in groupby(placed, key=_segment_key):
         elements = tuple(map(_element_error, group)) if level is Level.ELEMENT else ()
-        yield SegmentError(segment, position, code, loop, elements)
+        yield SegmentError(_echo(segment, 2, 3), position, code, loop, elements)
 
 
 def _segment_key(finding: Finding) -> tuple[str, int, str, Level, str]:
@@ -105,7 +117,7 @@ def acknowledge_interchange(result: Result, *, duplicate: bool = False) -> Inter
     codes = [finding.code for finding in result.findings if finding.severity is Severity.ERROR]
     note = _DUPLICATE if duplicate else codes[0] if codes else "000"
     return InterchangeAcknowledgment(
-        control=int(header.text(13)) if header.text(13).isdigit() else 0,
+        control=_count(header.text(13), 9) or 0,
         sent_at=_sent_at(header.text(9), header.text(10)),
         status=Status.REJECTED if duplicate or codes else Status.ACCEPTED,
         note=note,
@@ -139,7 +151,7 @@ def _write_error(draft: Draft, error: SegmentError) -> None:
         place = (
             (str(element.position), str(element.component)) if element.component else (str(element.position),)
         )
-        number = int(element.number) if element.number.isdigit() else None
+        number = int(element.number) if is_whole(element.number) else None
         draft.add("AK4", place, number, element.code, _bad_data(draft, element.value))
 
 

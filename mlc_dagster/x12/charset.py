@@ -51,9 +51,14 @@ def encode(text: str, charset: Charset) -> bytes:
     return text.encode(_CODECS[charset])
 
 
-def decode(content: bytes) -> str:
-    """Bytes of any partner: UTF-8, with or without a byte order mark, else Latin-1, which reads anything."""
+def decode(content: bytes, charset: Charset | None = None) -> str:
+    """Bytes in a charset that is agreed, else UTF-8, with or without a byte order mark, else Latin-1.
+
+    Latin-1 reads anything, so this always succeeds.
+    """
     try:
+        if charset == "latin1":
+            return content.decode("latin-1")
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
         return content.decode("latin-1")
@@ -77,6 +82,11 @@ def _latin(letter: str) -> str:
 def _plain(text: str) -> str:
     decomposed = unicodedata.normalize("NFKD", text.translate(_LETTERS))
     return "".join(letter for letter in decomposed if not unicodedata.combining(letter))
+
+
+def fit(text: str, charset: Charset, delimiters: str) -> str:
+    """A text as a partner can read it: cleaned, and in the letters of the charset."""
+    return clean(transliterate(clean(text, delimiters), charset), delimiters)
 
 
 def clean(text: str, delimiters: str) -> str:

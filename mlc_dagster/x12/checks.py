@@ -8,7 +8,7 @@ from mlc_dagster.x12.findings import Finding, Level, Severity
 from mlc_dagster.x12.sets import SetDef
 from mlc_dagster.x12.structure import Loop, Row
 from mlc_dagster.x12.syntax import Segment
-from mlc_dagster.x12.values import read_decimal, read_implied
+from mlc_dagster.x12.values import is_whole, read_decimal, read_implied
 
 STRUCTURES: Mapping[str, str] = {"0001": "SOPI", "0002": "SOIP", "0003": "SPOI", "0004": "SOI"}
 """BSN05: the levels of a ship notice from the root down. A tare (T) may stand anywhere between."""
@@ -44,7 +44,7 @@ def _count(definition: SetDef, root: Loop) -> Iterator[Finding]:
     counted = len(root.inner(definition.counted))
     for row in root.rows_of("CTT"):
         text = row.segment.text(1)
-        if text.isdigit() and int(text) != counted:
+        if is_whole(text) and int(text) != counted:
             message = f"it counts {int(text)} {definition.counted} segments, there are {counted}"
             yield _element(row, 1, "354", message)
 

@@ -55,6 +55,13 @@ class Address:
     qualifier: str = "ZZ"
     group_id: str = ""
 
+    def __post_init__(self) -> None:
+        for one in (self.id, self.group_id or self.id):
+            if not (one.isascii() and one.isprintable() and one == one.strip() and 2 <= len(one) <= 15):
+                raise ValueError(
+                    f"{one!r} is no interchange or group id: 2 to 15 ASCII characters are needed."
+                )
+
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
@@ -69,3 +76,10 @@ class Envelope:
     group_control: int
     production: bool = False
     acknowledge: bool = False
+
+    def __post_init__(self) -> None:
+        for number in (self.control, self.group_control):
+            if not 1 <= number <= 999_999_999:
+                raise ValueError(
+                    f"Control number {number}: they go from 1 to 999999999, then begin again at 1."
+                )

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import date, time
 from decimal import Decimal
 
-from mlc_dagster.x12.charset import clean, transliterate
+from mlc_dagster.x12.charset import fit
 from mlc_dagster.x12.dialect import Dialect
 from mlc_dagster.x12.elements import check_elements
 from mlc_dagster.x12.errors import RefusedError
@@ -58,8 +58,7 @@ class Draft:
 
     def fits(self, text: str) -> bool:
         """Can the partner's letters say this text exactly?"""
-        plain = unicodedata.normalize("NFC", text)
-        return clean(transliterate(plain, self.dialect.charset), self.dialect.separators.characters) == plain
+        return self._clean(text) == unicodedata.normalize("NFC", text)
 
     def texts(self, value: str, width: int) -> list[str]:
         """A long text in pieces of at most `width` characters, broken between words where there are any."""
@@ -73,7 +72,7 @@ class Draft:
         return [*pieces, rest] if rest else pieces
 
     def _clean(self, value: str) -> str:
-        return clean(transliterate(value, self.dialect.charset), self.dialect.separators.characters)
+        return fit(value, self.dialect.charset, self.dialect.separators.characters)
 
     def _element(self, definition: SegmentDef, position: int, value: Value) -> Element:
         if value is None or value == "":
@@ -98,6 +97,8 @@ class Draft:
 
     def _free_text(self, value: str, element: ElementDef, place: str) -> str:
         text = self._clean(value)
+        if any(letter in self.dialect.separators.characters for letter in value):
+            self.note(place, f"delimiters in {value!r} became blanks")
         if "?" in text and text.count("?") > value.count("?"):
             self.note(place, f"letters of {value!r} that the charset lacks became ?")
         if len(text) > element.maximum:

@@ -1,5 +1,6 @@
 """Looks at the elements of one segment: present, of their length, type and code list, related."""
 
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -114,7 +115,7 @@ def _fault(value: str, element: ElementDef) -> _Fault | None:
 
 
 def _typed(value: str, element: ElementDef) -> tuple[str, str]:
-    if not value.isprintable():
+    if any(unicodedata.category(letter) == "Cc" for letter in value):
         return CHARACTER, f"{value!r} holds a control character"
     try:
         if element.type == "DT":

@@ -72,7 +72,8 @@ def read(root: Loop, dialect: Dialect) -> Invoice:
     heading = root.first("BIG") or Segment("BIG")
     total = parts.needed(parts.money(root.first("TDS") or Segment("TDS"), 1), "TDS 01")
     credit = heading.text(7) in _CREDITS or total < 0
-    sign = -1 if total < 0 else 1
+    agreed = -1 if credit and dialect.credit_sign == "negative" else 1
+    sign = agreed if total == 0 else -1 if total < 0 else 1
     currency = root.first("CUR")
     notes = [segment.text(2) for segment in root.all("NTE")]
     reversed_charge = REVERSE_CHARGE in notes

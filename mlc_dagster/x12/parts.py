@@ -29,7 +29,15 @@ from mlc_dagster.x12.draft import Draft, Value
 from mlc_dagster.x12.errors import UnreadableError
 from mlc_dagster.x12.structure import Loop
 from mlc_dagster.x12.syntax import Segment
-from mlc_dagster.x12.values import digits, read_date, read_decimal, read_implied, read_time, write_decimal
+from mlc_dagster.x12.values import (
+    digits,
+    is_whole,
+    read_date,
+    read_decimal,
+    read_implied,
+    read_time,
+    write_decimal,
+)
 
 E = TypeVar("E", bound=Enum)
 T = TypeVar("T")
@@ -81,6 +89,7 @@ _PURPOSES_READ = {"00": Purpose.ORIGINAL, "01": Purpose.CANCEL, "04": Purpose.CH
 # Units that are counted rather than measured have a price "per each".
 _COUNTED = frozenset({"EA", "PC", "UN"})
 _TAX_BASE_DIGITS = 9
+_ROUNDING = Decimal("0.01")
 
 
 def reverse(codes: Mapping[E, str], code: str) -> E | None:
@@ -205,7 +214,7 @@ def _write_party(draft: Draft, party: Party, *, in_header: bool) -> None:
 
 def _check_party_number(draft: Draft, party: Party) -> None:
     expected = _NUMBER_DIGITS.get(party.scheme)
-    if party.number and expected and not (party.number.isdigit() and len(party.number) == expected):
+    if party.number and expected and not (is_whole(party.number) and len(party.number) == expected):
         raise draft.refusal("N1 04", f"{party.number!r} is no {party.scheme.value} of {expected} digits")
 
 
@@ -287,7 +296,7 @@ def item_ids(draft: Draft, item: Item) -> list[str]:
     if item.seller_number:
         pairs += ["VP", item.seller_number]
     if item.gtin:
-        qualifier = _GTINS.get(len(item.gtin)) if item.gtin.isdigit() else None
+        qualifier = _GTINS.get(len(item.gtin)) if is_whole(item.gtin) else None
         if qualifier is None:
             raise draft.refusal("item number", f"{item.gtin!r} is no GTIN of 12, 13 or 14 digits")
         pairs += [qualifier, item.gtin]
@@ -362,10 +371,12 @@ def read_tax(segment: Segment, dialect: Dialect, sign: int = 1) -> Tax:
 def _percent(stated: Decimal, amount: Decimal | None, base: Decimal | None, dialect: Dialect) -> Decimal:
     if not stated:
         return Decimal(0)
-    if amount and base:
-        as_fraction, as_percent = abs(base * stated - amount), abs(base * stated / 100 - amount)
-        return stated * 100 if as_fraction <= as_percent else stated
-    return stated * 100 if dialect.tax_rate_form == "fraction" else stated
+    percent, fraction = stated, stated * 100
+    if amount is not None and base is not None:
+        fitting = [rate for rate in (percent, fraction) if abs(base * rate / 100 - amount) <= _ROUNDING]
+        if len(fitting) == 1:
+            return fitting[0]
+    return fraction if dialect.tax_rate_form == "fraction" else percent
 
 
 def write_charges(draft: Draft, charges: Iterable[Charge], sign: int = 1, *, taxed: bool = False) -> None:

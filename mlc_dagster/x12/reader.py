@@ -8,7 +8,7 @@ it.
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from mlc_dagster.x12.charset import decode
+from mlc_dagster.x12.charset import Charset, decode
 from mlc_dagster.x12.errors import UnreadableError
 from mlc_dagster.x12.segments import segment_defs
 from mlc_dagster.x12.syntax import Delimiters, Element, Group, Interchange, Segment, TransactionSet
@@ -18,15 +18,15 @@ _ISA_LENGTH = 3 + sum(1 + width for width in _ISA_WIDTHS)  # 105, and the termin
 _REPEATING_SINCE = "00403"  # ISA12 from which ISA11 is the repetition separator
 
 
-def read(content: bytes) -> list[Interchange]:
-    """All interchanges of a file, in order.
+def read(content: bytes, charset: Charset | None = None) -> list[Interchange]:
+    """All interchanges of a file, in order. `charset` is what is agreed with the partner, if anything is.
 
     Accepts a byte order mark, UTF-8 and Latin-1, line ends behind terminators or as terminators.
 
     Raises: UnreadableError: no interchange, or something between interchanges that is none; says at which
         character.
     """
-    text = decode(content)
+    text = decode(content, charset)
     interchanges = []
     start = _skip_blanks(text, 0)
     while start < len(text):

@@ -15,6 +15,7 @@ from mlc_dagster.x12.segments import VERSIONS, Version, segment_defs
 from mlc_dagster.x12.sets import GROUPS, SetDef, set_defs
 from mlc_dagster.x12.structure import Loop, arrange
 from mlc_dagster.x12.syntax import Group, Interchange, Segment, TransactionSet
+from mlc_dagster.x12.values import is_whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,7 @@ def _addressed(interchange: Interchange, receiver: str | None, production: bool 
 
 def _number(text: str) -> int | None:
     """A control number or count: zeros may be added or dropped."""
-    return int(text) if text.isdigit() else None
+    return int(text) if is_whole(text) else None
 
 
 def _group_finding(code: str, message: str) -> Finding:
@@ -182,7 +183,7 @@ def _group_findings(group: Group, version: Version | None) -> Iterator[Finding]:
 def _with_long_date(header: Segment) -> Segment:
     """Old senders write six digits into GS04."""
     short = header.text(4)
-    return header.with_text(4, "20" + short) if len(short) == 6 and short.isdigit() else header
+    return header.with_text(4, "20" + short) if len(short) == 6 and is_whole(short) else header
 
 
 def _set(one: TransactionSet, group: str, version: Version | None, repetition: str) -> SetResult:

@@ -6,10 +6,10 @@ import re
 from datetime import date, datetime, time
 from decimal import Decimal
 
-_NUMBER = re.compile(r"-?(?:\d+(?:\.\d*)?|\.\d+)(?:E-?\d{1,2})?")
-_WHOLE = re.compile(r"-?\d+")
-_DATE = re.compile(r"\d{8}|\d{6}")
-_TIME = re.compile(r"([01]\d|2[0-3])([0-5]\d)([0-5]\d)?(\d{1,2})?")
+_NUMBER = re.compile(r"-?(?:\d+(?:\.\d*)?|\.\d+)(?:E-?\d{1,2})?", re.ASCII)
+_WHOLE = re.compile(r"-?\d+", re.ASCII)
+_DATE = re.compile(r"\d{8}|\d{6}", re.ASCII)
+_TIME = re.compile(r"([01]\d|2[0-3])([0-5]\d)([0-5]\d)?(\d{1,2})?", re.ASCII)
 
 
 def write_decimal(value: Decimal) -> str:
@@ -58,6 +58,11 @@ def read_implied(text: str, decimals: int = 2) -> Decimal:
     if _WHOLE.fullmatch(text) is None:
         raise ValueError(f"{text!r} is no whole number")
     return Decimal(text).scaleb(-decimals)
+
+
+def is_whole(text: str) -> bool:
+    """Digits and nothing else: what a count or a control number is made of."""
+    return text.isascii() and text.isdigit()
 
 
 def digits(text: str) -> int:

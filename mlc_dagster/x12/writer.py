@@ -17,6 +17,7 @@ from mlc_dagster.x12.documents import (
 )
 from mlc_dagster.x12.draft import Draft
 from mlc_dagster.x12.errors import RefusedError
+from mlc_dagster.x12.reader import read
 from mlc_dagster.x12.segments import Version
 from mlc_dagster.x12.sets import set_defs
 from mlc_dagster.x12.syntax import Delimiters, Group, Interchange, Segment, TransactionSet
@@ -50,8 +51,7 @@ def write(documents: Sequence[Document], envelope: Envelope, dialect: Dialect) -
     trailer = Segment("GE", (str(len(sets)), str(envelope.group_control)))
     group = Group(_group_header(definition.group, envelope, dialect), sets, trailer)
     interchange = _interchange(envelope, dialect, groups=(group,))
-    notes = tuple(note for one in drafts for note in one.notes)
-    return Written(encode(serialise(interchange), dialect.charset), interchange, notes)
+    return _written(interchange, dialect, tuple(note for one in drafts for note in one.notes))
 
 
 def write_interchange_acknowledgment(
@@ -59,8 +59,17 @@ def write_interchange_acknowledgment(
 ) -> Written:
     """An interchange that holds nothing but a TA1 (vendor sheet x12.md, section 8)."""
     told = acknowledgments.interchange_segment(answer, dialect)
-    interchange = _interchange(envelope, dialect, told=told)
-    return Written(encode(serialise(interchange), dialect.charset), interchange, ())
+    return _written(_interchange(envelope, dialect, told=told), dialect, ())
+
+
+def _written(interchange: Interchange, dialect: Dialect, notes: tuple[str, ...]) -> Written:
+    """The bytes. They must read as what they were made from: the last guard against a stray delimiter."""
+    content = encode(serialise(interchange), dialect.charset)
+    if read(content, dialect.charset) != [interchange]:
+        raise RefusedError(
+            f"Interchange {interchange.control} would not be read as it was meant. Nothing was written."
+        )
+    return Written(content, interchange, notes)
 
 
 def serialise(interchange: Interchange) -> str:

@@ -1,4 +1,4 @@
-"""A whole installation at a sandbox with an ERP and Asana: documents delivered as tasks, people who answer."""
+"""A whole installation at a sandbox with an ERP and Asana: documents as tasks, and people who answer."""
 
 import itertools
 import os

@@ -1,7 +1,6 @@
 """The way back: what people write at a task stands once in the note of its document, and nowhere else."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 

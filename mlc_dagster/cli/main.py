@@ -12,7 +12,10 @@ from typing import Annotated
 import typer
 
 from mlc_dagster.cli.anaplan import anaplan_app
+from mlc_dagster.cli.asana import asana_app
 from mlc_dagster.cli.powerbi import powerbi_app
+from mlc_dagster.cli.receiver import receiver_app
+from mlc_dagster.cli.x12 import x12_app
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -23,9 +26,12 @@ app = typer.Typer(
 mappings_app = typer.Typer(no_args_is_help=True, help="The SQL mappings an integrator edits.")
 sandbox_app = typer.Typer(no_args_is_help=True, help="A local server that speaks the vendors' protocols.")
 app.add_typer(anaplan_app, name="anaplan")
+app.add_typer(asana_app, name="asana")
 app.add_typer(powerbi_app, name="powerbi")
 app.add_typer(mappings_app, name="mappings")
+app.add_typer(receiver_app, name="receiver")
 app.add_typer(sandbox_app, name="sandbox")
+app.add_typer(x12_app, name="x12")
 
 DEMO_FOLDER = Path(".mlc/demo")
 Folder = Annotated[Path, typer.Option(help="Where the demo keeps its state.")]

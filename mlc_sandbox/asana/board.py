@@ -80,7 +80,7 @@ class Board:
         facts = [f"due {task.due_on.isoformat()}"] if task.due_on else []
         subtasks = [gid for gid in task.subtasks if self.world.get(Task, gid).trashed is None]
         comments = sum(self.world.get(Story, gid).is_comment for gid in task.stories)
-        facts += [_counted(len(subtasks), "subtask"), _counted(comments, "comment")]
+        facts += [_number_of(len(subtasks), "subtask"), _number_of(comments, "comment")]
         shown = " &middot; ".join(filter(None, facts))
         return (
             f'<article class="{"done" if task.completed else "open"}"><h3>{escape(task.name)}</h3>'
@@ -99,7 +99,7 @@ class Board:
         return f'<dt>{escape(found.field.name)}</dt><dd class="{kind}">{escape(text)}</dd>'
 
 
-def _counted(count: int, what: str) -> str:
+def _number_of(count: int, what: str) -> str:
     """Nothing for none."""
     return f"{count} {what}{'s' if count > 1 else ''}" if count else ""
 

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from mlc_sandbox.asana.errors import bad
 from mlc_sandbox.asana.login import Actor
 from mlc_sandbox.asana.store import Project, Section, Task
-from mlc_sandbox.asana.tasks import PROJECTS_OF_A_TASK, Position
 from mlc_sandbox.asana.world import World
+
+PROJECTS_OF_A_TASK = 20
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where in a list: at an end, or beside a task; `last` at its end."""
+
+    last: bool = True
+    beside: str | None = None
+    before: bool = False
 
 
 class Places:
@@ -38,7 +49,7 @@ class Places:
         project: Project,
         *,
         section: Section | None = None,
-        position: Position = Position(),  # noqa: B008 - frozen
+        position: Position = Position(),
     ) -> None:
         """Into a project, or to another place in it. Raises ApiError 400."""
         if section is not None and section.project != project.gid:

@@ -9,7 +9,7 @@ from mlc_sandbox.asana.calls import ApiCall, Reply, nothing
 from mlc_sandbox.asana.errors import ApiError, bad, missing, pay
 from mlc_sandbox.asana.http import Gate
 from mlc_sandbox.asana.store import Field, Option, Project, Setting, Task, Workspace
-from mlc_sandbox.asana.tasks import FIELDS_FOR_FREE
+from mlc_sandbox.asana.task_body import FIELDS_FOR_FREE
 from mlc_sandbox.asana.values import ENUMS, KINDS, array, text
 from mlc_sandbox.asana.world import World
 

@@ -9,9 +9,8 @@ from mlc_sandbox.asana.calls import ApiCall, Reply, nothing
 from mlc_sandbox.asana.errors import bad, missing
 from mlc_sandbox.asana.founding import new_project
 from mlc_sandbox.asana.http import Gate
-from mlc_sandbox.asana.places import Places
+from mlc_sandbox.asana.places import Places, Position
 from mlc_sandbox.asana.store import Membership, Project, Section, Setting, Task, Team, Workspace
-from mlc_sandbox.asana.tasks import Position
 from mlc_sandbox.asana.values import day, text
 from mlc_sandbox.asana.world import World
 

@@ -8,12 +8,13 @@ from datetime import datetime
 from mlc_sandbox.asana.calls import ApiCall, Reply, nothing
 from mlc_sandbox.asana.errors import bad
 from mlc_sandbox.asana.http import Gate
-from mlc_sandbox.asana.places import Places
+from mlc_sandbox.asana.places import Places, Position
 from mlc_sandbox.asana.store import Project, Section, Task, Workspace
-from mlc_sandbox.asana.tasks import LINKS_OF_A_TASK, Position, Tasks
+from mlc_sandbox.asana.tasks import Tasks
 from mlc_sandbox.asana.values import array, moment
 from mlc_sandbox.asana.world import World
 
+LINKS_OF_A_TASK = 30  # dependencies and dependents together
 _SELECTORS = ("project", "section", "tag", "user_task_list", "assignee")
 _EXACTLY_ONE = "Must specify exactly one of project, tag, section, user task list, or assignee + workspace"
 

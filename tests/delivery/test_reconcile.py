@@ -94,6 +94,28 @@ def test_a_row_that_vanished_from_the_target_is_missing_and_lacks_in_the_totals(
     assert found.differences == [Difference("b", "missing", "was delivered and is not shown")]
 
 
+class GridWindow(ShelfWindow):
+    """Shows cells: a row whose amount is nothing is no row there."""
+
+    def rows(self, company: str) -> Iterator[FoundRow]:
+        return (found for found in super().rows(company) if found.values)
+
+    def as_shown(self, payload: Mapping[str, Any]) -> Mapping[str, Any] | None:  # type: ignore[override]
+        return super().as_shown(payload) if payload.get("amount") else None
+
+
+def test_a_row_that_is_nothing_at_the_target_need_not_be_shown_and_must_not_show_anything(
+    run: Deliver, shelf: Shelf, ledger: Ledger
+) -> None:
+    run(shelf, row("a", "10.00"), row("b", "0.00"))
+    found = reconcile(ledger, GridWindow(shelf), shelf.name, "NO01", tombstone=shelf.tombstone)
+    assert (found.equal, found.expected, found.found) == (True, 1, 1)
+    edit(shelf, "UPDATE items SET payload = replace(payload, '0.00', '3.00') WHERE key = 'b'")
+    found = reconcile(ledger, GridWindow(shelf), shelf.name, "NO01", tombstone=shelf.tombstone)
+    assert found.differences == [Difference("b", "different", "was delivered empty and shows values")]
+    assert found.totals == {"amount": (Decimal("10.00"), Decimal("13.00"))}
+
+
 def test_an_emptied_target_misses_everything_with_its_totals(
     run: Deliver, shelf: Shelf, compare: Compare
 ) -> None:

@@ -1,13 +1,15 @@
 """The lake: what was read from the ERP, as Parquet files by entity, company and day."""
 
-from mlc_dagster.lake.columns import SYSTEM, with_system
+from mlc_dagster.lake.columns import DAY, SYSTEM, with_system
 from mlc_dagster.lake.errors import LakeBusy, LakeError, LakeWriteFailed, TableRefused
 from mlc_dagster.lake.lake import Lake, Version
 from mlc_dagster.lake.memory import spare_memory
 from mlc_dagster.lake.note import DayNote
+from mlc_dagster.lake.partitions import month_of
 from mlc_dagster.lake.spool import Spool
 
 __all__ = [
+    "DAY",
     "SYSTEM",
     "DayNote",
     "Lake",
@@ -17,6 +19,7 @@ __all__ = [
     "Spool",
     "TableRefused",
     "Version",
+    "month_of",
     "with_system",
 ]
 

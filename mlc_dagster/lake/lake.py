@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from mlc_dagster.lake import compaction, latest
 from mlc_dagster.lake.columns import DAY, SYSTEM, Checked
 from mlc_dagster.lake.errors import LakeBusy, LakeWriteFailed
-from mlc_dagster.lake.note import DayNote, day_metadata, day_note, month_notes
+from mlc_dagster.lake.note import DayNote, day_metadata, day_note, month_metadata, month_notes
 from mlc_dagster.lake.partitions import Listing, month_of
 from mlc_dagster.lake.spool import Spool
 from mlc_dagster.lake.storage import Storage
@@ -98,18 +98,40 @@ class Lake:
             LakeWriteFailed: the file system refused. In either case the previous file is intact.
         """
         listing = self._listing(entity, company)
+        parts = [rows] if isinstance(rows, pa.Table) else rows
+        return self._write(listing, listing.day_path(day), parts, SYSTEM.with_metadata(day_metadata(note)))
+
+    def write_month(
+        self, entity: str, company: str, rows: Iterable[pa.Table], notes: Mapping[date, DayNote]
+    ) -> int:
+        """Write the days of a month of which the lake holds nothing yet as one file; returns its rows.
+
+        `notes` names the days; `rows` have a first column `_day` more than those of a day. It is what
+        `write_day` for each of them and `compact` would leave, for half the work.
+
+        Raises:
+            TableRefused, LakeWriteFailed: as `write_day`; nothing was written.
+            ValueError: the days are of several months, or the lake holds some of that month.
+        """
+        listing, months = self._listing(entity, company), set(map(month_of, notes))
+        held = months & {*listing.months, *map(month_of, listing.days)}
+        if held or len(months) != 1:
+            raise ValueError(f"{entity} of {company}: {min(notes)} to {max(notes)} is no month without days.")
+        [month] = months
+        bare = pa.schema([DAY, *SYSTEM], month_metadata(notes))
+        return self._write(listing, listing.month_path(month), rows, bare)
+
+    def _write(self, listing: Listing, path: str, rows: Iterable[pa.Table], bare: pa.Schema) -> int:
+        """Check the rows on their way to a file; `bare` is its schema without any, and has its metadata."""
+        *_, entity, company, name = path.split("/")
+        partition = name.removesuffix(".parquet")
         old = None
         if listing.files:
             old = self.storage.schema(max(listing.files, key=lambda file: file.name).path)
-        parts = iter([rows] if isinstance(rows, pa.Table) else rows)
-        first = next(parts, None)
-        schema = (first.schema if first is not None else old) or SYSTEM
-        checked = Checked(
-            chain([] if first is None else [first], parts), f"{entity} of {company}, {day}", old
-        )
-        path = listing.day_path(day)
-        with writing(self.storage.address(path), entity, company, str(day)):
-            self.storage.replace(path, schema.with_metadata(day_metadata(note)), checked)
+        schema, parts = _with_schema(iter(rows), bare)
+        checked = Checked(parts, f"{entity} of {company}, {partition}", old)
+        with writing(self.storage.address(path), entity, company, partition):
+            self.storage.replace(path, schema.with_metadata(bare.metadata), checked)
         return checked.rows
 
     def spool(self, entity: str, company: str, reading: Mapping[str, Any], now: datetime) -> Spool:
@@ -268,6 +290,12 @@ def writing(address: str, entity: str, company: str, partition: str) -> Iterator
         yield
     except OSError as error:
         raise LakeWriteFailed(address, entity, company, partition, error) from error
+
+
+def _with_schema(parts: Iterator[pa.Table], bare: pa.Schema) -> tuple[pa.Schema, Iterator[pa.Table]]:
+    """Return the first part's schema, and all parts; without any, `bare`."""
+    first = next(parts, bare.remove_metadata().empty_table())
+    return first.schema, chain([first], parts)
 
 
 def plain(table: pa.Table) -> pa.Table:

@@ -22,7 +22,7 @@ from fsspec.implementations.local import LocalFileSystem
 VERSION_MARKS = ("mtime", "created", "ETag", "etag", "LastModified", "last_modified", "generation")
 TEMPORARY = ".writing"
 # What a writer or a reader of a file holds in memory at a time, whatever the file's size.
-ROW_GROUP_BYTES = 3 * 2**20
+ROW_GROUP_BYTES = 8 * 2**20
 ROW_GROUP_ROWS = 20_000
 
 
@@ -203,10 +203,10 @@ def _row_groups(parts: Iterable[pa.Table]) -> Iterator[pa.Table]:
         waiting.append(part)
         rows, size = rows + len(part), size + part.nbytes
         if rows >= ROW_GROUP_ROWS or size >= ROW_GROUP_BYTES:
-            yield pa.concat_tables(waiting).combine_chunks()
+            yield pa.concat_tables(waiting)
             waiting, rows, size = [], 0, 0
     if waiting:
-        yield pa.concat_tables(waiting).combine_chunks()
+        yield pa.concat_tables(waiting)
 
 
 def _version(entry: dict[str, object]) -> str:

@@ -5,7 +5,6 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -13,7 +12,7 @@ import requests
 
 from mlc_dagster.transport import Auth, Budget, CallCounter, CallFailed, Clock, Http, Refused, decimal_json
 from mlc_dagster.visma.entity import Entity, Filter, Paging
-from mlc_dagster.visma.parallel import as_they_come, in_parallel
+from mlc_dagster.visma.parallel import as_they_come, handed_on, in_parallel
 from mlc_dagster.visma.records import record_key
 from mlc_dagster.visma.wire import Listed
 
@@ -167,27 +166,29 @@ class VismaClient:
     ) -> list[Taken]:
         """Read a whole list and return what ``take`` makes of each page, in page order.
 
-        The first page tells how many there are; the others are read and parsed several at once, in threads:
-        Arrow's reader leaves Python to the others. They are taken one by one as they come. Pages in ``held``
-        were taken before and are not asked for again.
+        The first page tells how many there are; the others are asked for several at once. Two at a time are
+        parsed and taken, in threads: Arrow leaves Python to the others. Pages in ``held`` were taken before
+        and are not asked for again.
         """
         if entity.paging is Paging.BY_ID:
             return [take(Page(1, Listed.parts(self._by_id(entity)), alone=True))]
         query = {**_since(entity, since), **(extra or {})}
         answers = dict(held or {})
+
+        def taken(number: int, body: bytes) -> tuple[Taken, Told]:
+            page = self._page(entity, number, query, body)
+            return take(page), page.told
+
         read, known = 0, 1
         while read < known:
             missing = [number for number in range(read + 1, known + 1) if number not in answers]
-            for number, page in as_they_come(partial(self._parsed, entity, query), missing):
-                answers[number] = take(page), page.told
+            bodies = as_they_come(lambda number: self._body(entity, number, query), missing)
+            answers.update(handed_on(bodies, taken))
             told = [answers[number][1] for number in range(read + 1, known + 1)]
             read = known
             if entity.paged:
                 known = self._page_count(told, read)
         return [answers[number][0] for number in range(1, read + 1)]
-
-    def _parsed(self, entity: Entity, query: Mapping[str, str], number: int) -> Page:
-        return self._page(entity, number, query, self._body(entity, number, query))
 
     def _body(self, entity: Entity, number: int, query: Mapping[str, str], size: int | None = None) -> bytes:
         params = {**entity.query, **query}

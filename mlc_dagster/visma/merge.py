@@ -40,13 +40,18 @@ def unite(entity: Entity, before: pa.Table, after: pa.Table) -> pa.Table:
     return pa.concat_tables([after, without(before, after.column("_key"))])
 
 
+def several(keys: pa.ChunkedArray) -> pa.Array:
+    """Return the keys that stand there more than once."""
+    counts = keys.value_counts()
+    return pc.struct_field(counts, "values").filter(pc.greater(pc.struct_field(counts, "counts"), 1))
+
+
 def joined(entity: Entity, table: pa.Table) -> pa.Table:
     """Join the parts of records that were split over pages: the newest stamp's lines, each number once."""
-    counts = table.column("_key").value_counts()
-    several = pc.struct_field(counts, "values").filter(pc.greater(pc.struct_field(counts, "counts"), 1))
-    if not len(several):
+    twice = several(table.column("_key"))
+    if not len(twice):
         return table
-    split = pc.is_in(table.column("_key"), several)
+    split = pc.is_in(table.column("_key"), twice)
     parts = sorted(table.filter(split).to_pylist(), key=lambda row: str(row["_key"]))
     whole = [_join(entity, list(group)) for _, group in groupby(parts, key=lambda row: row["_key"])]
     return pa.concat_tables(

@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from threading import Lock
 from typing import Any
 from uuid import uuid4
 
@@ -18,11 +19,15 @@ import pyarrow.compute as pc
 from mlc_dagster.lake import Spool
 from mlc_dagster.visma.client import Page, Told
 from mlc_dagster.visma.entity import Entity
-from mlc_dagster.visma.merge import joined
+from mlc_dagster.visma.merge import joined, several
 from mlc_dagster.visma.records import BadRecord, Rows
 
-# Rows are loaded in pieces of about this size.
-PIECE_BYTES = 2 * 2**20
+# Rows are loaded in pieces of about this size: each looks at every page that holds any of it.
+PIECE_BYTES = 8 * 2**20
+# A table of a few rows and a hundred nested columns is mostly objects about them: so many become one.
+MANY_TABLES = 10
+# In an ordered index: the key of a record that came in several parts, else null.
+SPLIT = "_split"
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,7 @@ class Pages:
     def __init__(self, entity: Entity, spool: Spool, since: str | None, now: datetime) -> None:
         self._entity, self._spool = entity, spool
         self._token = uuid4().hex[:8]
+        self._lock = Lock()
         self._places: list[str | pa.Table] = []
         self._rows = self._bytes = 0
         self._held: dict[int, dict[int, tuple[Kept, Told]]] = defaultdict(dict)
@@ -60,37 +66,56 @@ class Pages:
         return self._passes.setdefault(number, now)
 
     def keep(self, number: int, page: Page, rows: Rows) -> Kept:
-        """Put a page of a pass aside, durably, unless it is the only one."""
-        kept = Kept(self._index(rows.table, len(self._places)), rows.bad, page.told)
-        place: str | pa.Table = rows.table
+        """Put a page of a pass aside, durably, unless it is the only one. Thread-safe."""
+        name = f"{number:02}-{page.number:06}-{self._token}"
+        kept = self._placed(rows.table if page.alone else name, rows.table, rows.bad, page.told)
         if not page.alone:
-            place = f"{number:02}-{page.number:06}-{self._token}"
-            self._spool.put(place, rows.table, self._note(number, page.number, kept))
-        self._placed(place, rows.table)
+            self._spool.put(name, rows.table, self._note(number, page.number, kept))
         # Arrow keeps what it no longer needs for the next page; over a sweep that would grow.
         pa.default_memory_pool().release_unused()
         return kept
 
     def tables(self, index: pa.Table) -> Iterator[pa.Table]:
-        """Return the rows of an index in pieces, in order of these; parts of one record are joined."""
+        """Return the rows of an index in pieces, by its column `_part` if it has one, then as they came.
+
+        Parts of one record are joined; they stand in one piece.
+        """
         rows = max(1, PIECE_BYTES * self._rows // max(1, self._bytes))
-        keys = index.column("_key").to_pylist() if self._entity.lines else None
+        index = self._in_order(index)
+        splits = index.column(SPLIT).to_pylist() if self._entity.lines else None
         first = 0
         while first < len(index):
             end = min(first + rows, len(index))
-            while keys and end < len(index) and keys[end] == keys[end - 1]:
+            while splits and end < len(index) and splits[end] and splits[end] == splits[end - 1]:
                 end += 1
             yield self._load(index.slice(first, end - first))
             first = end
 
+    def _in_order(self, index: pa.Table) -> pa.Table:
+        order = ["_place", "_row"]
+        if self._entity.lines:
+            keys = index.column("_key")
+            split = pc.if_else(pc.is_in(keys, several(keys)), keys, pa.scalar(None, keys.type))
+            index, order = index.append_column(SPLIT, split), [SPLIT, *order]
+        if "_part" in index.column_names:
+            order = ["_part", *order]
+        return index.sort_by([(name, "ascending") for name in order])
+
     def _load(self, piece: pa.Table) -> pa.Table:
-        places, rows = piece.column("_place").to_numpy(), piece.column("_row").to_numpy()
-        found = []
-        for place in np.unique(places):
-            kept = self._places[place]
+        """Return the rows of a piece in its order. One page is open at a time, and each only once."""
+        places = piece.column("_place").to_numpy()
+        by_place = np.argsort(places, kind="stable")
+        ordered, rows = places[by_place], piece.column("_row").to_numpy()[by_place]
+        found: list[pa.Table] = []
+        for own in np.split(np.arange(len(rows)), np.flatnonzero(np.diff(ordered)) + 1):
+            kept = self._places[ordered[own[0]]]
             table = kept if isinstance(kept, pa.Table) else self._spool.load(kept)
-            found.append(table.take(pa.array(rows[places == place])))
-        table = pa.concat_tables(found).combine_chunks()
+            found.append(table.take(pa.array(rows[own])))
+            if len(found) == MANY_TABLES:
+                found = [pa.concat_tables(found).combine_chunks()]
+        table = pa.concat_tables(found)
+        if np.any(np.diff(by_place) < 0):
+            table = table.take(pa.array(np.argsort(by_place)))
         return joined(self._entity, table) if self._entity.lines else table
 
     def _index(self, table: pa.Table, place: int) -> pa.Table:
@@ -109,10 +134,14 @@ class Pages:
         # Copied: a slice would keep the whole page in memory.
         return pa.table(columns).combine_chunks()
 
-    def _placed(self, place: str | pa.Table, table: pa.Table) -> None:
-        self._places.append(place)
-        self._rows += len(table)
-        self._bytes += table.nbytes
+    def _placed(self, place: str | pa.Table, table: pa.Table, bad: tuple[BadRecord, ...], told: Told) -> Kept:
+        """Note where a page's rows are to be found, and return what stays in memory of them."""
+        with self._lock:
+            number = len(self._places)
+            self._places.append(place)
+            self._rows += len(table)
+            self._bytes += table.nbytes
+        return Kept(self._index(table, number), bad, told)
 
     def _note(self, number: int, page: int, kept: Kept) -> dict[str, Any]:
         return {
@@ -137,8 +166,7 @@ class Pages:
             if note["sweep"] == sweep and note["page"] not in held:
                 table = self._spool.load(name)
                 bad = tuple(BadRecord(**record) for record in note["bad"])
-                kept = Kept(self._index(table, len(self._places)), bad, Told(*note["told"]))
+                kept = self._placed(name, table, bad, Told(*note["told"]))
                 held[note["page"]] = kept, kept.told
                 self.since = note["since"]
                 self._passes[note["pass"]] = datetime.fromisoformat(note["begun"])
-                self._placed(name, table)

@@ -9,9 +9,14 @@ from typing import TypeVar
 MOST = 8
 # One answer is taken in while the next one travels.
 FEWEST = 2
+# Answers worked on at once: more would cost memory, and Python runs in one of them at a time.
+HANDS = 2
+
+_NO_MORE = object()
 
 Asked = TypeVar("Asked")
 Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 
 def as_they_come(ask: Callable[[Asked], Answer], items: Iterable[Asked]) -> Iterator[tuple[Asked, Answer]]:
@@ -47,3 +52,29 @@ def in_parallel(work: Callable[[Asked], Answer], items: Iterable[Asked]) -> list
     listed = list(items)
     answers = dict(as_they_come(lambda number: work(listed[number]), range(len(listed))))
     return [answers[number] for number in range(len(listed))]
+
+
+def handed_on(
+    answers: Iterator[tuple[Asked, Answer]], work: Callable[[Asked, Answer], Result]
+) -> Iterator[tuple[Asked, Result]]:
+    """Yield what becomes of each answer, two worked on at a time in threads. The others wait.
+
+    A failure of one is raised when what had begun has ended.
+    """
+    with ThreadPoolExecutor(HANDS) as pool:
+        under_way: dict[Future[Result], Asked] = {}
+        for item, answer in answers:
+            if len(under_way) == HANDS:
+                done = wait(under_way, return_when=FIRST_COMPLETED).done
+                yield from ((under_way.pop(future), future.result()) for future in done)
+            under_way[pool.submit(work, item, answer)] = item
+        yield from ((item, future.result()) for future, item in under_way.items())
+
+
+def one_ahead(items: Iterator[Answer]) -> Iterator[Answer]:
+    """Yield the items, each made in a thread while the caller works with the one before."""
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, items, _NO_MORE)
+        while (item := coming.result()) is not _NO_MORE:
+            coming = pool.submit(next, items, _NO_MORE)
+            yield item  # type: ignore[misc]

@@ -1,19 +1,25 @@
 """Reads what changed in the ERP into the lake, by company and modified day: one sweep for many days."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
-from itertools import chain, groupby
+from functools import cached_property
+from itertools import chain, groupby, pairwise
+from operator import itemgetter
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlc_dagster.lake import DayNote, Lake, Spool
+from mlc_dagster.lake import DAY, DayNote, Lake, Spool, month_of
 from mlc_dagster.transport import Clock, SystemClock
 from mlc_dagster.visma import deletes
 from mlc_dagster.visma.client import VismaClient
 from mlc_dagster.visma.entity import Entity
 from mlc_dagster.visma.merge import changed, conform, in_second_pass, newer, without
+from mlc_dagster.visma.parallel import one_ahead
 from mlc_dagster.visma.records import BadRecord
 from mlc_dagster.visma.sweep import MOST_PASSES, NeverSettled, Swept, sweep
 from mlc_dagster.visma.wall import ZONE, day_begin, days_of, has_ended, overlap, wall_text
@@ -139,20 +145,23 @@ def _read(
     report.read = len(swept.bad) + found.fresh.count
     # Before a day is written: a day that ended is read no more, and what did not parse of it were forgotten.
     settle(report)
-    groups = groupby(found.fresh.by_day(), key=lambda part: part[0])
-    group = next(groups, None)
-    for day in axis.asked:
+    files = _Files(lake, reading.entity, reading.company, axis, found, report)
+    parts = files.parts()
+    pieces = groupby(found.fresh.by_part(parts), key=itemgetter(0))
+    coming = next(pieces, None)
+    for number, days in enumerate(parts):
         fresh: Iterator[pa.Table] = iter(())
-        if group is not None and group[0] == day:
-            fresh = (table for _, table in group[1])
-        if day == axis.asked[-1] and len(found.tombstones):
+        if coming is not None and coming[0] == number:
+            fresh = map(itemgetter(1), coming[1])
+        if days[-1] == axis.asked[-1] and len(found.tombstones):
             fresh = chain(fresh, [found.tombstones])
-        _Day(lake, reading.entity, reading.company, day, axis.zone).write(fresh, found, report)
-        on_day(day, report.rows[day])
-        if group is not None and group[0] == day:
-            group = next(groups, None)
+        files.write(days, fresh)
+        for day in days:
+            on_day(day, report.rows[day])
+        if coming is not None and coming[0] == number:
+            coming = next(pieces, None)
     # Last of all: until here the same read would go on with these pages.
-    lake.compact(reading.entity.name, reading.company, before=axis.asked[-1].replace(day=1))
+    lake.compact(reading.entity.name, reading.company, before=axis.open_month)
     spool.clear()
     return report, swept.resumed
 
@@ -164,6 +173,11 @@ class _Axis:
     asked: Sequence[date]
     first_day: date
     zone: str
+
+    @property
+    def open_month(self) -> date:
+        """The first day of the newest month; those before it are closed."""
+        return self.asked[-1].replace(day=1)
 
     def days(self, stamps: pa.ChunkedArray) -> pa.ChunkedArray:
         """Return the ERP's day of each stamp; unstamped ones are on the newest day."""
@@ -179,27 +193,29 @@ class _Fresh:
         self._swept, self._axis = swept, axis
         index = index.append_column("_day", axis.days(index.column("_stamp")))
         index = index.filter(pc.is_in(index.column("_day"), pa.array(axis.asked, pa.date32())))
-        self._by_key = "_lines" in index.column_names
-        # Parts of one record must stand together; all others are read page by page.
-        order = ["_day", *(["_key"] if self._by_key else []), "_place", "_row"]
-        self._index = index.sort_by([(name, "ascending") for name in order])
+        self._index = index
 
     @property
     def count(self) -> int:
         """How many records they are."""
         return int(pc.count_distinct(self._index.column("_key")).as_py())
 
-    def by_day(self) -> Iterator[tuple[date, pa.Table]]:
-        """Return the rows in pieces, in the order of their days."""
-        for table in self._swept.tables(self._index):
-            days = self._axis.days(table.column("_stamp")).combine_chunks()
-            counts = sorted((run["values"], run["counts"]) for run in days.value_counts().to_pylist())
-            # One copy for all days: each is then a slice of it.
-            ordered = table.take(pc.array_sort_indices(days)) if len(counts) > 1 else table
-            first = 0
-            for day, count in counts:
-                yield day, ordered.slice(first, count)
-                first += count
+    def by_part(self, parts: Sequence[Sequence[date]]) -> Iterator[tuple[int, pa.Table]]:
+        """Return the rows in pieces, in the order of some contiguous ranges of days, each with its number."""
+        firsts = np.array([days[0] for days in parts], "datetime64[D]")
+
+        def part(days: pa.ChunkedArray) -> Any:
+            return np.searchsorted(firsts, days.to_numpy(), side="right") - 1
+
+        index = self._index.append_column("_part", pa.array(part(self._index.column("_day"))))
+        for piece in one_ahead(self._swept.tables(index)):
+            numbers = part(self._axis.days(piece.column("_stamp")))
+            order = np.argsort(numbers, kind="stable")
+            # Joined records stand at the end.
+            table = piece.take(pa.array(order)) if np.any(np.diff(order) < 0) else piece
+            borders = [0, *(np.flatnonzero(np.diff(numbers[order])) + 1), len(numbers)]
+            for first, end in pairwise(borders):
+                yield int(numbers[order[first]]), table.slice(first, end - first)
 
 
 @dataclass(frozen=True)
@@ -302,50 +318,94 @@ class _Reading:
 
 
 @dataclass(frozen=True)
-class _Day:
-    """One day's file in the lake."""
+class _Files:
+    """The files of the days in the lake, as a read finds and leaves them."""
 
     lake: Lake
     entity: Entity
     company: str
-    day: date
-    zone: str
+    axis: _Axis
+    found: _Found
+    report: ReadReport
 
-    def write(self, fresh: Iterator[pa.Table], found: _Found, report: ReadReport) -> None:
+    @cached_property
+    def _held(self) -> set[str]:
+        """The months of which the lake holds any day."""
+        return set(map(month_of, self.lake.days(self.entity.name, self.company)))
+
+    def _in_month_file(self, day: date) -> bool:
+        return day < self.axis.open_month and month_of(day) not in self._held
+
+    def parts(self) -> list[list[date]]:
+        """Return the days asked by file: a closed month that is new to the lake is one, else each day is."""
+
+        def file(day: date) -> str:
+            return month_of(day) if self._in_month_file(day) else str(day)
+
+        return [list(days) for _, days in groupby(self.axis.asked, key=file)]
+
+    def write(self, days: Sequence[date], fresh: Iterator[pa.Table]) -> None:
+        """Write one of the parts; `fresh` are the rows received for it."""
+        if self._in_month_file(days[0]):
+            self._write_month(days, fresh)
+        else:
+            self._write_day(days[0], fresh)
+
+    def _write_month(self, days: Sequence[date], fresh: Iterator[pa.Table]) -> None:
+        """Write days of which the lake holds nothing as their month's file, as compaction would leave it."""
+        rows: Counter[date] = Counter()
+
+        def dated() -> Iterator[pa.Table]:
+            for table in chain([self.entity.schema.empty_table()], fresh):
+                day = self.axis.days(table.column("_stamp"))
+                rows.update({run["values"]: run["counts"] for run in day.value_counts().to_pylist()})
+                yield table.add_column(0, DAY, day)
+
+        notes = {day: self._note(day) for day in days}
+        self.report.changed += self.lake.write_month(self.entity.name, self.company, dated(), notes)
+        self.report.rows |= {day: rows[day] for day in days}
+        self.report.written += days
+
+    def _note(self, day: date) -> DayNote:
+        swept, zone = self.found.swept, self.axis.zone
+        complete = has_ended(day, swept.started, zone)
+        return DayNote(None if complete else _next_from(swept, zone), swept.started, complete, swept.total)
+
+    def _write_day(self, day: date, fresh: Iterator[pa.Table]) -> None:
         """Merge the fresh rows into the file; without news, and as ended as before, leave it alone."""
-        place, swept = (self.entity.name, self.company, self.day), found.swept
+        place, swept = (self.entity.name, self.company, day), self.found.swept
         known = self.lake.note(*place)
         if known is not None and swept.resumed and known.read_at == swept.started:
             # Written by this very reading before it was cut off.
-            report.rows[self.day] = self.lake.count(*place)
+            self.report.rows[day] = self.lake.count(*place)
             return
-        complete = has_ended(self.day, swept.started, self.zone)
-        next_from = None if complete else _next_from(swept, self.zone)
-        note = DayNote(next_from, swept.started, complete, swept.total)
-        counted = _Counted(fresh if known is None else self._news(fresh, found.revived))
+        note = self._note(day)
+        counted = _Counted(fresh if known is None else self._news(day, fresh))
         first = next(counted, None)
         parts: Iterator[pa.Table]
         if known is None:
             parts = chain([self.entity.schema.empty_table() if first is None else first], counted)
         elif first is not None:
-            parts = chain([first], counted, self._others(counted.keys))
-        elif known.complete == complete:
-            report.rows[self.day] = self.lake.count(*place)
+            parts = chain([first], counted, self._others(day, counted.keys))
+        elif known.complete == note.complete:
+            self.report.rows[day] = self.lake.count(*place)
             return
         else:
-            note = replace(known, complete=complete, next_from=None if complete else known.next_from)
-            parts = self._others([])
-        report.rows[self.day] = self.lake.write_day(*place, parts, note)
-        report.changed += sum(map(len, counted.keys))
-        report.written.append(self.day)
+            note = replace(
+                known, complete=note.complete, next_from=None if note.complete else known.next_from
+            )
+            parts = self._others(day, [])
+        self.report.rows[day] = self.lake.write_day(*place, parts, note)
+        self.report.changed += sum(map(len, counted.keys))
+        self.report.written.append(day)
 
-    def _news(self, fresh: Iterator[pa.Table], revived: frozenset[str]) -> Iterator[pa.Table]:
+    def _news(self, day: date, fresh: Iterator[pa.Table]) -> Iterator[pa.Table]:
         """Return the fresh rows that are newer than what the file holds and differ from it."""
-        back = pa.array(sorted(revived), pa.string())
+        back = pa.array(sorted(self.found.revived), pa.string())
         for came in fresh:
-            old = self.lake.find(self.entity.name, self.company, self.day, came.column("_key"))
+            old = self.lake.find(self.entity.name, self.company, day, came.column("_key"))
             old = conform(old, self.entity.schema)
-            rows = in_second_pass(came, old, self.zone)
+            rows = in_second_pass(came, old, self.axis.zone)
             # An equal row of a record that was held for deleted is news: it was read after its tombstone.
             alive = pc.and_not(pc.is_in(rows.column("_key"), back), rows.column("_deleted"))
             differs = pc.or_(changed(rows, old), alive.combine_chunks())
@@ -353,10 +413,10 @@ class _Day:
             if len(news):
                 yield news
 
-    def _others(self, news: list[pa.ChunkedArray]) -> Iterator[pa.Table]:
+    def _others(self, day: date, news: list[pa.ChunkedArray]) -> Iterator[pa.Table]:
         """Return the rows of the file that no news replaced; `news` is complete by the time they are read."""
         keys = pa.chunked_array([chunk for column in news for chunk in column.chunks], pa.string())
-        for part in self.lake.day_parts(self.entity.name, self.company, self.day):
+        for part in self.lake.day_parts(self.entity.name, self.company, day):
             yield conform(without(part, keys), self.entity.schema)
 
 

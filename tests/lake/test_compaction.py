@@ -4,13 +4,19 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import pyarrow as pa
 import pytest
 
-from mlc_dagster.lake import Lake, storage
+from mlc_dagster.lake import DAY, Lake, TableRefused, storage
 from tests.lake.examples import NOON, amounts, days_from, note, row, table
 
 PLACE = ("supplier_invoices", "NO01")
 JANUARY = days_from(date(2026, 1, 1), 31)
+
+
+def of_day(day: date, *rows: dict[str, Any]) -> pa.Table:
+    """Rows as a month's file has them."""
+    return table(*rows).add_column(0, DAY, pa.array([day] * len(rows), DAY.type))
 
 
 def names(lake: Lake) -> list[str]:
@@ -140,3 +146,37 @@ def test_files_that_a_killed_process_left_half_written_are_swept(tmp_path: Path)
     assert lake.days(*PLACE) == list(JANUARY)
     lake.compact(*PLACE, before=date(2200, 1, 1))
     assert not litter.exists()
+
+
+def test_a_month_written_at_once_is_what_its_days_and_their_compaction_leave(tmp_path: Path) -> None:
+    daily, at_once = Lake(str(tmp_path / "daily")), Lake(str(tmp_path / "at once"))
+    rows = {day: [row(f"{day.day}"), row(f"{day.day} too")] for day in JANUARY[::2]}
+    notes = {day: note(total=day.day) for day in JANUARY}
+    for day in JANUARY:
+        daily.write_day(*PLACE, day, table(*rows.get(day, [])), notes[day])
+    daily.compact(*PLACE, before=date(2026, 2, 1))
+    # In the order pages come: every part may hold rows of every day.
+    shuffled = [of_day(day, of_the_day[number]) for number in (0, 1) for day, of_the_day in rows.items()]
+    assert at_once.write_month(*PLACE, shuffled, notes) == 32
+    assert names(at_once) == names(daily) == ["2026-01.parquet"]
+    assert at_once.notes(*PLACE) == daily.notes(*PLACE) == notes
+    for day in JANUARY:
+        assert at_once.read_day(*PLACE, day) == daily.read_day(*PLACE, day)
+    assert amounts(at_once.latest(*PLACE)) == amounts(daily.latest(*PLACE))
+
+
+def test_a_month_of_which_the_lake_holds_a_day_is_not_written_at_once(lake: Lake) -> None:
+    lake.storage.remove(lake.storage.path(*PLACE, "2026-01-02.parquet"))
+    rows, notes = [of_day(JANUARY[1], row("new"))], {JANUARY[1]: note()}
+    with pytest.raises(ValueError, match="2026-01-02 to 2026-01-02 is no month without days"):
+        lake.write_month(*PLACE, rows, notes)
+    lake.compact(*PLACE, before=date(2026, 2, 1))
+    with pytest.raises(ValueError, match="is no month without days"):
+        lake.write_month(*PLACE, rows, notes)
+
+
+def test_a_key_that_comes_twice_in_a_month_written_at_once_is_refused(tmp_path: Path) -> None:
+    rows = [of_day(day, row("same")) for day in JANUARY[:2]]
+    with pytest.raises(TableRefused, match="NO01, 2026-01: the key same stands there twice"):
+        Lake(str(tmp_path)).write_month(*PLACE, rows, dict.fromkeys(JANUARY, note()))
+    assert names(Lake(str(tmp_path))) == []

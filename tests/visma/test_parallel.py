@@ -6,7 +6,7 @@ from concurrent.futures import wait
 import pytest
 
 from mlc_dagster.visma import parallel
-from mlc_dagster.visma.parallel import FEWEST, MOST, as_they_come, in_parallel
+from mlc_dagster.visma.parallel import FEWEST, HANDS, MOST, as_they_come, handed_on, in_parallel, one_ahead
 
 
 class Gauge:
@@ -87,3 +87,77 @@ def test_a_failure_stops_what_has_not_begun_and_loses_no_answer():
         take_all()
     assert gauge.began == len(got) + 1 < 100
     assert 3 not in got
+
+
+def test_two_answers_are_worked_on_at_a_time_and_the_others_wait():
+    gauge, may_end, given = Gauge(), threading.Semaphore(0), []
+
+    def answers():
+        for number in range(10):
+            given.append(number)
+            yield number, str(number)
+
+    def work(number: int, answer: str) -> str:
+        gauge.begin()
+        assert may_end.acquire(timeout=30)
+        gauge.end()
+        return f"{number} is {answer}"
+
+    worked = handed_on(answers(), work)
+    may_end.release()
+    made = [next(worked)]
+    assert len(given) == HANDS + 1
+    may_end.release(9)
+    made += worked
+    assert sorted(made) == [(number, f"{number} is {number}") for number in range(10)]
+    assert gauge.most <= HANDS
+
+
+def test_work_that_fails_ends_the_rest_and_what_had_begun_is_finished():
+    began, ended, asked = threading.Event(), [], []
+
+    def answers():
+        for number in range(10):
+            asked.append(number)
+            yield number, None
+
+    def work(number: int, _: None) -> None:
+        if number == 0:
+            assert began.wait(timeout=30)
+            raise ValueError("no JSON")
+        began.set()
+        ended.append(number)
+
+    with pytest.raises(ValueError, match="no JSON"):
+        list(handed_on(answers(), work))
+    assert 1 in ended
+    assert len(asked) < 10
+
+
+def test_a_failure_of_the_answers_waits_for_the_work_that_began():
+    ended = []
+
+    def answers():
+        yield 1, None
+        raise ValueError("the window is closed")
+
+    with pytest.raises(ValueError, match="the window is closed"):
+        list(handed_on(answers(), lambda number, _: ended.append(number)))
+    assert ended == [1]
+
+
+def test_items_are_made_one_ahead_in_order_and_a_failure_comes_in_its_turn():
+    made = []
+
+    def items():
+        for number in range(3):
+            made.append(number)
+            yield number
+        raise ValueError("the page is gone")
+
+    ahead = one_ahead(items())
+    assert [next(ahead), next(ahead)] == [0, 1]
+    assert made in ([0, 1], [0, 1, 2])
+    assert next(ahead) == 2
+    with pytest.raises(ValueError, match="the page is gone"):
+        next(ahead)

@@ -1,11 +1,12 @@
 """Reading by company and modified day: what each day's file holds, what is read again, and what is not."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from mlc_dagster.lake import LakeWriteFailed
+from mlc_dagster.lake import Lake, LakeWriteFailed
 from mlc_dagster.transport import Closed
 from mlc_dagster.visma.deletes import ReadGuard
 from mlc_dagster.visma.entities import ENTITIES
@@ -39,6 +40,42 @@ def test_every_day_asked_gets_a_typed_file_and_only_its_own_rows(erp):
         table = erp.lake.read_day("supplier_invoices", "NO01", day)
         assert table.schema.equals(ENTITIES["supplier_invoices"].schema)
         assert {stamp_day(row) for row in table.to_pylist()} <= {day}
+
+
+def files(erp: Erp, entity: str) -> list[str]:
+    return [file.name for file in erp.lake.storage.list(erp.lake.storage.path(entity, "NO01"))]
+
+
+@pytest.mark.parametrize("entity", ["supplier_invoices", "purchase_orders"])
+def test_a_first_load_leaves_what_day_by_day_and_compaction_leave(new_erp, tmp_path, entity):
+    at_once = new_erp(seed=5, scale=0.2, page_size=20)
+    daily = replace(at_once, lake=Lake(str(tmp_path / "daily")), page_size=1000)
+    days, told = at_once.days(back=55), []
+    report = at_once.read(entity, days, first_day=days[0], on_day=lambda day, rows: told.append((day, rows)))
+    for day in days:
+        daily.read(entity, [day], first_day=days[0])
+    daily.lake.compact(entity, "NO01", before=days[-1].replace(day=1))
+    assert files(at_once, entity) == files(daily, entity)
+    assert report.written == days
+    assert told == [(day, daily.lake.count(entity, "NO01", day)) for day in days]
+    assert report.changed == report.read == sum(rows for _, rows in told)
+    for day in days:
+        mine, theirs = (erp.lake.read_day(entity, "NO01", day) for erp in (at_once, daily))
+        assert mine.schema == theirs.schema
+        order = [("_key", "ascending")]
+        assert mine.drop_columns("_read_at").sort_by(order) == theirs.drop_columns("_read_at").sort_by(order)
+    complete = {day: note.complete for day, note in at_once.lake.notes(entity, "NO01").items()}
+    assert complete == {day: note.complete for day, note in daily.lake.notes(entity, "NO01").items()}
+
+
+def test_months_the_lake_knows_are_merged_day_by_day(erp):
+    days = erp.days(back=75)
+    known = days[0]
+    erp.read("supplier_invoices", [known], first_day=known)
+    report = erp.read("supplier_invoices", days, first_day=known)
+    assert report.written == days[1:]
+    assert f"{known.isoformat()[:7]}.parquet" in files(erp, "supplier_invoices")
+    assert set(erp.held("supplier_invoices")) == erp.keys("supplier_invoices")
 
 
 def test_the_first_day_of_the_axis_holds_everything_older(erp):

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from mlc_dagster.lake import Lake
 from mlc_dagster.transport import Again, Closed
 from mlc_dagster.visma.deletes import ReadGuard
 from tests.visma.conftest import API_NAMES, Erp
@@ -193,3 +194,27 @@ def test_an_error_of_the_erp_keeps_the_pages_too(paged):
     paged.sandbox.faults.clear()
     paged.read(INVOICES)
     assert pages_asked(paged) == pages(paged)
+
+
+def test_a_read_cut_off_between_two_months_writes_only_the_others(paged, monkeypatch):
+    days, write, written = paged.days(back=75), Lake.write_month, []
+
+    def cut(self, entity, company, rows, notes):
+        if written:
+            raise OSError("the share is gone for a moment")
+        written.append(min(notes))
+        return write(self, entity, company, rows, notes)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Lake, "write_month", cut)
+        with pytest.raises(OSError, match="the share is gone"):
+            paged.read(INVOICES, days, first_day=days[0])
+    before = paged.lake.notes(INVOICES, "NO01")
+    assert min(before) == written[0] == days[0]
+    report = paged.read(INVOICES, days, first_day=days[0])
+    assert not set(report.written[: -len(before)]) & set(before)
+    assert {day: paged.lake.notes(INVOICES, "NO01")[day] for day in before} == before
+    assert sum(report.rows.values()) == len(paged.keys(INVOICES))
+    assert pages_asked(paged) == pages(paged)
+    assert held(paged) == versions(paged)
+    assert left_behind(paged) == []

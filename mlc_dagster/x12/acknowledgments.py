@@ -161,13 +161,11 @@ def _bad_data(draft: Draft, value: str) -> str:
     return text if draft.fits(text) else ""
 
 
-def interchange_segment(answer: InterchangeAcknowledgment, dialect: Dialect) -> tuple[Segment, ...]:
+def interchange_segment(answer: InterchangeAcknowledgment) -> Segment:
     """The TA1 segment."""
-    draft = Draft("TA1", str(answer.control), dialect)
     day = write_date(answer.sent_at.date())[2:]
-    elements = (f"{answer.control:09}", day, f"{answer.sent_at:%H%M}", _STATUSES[answer.status], answer.note)
-    draft.segments.append(Segment("TA1", elements))
-    return tuple(draft.segments)
+    status = _STATUSES[answer.status]
+    return Segment("TA1", (f"{answer.control:09}", day, f"{answer.sent_at:%H%M}", status, answer.note))
 
 
 def read(root: Loop) -> Acknowledgment:

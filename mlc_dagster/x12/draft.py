@@ -49,8 +49,12 @@ class Draft:
 
     def refusal(self, place: str, reason: str) -> RefusedError:
         """The error for a value that cannot be said."""
-        text = f"Document {self.record} cannot be written as {self.set_id}: {place}: {reason}."
-        return RefusedError(text, record=self.record)
+        position = len(self.segments) + 2  # ST is 1, and this segment is not written yet
+        where = f"{place}, segment {position}"
+        return RefusedError(
+            f"Document {self.record} cannot be written as {self.set_id}: {where}: {reason}.",
+            record=self.record,
+        )
 
     def note(self, place: str, what: str) -> None:
         """Tell that something was changed or left out."""

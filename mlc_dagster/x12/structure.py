@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 
 from mlc_dagster.x12.findings import Finding, Level, Severity
 from mlc_dagster.x12.segments import Version, segment_defs
@@ -97,6 +98,7 @@ class _Matcher:
         self.root = Loop("")
         self.findings: list[Finding] = []
         self._definition = definition
+        self._allowed = definition.segment_ids
         self._version = version
         self._frames = [_Frame(self.root, definition.nodes)]
 
@@ -167,7 +169,7 @@ class _Matcher:
 
     def _unknown(self, segment: Segment, position: int) -> None:
         loop = self._frames[-1].loop
-        if segment.id in self._definition.segment_ids:
+        if segment.id in self._allowed:
             self._report("2", "it may stand in this set, but not here", (segment.id, position, loop.id))
         elif segment.id in _known(self._version):
             message = f"set {self._definition.id} has no such segment; it is skipped"
@@ -195,6 +197,7 @@ class _Matcher:
         self.findings.append(finding)
 
 
+@cache
 def _known(version: Version) -> frozenset[str]:
     sets = set_defs(version).values()
     return frozenset(segment_defs(version)).union(*(definition.segment_ids for definition in sets))

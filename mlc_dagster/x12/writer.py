@@ -58,8 +58,8 @@ def write_interchange_acknowledgment(
     answer: InterchangeAcknowledgment, envelope: Envelope, dialect: Dialect
 ) -> Written:
     """An interchange that holds nothing but a TA1 (vendor sheet x12.md, section 8)."""
-    told = acknowledgments.interchange_segment(answer, dialect)
-    return _written(_interchange(envelope, dialect, told=told), dialect, ())
+    told = acknowledgments.interchange_segment(answer)
+    return _written(_interchange(envelope, dialect, told=(told,)), dialect, ())
 
 
 def _written(interchange: Interchange, dialect: Dialect, notes: tuple[str, ...]) -> Written:

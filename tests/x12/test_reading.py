@@ -208,3 +208,10 @@ def test_where_rounding_allows_both_forms_of_a_tax_rate_it_is_the_agreed_one(for
     text = content(INVOICE).decode().replace("TXI*VA*600.63*.25*****2402.5~", "TXI*VA*.01*.05*****.4~")
     invoice = document(only_set(text.encode()), Dialect(tax_rate_form=form))  # type: ignore[arg-type]
     assert invoice.taxes[0].rate == Decimal(rate)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(("name", "old", "new"), [(ORDER, "BEG*00", "BEG*06"), (NOTICE, "BSN*00", "BSN*06")])
+def test_a_purpose_we_cannot_carry_out_is_not_taken_for_another(name: str, old: str, new: str) -> None:
+    one = only_set(content(name).decode().replace(old, new).encode())
+    with pytest.raises(UnreadableError, match=r"0001 \(.*\): B.. 01: purpose 06"):
+        document(one, Dialect())

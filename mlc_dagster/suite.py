@@ -30,6 +30,7 @@ from mlc_dagster.visma.entities import CATALOG
 if TYPE_CHECKING:
     from mlc_dagster.anaplan.connect import Anaplan
     from mlc_dagster.asana.connect import Asana
+    from mlc_dagster.cleo.connect import Cleo
     from mlc_dagster.powerbi.connect import PowerBi
 
 Pair = TypeVar("Pair", bound=PairSettings)
@@ -142,6 +143,13 @@ class Suite:
 
         return Asana(_switched_on("asana", self.settings.pairs.asana), self)
 
+    @cached_property
+    def cleo(self) -> Cleo:
+        """The configured mailbox and its partners."""
+        from mlc_dagster.cleo.connect import Cleo
+
+        return Cleo(_switched_on("cleo", self.settings.pairs.cleo), self)
+
     def target(self, name: str) -> Target:
         """A target system by its name in mlc.yaml. Raises PairOff."""
         match name:
@@ -151,6 +159,8 @@ class Suite:
                 return self.powerbi
             case "asana":
                 return self.asana
+            case "cleo":
+                return self.cleo
         raise PairOff(name)
 
     def destinations(self, only: str | None = None) -> list[str]:

@@ -255,3 +255,56 @@ signals = sa.Table(
     sa.Index(None, "digest", unique=True),
     sa.Index(None, "source", "handled_at"),
 )
+
+# Control numbers of EDI envelopes: the last one given, by what they count.
+control_numbers = sa.Table(
+    "control_numbers",
+    metadata,
+    _text("name"),
+    sa.Column("last", sa.BigInteger, nullable=False),
+    sa.PrimaryKeyConstraint("name"),
+)
+
+# EDI interchanges with their bytes, of both directions. batch_id is set where we sent it, digest is the bytes'
+# SHA-256. answered_at: of the acknowledgment.
+interchanges = sa.Table(
+    "interchanges",
+    metadata,
+    _text("id"),
+    _text("direction"),
+    _text("partner"),
+    _text("company"),
+    _text("kind"),
+    sa.Column("control", sa.BigInteger, nullable=False),
+    sa.Column("group_control", sa.BigInteger, nullable=False),
+    _text("batch_id", null=True),
+    _text("file"),
+    sa.Column("content", sa.LargeBinary, nullable=False),
+    _text("digest"),
+    _text("state"),
+    _text("detail"),
+    _time("created_at"),
+    _time("sent_at", null=True),
+    _time("answered_at", null=True),
+    sa.PrimaryKeyConstraint("id"),
+    sa.Index(None, "direction", "partner", "control"),
+    sa.Index(None, "batch_id"),
+    sa.Index(None, "state"),
+)
+
+# The documents in them: which record each is, and what the partner's system said of it.
+interchange_documents = sa.Table(
+    "interchange_documents",
+    metadata,
+    _text("interchange_id"),
+    _text("control"),
+    _text("destination"),
+    _text("key"),
+    _text("number"),
+    _text("purpose"),
+    _text("state"),
+    _text("detail"),
+    sa.PrimaryKeyConstraint("interchange_id", "control"),
+    sa.Index(None, "destination", "key"),
+    sa.Index(None, "number"),
+)

@@ -42,3 +42,7 @@ class PowerBiSettings(PairSettings):
     def names(self) -> list[str]:
         """The destinations that are switched on."""
         return list(self.destinations)
+
+    def proven(self) -> list[str]:
+        """Those of them that are read back after a delivery."""
+        return self.names() if self.verify == "auto" else []

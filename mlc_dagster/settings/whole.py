@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field, PrivateAttr, ValidationError
 from mlc_dagster.problems import Problem, ProblemsFound
 from mlc_dagster.settings.anaplan import AnaplanSettings
 from mlc_dagster.settings.asana import AsanaSettings
+from mlc_dagster.settings.cleo import CleoSettings
 from mlc_dagster.settings.powerbi import PowerBiSettings
 from mlc_dagster.settings.receiver import ReceiverSettings
 from mlc_dagster.settings.section import VARIABLE, CompanyCode, PairSettings, Secret, Section, TimeZone
@@ -26,6 +27,7 @@ class Pairs(Section):
     anaplan: AnaplanSettings | None = None
     powerbi: PowerBiSettings | None = None
     asana: AsanaSettings | None = None
+    cleo: CleoSettings | None = None
 
     def on(self) -> dict[str, PairSettings]:
         """The pairs that are switched on, by the name of their target."""

@@ -76,20 +76,17 @@ class CleoVendor:
         """Files, documents, notices, jobs."""
         return self.world.counts()
 
-    def config_section(self, url: str) -> dict[str, Any]:  # noqa: ARG002
-        """Nothing yet: the product's settings do not know this pair. See `pair_section`."""
-        return {}
-
-    def pair_section(self, url: str) -> dict[str, Any]:
+    def config_section(self, url: str) -> dict[str, Any]:
         """The `cleo` section of a ready mlc.yaml."""
         switches = self.world.switches
         section: dict[str, Any] = {
-            "base_url": f"{url.rstrip('/')}/{self.name}",
+            "schedule": "0 6 * * *",
+            "timezone": "Europe/Oslo",
+            "rest": {"base_url": f"{url.rstrip('/')}/{self.name}"},
             "user": "${CLEO_USER}",
             "password": "${CLEO_PASSWORD}",
             "folders": {"upload": switches["upload_folder"], "download": switches["download_folder"]},
-            "sftp": {"host": HOST, "port": self.sftp.port, "host_key": self.sftp.host_key},
-            "companies": {
+            "identities": {
                 code: {"qualifier": "ZZ", "id": isa_id} for isa_id, code in self.world.companies.items()
             },
             "partners": {
@@ -101,10 +98,13 @@ class CleoVendor:
                 }
                 for partner in self.world.partners.values()
             },
-            "schedule": "0 6 * * *",
-            "timezone": "Europe/Oslo",
+            "destinations": {"purchase_orders": {}, "purchase_receipts": {}, "supplier_invoices": {}},
         }
         return {self.name: section}
+
+    def sftp_section(self) -> dict[str, Any]:
+        """In place of `rest`: the same mailbox over SFTP."""
+        return {"host": HOST, "port": self.sftp.port, "host_key": self.sftp.host_key}
 
     def secrets(self) -> dict[str, str]:
         """Credentials for the generated environment file."""

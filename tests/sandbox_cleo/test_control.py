@@ -114,7 +114,7 @@ class TestState:
         assert yaml.safe_load(config.read_text("utf-8"))
 
     def test_the_pairs_section_names_addresses_companies_and_partners(self, mailbox: Mailbox) -> None:
-        section = mailbox.sandbox.cleo.pair_section(mailbox.sandbox.url)["cleo"]
+        section = mailbox.sandbox.cleo.config_section(mailbox.sandbox.url)["cleo"]
         assert section["base_url"] == mailbox.root
         assert section["sftp"]["port"] == mailbox.control("GET", "/sftp").json()["port"]
         assert section["companies"] == {"NO01": {"qualifier": "ZZ", "id": "MLCNO01"}}

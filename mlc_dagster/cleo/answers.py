@@ -1,0 +1,89 @@
+"""What partners' systems said of our documents: 997s and TA1s, correlated with what was sent.
+
+By partner, kind of group and its number, as numbers: zeros may be dropped (vendors/x12.md section 9).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from mlc_dagster.cleo.outbox import Outbox, State, Stored
+from mlc_dagster.settings.cleo import CleoSettings
+from mlc_dagster.x12.documents import Acknowledgment, InterchangeAcknowledgment, Status
+
+STATES: Mapping[Status, State] = {
+    Status.ACCEPTED: State.ACKNOWLEDGED,
+    Status.WITH_ERRORS: State.WITH_ERRORS,
+    Status.PARTLY: State.WITH_ERRORS,
+    Status.REJECTED: State.REJECTED,
+}
+# TA1 025: the number came before. What came first has been judged, or will be.
+DUPLICATE = "025"
+
+
+@dataclass
+class Noted:
+    """What came of acknowledgments: documents by state, and those of nothing we know."""
+
+    documents: dict[str, int] = field(default_factory=dict)
+    unknown: list[str] = field(default_factory=list)
+
+    def add(self, state: State) -> None:
+        """Count one."""
+        self.documents[state.value] = self.documents.get(state.value, 0) + 1
+
+
+class Answers:
+    """Notes acknowledgments in the outbox."""
+
+    def __init__(self, outbox: Outbox, settings: CleoSettings) -> None:
+        self._outbox, self._settings = outbox, settings
+
+    def group(self, partner: str, answer: Acknowledgment, noted: Noted) -> None:
+        """A 997: of a group, and of each of its sets. What it does not name shares the group's fate."""
+        found = list(self._outbox.find(partner=partner, kind=answer.kind, group_control=answer.control))
+        if not found:
+            noted.unknown.append(f"997 of {partner} for {answer.kind} {answer.control}")
+            return
+        interchange = found[-1]
+        whole = STATES[answer.status]
+        said = {one.control: (STATES[one.status], _detail(one.codes, one.errors)) for one in answer.sets}
+        documents: dict[str, tuple[State, Mapping[str, Any]]] = {}
+        for entry in interchange.documents:
+            state, detail = said.get(entry.control, (whole, {"group": list(answer.codes)}))
+            if entry.state is State.ACKNOWLEDGED and state is State.REJECTED:
+                continue
+            documents[entry.control] = (state, detail)
+            noted.add(state)
+        self._outbox.answer(interchange, whole, documents)
+
+    def interchange(self, partner: str, answer: InterchangeAcknowledgment, noted: Noted) -> None:
+        """A TA1: a rejected envelope takes all its documents with it."""
+        found = list(self._outbox.find(partner=partner, control=answer.control))
+        if not found:
+            noted.unknown.append(f"TA1 of {partner} for {answer.control}")
+            return
+        if answer.status is not Status.REJECTED or answer.note == DUPLICATE:
+            return
+        rejected = {entry.control: (State.REJECTED, {"ta1": answer.note}) for entry in found[-1].documents}
+        for _ in rejected:
+            noted.add(State.REJECTED)
+        self._outbox.answer(found[-1], State.REJECTED, rejected)
+
+    def overdue(self, interchange: Stored, now: datetime) -> bool:
+        """Whether an answer is missing for longer than agreed."""
+        if interchange.state is not State.SENT or interchange.sent_at is None:
+            return False
+        hours = self._settings.partners[interchange.partner].overdue_hours
+        return now - interchange.sent_at > timedelta(hours=hours)
+
+
+def _detail(codes: tuple[str, ...], errors: tuple[Any, ...]) -> dict[str, Any]:
+    """Where the partner's system saw a mistake, in words of the sheet's positions."""
+    where = [
+        f"{error.segment} at {error.position}: code {error.code}"
+        + "".join(f", element {part.position} code {part.code} ({part.value})" for part in error.elements)
+        for error in errors
+    ]
+    return {"codes": list(codes), "errors": where}

@@ -1,0 +1,89 @@
+"""The Cleo pair, built from its settings."""
+
+from collections.abc import Mapping
+from functools import cached_property
+
+from mlc_dagster.cleo.answers import Answers
+from mlc_dagster.cleo.destination import EdiFeed
+from mlc_dagster.cleo.inbox import Inbox
+from mlc_dagster.cleo.mailbox import Mailbox
+from mlc_dagster.cleo.outbox import Outbox
+from mlc_dagster.cleo.rest import RestMailbox
+from mlc_dagster.cleo.sftp import SftpMailbox
+from mlc_dagster.delivery import ReadBack, Report
+from mlc_dagster.settings.cleo import CleoSettings
+from mlc_dagster.target import Parts
+from mlc_dagster.transport.budget import Budget
+
+
+class Cleo:
+    """The configured mailbox and the partners behind it."""
+
+    def __init__(self, settings: CleoSettings, parts: Parts) -> None:
+        self.settings, self._parts = settings, parts
+
+    @cached_property
+    def mailbox(self) -> Mailbox:
+        """The mailbox, by the way the settings name."""
+        settings, parts = self.settings, self._parts
+        login = settings.user.reveal(), settings.password.reveal()
+        if settings.rest is not None:
+            return RestMailbox(
+                settings.rest, *login, budget=self._budget, counter=parts.counter, clock=parts.clock
+            )
+        if settings.sftp is None:
+            raise ValueError("The settings name no way to the mailbox.")
+        return SftpMailbox(
+            settings.sftp, *login, budget=self._budget, counter=parts.counter, clock=parts.clock
+        )
+
+    @cached_property
+    def outbox(self) -> Outbox:
+        """The interchanges we made."""
+        return Outbox(self._parts.engine, self._parts.clock)
+
+    @property
+    def inbox(self) -> Inbox:
+        """What partners put into the mailbox."""
+        answers = Answers(self.outbox, self.settings)
+        parts = self._parts
+        return Inbox(self.mailbox, self.settings, answers, engine=parts.engine, clock=parts.clock)
+
+    def destination(self, model: str) -> EdiFeed:
+        """The documents of one model."""
+        parts = self._parts
+        return EdiFeed(
+            model,
+            self.settings,
+            mailbox=self.mailbox,
+            outbox=self.outbox,
+            ledger=parts.ledger,
+            clock=parts.clock,
+        )
+
+    def read_back(self, model: str) -> ReadBack | None:
+        """Nobody shows what a partner holds; acknowledgments tell."""
+
+    def delivered(self, model: str, report: Report) -> None:
+        """Nothing follows."""
+
+    def look(self) -> str:
+        """Log in and list the download folder."""
+        waiting = len(self.mailbox.list(self.settings.folders.download))
+        return f"mailbox, {waiting} files to take in"
+
+    def calls_left(self) -> Mapping[str, int | None]:
+        """The calls left of this minute."""
+        return {"cleo": self._budget.left()}
+
+    @cached_property
+    def _budget(self) -> Budget:
+        settings = self.settings
+        place = settings.rest.base_url if settings.rest else settings.sftp and settings.sftp.host
+        return self._parts.budgets.token_bucket(
+            f"cleo:{place}",
+            rate=settings.calls_per_minute,
+            per_seconds=60,
+            headroom=f"{settings.headroom_percent / 100:.2f}",
+            patience=settings.patience_seconds,
+        )

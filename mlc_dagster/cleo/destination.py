@@ -1,0 +1,285 @@
+"""Documents as a destination: written as X12, stored with their numbers, then filed with the mailbox.
+
+Filing is at-least-once: what nobody answered goes again, with the same bytes and numbers, and the receiver
+tells repetitions by ISA13 (vendors/cleo.md section 6). What the partner's system says of a document comes
+later and is noted beside it: see `answers`.
+"""
+
+import base64
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from mlc_dagster.cleo import documents
+from mlc_dagster.cleo.mailbox import Mailbox
+from mlc_dagster.cleo.outbox import Entry, Made, Outbox, State, Stored
+from mlc_dagster.delivery import Ledger
+from mlc_dagster.delivery import errors as delivery
+from mlc_dagster.delivery.destination import Batch, Outcome
+from mlc_dagster.delivery.rows import Change, Op
+from mlc_dagster.settings.cleo import CleoSettings, Identity, Partner
+from mlc_dagster.transport import errors as transport
+from mlc_dagster.transport.clock import Clock
+from mlc_dagster.x12.dialect import Address, Dialect, Envelope
+from mlc_dagster.x12.documents import (
+    Document,
+    Invoice,
+    PurchaseOrder,
+    Purpose,
+    ReceivingAdvice,
+    ShipNotice,
+)
+from mlc_dagster.x12.errors import RefusedError
+from mlc_dagster.x12.syntax import Delimiters
+from mlc_dagster.x12.writer import Written, write
+
+# Documents of one file: enough to spare files, few enough that one answer is soon there.
+MAX_ROWS, MAX_BYTES = 50, 2_000_000
+Maker = Callable[[Mapping[str, Any], Purpose, Mapping[str, Any] | None], Document]
+
+
+# What a model's rows become.
+MAKERS: Mapping[str, Maker] = {
+    "purchase_orders": documents.order,
+    "supplier_invoices": documents.invoice,
+    "purchase_receipts": documents.receipt,
+}
+PURPOSES: Mapping[Op, Purpose] = {
+    Op.CREATE: Purpose.ORIGINAL,
+    Op.UPDATE: Purpose.CHANGE,
+    Op.DELETE: Purpose.CANCEL,
+}
+
+
+@dataclass(frozen=True)
+class Draft:
+    """One change as a document for its partner."""
+
+    change: Change
+    partner: str
+    purpose: Purpose
+    document: Document
+
+
+class EdiFeed:
+    """The documents of one model, for all partners."""
+
+    max_rows, max_bytes, tombstone = MAX_ROWS, MAX_BYTES, None
+    exclusive: tuple[str, ...] = ()
+
+    def __init__(
+        self,
+        model: str,
+        settings: CleoSettings,
+        *,
+        mailbox: Mailbox,
+        outbox: Outbox,
+        ledger: Ledger,
+        clock: Clock,
+    ) -> None:
+        self.name, self.target = f"cleo/{model}", "cleo"
+        self._make, self._settings = MAKERS[model], settings
+        self._mailbox, self._outbox, self._ledger, self._clock = mailbox, outbox, ledger, clock
+
+    def preflight(self, changes: Sequence[Change]) -> Mapping[str, str]:
+        """Write each document once without sending it: what the partner could not read stays here.
+
+        Raises Stop when the mailbox refuses us, Closed when no call may be made.
+        """
+        try:
+            self._mailbox.list(self._settings.folders.upload)
+        except transport.CallFailed as failure:
+            raise _nothing_sent(failure) from failure
+        refused: dict[str, str] = {}
+        for company, some in _by_company(changes):
+            _, words = self._drafts(some, company)
+            refused |= words
+        return refused
+
+    def send(self, batch: Batch) -> Outcome:
+        """Build what was not built, file what was not filed."""
+        drafts, refused = self._drafts(batch.changes, batch.company)
+        built = self._outbox.of_batch(batch.id) or list(self._build(batch, drafts))
+        for interchange in built:
+            if interchange.state is State.BUILT:
+                self._file(interchange)
+        told = {
+            entry.key: f"{interchange.control:09d}/{entry.control}"
+            for interchange in built
+            for entry in interchange.documents
+        }
+        files = [interchange.file for interchange in built]
+        lost = {change.row.key for change in batch.changes} - told.keys() - refused.keys()
+        # Built by a former sender under other settings: they go again with the next run.
+        refused |= dict.fromkeys(lost, "It was not in the batch's interchanges. It goes with the next run.")
+        refused = {key: words for key, words in refused.items() if key not in told}
+        return Outcome(target_ids=told, refused=refused, detail={"files": files})
+
+    def resolve(self, batch: Batch) -> Outcome:
+        """Go on: the same bytes again are no second document."""
+        return self.send(batch)
+
+    def calls(self, changes: Sequence[Change]) -> int:
+        """One a file, and the look before."""
+        return 1 + len({change.row.payload["partner"] for change in changes}) if changes else 0
+
+    def _drafts(self, changes: Sequence[Change], company: str) -> tuple[list[Draft], dict[str, str]]:
+        """The documents of changes, and why others cannot be written. Each is tried alone."""
+        keys = {change.row.key for change in changes}
+        sent = self._outbox.last(self.name, keys)
+        befores = self._ledger.payloads(self.name, company, sorted(keys & sent.keys()))
+        drafts, refused = [], {}
+        for change in changes:
+            purpose = PURPOSES[change.op] if change.row.key in sent else Purpose.ORIGINAL
+            if purpose is Purpose.ORIGINAL and change.op is Op.DELETE:
+                continue
+            try:
+                draft = self._draft(change, purpose, befores.get(change.row.key))
+                self._write([draft], company, 1, 1)
+            except RefusedError as words:
+                refused[change.row.key] = str(words)
+            else:
+                drafts.append(draft)
+        return drafts, refused
+
+    def _draft(self, change: Change, purpose: Purpose, before: Mapping[str, Any] | None) -> Draft:
+        row = change.row.payload
+        partner = str(row["partner"])
+        if partner not in self._settings.partners:
+            known = ", ".join(self._settings.partners)
+            raise RefusedError(f"lookups/edi_partners.csv names {partner!r}, and mlc.yaml has only {known}.")
+        document = self._make(row, purpose, before)
+        if isinstance(document, PurchaseOrder) and purpose is not Purpose.ORIGINAL:
+            document = replace(document, changed_on=self._local().date())
+        if isinstance(document, ReceivingAdvice) and self._settings.partners[partner].receipt == "856":
+            document = documents.as_notice(document)
+        return Draft(change, partner, purpose, document)
+
+    def _build(self, batch: Batch, drafts: Sequence[Draft]) -> Iterator[Stored]:
+        """One interchange a partner and kind of set; changes as 860 are another kind than orders."""
+        for (partner, kind), some in _by_partner(drafts, self._settings):
+
+            def made(control: int, group_control: int, some: Sequence[Draft] = some) -> Made:
+                written = self._write(some, batch.company, control, group_control)
+                return self._made(written, some, control)
+
+            yield self._outbox.build(
+                partner=partner,
+                company=batch.company,
+                kind=kind,
+                pair=f"{self._us(batch.company).id}>{self._settings.partners[partner].id}",
+                batch_id=batch.id,
+                make=made,
+            )
+
+    def _made(self, written: Written, drafts: Sequence[Draft], control: int) -> Made:
+        partner = self._settings.partners[drafts[0].partner]
+        now = self._clock.now()
+        sets = written.interchange.groups[0].sets
+        kind = sets[0].id
+        suffix = "edi" if partner.file == "raw" else "json"
+        file = f"{kind}_{drafts[0].partner}_{control:09d}_{now:%Y%m%dT%H%M%SZ}.{suffix}"
+        content = written.content
+        if partner.file == "json":
+            content = _as_json(written.content, [draft.document for draft in drafts])
+        entries = [
+            Entry(one.control, self.name, draft.change.row.key, draft.change.row.number, draft.purpose.value)
+            for one, draft in zip(sets, drafts, strict=True)
+        ]
+        return Made(file, content, entries, {"notes": list(written.notes)})
+
+    def _write(self, drafts: Sequence[Draft], company: str, control: int, group_control: int) -> Written:
+        us, partner = self._us(company), self._settings.partners[drafts[0].partner]
+        envelope = Envelope(
+            sender=_address(us),
+            receiver=_address(partner),
+            created=self._local(),
+            control=control,
+            group_control=group_control,
+            production=partner.usage == "production",
+            acknowledge=partner.acknowledge,
+        )
+        return write([draft.document for draft in drafts], envelope, dialect_of(partner))
+
+    def _local(self) -> datetime:
+        """Now, as envelopes write it: local time, without seconds."""
+        local = self._clock.now().astimezone(ZoneInfo(self._settings.timezone))
+        return local.replace(second=0, microsecond=0, tzinfo=None)
+
+    def _us(self, company: str) -> Identity:
+        if company not in self._settings.identities:
+            raise RefusedError(f"`identities` of mlc.yaml lacks {company}: who it is on an envelope.")
+        return self._settings.identities[company]
+
+    def _file(self, interchange: Stored) -> None:
+        try:
+            self._mailbox.put(self._settings.folders.upload, interchange.file, interchange.content)
+        except transport.CallFailed as failure:
+            opens_at = failure.opens_at if isinstance(failure, transport.Closed) else None
+            words = f"{interchange.file} is stored and goes again with the same bytes. {failure}"
+            raise delivery.InDoubtError(words, opens_at=opens_at) from failure
+        self._outbox.sent(interchange)
+
+
+def dialect_of(partner: Partner) -> Dialect:
+    """How a partner wants X12 written."""
+    return Dialect(
+        version=partner.version,
+        delimiters=Delimiters(partner.element, partner.component, partner.segment),
+        charset=partner.charset,
+        tax_rate_form=partner.tax_rate,
+        credit_sign=partner.credit_sign,
+        hash_total=partner.hash_total,
+        receipt_as=partner.receipt,
+        change_as=partner.order_change,
+    )
+
+
+def _as_json(content: bytes, written: Sequence[Document]) -> bytes:
+    """The interchange with its business fields: text where every byte is ASCII, else Base64."""
+    text = content.decode("ascii") if content.isascii() else base64.b64encode(content).decode()
+    told = {
+        "interchange": text,
+        "encoding": "text" if content.isascii() else "base64",
+        "documents": [documents.fields(document) for document in written],
+    }
+    return json.dumps(told, ensure_ascii=False, indent=1).encode()
+
+
+def _by_company(changes: Sequence[Change]) -> Iterator[tuple[str, list[Change]]]:
+    found: dict[str, list[Change]] = {}
+    for change in changes:
+        found.setdefault(str(change.row.payload["company"]), []).append(change)
+    yield from found.items()
+
+
+def _by_partner(
+    drafts: Sequence[Draft], settings: CleoSettings
+) -> Iterator[tuple[tuple[str, str], list[Draft]]]:
+    found: dict[tuple[str, str], list[Draft]] = {}
+    for draft in drafts:
+        partner = settings.partners[draft.partner]
+        found.setdefault((draft.partner, _group_of(draft, partner)), []).append(draft)
+    yield from found.items()
+
+
+def _group_of(draft: Draft, partner: Partner) -> str:
+    """GS01 of a document; a change as an 860 is of another group than an order."""
+    if isinstance(draft.document, PurchaseOrder):
+        return "PC" if draft.purpose is not Purpose.ORIGINAL and partner.order_change == "860" else "PO"
+    return {Invoice: "IN", ShipNotice: "SH", ReceivingAdvice: "RC"}[type(draft.document)]
+
+
+def _address(identity: Identity) -> Address:
+    return Address(identity.id, identity.qualifier, identity.group_id or "")
+
+
+def _nothing_sent(failure: transport.CallFailed) -> delivery.DeliveryError:
+    if isinstance(failure, transport.Closed):
+        return delivery.Closed(str(failure), failure.opens_at)
+    if isinstance(failure, transport.Misconfigured):
+        return delivery.Stop(str(failure))
+    return delivery.NotLanded(str(failure))

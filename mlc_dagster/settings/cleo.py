@@ -1,0 +1,116 @@
+"""The section of the Cleo pair: the mailbox, ourselves, and the partners behind it."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from mlc_dagster.settings.section import CompanyCode, PairSettings, SecretValue, Section, Url
+
+InterchangeId = Annotated[str, Field(pattern=r"^[!-~][ -~]{0,13}[!-~]$")]
+Qualifier = Annotated[str, Field(pattern=r"^[0-9A-Z]{2}$")]
+PartnerName = Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,30}$")]
+
+
+class RestCall(Section):
+    """One call of the mailbox: its verb and its path, with {folder} and {name}."""
+
+    method: Literal["GET", "POST", "PUT", "DELETE"]
+    path: str = Field(pattern=r"^/")
+
+
+class Rest(Section):
+    """The mailbox over REST. Only the log-in is public: the rest is assumed, so all of it can be set
+    (vendors/cleo.md sections 3, 6 and 10). `form`: how a file is uploaded.
+    """
+
+    base_url: Url
+    login: str = "/api/authentication"
+    upload: RestCall = RestCall(method="POST", path="/api/files/{folder}")
+    form: Literal["multipart", "raw"] = "multipart"
+    field: str = "file"
+    list: RestCall = RestCall(method="GET", path="/api/files/{folder}")
+    get: RestCall = RestCall(method="GET", path="/api/files/{folder}/{name}")
+    delete: RestCall = RestCall(method="DELETE", path="/api/files/{folder}/{name}")
+    start_parameter: str = "startIndex"
+    count_parameter: str = "count"
+
+
+class Sftp(Section):
+    """The mailbox over SFTP. `host_key`: the server's public key, as `ssh-keyscan` prints it: type and key."""
+
+    host: str
+    port: int = Field(default=22, ge=1, le=65535)
+    host_key: str = Field(pattern=r"^\S+ \S+")
+
+
+class Folders(Section):
+    """The mailbox's folders, by what we do there. Products name them from either side."""
+
+    upload: str = "upload"
+    download: str = "download"
+
+
+class Identity(Section):
+    """Who we are, or a partner is, on an envelope. `group_id`: in the GS, where it differs."""
+
+    qualifier: Qualifier = "ZZ"
+    id: InterchangeId
+    group_id: InterchangeId | None = None
+
+
+class Partner(Identity):
+    """What is agreed with one partner (vendors/x12.md: a partner's guideline beats the sheet).
+
+    `file`: the interchange inside a JSON document with its business fields, or as it is. `acknowledge`: ask
+    for a TA1. `overdue_hours`: when a missing 997 is told. `order_change`, `receipt`, `tax_rate`,
+    `credit_sign`, `hash_total`: as the partner wants them.
+    """
+
+    name: str
+    version: Literal["004010", "005010"] = "004010"
+    charset: Literal["basic", "latin1", "utf8"] = "basic"
+    element: str = Field(default="*", min_length=1, max_length=1)
+    component: str = Field(default=">", min_length=1, max_length=1)
+    segment: str = Field(default="~", min_length=1, max_length=1)
+    file: Literal["json", "raw"] = "json"
+    usage: Literal["test", "production"] = "test"
+    acknowledge: bool = False
+    overdue_hours: int = Field(default=24, ge=1)
+    order_change: Literal["860", "850-04", "850-05"] = "860"
+    receipt: Literal["856", "861"] = "856"
+    tax_rate: Literal["fraction", "percent"] = "fraction"
+    credit_sign: Literal["positive", "negative"] = "positive"
+    hash_total: Literal["none", "literal", "plain"] = "none"
+
+
+class CleoDestination(Section):
+    """Nothing to say yet: what is sent to whom stands in the models and the partners."""
+
+
+class CleoSettings(PairSettings):
+    """Visma to Cleo Integration Cloud, and back. The mailbox is reached by `rest` or by `sftp`."""
+
+    user: SecretValue
+    password: SecretValue
+    rest: Rest | None = None
+    sftp: Sftp | None = None
+    folders: Folders = Folders()
+    identities: dict[CompanyCode, Identity] = Field(min_length=1)
+    partners: dict[PartnerName, Partner] = Field(min_length=1)
+    calls_per_minute: int = Field(default=300, ge=1)
+    headroom_percent: int = Field(default=80, ge=1, le=100)
+    patience_seconds: int = Field(default=60, ge=0, le=3600)
+    destinations: dict[str, CleoDestination] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.rest is None) == (self.sftp is None):
+            raise ValueError("name either `rest` or `sftp`: the way to the mailbox")
+        missing = [code for code in self.companies or () if code not in self.identities]
+        if missing:
+            raise ValueError(f"`identities` lacks {missing[0]}: who it is on an envelope")
+        return self
+
+    def names(self) -> list[str]:
+        """The destinations that are switched on."""
+        return list(self.destinations)

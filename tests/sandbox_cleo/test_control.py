@@ -115,9 +115,10 @@ class TestState:
 
     def test_the_pairs_section_names_addresses_companies_and_partners(self, mailbox: Mailbox) -> None:
         section = mailbox.sandbox.cleo.config_section(mailbox.sandbox.url)["cleo"]
-        assert section["base_url"] == mailbox.root
-        assert section["sftp"]["port"] == mailbox.control("GET", "/sftp").json()["port"]
-        assert section["companies"] == {"NO01": {"qualifier": "ZZ", "id": "MLCNO01"}}
+        assert section["rest"]["base_url"] == mailbox.root
+        sftp = mailbox.sandbox.cleo.sftp_section()
+        assert sftp["port"] == mailbox.control("GET", "/sftp").json()["port"]
+        assert section["identities"] == {"NO01": {"qualifier": "ZZ", "id": "MLCNO01"}}
         assert [partner["id"] for partner in section["partners"].values()] == ["NORDEDI", "KONTINENT"]
         assert mailbox.world.login.password not in str(section)
 

@@ -96,10 +96,13 @@ def _carried(suite: Suite, reader: WayBackReader, notes: Notes, stream: Stream, 
         done = replace(done, tasks=done.tasks + 1)
         try:
             done = replace(done, written=done.written + _write(suite, notes, said))
-        except (Refused, RecordMissing) as refusal:
-            _refused(notes, said, str(refusal))
-            # A document that is gone does not come back.
-            waiting += [task] if isinstance(refusal, Refused) else []
+        except Refused as refusal:
+            _refused(notes, said, refusal.words)
+            waiting.append(task)
+            done = replace(done, refused=done.refused + 1)
+        except RecordMissing as gone:
+            # It does not come back, so its task need not wait.
+            _refused(notes, said, str(gone))
             done = replace(done, refused=done.refused + 1)
         except Misconfigured:
             raise

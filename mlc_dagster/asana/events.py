@@ -1,8 +1,8 @@
 """What people did in a project since the last look, by its stream of events (vendors/asana.md section 13).
 
 A look changes nothing: it is kept once all that it found has been dealt with. So a crash looks again, and a
-token that ended meanwhile (24 hours) falls back to the tasks that were modified since. Moments are compared
-with Asana's own stamps, never with our clock.
+token that ended meanwhile (24 hours) falls back to the list of tasks that were modified since; so does a
+day, because events may get lost at Asana. Stamps are compared with Asana's own, never with our clock.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -16,6 +16,8 @@ from mlc_dagster.transport.errors import Misconfigured
 from mlc_dagster.transport.session import decimal_json
 
 Event = Mapping[str, Any]
+# Events may get lost at Asana (section 12), so what was modified is also listed now and then.
+LISTED_EVERY = timedelta(hours=24)
 # By how much stamps may come out of order.
 MARGIN = timedelta(minutes=1)
 EVER = datetime(1970, 1, 1, tzinfo=UTC)
@@ -28,7 +30,7 @@ class Look:
     """What one look at a project found: the gids of the tasks to read, and where the next look begins.
 
     begun: Asana's newest stamp when the project was looked at first; nothing older is anybody's news.
-    resynced: whether all that changed was listed, because events were lost.
+    resynced: whether all that changed was listed.
     """
 
     project: str
@@ -37,6 +39,15 @@ class Look:
     resynced: bool
     before: Remembered
     after: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """Where the next look begins. listed: the newest stamp of the last list; listed_at: by our clock."""
+
+    token: str
+    listed: datetime
+    listed_at: datetime
 
 
 class Stream:
@@ -66,44 +77,39 @@ class Stream:
         before = self._memory.read(self.name)
         if not before.value:
             return self._first(before)
-        tasks: dict[str, None] = dict.fromkeys(before.value["waiting"])
-        newest, token = datetime.fromisoformat(before.value["newest"]), str(before.value["sync"])
-        resynced, more = False, True
+        value, now = before.value, self._client.clock.now()
+        begun, listed = _stamp(value["begun"]), _stamp(value["listed"])
+        tasks: dict[str, None] = dict.fromkeys(value["waiting"])
+        token, listed_at = str(value["sync"]), _stamp(value["listed_at"])
+        lost, more = False, True
         while more:
             found, token, more = self._page(token)
-            if found is None:
-                resynced = True
-                stamps = self._modified(newest - MARGIN)
-                tasks.update(dict.fromkeys(stamps))
-            else:
-                stamps = {each["created_at"]: _stamp(each["created_at"]) for each in found}
-                tasks.update(dict.fromkeys(_tasks(filter(self._wanted, found))))
-            newest = max([newest, *stamps.values()])
-        begun = datetime.fromisoformat(before.value["begun"])
-        return self._look(before, tuple(tasks), token, begun, newest, resynced=resynced)
+            lost |= found is None
+            tasks.update(dict.fromkeys(_tasks(filter(self._wanted, found or ()))))
+        # After the token: what happens in between is found twice rather than never.
+        if resync := lost or now - listed_at >= LISTED_EVERY:
+            modified = self._modified(listed - MARGIN)
+            tasks.update(dict.fromkeys(modified))
+            listed, listed_at = max([listed, *modified.values()]), now
+        return self._look(before, tuple(tasks), begun, _Kept(token, listed, listed_at), resynced=resync)
 
     def _first(self, before: Remembered) -> Look:
-        # The token before the list: what happens in between is found twice rather than never.
+        """Nothing counts that was there; unless the project is newer than the way back."""
         _, token, _ = self._page(None)
         modified = self._modified(self._begun)
         newest = max(modified.values(), default=self._begun or EVER)
         tasks = tuple(modified) if self._begun else ()
-        return self._look(before, tasks, token, self._begun or newest, newest, resynced=False)
+        kept = _Kept(token, newest, self._client.clock.now())
+        return self._look(before, tasks, self._begun or newest, kept, resynced=False)
 
     def _look(
-        self,
-        before: Remembered,
-        tasks: tuple[str, ...],
-        token: str,
-        begun: datetime,
-        newest: datetime,
-        *,
-        resynced: bool,
+        self, before: Remembered, tasks: tuple[str, ...], begun: datetime, kept: "_Kept", *, resynced: bool
     ) -> Look:
         after = {
-            "sync": token,
+            "sync": kept.token,
             "begun": begun.isoformat(),
-            "newest": newest.isoformat(),
+            "listed": kept.listed.isoformat(),
+            "listed_at": kept.listed_at.isoformat(),
             "looked": self._client.clock.now().isoformat(),
         }
         return Look(self.project, tasks, begun, resynced, before, after)
@@ -118,7 +124,7 @@ class Stream:
     def looked_at(self) -> datetime | None:
         """When it was last looked, aware; None before the first time."""
         looked = self._memory.read(self.name).value.get("looked")
-        return datetime.fromisoformat(looked) if looked else None
+        return _stamp(looked) if looked else None
 
     def _page(self, token: str | None) -> tuple[list[Event] | None, str, bool]:
         """Events, the next token, and whether there are more; None for the events when the token ended."""

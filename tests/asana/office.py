@@ -5,7 +5,6 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -20,7 +19,7 @@ from mlc_dagster.wayback import Carried, carry_back
 from mlc_sandbox.asana.store import Story, Task
 from mlc_sandbox.config import write_config
 from mlc_sandbox.server import Sandbox
-from tests.support.house import SandboxTime
+from tests.support.house import OSLO, SandboxTime
 
 COMPANY = "NO01"
 INVOICES = "asana/supplier_invoices"
@@ -69,28 +68,28 @@ class Office:
         self.sandbox.asana.people.edit(task, by=by, comment=text)
         return str(self.sandbox.asana.world.get(Task, task).stories[-1])
 
+    def document(self, task: str) -> dict[str, Any]:
+        """The document as the ERP holds it."""
+        table = self.sandbox.visma.companies[COMPANY].table("supplierInvoice")
+        return dict(table.row(table.get(self.key(task))))
+
     def note(self, task: str) -> str:
         """The note of the document in the ERP."""
-        table = self.sandbox.visma.companies[COMPANY].table("supplierInvoice")
-        return str(table.row(table.get(self.key(task))).get("note") or "")
+        return str(self.document(task).get("note") or "")
 
     def line(self, story: str) -> str:
         """The line a comment makes."""
         said = self.sandbox.asana.world.get(Story, story)
         name = self.sandbox.asana.world.name_of(said.created_by)
-        return f"{said.created.astimezone(self._zone).date()} {name}: {said.text}"
-
-    @property
-    def _zone(self) -> Any:
-        from zoneinfo import ZoneInfo
-
-        return ZoneInfo("Europe/Oslo")
+        return f"{said.created.astimezone(OSLO).date()} {name}: {' '.join(said.text.split())}"
 
     def change(self, task: str, **fields: Any) -> None:
         """Somebody changes the document in the ERP."""
-        company = self.sandbox.visma.companies[COMPANY]
-        table = company.table("supplierInvoice")
-        table.change(table.get(self.key(task)), fields, company.clock.now())
+        self.sandbox.visma.change(COMPANY, "supplierInvoice", self.key(task), fields)
+
+    def delete(self, task: str) -> None:
+        """Somebody deletes the document in the ERP."""
+        self.sandbox.visma.companies[COMPANY].table("supplierInvoice").delete(self.key(task))
 
     def writes(self) -> int:
         """PUT calls the ERP has had so far."""
@@ -119,7 +118,3 @@ def open_office(sandbox: Sandbox, folder: Path, way_back: Mapping[str, Any]) -> 
         office._tasks = iter([task["gid"] for task in sandbox.asana.people.tasks(project)])
         office.back()
         yield office
-
-
-def now() -> datetime:
-    return datetime.now(UTC)

@@ -56,9 +56,10 @@ class Slow:
     """Says nothing until it is let go."""
 
     def __init__(self) -> None:
-        self.go = threading.Event()
+        self.go, self.calls = threading.Event(), 0
 
     def judge(self, place: str, headers: Mapping[str, str], body: bytes) -> Verdict:
+        self.calls += 1
         self.go.wait(30)
         return Verdict(200, news=True)
 
@@ -187,5 +188,6 @@ def test_callers_beyond_the_room_are_told_to_come_back_and_the_room_is_given_bac
     assert post(url, b"1").status_code == 503
     # The first call's work still holds the only place.
     assert post(url, b"2").status_code == 503
+    assert slow.calls == 1
     slow.go.set()
     insist(url, b"3")

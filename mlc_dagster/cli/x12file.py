@@ -26,11 +26,14 @@ def validate_file(file: Path) -> int:
             console.print(f"{file}: {finding}")
     groups = [group for result in results for group in result.groups]
     sets = sum(len(group.sets) for group in groups)
+    held = ", ".join((_many(len(results), "interchange"), _many(len(groups), "group"), _many(sets, "set")))
     counts = ", ".join(f"{found[severity]} {severity.value}" for severity in Severity)
-    console.print(
-        f"{file}: {len(results)} interchanges, {len(groups)} groups, {sets} sets; findings: {counts}."
-    )
+    console.print(f"{file}: {held}; findings: {counts}.")
     return int(found[Severity.ERROR] > 0)
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}" + ("" if count == 1 else "s")
 
 
 def show_file(file: Path) -> None:

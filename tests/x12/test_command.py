@@ -28,7 +28,7 @@ def faulty(tmp_path: Path) -> Path:
 def test_a_valid_file_passes_and_is_counted() -> None:
     done = run("validate", FOLDER / f"{ORDER}.edi")
     assert (done.returncode, done.stderr) == (0, "")
-    assert "1 interchanges, 1 groups, 1 sets; findings: 0 error, 0 tolerated, 0 warning." in done.stdout
+    assert "1 interchange, 1 group, 1 set; findings: 0 error, 0 tolerated, 0 warning." in done.stdout
 
 
 def test_every_finding_is_a_line_with_the_file_and_the_exit_code_is_1(faulty: Path) -> None:

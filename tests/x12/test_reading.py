@@ -147,6 +147,12 @@ def test_it_refuses_a_production_file_on_a_test_system_and_the_other_way_round()
     assert not _for(NOTICE_TEXT.replace("*0*T*>", "*0*P*>"), production=False).accepted
 
 
+@pytest.mark.parametrize(("version", "codes"), [("00401", []), ("00403", ["6"]), ("00501", ["6"])])
+def test_isa11_separates_repetitions_only_since_00403(version: str, codes: list[str]) -> None:
+    text = ORDER_TEXT.replace("*U*00401*", f"*^*{version}*").replace("PORT 4", "PORT ^4")
+    assert [finding.code for finding in judged(text.encode()).everything()] == codes
+
+
 # Ship notices are trees in any order.
 
 

@@ -28,7 +28,8 @@ select
     {{ company }} as company,
     us.name as company_name,
     coalesce(mine.partner, everyone.partner) as partner,
-    purchase.orderNbr as order_number,
+    -- Kinds of orders count for themselves, so the plain number is the regular order's.
+    if(purchase.orderType = 'RegularOrder', '', purchase.orderType || '-') || purchase.orderNbr as order_number,
     purchase.date,
     purchase.promisedOn as promised_on,
     purchase.currency,
@@ -40,7 +41,8 @@ select
     supplier.mainAddress.postalCode as supplier_postal_code,
     supplier.mainAddress.country.id as supplier_country,
     coalesce(purchase.shippingContact.name, purchase.shipTo.name) as ship_to_name,
-    coalesce(purchase.warehouse.id, purchase.shipTo.number) as ship_to,
+    -- Two characters at least, and no two companies with the same.
+    {{ company }} || '-' || coalesce(purchase.warehouse.id, purchase.shipTo.number) as ship_to,
     purchase.shippingAddress.addressLine1 as ship_to_street,
     purchase.shippingAddress.city as ship_to_city,
     purchase.shippingAddress.postalCode as ship_to_postal_code,

@@ -34,7 +34,7 @@ select
     supplier.mainAddress.postalCode as supplier_postal_code,
     supplier.mainAddress.country.id as supplier_country,
     receipt.location.name as ship_to_name,
-    coalesce(receipt.warehouse.id, receipt.location.id) as ship_to,
+    {{ company }} || '-' || coalesce(receipt.warehouse.id, receipt.location.id) as ship_to,
     cast(null as varchar) as ship_to_street,
     cast(null as varchar) as ship_to_city,
     cast(null as varchar) as ship_to_postal_code,

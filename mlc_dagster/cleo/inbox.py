@@ -174,7 +174,7 @@ class Inbox:
         if found and _digest(content) not in found:
             raise Poison(
                 f"Interchange {arrival.result.interchange.control} of {arrival.partner} came before with "
-                "other content. Neither is guessed to be right: ask the partner, who has to give it a new number."
+                "other content. Neither is guessed to be right: ask the partner for a new number."
             )
         return bool(found)
 

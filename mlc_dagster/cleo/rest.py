@@ -54,7 +54,7 @@ class RestMailbox:
         self.http = Http("Cleo", settings.base_url, auth=CachedAuth(self._token, clock=clock), **common)
 
     def put(self, folder: str, name: str, content: bytes) -> None:
-        """Upload a file. Repeated after a lost answer: the receiver tells equal interchanges apart by ISA13."""
+        """Upload a file. Repeated after a lost answer: the receiver tells repetitions by ISA13."""
         settings = self._settings
         if settings.form == "raw":
             headers = {"Content-Type": "application/octet-stream"}

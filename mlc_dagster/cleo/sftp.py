@@ -1,4 +1,4 @@
-"""The mailbox over SFTP: a file is written under another name and then renamed, so nobody takes half of it."""
+"""The mailbox over SFTP: a file is written under another name, then renamed: nobody takes half of it."""
 
 import base64
 import io

@@ -64,9 +64,13 @@ class Draft:
         """Can the partner's letters say this text exactly?"""
         return self._clean(text) == unicodedata.normalize("NFC", text)
 
-    def texts(self, value: str, width: int) -> list[str]:
+    def says(self, text: str) -> bool:
+        """Is anything left of a text when it is cleaned?"""
+        return self._clean(text) != ""
+
+    def texts(self, place: str, value: str, width: int) -> list[str]:
         """A long text in pieces of at most `width` characters, broken between words where there are any."""
-        rest = self._clean(value)
+        rest = self._readable(place, value)
         pieces = []
         while len(rest) > width:
             at = rest.rfind(" ", 1, width + 1)
@@ -97,17 +101,22 @@ class Draft:
             raise self.refusal(
                 place, f"{value!r} identifies something and cannot be sent unchanged; needed is {remedy}"
             )
-        return value
+        return unicodedata.normalize("NFC", value)
 
     def _free_text(self, value: str, element: ElementDef, place: str) -> str:
+        text = self._readable(place, value)
+        if len(text) > element.maximum:
+            self.note(place, f"{text!r} was cut to {element.maximum} characters")
+        return text[: element.maximum].rstrip()
+
+    def _readable(self, place: str, value: str) -> str:
+        """A free text as the partner can read it; what that costs is told."""
         text = self._clean(value)
         if any(letter in self.dialect.separators.characters for letter in value):
             self.note(place, f"delimiters in {value!r} became blanks")
         if "?" in text and text.count("?") > value.count("?"):
             self.note(place, f"letters of {value!r} that the charset lacks became ?")
-        if len(text) > element.maximum:
-            self.note(place, f"{text!r} was cut to {element.maximum} characters")
-        return text[: element.maximum].rstrip()
+        return text
 
     def _typed(self, value: int | Decimal | date | time, element: ElementDef, place: str) -> str:
         writer = _WRITERS.get((element.type, type(value)))

@@ -45,7 +45,7 @@ def draft(invoice: Invoice, dialect: Dialect) -> Draft:
 def _write_notes(draft: Draft, invoice: Invoice) -> None:
     reversed_charge = any(tax.category is TaxCategory.REVERSE_CHARGE for tax in _all_taxes(invoice))
     for note in ((REVERSE_CHARGE,) if reversed_charge else ()) + invoice.notes:
-        for piece in draft.texts(note, _NOTE_WIDTH):
+        for piece in draft.texts("NTE 02", note, _NOTE_WIDTH):
             draft.add("NTE", "GEN", piece)
 
 

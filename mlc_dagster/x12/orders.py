@@ -72,7 +72,7 @@ def _write_notes(draft: Draft, notes: Iterable[str], name: str) -> None:
     """One N9 with a text segment a piece: MSG in 004010, MTX in 005010 (sheet, section 11)."""
     newer = draft.dialect.version == "005010"
     width = _MTX_WIDTH if newer else _MSG_WIDTH
-    pieces = [piece for note in notes for piece in draft.texts(note, width)]
+    pieces = [piece for note in notes for piece in draft.texts("N9", note, width)]
     if pieces:
         draft.add("N9", "ZZ", name)
     for piece in pieces:

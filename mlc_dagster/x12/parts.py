@@ -200,9 +200,9 @@ def _write_party(draft: Draft, party: Party, *, in_header: bool) -> None:
     _check_party_number(draft, party)
     scheme = SCHEMES[party.scheme] if party.number else ""
     draft.add("N1", ROLES[party.role], party.name, scheme, party.number)
-    for names in _pairs(party.more_names):
+    for names in _pairs(draft, party.more_names):
         draft.add("N2", *names)
-    for streets in _pairs(party.streets):
+    for streets in _pairs(draft, party.streets):
         draft.add("N3", *streets)
     if party.city or party.postal_code or party.country:
         draft.add("N4", party.city, None, party.postal_code, party.country)
@@ -218,8 +218,9 @@ def _check_party_number(draft: Draft, party: Party) -> None:
         raise draft.refusal("N1 04", f"{party.number!r} is no {party.scheme.value} of {expected} digits")
 
 
-def _pairs(texts: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    return (texts[at : at + 2] for at in range(0, len(texts), 2))
+def _pairs(draft: Draft, texts: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    said = tuple(text for text in texts if draft.says(text))
+    return (said[at : at + 2] for at in range(0, len(said), 2))
 
 
 def _write_contact(draft: Draft, contact: Contact | None, function: str) -> None:
@@ -305,7 +306,7 @@ def item_ids(draft: Draft, item: Item) -> list[str]:
 
 def write_description(draft: Draft, item: Item) -> None:
     """A PID, where there is something to say."""
-    if item.description:
+    if draft.says(item.description):
         draft.add("PID", "F", None, None, None, item.description)
 
 

@@ -280,3 +280,23 @@ def test_a_credit_note_of_nothing_keeps_the_agreed_sign_of_its_lines() -> None:
     content = written(note, dialect).content
     assert b"IT1*1*-10*EA*0*" in content
     assert document(only_set(content), dialect) == note
+
+
+def test_what_a_note_loses_is_told_too() -> None:
+    (told,) = written(replace(ORDER, notes=("5 * 3",))).notes
+    assert told.startswith("850 PO000123: N9: delimiters in '5 * 3'")
+
+
+def test_a_text_of_which_nothing_is_left_leaves_no_segment_behind() -> None:
+    order = with_line(item=replace(SCREW, description="~"))
+    order = replace(
+        order, parties=(replace(ORDER.parties[0], streets=("*", "STRANDGATA 12"), more_names=("\n",)),)
+    )
+    ids = [segment.id for segment in only_set(written(order).content).set.segments]
+    assert ids.count("N3") == 1
+    assert not {"N2", "PID"} & set(ids)
+
+
+def test_an_identifier_in_decomposed_letters_is_written_in_composed_ones() -> None:
+    content = written(replace(ORDER, number="PO-A\u030a"), Dialect(charset="latin1")).content
+    assert "BEG*00*SA*PO-\u00c5*".encode("latin-1") in content

@@ -13,7 +13,9 @@ select
     document.amountInCurrency as amount,
     document.vatTotalInCurrency as vat_amount,
     document.balanceInCurrency as balance,
-    cast(document.balance * coalesce(cast(kind.sign as integer), 1) as decimal(28, 8)) as open_balance,
+    cast(document.balance * coalesce(cast(kind.sign as integer) * cast(listed.posted as integer), 1) as decimal(28, 8))
+        as open_balance,
     document.invoiceText as description
 from {{ changed('customer_invoices') }} as document
 left join {{ lookup('document_kinds') }} as kind on kind.ledger = 'AR' and kind.document_type = document.documentType
+left join {{ lookup('document_statuses') }} as listed on listed.status = document.status

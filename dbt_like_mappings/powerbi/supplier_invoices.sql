@@ -13,7 +13,9 @@ select
     invoice.amount,
     invoice.vatAmount as vat_amount,
     invoice.balanceInCurrency as balance,
-    cast(invoice.balance * coalesce(cast(kind.sign as integer), 1) as decimal(28, 8)) as open_balance,
+    cast(invoice.balance * coalesce(cast(kind.sign as integer) * cast(listed.posted as integer), 1) as decimal(28, 8))
+        as open_balance,
     invoice.description
 from {{ changed('supplier_invoices') }} as invoice
 left join {{ lookup('document_kinds') }} as kind on kind.ledger = 'AP' and kind.document_type = invoice.documentType
+left join {{ lookup('document_statuses') }} as listed on listed.status = invoice.status

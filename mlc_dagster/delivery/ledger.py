@@ -182,6 +182,14 @@ class Ledger:
         with reading(self.engine) as connection:
             return list(connection.execute(query.order_by(deliveries.c.company)).scalars())
 
+    def held_keys(self, destination: str) -> Iterator[str]:
+        """The keys of all rows a destination holds, of all companies."""
+        query = sa.select(records.c.key).where(
+            records.c.destination == destination, records.c.hash.is_not(None)
+        )
+        with reading(self.engine) as connection:
+            yield from connection.execute(query.execution_options(yield_per=10_000)).scalars()
+
     def held_count(self, destination: str) -> int:
         """How many rows a destination holds, of all companies."""
         query = sa.select(sa.func.count()).where(

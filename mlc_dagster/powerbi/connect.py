@@ -9,11 +9,13 @@ from mlc_dagster.mappings import Mappings
 from mlc_dagster.powerbi import retirement
 from mlc_dagster.powerbi.auth import ServicePrincipal, login
 from mlc_dagster.powerbi.client import Connections, PowerBiClient
-from mlc_dagster.powerbi.destination import Holdings, Limits, Options, Payload, PushTable
+from mlc_dagster.powerbi.destination import LARGE_TABLE, Holdings, Limits, Options, Payload, PushTable
+from mlc_dagster.powerbi.readback import PushReadBack
 from mlc_dagster.powerbi.refresh import Refreshes
-from mlc_dagster.powerbi.remembered import Dataset
+from mlc_dagster.powerbi.remembered import Dataset, Table
 from mlc_dagster.powerbi.setup import Setup
 from mlc_dagster.powerbi.star import Star, star
+from mlc_dagster.powerbi.verify import Verifier
 from mlc_dagster.settings.powerbi import PowerBiSettings
 from mlc_dagster.target import NotSetUp, Parts
 from mlc_dagster.transport.budget import Unlimited
@@ -98,7 +100,7 @@ class PowerBi:
             self.client,
             self.dataset,
             limits=self.limits,
-            holdings=Holdings(rows, lambda: ledger.held_count(name)),
+            holdings=Holdings(rows, lambda: ledger.held_keys(name), lambda: ledger.held_count(name)),
             options=Options(
                 settings.destinations[model].mode, settings.slots_up_to, cut=settings.long_text == "cut"
             ),
@@ -106,7 +108,21 @@ class PowerBi:
         )
 
     def read_back(self, model: str) -> ReadBack | None:
-        """Loads are verified by query before they count; nothing is read back row by row."""
+        """What measures find in a table, row by row; None where no query may be asked.
+
+        Of a table beyond LARGE_TABLE rows neither: to read it would take longer than to deliver to it.
+        """
+        shape, dataset = self.star.shapes[model], self.dataset
+        if not self.verifies or Table(self.memory, shape.title).state.rows >= LARGE_TABLE:
+            return None
+        name, ledger = f"powerbi/{model}", self._parts.ledger
+        return PushReadBack(
+            name,
+            shape,
+            dataset,
+            Verifier(self.client, dataset.id, on=True),
+            keys=lambda: ledger.held_keys(name),
+        )
 
     def delivered(self, model: str, report: Report) -> None:
         """Refresh the dependent datasets, once a run."""

@@ -3,7 +3,8 @@
 Power BI only appends and clears, a POST may be stored although nobody answered, and either call may run late
 (vendors/powerbi.md sections 5, 7, 13). What makes it exact all the same:
 - A load is whole: clear, post, verify. Whatever is not known begins again at the clear, after a quiet time
-  that is longer than a call can take, and under a new load id.
+  that is longer than a call can take, and under a new load id. A load that a closed window stops, with every
+  call answered, goes on where it stopped.
 - A fact's measures read the slot the control table names, so a load is not seen before it is verified.
 - Rows of a log carry a version that rises with every batch. To post a batch again is harmless, and rows
   below the version the slot was loaded with count nowhere: a late call of a dead process changes nothing.
@@ -12,6 +13,7 @@ Power BI only appends and clears, a POST may be stored although nobody answered,
 import hashlib
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -24,8 +26,8 @@ from mlc_dagster.powerbi.dax import CONTROL, SLOTS
 from mlc_dagster.powerbi.remembered import Dataset, Load, Step, Table, TableState, biggest
 from mlc_dagster.powerbi.schema import differences
 from mlc_dagster.powerbi.star import Shape
-from mlc_dagster.powerbi.values import POST_BYTES, POST_ROWS, Post, Stamp, posts, too_long, unfit
-from mlc_dagster.powerbi.verify import LOOKS, Expected, Verifier
+from mlc_dagster.powerbi.values import POST_BYTES, POST_ROWS, Post, Sent, Stamp, posts, too_long, unfit
+from mlc_dagster.powerbi.verify import SHOWN_AFTER, Expected, Verifier
 from mlc_dagster.transport import errors as transport
 from mlc_dagster.transport.counted import CountedWindow
 from mlc_dagster.transport.session import exact_json
@@ -40,8 +42,6 @@ LOADS_AT_MOST = 2
 LARGE_TABLE = 250_000
 WHOLE_ROWS, WHOLE_BYTES = 250_000, 200_000_000
 FULL_TABLE = 5_000_000
-# Until rows show in queries (section 10).
-VISIBLE_SECONDS = 2
 
 
 @dataclass(frozen=True)
@@ -67,14 +67,15 @@ class Limits:
 
 @dataclass(frozen=True)
 class Holdings:
-    """What the ledger says the table holds, of all companies: company, key and payload, and how many."""
+    """What the ledger says the table holds, of all companies: company, key and payload; keys; how many."""
 
     rows: Callable[[], Iterable[tuple[str, str, Payload]]]
+    keys: Callable[[], Iterable[str]]
     count: Callable[[], int]
 
 
 class PushTable:
-    """A dimension or a fact. One writer a dataset: all its tables share one lease."""
+    """A dimension or a fact. One writer a table: companies take turns, tables do not wait for each other."""
 
     tombstone = None
 
@@ -94,9 +95,10 @@ class PushTable:
         self.name, self.shape, self._client, self._dataset = name, shape, client, dataset
         self._limits, self._holdings, self._options = limits, holdings, options or Options()
         self.target = f"{dataset.id}|{shape.title}"
-        self.exclusive: tuple[str, ...] = (dataset.memory.target,)
+        self.exclusive: tuple[str, ...] = (f"{dataset.memory.target}:{shape.title}",)
         self.verifier = Verifier(client, dataset.id, on=verify and dataset.queries)
-        whole = not shape.fact or self._options.mode == "slots"
+        loaded = Table(dataset.memory, shape.title).state.active
+        whole = not shape.fact or self._options.mode == "slots" or not loaded
         self.max_rows = WHOLE_ROWS if whole else POST_ROWS
         self.max_bytes = WHOLE_BYTES if whole else POST_BYTES
 
@@ -123,7 +125,22 @@ class PushTable:
             for change in changes
             if change.op is not Op.DELETE
         }
-        return {key: reason for key, reason in reasons.items() if reason}
+        return {**self._doubles(changes), **{key: reason for key, reason in reasons.items() if reason}}
+
+    def _doubles(self, changes: Sequence[Change]) -> dict[str, str]:
+        """New keys that differ by case only from one that is there, or from each other, with the reason.
+
+        DAX compares without case: the newer of the two would take the other's place in every measure.
+        """
+        new = [change.row.key for change in changes if change.op is Op.CREATE]
+        if not new:
+            return {}
+        wanted = {key.casefold() for key in new}
+        gone = {change.row.key for change in changes if change.op is Op.DELETE}
+        held = (key for key in self._holdings.keys() if key not in gone)  # noqa: SIM118 - it is no mapping
+        first = {fold: key for key in held if (fold := key.casefold()) in wanted}
+        clashing = ((key, first.setdefault(key.casefold(), key)) for key in new)
+        return {key: _by_case_only(other) for key, other in clashing if other != key}
 
     def send(self, batch: Batch) -> Outcome:
         """Bring a batch into the table: by a load of the whole table, or appended to its log.
@@ -143,10 +160,10 @@ class PushTable:
         if not changes:
             return 0
         whole, rows = self._forecast(changes)
-        # Look at tables and rows; post; clear and control row; see it empty, and look until it shows.
+        # Look at tables and rows; post; clear and control row; see it empty, and see what was posted.
         per_load = (2 if self.shape.fact else 1) + self.verifier.on
         posts = -(-rows // POST_ROWS)
-        return 2 + posts + per_load * whole + LOOKS * self.verifier.on
+        return 2 + posts + per_load * whole + self.verifier.on
 
     def seconds(self, changes: Sequence[Change]) -> float:
         """About how long these changes take under the dataset's limits, waits for closed windows included."""
@@ -157,7 +174,7 @@ class PushTable:
         waits = [posts * 60 / limits.posts_per_minute, _wait(rows, limits.rows)]
         if biggest(self._dataset.memory) >= LARGE_TABLE:
             waits.append(_wait(posts, limits.large_posts))
-        return max(waits) + VISIBLE_SECONDS
+        return max(waits) + SHOWN_AFTER
 
     def _forecast(self, changes: Sequence[Change]) -> tuple[bool, int]:
         """Whether the table would be loaded whole, and the rows that would be posted."""
@@ -191,6 +208,8 @@ class PushTable:
             self._options.mode == "auto" and live <= self._options.slots_up_to
         ):
             return True
+        if state.rows + changes > FULL_TABLE:
+            return True
         long = state.rows + changes > 2 * max(live, self._options.slots_up_to)
         return long and live <= self._limits.rows.left()
 
@@ -210,46 +229,56 @@ class PushTable:
         version, physical = int(note["version"]), self.shape.physical(note["slot"])
         rows = [(change.row.payload, change.op is Op.DELETE) for change in batch.changes]
         made = list(posts(self.shape, rows, Stamp(batch.id, version)))
-        if table.state.rows + len(rows) > FULL_TABLE:
-            raise delivery.Stop(
-                f"{self.name}: {physical} would hold more than {FULL_TABLE} rows, the most Power BI takes. "
-                "Deliver fewer years: limit the model by date."
-            )
         table.save(version=max(version, table.state.version))
         self._limits.rows.acquire(sum(post.rows for post in made))
         for post in made:
             self._post(physical, post)
-        if not self.verifier.wait_appended(self.shape, physical, batch.id, version, len(rows)):
+        # As Power BI counts: a key deleted in one case and made in another is one.
+        keys = len({change.row.key.casefold() for change in batch.changes})
+        if not self.verifier.wait_appended(self.shape, physical, batch.id, version, keys):
             raise delivery.InDoubtError(
                 f"{self.name}: the rows of batch {batch.id} do not show in {physical}."
             )
         table.save(rows=table.state.rows + len(rows))
-        return self._outcome(batch, made, {"slot": note["slot"], "version": version})
+        return self._outcome(batch, [post.sent for post in made], {"slot": note["slot"], "version": version})
 
     # -- a load ---------------------------------------------------------------------------------------------
 
     def _load(self, table: Table, batch: Batch) -> Outcome:
         self._quiet(table.state.load)
-        rows = self._merged(batch)
-        expected = Expected.of(self.shape, rows)
+        expected = Expected.of(self.shape, self._merged(batch))
+        if expected.rows > FULL_TABLE:
+            raise delivery.Stop(
+                f"{self.name}: {expected.rows} rows are more than the {FULL_TABLE} that Power BI takes in a "
+                "table. Deliver fewer years: limit the model by date."
+            )
         problems: list[str] = []
         for _ in range(LOADS_AT_MOST):
-            self._reserve(len(rows))
-            load, made = self._fill(table, batch, rows)
+            load = self._resumed(table.state.load, batch, expected) or self._begin(table, batch, expected)
+            made = self._fill(table, load, batch)
             physical = self.shape.physical(load.slot)
             problems = self.verifier.wait_loaded(self.shape, physical, load.id, expected)
             if not problems:
                 return self._switch(table, batch, made)
-        table.save_load(asked=False)
         raise delivery.NotLanded(
             f"{self.name}: what was loaded is not what {physical} holds. {'; '.join(problems)}. "
             "The table is loaded again with the next run.",
             partial=self._partial(batch),
         )
 
-    def _fill(self, table: Table, batch: Batch, rows: Sequence[Payload]) -> tuple[Load, list[Post]]:
-        """Clear the idle slot, or the dimension, and post all rows, one call at a time."""
+    @staticmethod
+    def _resumed(load: Load | None, batch: Batch, expected: Expected) -> Load | None:
+        """The load under way, if it stopped between two posts and still has the same rows to carry."""
+        if load is None or load.asked or load.step is not Step.LOADING:
+            return None
+        same = (load.batch, load.rows, load.check) == (batch.id, expected.rows, expected.check)
+        return load if same else None
+
+    def _begin(self, table: Table, batch: Batch, expected: Expected) -> Load:
+        """Clear the idle slot, or the dimension: a dimension only when all its rows may follow at once."""
         state = table.state
+        if not self.shape.fact:
+            self._reserve(expected.rows)
         slot = (SLOTS[1] if state.active == SLOTS[0] else SLOTS[0]) if self.shape.fact else ""
         load = Load(
             id=uuid.uuid4().hex,
@@ -257,32 +286,62 @@ class PushTable:
             floor=state.version + 1,
             step=Step.CLEARING,
             batch=batch.id,
-            rows=len(rows),
+            rows=expected.rows,
+            check=expected.check,
+            sent=0,
             asked=True,
             touched=self._now().isoformat(),
         )
         batch.save(load=load.id)
         table.save(version=load.floor, load=load)
         physical = self.shape.physical(slot)
-        made = list(posts(self.shape, [(row, False) for row in rows], Stamp(load.id, load.floor)))
-        try:
+        with self._answered(table):
             self._client.clear(self._dataset.id, physical)
-            if not self.verifier.wait_empty(physical):
-                raise delivery.InDoubtError(
-                    f"{self.name}: {physical} was cleared and is not empty yet.", opens_at=self._now() + QUIET
-                )
-            for post in made:
-                table.save_load(step=Step.LOADING, touched=self._now().isoformat())
-                self._post(physical, post)
+        if not self.verifier.wait_empty(physical):
+            raise delivery.InDoubtError(
+                f"{self.name}: {physical} was cleared and is not empty yet.", opens_at=self._now() + QUIET
+            )
+        return table.save_load(step=Step.LOADING, asked=False)
+
+    def _fill(self, table: Table, load: Load, batch: Batch) -> list[Sent]:
+        """Post the rows that are not there yet, one call at a time, and tell of all.
+
+        Raises InDoubtError when a window closes: nobody reads the slot, so it waits half full until it opens.
+        """
+        made, physical, sent = [], self.shape.physical(load.slot), 0
+        rows = ((payload, False) for payload in self._merged(batch))
+        for post in posts(self.shape, rows, Stamp(load.id, load.floor)):
+            made.append(post.sent)
+            sent += post.rows
+            if sent <= load.sent:
+                continue
+            try:
+                if self.shape.fact:
+                    self._limits.rows.acquire(post.rows)
+                with self._answered(table):
+                    table.save_load(asked=True, touched=self._now().isoformat())
+                    self._post(physical, post)
+            except transport.Closed as closed:
+                if not self.shape.fact:
+                    raise
+                text = f"{self.name}: {sent - post.rows} of {load.rows} rows are loaded. {closed}"
+                raise delivery.InDoubtError(text, opens_at=closed.opens_at) from closed
+            table.save_load(asked=False, sent=sent)
+        table.save_load(step=Step.VERIFYING)
+        return made
+
+    @contextmanager
+    def _answered(self, table: Table) -> Iterator[None]:
+        """Note when a call of a load was refused or never sent: then nothing of it can come late."""
+        try:
+            yield
         except transport.InDoubt:
             raise
         except transport.CallFailed:
-            # Refused or never sent: every call of this load has its answer, so nothing can come late.
             table.save_load(asked=False)
             raise
-        return table.save_load(step=Step.VERIFYING, asked=False), made
 
-    def _switch(self, table: Table, batch: Batch, made: Sequence[Post]) -> Outcome:
+    def _switch(self, table: Table, batch: Batch, made: Sequence[Sent]) -> Outcome:
         """Make a verified load the one that is read: at once for a dimension, by a control row for a fact."""
         state = table.state
         if self.shape.fact and state.load is not None:
@@ -327,26 +386,24 @@ class PushTable:
         )
         return load
 
-    def _merged(self, batch: Batch) -> list[Payload]:
-        """All rows the table shall hold: what the ledger says it holds, with the batch's changes.
+    def _merged(self, batch: Batch) -> Iterator[Payload]:
+        """All rows the table shall hold, in one order: the ledger's, with the batch's changes.
 
         Companies may share a row of a dimension, such as a day: then it is one. Raises Stop when they share
         one of a fact, or when two keys differ by case only, which Power BI takes for one.
         """
-        rows: dict[str, Payload] = {}
         folded: dict[str, str] = {}
         for key, payload in self._wanted(batch):
-            if self.shape.fact and key in rows:
+            fold = key.casefold()
+            if fold not in folded:
+                folded[fold] = key
+                yield payload
+            elif folded[fold] != key:
+                raise delivery.Stop(f"{self.name}: {key!r} {_by_case_only(folded[fold])}")
+            elif self.shape.fact:
                 raise delivery.Stop(
                     f"{self.name}: two companies have a row {key!r}. Put the company into the key."
                 )
-            if (other := folded.setdefault(key.casefold(), key)) != key:
-                raise delivery.Stop(
-                    f"{self.name}: {other!r} and {key!r} differ by case only, and are one to Power BI. "
-                    "Make the model's keys different."
-                )
-            rows.setdefault(key, payload)
-        return list(rows.values())
 
     def _wanted(self, batch: Batch) -> Iterator[tuple[str, Payload]]:
         """The rows by key, the batch's first: where companies share a row, the newest version is kept."""
@@ -390,7 +447,7 @@ class PushTable:
         if rows > self._limits.rows.limit:
             raise delivery.Stop(
                 f"{self.name}: {rows} rows are more than the {self._limits.rows.limit} of one hour, so the "
-                "table cannot be loaded whole. Set its mode to log, or limit the model by date."
+                "dimension would stand empty in between. Limit the model, or make it a fact."
             )
         if rows:
             self._limits.rows.acquire(rows)
@@ -406,13 +463,13 @@ class PushTable:
                 opens_at=until,
             )
 
-    def _outcome(self, batch: Batch, made: Sequence[Post], facts: Mapping[str, Any]) -> Outcome:
+    def _outcome(self, batch: Batch, made: Sequence[Sent], facts: Mapping[str, Any]) -> Outcome:
         cut = {
             change.row.key: names
             for change in batch.changes
             if change.op is not Op.DELETE and (names := too_long(self.shape, change.row.payload))
         }
-        digest = hashlib.sha256(b"".join(post.body for post in made)).hexdigest()
+        digest = hashlib.sha256("".join(post.hash for post in made).encode()).hexdigest()
         detail = {
             **{name: fact for name, fact in facts.items() if fact != ""},
             "posted": ", ".join(f"no {post.number}: {post.rows} rows {post.hash[:16]}" for post in made),
@@ -446,3 +503,9 @@ class PushTable:
 def _wait(amount: int, budget: CountedWindow) -> float:
     """How long a budget of an hour makes an amount wait: what is left goes at once."""
     return max(0, amount - budget.left()) / budget.limit * 3600
+
+
+def _by_case_only(other: str) -> str:
+    return (
+        f"differs by case only from {other!r}: Power BI takes them for one. Make the model's keys different."
+    )

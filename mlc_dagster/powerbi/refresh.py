@@ -1,7 +1,7 @@
 """Refreshes other datasets after ours has changed (vendors/powerbi.md section 12); fails no delivery."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from mlc_dagster.delivery.errors import LeaseLost
@@ -14,6 +14,7 @@ POLL_SECONDS, PATIENCE_SECONDS = 10.0, 60.0
 # Answers that say when, not how: a plain refresh would get the same one.
 LATER = ("throttled", "already executing", "another refresh")
 PLAIN: Mapping[str, Any] = {"notifyOption": "NoNotification"}
+WRITES_AT_MOST = 10
 RUNNING = ("Unknown", "NotStarted", "InProgress")
 
 logger = logging.getLogger(__name__)
@@ -29,15 +30,31 @@ class Refreshes:
         """Note that something changed; after the last destination of a run ask for what is due."""
         if not self._datasets:
             return
-        try:
+        if changed:
+            self._update(lambda due: {name: due.get(name, 0) + 1 for name in {*due, *self._datasets}})
+        due = self._due() if last else {}
+        if accepted := {dataset for dataset in sorted(due) if self._accepted(dataset)}:
+            # What another run has changed since we asked is still due.
+            self._update(
+                lambda now: {
+                    name: times for name, times in now.items() if name not in accepted or times != due[name]
+                }
+            )
+
+    def _due(self) -> dict[str, int]:
+        """The datasets whose refresh is due, and after how many deliveries."""
+        return dict(self._memory.read(NAME).value)
+
+    def _update(self, change: Callable[[dict[str, int]], dict[str, int]]) -> None:
+        """Write what is due; runs of other companies do the same."""
+        for _ in range(WRITES_AT_MOST):
             remembered = self._memory.read(NAME)
-            due = set(remembered.value.get("due", ())) | (set(self._datasets) if changed else set())
-            if last and due:
-                due = {dataset for dataset in sorted(due) if not self._accepted(dataset)}
-            if sorted(due) != remembered.value.get("due", []):
-                self._memory.write(NAME, remembered, {"due": sorted(due)})
-        except LeaseLost:
-            logger.info("Another run asks for the refreshes that are due.")
+            try:
+                self._memory.write(NAME, remembered, change(dict(remembered.value)))
+            except LeaseLost:
+                continue
+            return
+        logger.warning("Which refreshes are due could not be noted: too many runs write it at once.")
 
     def _accepted(self, dataset: str) -> bool:
         """Ask for a refresh; False when it is to be asked for again."""

@@ -24,7 +24,10 @@ class Step(StrEnum):
 
 @dataclass(frozen=True)
 class Load:
-    """A load under way. asked: a call was sent and its answer is not known. touched: when it was sent."""
+    """A load under way. asked: a call was sent and its answer is not known. touched: when it was sent.
+
+    check: the sum of all rows' check numbers. sent: of `rows`, how many were answered for.
+    """
 
     id: str
     slot: str
@@ -32,6 +35,8 @@ class Load:
     step: Step
     batch: str
     rows: int
+    check: int
+    sent: int
     asked: bool
     touched: str
 
@@ -86,8 +91,11 @@ class Table:
 
 
 def biggest(memory: Memory) -> int:
-    """The rows of the fullest table of the dataset."""
-    return max((value.value.get("rows", 0) for value in memory.all().values()), default=0)
+    """The rows of the fullest table of the dataset, one that is being loaded included."""
+    tables = [value.value for value in memory.all().values()]
+    return max(
+        (max(table.get("rows", 0), (table.get("load") or {}).get("sent", 0)) for table in tables), default=0
+    )
 
 
 class Dataset:

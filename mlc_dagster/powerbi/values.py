@@ -1,7 +1,7 @@
 """From a payload to what Power BI stores, without a silent loss (vendors/powerbi.md sections 3 and 5)."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -20,6 +20,15 @@ CHECK_DIGITS = 10
 
 
 @dataclass(frozen=True)
+class Sent:
+    """What the audit trail tells of one call: `hash` is the SHA-256 of its body."""
+
+    number: int
+    rows: int
+    hash: str
+
+
+@dataclass(frozen=True)
 class Post:
     """One call's body and what is in it."""
 
@@ -28,9 +37,9 @@ class Post:
     body: bytes
 
     @property
-    def hash(self) -> str:
-        """SHA-256 of the body, for the audit trail."""
-        return hashlib.sha256(self.body).hexdigest()
+    def sent(self) -> Sent:
+        """What is told of it."""
+        return Sent(self.number, self.rows, hashlib.sha256(self.body).hexdigest())
 
 
 @dataclass(frozen=True)
@@ -65,7 +74,7 @@ def check_number(payload: Mapping[str, Any]) -> int:
     return int(hashlib.sha256(encode(payload).encode()).hexdigest()[:CHECK_DIGITS], 16)
 
 
-def posts(shape: Shape, rows: Sequence[tuple[Mapping[str, Any], bool]], stamp: Stamp) -> Iterator[Post]:
+def posts(shape: Shape, rows: Iterable[tuple[Mapping[str, Any], bool]], stamp: Stamp) -> Iterator[Post]:
     """The calls that carry rows, each a payload and whether it is deleted, split by rows and bytes."""
     number, size = 1, 0
     texts: list[bytes] = []

@@ -3,19 +3,17 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from itertools import chain, repeat
 from typing import Any
 
 from mlc_dagster.powerbi.client import PowerBiClient, QueryRefused
 from mlc_dagster.powerbi.dax import CONTROL, SLOTS, Fact, column, literal, quoted
 from mlc_dagster.powerbi.star import Shape
 from mlc_dagster.powerbi.values import check_number
-from mlc_dagster.transport.errors import Misconfigured
+from mlc_dagster.transport.errors import Again, Misconfigured
 
-# Rows show about two seconds after they are accepted; nothing promises when (section 10). The first looks are
-# close, for that case; 120 queries a minute are all there are.
-FIRST_PAUSES, POLL_SECONDS, PATIENCE_SECONDS = (0.7, 0.7, 0.7), 2.0, 60.0
-LOOKS = 1 + len(FIRST_PAUSES)
+# Rows show about two seconds after they are accepted; nothing promises when (section 10). To look earlier is
+# to spend the 120 queries of a minute for nothing, which then has the next table wait.
+SHOWN_AFTER, POLL_SECONDS, PATIENCE_SECONDS = 2.05, 1.0, 60.0
 EXACT = Decimal("0.0001")
 
 
@@ -64,7 +62,7 @@ class Verifier:
     def wait_empty(self, table: str) -> bool:
         """Wait until a cleared table is seen to be empty; False when it is not in time."""
         dax = f'EVALUATE ROW ( "rows", COUNTROWS ( {quoted(table)} ) + 0 )'
-        return not self.on or self._wait(lambda: self._row(dax) == {"rows": 0})
+        return not self.on or self._wait(lambda: self._row(dax) == {"rows": 0}, shown_after=0)
 
     def wait_loaded(self, shape: Shape, table: str, load_id: str, expected: Expected) -> list[str]:
         """Wait until a table holds a load and nothing else; what differs when it does not in time."""
@@ -86,7 +84,7 @@ class Verifier:
         return not self.on or self._wait(lambda: self._row(dax) == {"keys": keys})
 
     def look(self, shape: Shape) -> Mapping[str, Any]:
-        """What is there of a fact: rows and highest version of each slot, the active slot and its seq.
+        """What is there of a fact: rows and highest version of each slot; the active slot, its seq and floor.
 
         Empty when nothing may be asked.
         """
@@ -99,12 +97,27 @@ class Verifier:
             parts.append(f'"version{slot}", MAX ( {column(table, "_version")} ) + 0')
         of_this = f"{column(CONTROL, 'entity')} = {literal(shape.title)}"
         parts.append(f'"seq", CALCULATE ( MAX ( {column(CONTROL, "seq")} ), {of_this} ) + 0')
-        parts.append(f'"slot", [{Fact(shape.title, shape.key.name).slot_measure}]')
+        fact = Fact(shape.title, shape.key.name)
+        parts.append(f'"slot", [{fact.slot_measure}], "floor", [{fact.floor_measure}] + 0')
         return self._row(f"EVALUATE ROW ( {', '.join(parts)} )")
 
-    def _row(self, dax: str) -> dict[str, Any]:
+    def switched(self, shape: Shape, seq: int) -> Mapping[str, Any]:
+        """As `look`, once the control row of this number shows. Raises Again when it does not in time."""
+        seen: dict[str, Any] = {}
+
+        def shown() -> bool:
+            seen.update(self.look(shape))
+            return int(seen["seq"]) >= seq
+
+        if not self._wait(shown, shown_after=0):
+            text = f"the control row {seq} of {shape.title} does not show"
+            raise Again("Power BI", "POST", "executeQueries", excerpt_text=text)
+        return seen
+
+    def ask(self, dax: str) -> list[dict[str, Any]]:
+        """The rows of a query. Raises the client's CallFailed; Misconfigured where queries work no more."""
         try:
-            rows = self._client.query(self._dataset, dax)
+            return self._client.query(self._dataset, dax)
         except QueryRefused as refused:
             # It answered at set-up: to go on without verification is a person's decision.
             raise Misconfigured(
@@ -114,18 +127,19 @@ class Verifier:
                 excerpt_text=str(refused),
                 remedy="Switch 'Dataset Execute Queries REST API' on again, or set `verify: off`.",
             ) from refused
-        return {name.strip("[]"): value for name, value in rows[0].items()}
 
-    def _wait(self, done: Callable[[], bool]) -> bool:
-        waited = 0.0
-        for pause in chain(FIRST_PAUSES, repeat(POLL_SECONDS)):
+    def _row(self, dax: str) -> dict[str, Any]:
+        return {name.strip("[]"): value for name, value in self.ask(dax)[0].items()}
+
+    def _wait(self, done: Callable[[], bool], *, shown_after: float = SHOWN_AFTER) -> bool:
+        """Look until it is so, first when it may be; False when it is not in time."""
+        clock = self._client.clock
+        clock.sleep(shown_after)
+        for _ in range(round(PATIENCE_SECONDS / POLL_SECONDS)):
             if done():
                 return True
-            if waited >= PATIENCE_SECONDS:
-                return False
-            self._client.clock.sleep(pause)
-            waited += pause
-        raise AssertionError("the pauses never end")
+            clock.sleep(POLL_SECONDS)
+        return done()
 
 
 def _load_query(shape: Shape, table: str, load_id: str, expected: Expected) -> str:

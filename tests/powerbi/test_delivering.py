@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mlc_dagster.delivery import Audit, Row
+from mlc_dagster.delivery import Audit, Quarantine, Row, reconcile
 from mlc_dagster.delivery.errors import Stop
 from mlc_dagster.powerbi import destination
 from tests.powerbi.tenant import DAY, DIMENSION, FACT, Installation, invoice, supplier
@@ -171,9 +171,35 @@ def test_a_long_text_is_cut_only_where_the_settings_say_so_and_the_trail_tells(i
     assert row["Description"] == "x" * 4000
 
 
-def test_two_keys_that_differ_by_case_only_stop_the_load(ours):
-    with pytest.raises(Stop, match="differ by case only"):
-        ours.deliver([invoice("a1"), invoice("A1")])
+@BOTH
+def test_of_two_keys_that_differ_by_case_only_the_second_goes_to_quarantine(install, value: Value, mode):
+    ours = installed(install, mode)
+    report = ours.deliver([invoice("a1", "1"), invoice("A1", "10"), invoice("2", "100")])
+    assert (report.created, report.quarantined) == (2, 1)
+    assert value("[Supplier amount]") == 101
+    (refused,) = Quarantine(ours.engine, ours.clock).open(FACT, "NO01")
+    assert "'NO01|Invoice|a1'" in refused.reason
+
+
+@BOTH
+def test_a_new_key_never_takes_the_place_of_one_that_differs_by_case_only(install, value: Value, mode):
+    ours = installed(install, mode)
+    ours.deliver([invoice("a1", "1")])
+    report = ours.deliver([invoice("A1", "10"), invoice("3", "100")])
+    assert (report.created, report.quarantined) == (1, 1)
+    ours.deliver([invoice("a1", "2")])
+    assert value("[Supplier amount]") == 102
+
+
+@BOTH
+def test_a_key_that_changes_its_case_is_delivered(install, value: Value, mode):
+    ours = installed(install, mode)
+    ours.deliver([invoice("a1", "1"), invoice("2", "100")])
+    report = ours.deliver([invoice("A1", "10")], gone=[invoice("a1")])
+    assert (report.created, report.deleted, report.quarantined) == (1, 1, 0)
+    assert value("[Supplier amount]") == 110
+    found = reconcile(ours.ledger, ours.powerbi.read_back("supplier_invoices"), FACT, "NO01", tombstone=None)
+    assert found.equal, found.differences
 
 
 def test_before_the_set_up_a_delivery_says_what_to_run(install):

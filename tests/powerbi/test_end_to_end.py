@@ -6,16 +6,21 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 
-from mlc_dagster.graph.run import PairRun, run_pair
+from mlc_dagster.graph.automation import chain
+from mlc_dagster.graph.equality import NAME
+from mlc_dagster.graph.partitions import RANGE_END, RANGE_START, key
+from mlc_dagster.graph.steps import PAIR_TAG
 from mlc_dagster.outlook import open_days
 from mlc_sandbox.server import Sandbox
 from tests.support.house import House, open_house, running_sandbox
 
 COMPANIES = ("NO01", "SE01")
 Row = dict[str, Any]
-SIGNS = {"DebitAdj": -1, "CreditNote": -1}
+SIGNS = {"DebitAdj": -1, "CreditNote": -1, "Prepayment": 0}
+UNPOSTED = {"Hold", "Balanced", "Voided", "Scheduled"}
 
 
 def minutes(cards: list[Row], *, billed: bool) -> Decimal:
@@ -35,7 +40,10 @@ def in_the_erp(sandbox: Sandbox, company: str) -> dict[str, Decimal]:
         return sum((Decimal(next(row[name] for name in names if name in row)) for row in rows), Decimal(0))
 
     def owed(rows: list[Row]) -> Decimal:
-        return sum((SIGNS.get(row["documentType"], 1) * Decimal(row["balance"]) for row in rows), Decimal(0))
+        posted = [row for row in rows if row["status"] not in UNPOSTED]
+        return sum(
+            (SIGNS.get(row["documentType"], 1) * Decimal(row["balance"]) for row in posted), Decimal(0)
+        )
 
     bills, invoices, notes = truth("supplierInvoice"), truth("customerinvoice"), truth("customerCreditNote")
     paid, received = truth("supplierPayment"), truth("customerPayment")
@@ -66,6 +74,36 @@ def in_the_erp(sandbox: Sandbox, company: str) -> dict[str, Decimal]:
     }
 
 
+# What suppliers are owed and customers owe: accounts of the Norwegian and the Swedish company.
+PAYABLE, RECEIVABLE = {"2400", "2440"}, {"1500", "1510"}
+
+
+def in_the_books(sandbox: Sandbox, company: str) -> dict[str, Decimal]:
+    """What journals posted to the accounts of suppliers and customers for documents that are open."""
+    batches = sandbox.visma.truth(company, "journaltransaction")
+    lines = [line for batch in batches for line in batch["journalTransactionLines"]]
+
+    def posted(entity: str, accounts: set[str]) -> Decimal:
+        # The sandbox posts a request of prepayment; Visma does not (help, "About prepayment processing").
+        open_now = {
+            row["referenceNumber"]
+            for row in sandbox.visma.truth(company, entity)
+            if row["balance"] and row["documentType"] != "Prepayment"
+        }
+        sums = [
+            Decimal(line["debitAmount"]) - Decimal(line["creditAmount"])
+            for line in lines
+            if line["accountNumber"] in accounts and line["referenceNumber"] in open_now
+        ]
+        return sum(sums, Decimal(0))
+
+    return {
+        "AP open": -posted("supplierInvoice", PAYABLE),
+        "AR open": posted("customerinvoice", RECEIVABLE),
+        "AR credit open": posted("customerCreditNote", RECEIVABLE),
+    }
+
+
 def in_power_bi(sandbox: Sandbox, company: str, names: list[str]) -> dict[str, Decimal]:
     only = f"'Companies'[Company] = \"{company}\""
     parts = [f'"{name}", CALCULATE ( [{name}], {only} ) + 0' for name in names]
@@ -75,9 +113,10 @@ def in_power_bi(sandbox: Sandbox, company: str, names: list[str]) -> dict[str, D
 
 @dataclass
 class Chapter:
-    runs: list[PairRun]
+    run: dg.ExecuteInProcessResult
     erp: dict[str, dict[str, Decimal]]
     shown: dict[str, dict[str, Decimal]]
+    booked: dict[str, dict[str, Decimal]]
     dimensions: dict[str, tuple[int, int]]
     writes: int
 
@@ -101,19 +140,16 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Chapte
 def _chapter(house: House, first: Any = None) -> Chapter:
     sandbox = house.sandbox
     sandbox.log.reset()
-    runs = [
-        run_pair(
-            house.definitions,
-            house.instance,
-            pair="powerbi",
-            company=company,
-            first=first or house.days[0],
-            last=house.today,
-        )
-        for company in COMPANIES
-    ]
+    keys = list(chain("powerbi").resolve(house.definitions.resolve_asset_graph()))
+    # One run for both companies: from the first day of the one to the last of the other.
+    days = {
+        RANGE_START: key(COMPANIES[0], first or house.days[0]),
+        RANGE_END: key(COMPANIES[-1], house.today),
+    }
+    run = house.materialize(*(found.to_user_string() for found in keys), tags={**days, PAIR_TAG: "powerbi"})
     erp = {company: in_the_erp(sandbox, company) for company in COMPANIES}
     shown = {company: in_power_bi(sandbox, company, list(erp[company])) for company in COMPANIES}
+    booked = {company: in_the_books(sandbox, company) for company in COMPANIES}
     tables = {
         "Suppliers": "supplier",
         "Customers": "customer",
@@ -130,15 +166,24 @@ def _chapter(house: House, first: Any = None) -> Chapter:
     writes = sum(
         sandbox.log.count("powerbi", method=method, match=".*/rows$") for method in ("POST", "DELETE")
     )
-    return Chapter(runs, erp, shown, dimensions, writes)
+    return Chapter(run, erp, shown, booked, dimensions, writes)
 
 
 @pytest.mark.parametrize("chapter", ["first load", "a day later", "nothing new"])
 def test_every_measure_shows_what_adds_up_in_the_erp(story, chapter):
     told = story[chapter]
-    assert all(run.success for run in told.runs)
+    assert told.run.success
     assert told.shown == told.erp
     assert all(sum(numbers.values()) for numbers in told.erp.values())
+
+
+@pytest.mark.parametrize("chapter", ["first load", "a day later", "nothing new"])
+def test_every_table_is_read_back_and_equals_the_ledger(story, chapter):
+    verdicts = [
+        verdict for verdict in story[chapter].run.get_asset_check_evaluations() if verdict.check_name == NAME
+    ]
+    assert len(verdicts) == 17
+    assert [verdict.description for verdict in verdicts if not verdict.passed] == []
 
 
 @pytest.mark.parametrize("chapter", ["first load", "a day later"])
@@ -152,3 +197,11 @@ def test_without_changes_nothing_is_written(story):
 
 def test_something_did_change_in_between(story):
     assert story["a day later"].erp != story["first load"].erp
+
+
+def test_what_is_open_is_what_the_general_ledger_was_posted(story):
+    """The books of the ERP and the lookups agree in every sign, and in what counts at all."""
+    told = story["a day later"]
+    for company in COMPANIES:
+        assert {name: told.shown[company][name] for name in told.booked[company]} == told.booked[company]
+        assert all(told.booked[company].values())

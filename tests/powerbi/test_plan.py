@@ -4,9 +4,11 @@ from decimal import Decimal
 
 import pytest
 
-from mlc_dagster.delivery.errors import Closed
+from mlc_dagster.delivery import Audit
+from mlc_dagster.delivery.errors import Closed, Stop
 from mlc_dagster.delivery.rows import Change, Op, encode
 from mlc_dagster.powerbi import destination
+from mlc_dagster.powerbi.remembered import Table
 from tests.powerbi.tenant import DIMENSION, FACT, invoice, supplier
 
 
@@ -24,7 +26,7 @@ def test_rows_beyond_the_hours_budget_wait_for_it(install):
     ours = install(rows_per_hour=10_000, headroom_percent=100, modes={"supplier_invoices": "slots"})
     ours.set_up()
     table = ours.destination()
-    assert table.seconds(creates(15_000)) == pytest.approx(1800 + destination.VISIBLE_SECONDS)
+    assert table.seconds(creates(15_000)) == pytest.approx(1800 + destination.SHOWN_AFTER)
 
 
 def test_a_table_with_250000_rows_has_its_posts_counted_by_the_hour(ours, monkeypatch):
@@ -43,18 +45,80 @@ def test_calls_are_about_those_that_are_made(ours, sandbox):
     assert abs(sandbox.log.count("powerbi", match="/myorg/") - forecast) <= 2
 
 
-def test_a_load_that_the_hour_does_not_cover_waits_before_it_clears_anything(install, world, sandbox):
-    ours = install(rows_per_hour=10_000, headroom_percent=100, modes={"supplier_invoices": "slots"})
+@pytest.fixture
+def thousand_rows_an_hour(install):
+    ours = install(
+        rows_per_hour=10_000,
+        posts_per_minute=1_200,
+        headroom_percent=10,
+        modes={"supplier_invoices": "slots"},
+    )
     ours.set_up()
-    ours.deliver([invoice(str(number), "1") for number in range(6_000)])
-    sandbox.log.reset()
-    with pytest.raises(Closed) as closed:
-        ours.deliver([invoice(str(number), "2") for number in range(6_000)])
-    assert sandbox.log.count("powerbi", method="DELETE") == 0
+    return ours
+
+
+def wait(ours, closed) -> None:
     ours.clock.sleep((closed.value.opens_at - ours.clock.now()).total_seconds() + 1)
-    ours.deliver([invoice(str(number), "2") for number in range(6_000)])
-    (row,) = world.query("Visma ERP", 'EVALUATE ROW ( "x", [Supplier amount] )')
-    assert row["[x]"] == Decimal(12_000)
+
+
+def test_a_dimension_that_the_hour_does_not_cover_waits_before_it_is_cleared(
+    thousand_rows_an_hour, world, sandbox
+):
+    ours = thousand_rows_an_hour
+    ours.deliver([supplier(str(number)) for number in range(600)], name=DIMENSION)
+    sandbox.log.reset()
+    changed = [supplier(str(number), "New") for number in range(600)]
+    with pytest.raises(Closed) as closed:
+        ours.deliver(changed, name=DIMENSION)
+    assert sandbox.log.count("powerbi", method="DELETE") == 0
+    wait(ours, closed)
+    ours.deliver(changed, name=DIMENSION)
+    assert {row["Supplier"] for row in world.rows("Visma ERP", "Suppliers")} == {"New"}
+
+
+def test_a_dimension_larger_than_an_hour_is_refused_with_words(thousand_rows_an_hour, sandbox):
+    with pytest.raises(Stop, match="1500 rows are more than the 1000 of one hour"):
+        thousand_rows_an_hour.deliver([supplier(str(number)) for number in range(1_500)], name=DIMENSION)
+    assert sandbox.log.count("powerbi", method="DELETE") == 0
+
+
+def test_a_load_larger_than_an_hour_goes_on_with_each_window_where_it_stopped(
+    thousand_rows_an_hour, world, sandbox, monkeypatch
+):
+    monkeypatch.setattr("mlc_dagster.powerbi.values.POST_ROWS", 300)
+    ours, shown = thousand_rows_an_hour, 'EVALUATE ROW ( "x", [Supplier amount] )'
+    ours.deliver([invoice("0", "7")])
+    sandbox.log.reset()
+    rows = [invoice(str(number), "2") for number in range(2_000)]
+    for window in (1, 2):
+        with pytest.raises(Closed, match="rows are loaded") as closed:
+            ours.deliver(rows)
+        assert world.query("Visma ERP", shown)[0]["[x]"] == 7, f"window {window}"
+        wait(ours, closed)
+    report = ours.deliver(rows)
+    assert (report.complete, report.recovered) == (True, 1)
+    assert world.query("Visma ERP", shown)[0]["[x]"] == Decimal(4_000)
+    assert len(world.rows("Visma ERP", "Supplier invoices B")) == 2_000
+    # Nothing went twice: one clearing, and no more posts than the rows need.
+    assert sandbox.log.count("powerbi", method="DELETE") == 1
+    assert sandbox.log.count("powerbi", method="POST", match="invoices B/rows") == 7
+    told = next(event.detail for event in Audit(ours.engine).history("1") if "posted" in event.detail)
+    assert [part.split(":")[0] for part in told["posted"].split(", ")] == [f"no {at}" for at in range(1, 8)]
+
+
+def test_a_load_under_way_whose_rows_have_changed_begins_again(thousand_rows_an_hour, world, monkeypatch):
+    """A database restored from a backup, say: what was posted so far is of no use."""
+    monkeypatch.setattr("mlc_dagster.powerbi.values.POST_ROWS", 300)
+    ours = thousand_rows_an_hour
+    rows = [invoice(str(number), "2") for number in range(1_300)]
+    with pytest.raises(Closed) as closed:
+        ours.deliver(rows)
+    table = Table(ours.powerbi.memory, "Supplier invoices")
+    table.save_load(check=table.state.load.check + 1)
+    wait(ours, closed)
+    ours.heal(lambda: ours.deliver(rows))
+    assert len(world.rows("Visma ERP", "Supplier invoices A")) == 1_300
+    assert len({row["_load_id"] for row in world.rows("Visma ERP", "Supplier invoices A")}) == 1
 
 
 def test_while_posts_are_locked_out_no_table_is_cleared(ours, sandbox, world):
@@ -71,9 +135,11 @@ def test_while_posts_are_locked_out_no_table_is_cleared(ours, sandbox, world):
 
 
 def test_power_bi_never_has_to_refuse_for_its_limits(install, sandbox):
-    """The budgets are ours to keep: with the vendor's limits on, no call is answered 429."""
-    ours = install(modes={"supplier_invoices": "log"})
+    """The budgets are ours to keep: with fewer posts allowed than are wanted, no call is answered 429."""
+    sandbox.powerbi.switches["posts_per_minute"] = 10
+    ours = install(modes={"supplier_invoices": "log"}, verify="off", posts_per_minute=10)
     ours.set_up()
-    for start in range(0, 200):
+    for start in range(20):
         ours.heal(lambda start=start: ours.deliver([invoice(str(start))], name=FACT))
+    assert sandbox.log.count("powerbi", match="/tables/.*/rows", method="POST") > 20
     assert all(call.status != 429 for call in sandbox.log.calls())

@@ -1,5 +1,7 @@
 """What `mlc receiver serve` and `mlc asana webhooks` do."""
 
+import socket
+
 import uvicorn
 from rich.table import Table
 from starlette.applications import Starlette
@@ -15,18 +17,22 @@ CONNECTIONS = 256
 
 
 class NoReceiver(Exception):
-    """Webhooks need to know where vendors reach us."""
+    """Vendors cannot reach us: no address is set, or no port can be opened."""
 
 
 def serve_receiver(host: str, port: int) -> None:
-    """Serve until told to stop."""
-    suite = Suite(load_settings())
-    app = app_of(suite)
+    """Serve until told to stop. Raises NoReceiver: the port cannot be opened."""
+    app = app_of(Suite(load_settings()))
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listener = socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise NoReceiver(
+            f"Port {port} of {host} cannot be opened: {error.strerror}. Choose another."
+        ) from None
     console.print(f"Receiver: http://{host}:{port}/hooks   Ctrl-C stops it.")
-    uvicorn.run(
+    config = uvicorn.Config(
         app,
-        host=host,
-        port=port,
         access_log=False,
         log_level="warning",
         lifespan="off",
@@ -36,6 +42,7 @@ def serve_receiver(host: str, port: int) -> None:
         proxy_headers=False,
         server_header=False,
     )
+    uvicorn.Server(config).run(sockets=[listener])
 
 
 def app_of(suite: Suite) -> Starlette:

@@ -1,6 +1,7 @@
 """Writing is strict: what a document says arrives unchanged, or it is refused with number and place."""
 
 import ast
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
@@ -117,6 +118,16 @@ def test_no_line_of_this_room_knows_floats() -> None:
             assert not (isinstance(node, ast.Name) and node.id == "float"), file
             assert not (isinstance(node, ast.Constant) and isinstance(node.value, float)), file
             assert not (isinstance(node, ast.Div) and file.name not in {"parts.py", "checks.py"}), file
+
+
+def test_this_room_needs_nothing_but_itself_and_python() -> None:
+    for file in Path(mlc_dagster.x12.__file__).parent.glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            modules = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            modules += [name.name for name in node.names] if isinstance(node, ast.Import) else []
+            for module in modules:
+                own = module == "mlc_dagster.x12" or module.startswith("mlc_dagster.x12.")
+                assert own or module.split(".")[0] in sys.stdlib_module_names, (file, module)
 
 
 @pytest.mark.parametrize("control", [0, -1, 1_000_000_000])

@@ -6,7 +6,7 @@ import typer
 from rich.table import Table
 
 from mlc_dagster.cli.console import console
-from mlc_dagster.powerbi.connect import declared
+from mlc_dagster.powerbi.connect import PowerBi, declared
 from mlc_dagster.powerbi.star import Star
 from mlc_dagster.settings import load_settings
 from mlc_dagster.suite import Suite
@@ -31,39 +31,73 @@ def set_up(*, adopt: str, yes: bool) -> None:
     Raises:
         SetupRefused: a person has to decide something first.
     """
-    setup = Suite(load_settings()).powerbi.setup
+    suite = Suite(load_settings())
+    setup = suite.powerbi.setup
     plan = setup.plan(adopt=adopt)
     for step in plan.steps or ("nothing to change",):
         console.print(f"- {step}", highlight=False)
     if plan.steps and not yes:
         typer.confirm("Do this?", abort=True)
-    console.print(f"dataset {setup.apply(plan)}", highlight=False)
+    dataset = setup.apply(plan)
+    console.print(f"Dataset {dataset}. {_queries(suite.powerbi)}", highlight=False)
+    if plan.steps:
+        console.print(
+            "Next: `mlc check`; then the pair's schedule or sensor sends the rows.", highlight=False
+        )
+
+
+def _queries(powerbi: PowerBi) -> str:
+    if powerbi.verifies:
+        return "Queries work: every load is verified before it counts."
+    if powerbi.dataset.queries:
+        return "Loads are not verified, because the settings say `verify: off`."
+    return (
+        "Queries do not work, so loads cannot be verified: an administrator switches on 'Dataset Execute "
+        "Queries REST API', then run this again (docs/powerbi.md, sections 1 and 5)."
+    )
 
 
 def _tables(star: Star) -> None:
-    for physical in star.tables:
-        hidden = " (hidden)" if physical.hidden else ""
-        table = Table(title=f"{physical.name}{hidden}: {physical.description}", title_justify="left")
+    """The tables as the contracts see them: a fact once, and no technical columns."""
+    for shape in star.shapes.values():
+        kind = f"fact, hidden: {' and '.join(shape.names)}" if shape.fact else "dimension"
+        table = Table(title=f"{shape.title} ({kind}). {shape.description}", title_justify="left")
         for heading in ("column", "type", "format", "shown", "what it is"):
             table.add_column(heading, overflow="fold")
-        for column in physical.columns:
+        for column in shape.columns:
             shown = "" if column.hidden else "yes"
             table.add_row(column.name, column.type, column.format or "", shown, column.description)
         console.print(table)
+    console.print(
+        f"All rows carry hidden technical columns besides. {star.control.name}: {star.control.description}\n",
+        highlight=False,
+    )
 
 
 def _relationships(star: Star) -> None:
+    titles = {name: shape.title for shape in star.shapes.values() for name in shape.names}
+    links = {
+        (f"{titles[link.from_table]}[{link.from_column}]", f"{link.to_table}[{link.to_column}]")
+        for link in star.relationships
+    }
     table = Table(title="Relationships, many to one", title_justify="left")
     for heading in ("from", "to"):
         table.add_column(heading, overflow="fold")
-    for link in star.relationships:
-        table.add_row(f"{link.from_table}[{link.from_column}]", f"{link.to_table}[{link.to_column}]")
+    for link in sorted(links):
+        table.add_row(*link)
     console.print(table)
 
 
 def _measures(star: Star) -> None:
+    table = Table(title="Measures", title_justify="left")
+    for heading in ("measure", "format", "what it is"):
+        table.add_column(heading, overflow="fold")
+    for measure in star.measures:
+        if not measure.hidden:
+            table.add_row(measure.name, measure.format or "", measure.description)
+    console.print(table)
+    console.print("Their DAX. Hidden ones tell which of a fact's two tables is read.\n", highlight=False)
     for measure in star.measures:
         hidden = " (hidden)" if measure.hidden else ""
-        said = f": {measure.description}" if measure.description else ""
-        console.print(f"{measure.name}{hidden}{said}", style="bold", highlight=False, markup=False)
+        console.print(f"{measure.name}{hidden}", style="bold", highlight=False, markup=False)
         console.print(f"  {measure.dax}\n", highlight=False, markup=False, soft_wrap=True)

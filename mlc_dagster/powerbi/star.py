@@ -265,7 +265,7 @@ def _measures(shape: Shape, section: TableSection) -> Iterator[DaxMeasure]:
     if aging := section.aging:
         balance, due = _caption(aging.balance, section), _caption(aging.due, section)
         for bucket, first, last in BUCKETS:
-            text = "What is open now, by days since it was due, on the day selected in Dates or today."
+            text = f"Of what is open now: {bucket}, on the day selected in Dates or today."
             dax = fact.overdue(balance, due, first, last)
             yield DaxMeasure(f"{aging.name} {bucket}", dax, FORMATS["Decimal"], False, text)
 

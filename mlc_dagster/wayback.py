@@ -29,13 +29,17 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Carried:
-    """What one pass did. written: remarks; waiting: tasks that are looked at again with the next pass."""
+    """What one pass did. written: remarks; waiting: tasks that are looked at again with the next pass.
+
+    closed: projects that Asana does not show to us (any more).
+    """
 
     written: int = 0
     refused: int = 0
     waiting: int = 0
     tasks: int = 0
     resynced: int = 0
+    closed: int = 0
 
 
 def has_news(suite: Suite) -> bool:
@@ -44,7 +48,7 @@ def has_news(suite: Suite) -> bool:
     Raises LeaseHeld: a pass is under way.
     """
     with _turn(suite, "sensor", patience=0):
-        newest, looks = _looks(suite)
+        newest, looks, _ = _looks(suite)
         if any(look.tasks for _, look in looks):
             return True
         for stream, look in looks:
@@ -60,13 +64,15 @@ def carry_back(suite: Suite, *, run_id: str) -> Carried:
     pass, and the others go on.
 
     Raises:
+        WrongField: the settings name a custom field that is not there.
         Misconfigured: credentials or rights are wrong; nothing is lost, the next pass begins where this did.
         LeaseHeld: another pass is under way.
     """
-    total = Carried()
     with _turn(suite, run_id):
-        newest, looks = _looks(suite)
+        newest, looks, closed = _looks(suite)
         reader, notes = suite.asana.way_back, Notes(suite.engine, suite.clock, run_id)
+        reader.check()
+        total = Carried(closed=closed)
         for stream, look in looks:
             total = _add(total, _carried(suite, reader, notes, stream, look))
         Signals(suite.engine, suite.clock).handled(SOURCE, newest)
@@ -78,12 +84,22 @@ def _turn(suite: Suite, run_id: str, patience: float = PATIENCE_SECONDS) -> Abst
     return suite.leases.hold([name], run_id, patience=patience)
 
 
-def _looks(suite: Suite) -> tuple[int | None, list[tuple[Stream, Look]]]:
+def _looks(suite: Suite) -> tuple[int | None, list[tuple[Stream, Look]], int]:
+    """The newest signal, a look at each project, and how many projects are closed to us."""
     # The signals first: what comes while we look is looked at again.
     newest, reader = Signals(suite.engine, suite.clock).newest(SOURCE), suite.asana.way_back
-    looks = [(stream, stream.look()) for stream in reader.streams]
+    looks, closed = [], 0
+    for stream in reader.streams:
+        try:
+            looks.append((stream, stream.look()))
+        except (Refused, Misconfigured) as failure:
+            if failure.status == 401:
+                raise
+            # One that people have deleted must not keep the others waiting.
+            log.warning("Project %s: %s", stream.project, failure)
+            closed += 1
     reader.begin([look for _, look in looks])
-    return newest, looks
+    return newest, looks, closed
 
 
 def _carried(suite: Suite, reader: WayBackReader, notes: Notes, stream: Stream, look: Look) -> Carried:

@@ -69,8 +69,8 @@ class Channel:
         return f"way_back:{self.shape.model}"
 
 
-class FieldOwned(Exception):
-    """The settings let a custom field go back that the ERP writes itself."""
+class WrongField(Exception):
+    """The settings let a custom field go back that is not there, or that the ERP writes itself."""
 
 
 class WayBackReader:
@@ -81,7 +81,7 @@ class WayBackReader:
     ) -> None:
         """`zone`: the time zone in which a remark has its date.
 
-        Raises FieldOwned: what comes from the ERP would go back to it.
+        Raises WrongField: what comes from the ERP would go back to it.
         """
         self._client, self._memory, self._ledger, self._zone = client, memory, ledger, ZoneInfo(zone)
         self._channels = channels
@@ -102,8 +102,22 @@ class WayBackReader:
         begun = {look.project: look.begun for look in looks}
         for channel in self._channels:
             if self._began(channel) is None:
-                own = min((begun[project] for project in channel.projects), default=EVER)
+                own = min((begun[each] for each in channel.projects if each in begun), default=EVER)
                 self._memory.write(channel.name, Remembered({}), {"begun": own.isoformat()})
+
+    def check(self) -> None:
+        """Make sure that the fields are there: one call where they are. Raises WrongField."""
+        fields = Fields(self._client, self._memory)
+        for channel in self._channels:
+            missing = set(channel.settings.fields)
+            for project in channel.projects:
+                if missing:
+                    missing -= {str(each["name"]) for each in fields.attached(project).values()}
+            if missing and channel.projects:
+                raise WrongField(
+                    f"{channel.destination}: `way_back` names {', '.join(sorted(missing))}, and no project "
+                    "has such a custom field. Correct the name, or attach the field to the project in Asana."
+                )
 
     @property
     def projects(self) -> dict[str, bool]:
@@ -209,7 +223,7 @@ def _holds(lines: Sequence[str], remark: Remark) -> bool:
 def _refuse_own_fields(channel: Channel) -> None:
     own = {each.name for each in channel.shape.declared()}
     if both := sorted(own.intersection(channel.settings.fields)):
-        raise FieldOwned(
+        raise WrongField(
             f"{channel.destination}: `way_back` names {', '.join(both)}, which the ERP itself writes. Name "
             "a custom field that people fill in."
         )

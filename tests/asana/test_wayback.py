@@ -2,17 +2,23 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import pytest
 import requests
+import yaml
 
-from mlc_dagster.asana.wayback import FieldOwned, Remark, with_remarks
+from mlc_dagster.asana.wayback import Remark, WrongField, with_remarks
 from mlc_dagster.delivery.audit import Event, Kind
 from mlc_dagster.delivery.memory import Memory
 from mlc_dagster.delivery.notes import Notes
+from mlc_dagster.problems import ProblemsFound
 from mlc_dagster.receiver import Signals
+from mlc_dagster.settings import load_settings
 from mlc_dagster.transport.errors import Misconfigured
 from mlc_dagster.visma.client import VismaClient
 from mlc_dagster.wayback import Carried, has_news
@@ -52,6 +58,18 @@ class Api:
         answer = requests.post(self._url + path, json={"data": data}, headers=headers, timeout=10)
         assert answer.ok, answer.text
         return dict(answer.json()["data"])
+
+
+def configured(office: Office, folder: Path, **parts: Any) -> Office:
+    """Another configuration of the same installation: sections of destinations are merged into ours."""
+    settings = yaml.safe_load(office.file.read_text())
+    for name, part in parts.items():
+        known = settings["pairs"]["asana"]["destinations"].get(name, {})
+        settings["pairs"]["asana"]["destinations"][name] = {**known, **part}
+    settings["home"] = str(load_settings(office.file).folder)
+    file = folder / "mlc.yaml"
+    file.write_text(yaml.safe_dump(settings))
+    return replace(office, file=file)
 
 
 @pytest.fixture
@@ -194,10 +212,22 @@ def test_a_field_that_the_erp_writes_is_refused(
 ) -> None:
     folder = tmp_path_factory.mktemp("wrong")
     with (
-        pytest.raises(FieldOwned, match="names Amount, which the ERP itself writes"),
+        pytest.raises(WrongField, match="names Amount, which the ERP itself writes"),
         open_office(opened.sandbox, folder, {"fields": ["Amount"]}),
     ):
         pass
+
+
+def test_a_field_that_no_project_has_is_told(office: Office, tmp_path: Path) -> None:
+    other = configured(office, tmp_path, supplier_invoices={"way_back": {"fields": ["Paymnt remark"]}})
+    with pytest.raises(WrongField, match="names Paymnt remark, and no project has such a custom field"):
+        other.back()
+
+
+def test_a_way_back_for_nothing_is_a_mistake_of_the_settings(office: Office, tmp_path: Path) -> None:
+    other = configured(office, tmp_path, supplier_invoices={"way_back": {"comments": False}})
+    with pytest.raises(ProblemsFound, match="nothing is switched on"):
+        other.suite()
 
 
 def test_a_field_that_was_written_before_a_crash_is_found_on_whatever_day() -> None:
@@ -314,6 +344,16 @@ def test_wrong_credentials_stop_the_pass_and_lose_nothing(
         with pytest.raises(Misconfigured):
             office.back()
     assert office.back().written == 1
+    assert office.line(story) in office.note(task)
+
+
+def test_a_project_that_is_gone_keeps_the_others_from_nothing(office: Office, tmp_path: Path) -> None:
+    orders = {"project": "999", "way_back": {"comments": True}}
+    other = configured(office, tmp_path, purchase_orders=orders)
+    task = office.task()
+    story = office.say(task, "Still here")
+    done = other.back()
+    assert (done.written, done.closed) == (1, 1)
     assert office.line(story) in office.note(task)
 
 

@@ -211,8 +211,9 @@ def test_a_batch_that_did_not_land_is_closed_with_the_destinations_reason(
     report = run(shelf, *ROWS)
     assert (report.recovered, report.not_landed, report.retried) == (1, 1, 3)
     with engine.connect() as connection:
-        reasons = connection.execute(sa.select(batches.c.reason).order_by("created_at")).scalars().all()
-    assert reasons == ["the shelf took nothing of it", None]
+        reasons = connection.execute(sa.select(batches.c.reason)).scalars().all()
+    # Both were made at one moment of our clock, so they have no order.
+    assert set(reasons) == {"the shelf took nothing of it", None}
 
 
 def test_a_doubt_is_no_failure_and_says_when_it_is_asked_about_again(shelf: Shelf, run: Deliver) -> None:

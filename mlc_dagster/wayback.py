@@ -88,18 +88,18 @@ def _looks(suite: Suite) -> tuple[int | None, list[tuple[Stream, Look]], int]:
     """The newest signal, a look at each project, and how many projects are closed to us."""
     # The signals first: what comes while we look is looked at again.
     newest, reader = Signals(suite.engine, suite.clock).newest(SOURCE), suite.asana.way_back
-    looks, closed = [], 0
+    looks, closed = [], []
     for stream in reader.streams:
         try:
             looks.append((stream, stream.look()))
         except (Refused, Misconfigured) as failure:
-            if failure.status == 401:
-                raise
             # One that people have deleted must not keep the others waiting.
             log.warning("Project %s: %s", stream.project, failure)
-            closed += 1
+            closed.append(failure)
+    if closed and not looks:
+        raise closed[0]
     reader.begin([look for _, look in looks])
-    return newest, looks, closed
+    return newest, looks, len(closed)
 
 
 def _carried(suite: Suite, reader: WayBackReader, notes: Notes, stream: Stream, look: Look) -> Carried:

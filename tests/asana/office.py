@@ -22,7 +22,6 @@ from mlc_sandbox.server import Sandbox
 from tests.support.house import OSLO, SandboxTime
 
 COMPANY = "NO01"
-INVOICES = "asana/supplier_invoices"
 CLERK = "ap-clerk@nordfjell.example"
 
 
@@ -38,12 +37,13 @@ class Office:
         return Suite(load_settings(self.file), SandboxTime(self.sandbox.clock))
 
     def deliver(self) -> None:
-        """Read what the models of invoices need, and deliver them."""
+        """Read what the models need, and deliver invoices and orders."""
         suite = self.suite()
         days = span(suite.settings.start_day, today(suite))
         for entity in entities(suite, "asana"):
             flow.read(suite, entity, COMPANY, days, run_id="run d")
-        flow.send(suite, INVOICES, COMPANY, days, run_id="run d")
+        for name in suite.destinations():
+            flow.send(suite, name, COMPANY, days, run_id="run d")
 
     def back(self, run: str = "run b") -> Carried:
         """One pass of the way back."""
@@ -53,9 +53,18 @@ class Office:
         """The task of an invoice that no test has used yet."""
         return next(self._tasks)
 
+    def order(self, kind: str, number: str | None = None) -> str:
+        """The task of an order of a kind, such as RegularOrder."""
+        project = self.sandbox.asana.world.members["purchase_orders"]
+        tasks = [str(task["gid"]) for task in self.sandbox.asana.people.tasks(project)]
+        return next(
+            task for task in tasks if self.key(task).startswith(kind) and number in (None, self.number(task))
+        )
+
     def key(self, task: str) -> str:
         """The document of a task in the ERP, such as Invoice|10023."""
-        return self.shown(task)["custom_fields"]["SupplierInvoiceId"].partition("|")[2]
+        fields = self.shown(task)["custom_fields"]
+        return (fields.get("SupplierInvoiceId") or fields["PurchaseOrderId"]).partition("|")[2]
 
     def number(self, task: str) -> str:
         return self.key(task).partition("|")[2]
@@ -70,7 +79,9 @@ class Office:
 
     def document(self, task: str) -> dict[str, Any]:
         """The document as the ERP holds it."""
-        table = self.sandbox.visma.companies[COMPANY].table("supplierInvoice")
+        is_order = "PurchaseOrderId" in self.shown(task)["custom_fields"]
+        entity = "purchaseorder" if is_order else "supplierInvoice"
+        table = self.sandbox.visma.companies[COMPANY].table(entity)
         return dict(table.row(table.get(self.key(task))))
 
     def note(self, task: str) -> str:
@@ -102,8 +113,10 @@ def open_office(sandbox: Sandbox, folder: Path, way_back: Mapping[str, Any]) -> 
     file, credentials = write_config(folder, sandbox.url, sandbox.vendors.values())
     settings = yaml.safe_load(file.read_text())
     asana = settings["pairs"]["asana"]
+    # Fields are people's own in the project of invoices only.
+    back = {"supplier_invoices": dict(way_back), "purchase_orders": {"comments": True}}
     asana["destinations"] = {
-        "supplier_invoices": {**asana["destinations"]["supplier_invoices"], "way_back": dict(way_back)}
+        name: {**asana["destinations"][name], "way_back": own} for name, own in back.items()
     }
     settings["pairs"] = {"asana": asana}
     settings["receiver"] = {"url": "http://127.0.0.1:9"}

@@ -19,7 +19,7 @@ from mlc_dagster.delivery.notes import Notes
 from mlc_dagster.problems import ProblemsFound
 from mlc_dagster.receiver import Signals
 from mlc_dagster.settings import load_settings
-from mlc_dagster.transport.errors import Misconfigured
+from mlc_dagster.transport.errors import Misconfigured, Refused
 from mlc_dagster.visma.client import VismaClient
 from mlc_dagster.wayback import Carried, has_news
 from mlc_sandbox.asana.store import Task
@@ -252,6 +252,30 @@ def test_a_note_that_comes_back_into_the_task_starts_nothing(office: Office) -> 
     assert office.writes() == writes
 
 
+# Orders
+
+
+def test_a_comment_at_an_order_goes_into_the_note_of_the_order(office: Office) -> None:
+    task = office.order("RegularOrder")
+    story = office.say(task, "Deliver to door 3")
+    assert office.back().written == 1
+    assert office.note(task).splitlines()[-1] == office.line(story)
+
+
+def test_an_order_that_the_erp_shows_under_no_address_is_told_and_its_namesake_left_alone(
+    office: Office,
+) -> None:
+    # The address of an order names its number only, and the ERP answers with the regular one.
+    blanket = office.order("Blanket")
+    regular = office.order("RegularOrder", office.number(blanket))
+    note = office.note(regular)
+    office.say(blanket, "For the blanket order")
+    assert office.back().refused == 1
+    assert office.note(regular) == note
+    told = office.suite().audit.history(office.number(blanket))
+    assert [event.key for event in told if event.kind is Kind.REFUSED] == [office.key(blanket)]
+
+
 # Others write too, calls fail, processes die
 
 
@@ -348,13 +372,19 @@ def test_wrong_credentials_stop_the_pass_and_lose_nothing(
 
 
 def test_a_project_that_is_gone_keeps_the_others_from_nothing(office: Office, tmp_path: Path) -> None:
-    orders = {"project": "999", "way_back": {"comments": True}}
-    other = configured(office, tmp_path, purchase_orders=orders)
+    other = configured(office, tmp_path, purchase_orders={"project": "999"})
     task = office.task()
     story = office.say(task, "Still here")
     done = other.back()
     assert (done.written, done.closed) == (1, 1)
     assert office.line(story) in office.note(task)
+
+
+def test_a_way_back_without_any_project_that_is_open_fails(office: Office, tmp_path: Path) -> None:
+    nowhere = {"project": "999"}
+    other = configured(office, tmp_path, supplier_invoices=nowhere, purchase_orders=nowhere)
+    with pytest.raises((Refused, Misconfigured), match="999"):
+        other.back()
 
 
 # Lost events
@@ -365,7 +395,7 @@ def test_a_token_that_ended_lists_what_was_modified_since(office: Office) -> Non
     story = office.say(task, "While you were away")
     office.sandbox.clock.advance(timedelta(hours=25))
     done = office.back()
-    assert (done.written, done.resynced) == (1, 1)
+    assert (done.written, done.resynced) == (1, 2)
     assert office.line(story) in office.note(task)
 
 
@@ -395,7 +425,7 @@ def test_more_events_than_a_page_are_read_to_the_last(office: Office) -> None:
 
 def test_a_look_without_news_costs_one_call_a_project(office: Office) -> None:
     assert not has_news(office.suite())
-    assert office.sandbox.log.count("asana") == 1
+    assert office.sandbox.log.count("asana", match="/events") == office.sandbox.log.count("asana") == 2
 
 
 def test_a_look_with_news_leaves_them_and_the_signal_to_the_pass(office: Office) -> None:

@@ -152,6 +152,13 @@ def test_a_client_may_name_single_statuses_itself(vendor, clock):
     assert http(vendor, clock).call("GET", "/x", overrides={404: Again}).status_code == 200
 
 
+def test_a_client_may_take_single_statuses_for_answers(vendor, clock):
+    vendor.answers(Answer(412, '{"sync": "next"}'), Answer(412))
+    assert http(vendor, clock).call("GET", "/x", answers=[412]).json() == {"sync": "next"}
+    with pytest.raises(Conflict):
+        http(vendor, clock).call("GET", "/x", answers=[410])
+
+
 def test_a_redirected_write_is_not_followed(vendor, clock):
     vendor.answers(Answer(302, headers={"Location": "/elsewhere"}))
     with pytest.raises(Refused):

@@ -123,7 +123,8 @@ class Asana:
         """Nothing follows."""
 
     def look(self) -> str:
-        """Who the token belongs to, and whether the workspace is open to it (section 1)."""
+        """Who the token belongs to, whether the workspace is open to it, and what goes back is there."""
+        self.way_back.check()
         user = self.client.get("/users/me", ["name", "workspaces"])
         workspace = self.client.get(f"/workspaces/{self.settings.workspace}", ["name"])
         return f"workspace {workspace['name']} as {user['name']}"

@@ -19,6 +19,7 @@ from mlc_dagster.delivery import Ledger
 from mlc_dagster.delivery.memory import Memory, Remembered
 from mlc_dagster.delivery.notes import Document
 from mlc_dagster.settings.asana import WayBack
+from mlc_dagster.target import NotSetUp
 
 # In every comment of ours (carry.py).
 OURS = "[erp-sync:"
@@ -69,7 +70,7 @@ class Channel:
         return f"way_back:{self.shape.model}"
 
 
-class WrongField(Exception):
+class WrongField(NotSetUp):
     """The settings let a custom field go back that is not there, or that the ERP writes itself."""
 
 

@@ -14,8 +14,6 @@ import yaml
 
 from mlc_dagster.asana.wayback import Remark, WrongField, with_remarks
 from mlc_dagster.delivery.audit import Event, Kind
-from mlc_dagster.delivery.memory import Memory
-from mlc_dagster.delivery.notes import Notes
 from mlc_dagster.problems import ProblemsFound
 from mlc_dagster.receiver import Signals
 from mlc_dagster.settings import load_settings
@@ -25,7 +23,6 @@ from mlc_dagster.wayback import Carried, has_news
 from mlc_sandbox.asana.store import Task
 from mlc_sandbox.server import Sandbox
 from tests.asana.office import COMPANY, Office, open_office
-from tests.support.kill import chosen, count, die, http_points, method_points
 
 INTEGRATION = "erp-integration@nordfjell.example"
 FIELD = "Payment remark"
@@ -299,24 +296,6 @@ def test_a_lost_answer_writes_no_second_line(office: Office) -> None:
     office.sandbox.faults.arm("visma", "drop_connection", match=PUT, when="after")
     assert office.back().written == 1
     assert office.note(task).splitlines().count(office.line(story)) == 1
-
-
-@pytest.mark.kill
-def test_a_pass_killed_anywhere_writes_each_line_once(office: Office) -> None:
-    instruments = [http_points, method_points(Notes, "add"), method_points(Memory, "write")]
-    task = office.task()
-    office.say(task, "at 0")
-    points = count(office.back, instruments)
-    assert "before Notes.add" in points
-    for number in chosen(points, share=0.2, seed=1):
-        office.say(task, f"at {number}")
-        name = die(office.back, instruments, at=number)
-        # The dead one's lease.
-        office.sandbox.clock.advance(timedelta(minutes=2))
-        office.back()
-        said = [line.rpartition(": ")[2] for line in office.note(task).splitlines()]
-        assert said.count(f"at {number}") == 1, name
-    assert set(kinds(office, task)) == {Kind.NOTED}
 
 
 def test_a_document_that_cannot_be_reached_waits_and_the_others_go_on(office: Office) -> None:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from mlc_dagster.asana.connect import Asana
     from mlc_dagster.cleo.connect import Cleo
     from mlc_dagster.powerbi.connect import PowerBi
+    from mlc_dagster.tableau.connect import Tableau
 
 Pair = TypeVar("Pair", bound=PairSettings)
 
@@ -150,6 +151,13 @@ class Suite:
 
         return Cleo(_switched_on("cleo", self.settings.pairs.cleo), self)
 
+    @cached_property
+    def tableau(self) -> Tableau:
+        """The data sources of the configured project."""
+        from mlc_dagster.tableau.connect import Tableau
+
+        return Tableau(_switched_on("tableau", self.settings.pairs.tableau), self)
+
     def target(self, name: str) -> Target:
         """A target system by its name in mlc.yaml. Raises PairOff."""
         match name:
@@ -161,6 +169,8 @@ class Suite:
                 return self.asana
             case "cleo":
                 return self.cleo
+            case "tableau":
+                return self.tableau
         raise PairOff(name)
 
     def destinations(self, only: str | None = None) -> list[str]:
@@ -208,9 +218,12 @@ def mappings_in(folder: Path) -> Mappings:
     """The models of a folder, compiled once a process; they notice by themselves when a file is edited."""
     from mlc_dagster.asana.section import TaskSection
     from mlc_dagster.powerbi.section import TableSection
+    from mlc_dagster.tableau.section import SourceSection
 
     # What contracts say to their own target only.
-    return Mappings.load(folder, CATALOG, {"asana": TaskSection, "powerbi": TableSection})
+    return Mappings.load(
+        folder, CATALOG, {"asana": TaskSection, "powerbi": TableSection, "tableau": SourceSection}
+    )
 
 
 def _switched_on(name: str, settings: Pair | None) -> Pair:

@@ -15,6 +15,7 @@ from mlc_dagster.settings.cleo import CleoSettings
 from mlc_dagster.settings.powerbi import PowerBiSettings
 from mlc_dagster.settings.receiver import ReceiverSettings
 from mlc_dagster.settings.section import VARIABLE, CompanyCode, PairSettings, Secret, Section, TimeZone
+from mlc_dagster.settings.tableau import TableauSettings
 from mlc_dagster.settings.visma import CompanySettings, VismaSettings
 from mlc_dagster.yamlfile import YamlFile
 
@@ -27,6 +28,7 @@ class Pairs(Section):
     anaplan: AnaplanSettings | None = None
     powerbi: PowerBiSettings | None = None
     asana: AsanaSettings | None = None
+    tableau: TableauSettings | None = None
     cleo: CleoSettings | None = None
 
     def on(self) -> dict[str, PairSettings]:

@@ -14,6 +14,24 @@ INTEGRATION = f"integration@{DOMAIN}"
 PAT, SECOND_PAT = "erp-sync", "erp-sync-2"
 PROJECT = "ERP"
 EXTRACT, FLOW = "Exchange rates", "Supplier clean-up"
+# The models an installation delivers, in the words of its own settings.
+DESTINATIONS = (
+    "suppliers",
+    "customers",
+    "gl_accounts",
+    "dimension_values",
+    "supplier_invoices",
+    "supplier_invoice_lines",
+    "supplier_payments",
+    "purchase_orders",
+    "purchase_receipts",
+    "customer_invoices",
+    "customer_credit_notes",
+    "customer_payments",
+    "gl_balances",
+    "gl_journal_lines",
+    "entitlements",
+)
 
 # address -> title, site role, groups
 _USERS = {

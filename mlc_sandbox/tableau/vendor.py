@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute
 
 from mlc_sandbox.core import Faults, SandboxClock
 from mlc_sandbox.tableau.control import ControlRoutes
-from mlc_sandbox.tableau.example import INTEGRATION, PAT, PROJECT
+from mlc_sandbox.tableau.example import DESTINATIONS, INTEGRATION, PAT, PROJECT
 from mlc_sandbox.tableau.http import FAULTS, Gate
 from mlc_sandbox.tableau.routes_auth import AuthRoutes
 from mlc_sandbox.tableau.routes_jobs import JobRoutes
@@ -75,19 +75,19 @@ class TableauVendor:
         return self.world.counts()
 
     def config_section(self, url: str) -> dict[str, Any]:  # noqa: ARG002
-        """Nothing yet: the settings do not know this pair."""
+        """Nothing yet: the pair is not part of a new installation."""
         return {}
 
     def pair_section(self, url: str) -> dict[str, Any]:
-        """What `config_section` returns once the settings know the pair."""
+        """What `config_section` returns once the pair is part of a new installation."""
         section: dict[str, Any] = {
+            "schedule": "0 6 * * *",
+            "timezone": "Europe/Oslo",
             "server_url": f"{url.rstrip('/')}/{self.name}",
             "site": SITE,
             "project": PROJECT,
-            "token_name": "${TABLEAU_PAT_NAME}",
-            "token_secret": "${TABLEAU_PAT_SECRET}",
-            "schedule": "0 6 * * *",
-            "timezone": "Europe/Oslo",
+            "auth": {"method": "pat", "token_name": PAT, "token_secret": "${TABLEAU_PAT_SECRET}"},
+            "destinations": list(DESTINATIONS),
         }
         return {self.name: section}
 

@@ -1,0 +1,1 @@
+"""Visma to Tableau Cloud and Server (vendors/tableau.md)."""

@@ -1,0 +1,289 @@
+"""Tableau's REST API for one site, and nothing else (vendors/tableau.md).
+
+Why not tableauserverclient: it sets no timeout, repeats nothing, hides refusals in lists and waits for a job
+until a date parses (sections 1 and 7). It drives the sandbox in tests instead.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from xml.etree.ElementTree import Element
+
+import requests
+
+from mlc_dagster.tableau import wire
+from mlc_dagster.tableau.auth import SharedSession
+from mlc_dagster.transport.budget import Budget
+from mlc_dagster.transport.clock import Clock
+from mlc_dagster.transport.errors import Again, CallFailed, InDoubt, Misconfigured, Refused
+from mlc_dagster.transport.session import CallCounter, Http
+
+# A call nobody answered may still run for as long as this: quiet times are longer.
+TIMEOUT = (10, 120)
+PAGE = 1000
+# At most 64 MB (section 5).
+CHUNK = 32 * 2**20
+UPLOADS_AT_MOST = 3
+# A 429 says its minutes in words, and rarely in a header (section 12).
+LOCKOUT_SECONDS = 120
+REMEDIES: Mapping[int, str] = {
+    401: "The session was refused twice. Check the access token, or the scopes of the Connected App.",
+    403: "The user has no right to do this. It needs the role Creator or a site administrator, and the right "
+    "to publish in the project; 403008 means that the site's storage is full.",
+    404: "Tableau does not show this. Check site and project; see docs/tableau.md, Errors.",
+}
+SUCCESS, FAILED = (0, 3), (1, 2)
+# Of a write: not repeated; an upload session or a data source that is gone is no matter of the settings.
+ONCE: Mapping[str, Any] = {"repeatable": False, "overrides": {404: Refused}}
+WAITING = ("Pending", "InProgress")
+OTHER_JOBS = ("refresh_extracts", "increment_extracts", "subscription", "flow")
+
+
+@dataclass(frozen=True)
+class JobState:
+    """A job as it shows. code: 0, 3 success, 1 failed, 2 cancelled; None: not told. note: Tableau's words."""
+
+    ended: bool
+    code: int | None
+    note: str
+
+    @property
+    def succeeded(self) -> bool:
+        """It came to a good end."""
+        return self.ended and self.code in SUCCESS
+
+    @property
+    def failed(self) -> bool:
+        """It came to a bad end."""
+        return self.ended and self.code in FAILED
+
+
+@dataclass(frozen=True)
+class Found:
+    """Something with an id and a name."""
+
+    id: str
+    name: str
+
+
+class TableauClient:
+    """One site. All methods raise transport's CallFailed."""
+
+    def __init__(
+        self,
+        base_url: str,
+        session: SharedSession,
+        *,
+        calls: Budget,
+        content: Budget,
+        counter: CallCounter,
+        clock: Clock,
+    ) -> None:
+        """`base_url`: with the API's version. `content`: the budget of publishing and updating."""
+        self.clock, self._session, self._content = clock, session, content
+        self.http = Http(
+            "Tableau",
+            base_url,
+            auth=session,
+            budget=calls,
+            counter=counter,
+            clock=clock,
+            timeout=TIMEOUT,
+            remedies=REMEDIES,
+            words=wire.words,
+            lockout=LOCKOUT_SECONDS,
+        )
+
+    # -- what there is --------------------------------------------------------------------------------------
+
+    def project(self, name: str) -> str | None:
+        """The id of a project at the top of the site (section 4)."""
+        found = self._pages("/projects", "projects/project", filter=f"name:eq:{name}")
+        return next((each.get("id", "") for each in found if _top(each, name)), None)
+
+    def create_project(self, name: str) -> str:
+        """Create one at the top of the site; the id. Not repeatable."""
+        attributes = {"name": name, "contentPermissions": "ManagedByOwner"}
+        data = wire.request("project", attributes)
+        answer = self._call("POST", "/projects", data=data, headers=wire.XML, repeatable=False)
+        return _element(answer, "project").get("id", "")
+
+    def datasource(self, id: str) -> bool:
+        """Whether there is a data source of this id."""
+        return self._response("GET", f"/datasources/{id}", answers=(404,)).status_code != 404
+
+    def datasource_named(self, name: str, project: str) -> str | None:
+        """The id of the data source of this name in a project; new ones may show late (section 1)."""
+        for each in self._pages("/datasources", "datasources/datasource", filter=f"name:eq:{name}"):
+            inside = wire.find(each, "project")
+            same = each.get("name", "").casefold() == name.casefold()
+            if same and inside is not None and inside.get("id") == project:
+                return each.get("id", "")
+        return None
+
+    def users(self) -> Iterator[Found]:
+        """The users of the site; the name is an e-mail address on Cloud (section 11)."""
+        yield from map(_found, self._pages("/users", "users/user"))
+
+    def groups(self) -> Iterator[Found]:
+        """The groups of the site."""
+        yield from map(_found, self._pages("/groups", "groups/group"))
+
+    def download(self, id: str, path: Path) -> None:
+        """Write a data source with its extract to a file: a .tdsx, or a .hyper (section 9)."""
+        path.write_bytes(self._response("GET", f"/datasources/{id}/content").content)
+
+    # -- writing --------------------------------------------------------------------------------------------
+
+    def upload(self, path: Path) -> str:
+        """Upload a file in chunks; the id of the upload session, which is used once (section 5).
+
+        A chunk has no number. One without an answer may be there or not: all begins again in a new session.
+        """
+        for _ in range(UPLOADS_AT_MOST - 1):
+            try:
+                return self._uploaded(path)
+            except InDoubt:
+                continue
+            except Refused as refused:
+                if refused.status != 404:
+                    raise
+        try:
+            return self._uploaded(path)
+        except InDoubt as doubt:
+            # Nothing uses that session: nothing has happened.
+            raise Again("Tableau", doubt.method, doubt.path, excerpt_text=doubt.excerpt) from doubt
+
+    def publish(self, name: str, description: str, project: str, upload: str) -> str:
+        """Publish an uploaded .hyper in place of what has this name; the job's id. InDoubt: it may happen."""
+        self._content.acquire()
+        payload = wire.request(
+            "datasource", {"name": name, "description": description}, ("project", {"id": project})
+        )
+        body, headers = wire.multipart(payload)
+        path = f"/datasources?datasourceType=hyper&overwrite=true&asJob=true&uploadSessionId={upload}"
+        answer = self._call("POST", path, data=body, headers=headers, **ONCE)
+        return _element(answer, "job").get("id", "")
+
+    def update(
+        self, id: str, actions: Sequence[Mapping[str, Any]], request_id: str, upload: str | None
+    ) -> str:
+        """Change the rows of a data source; the job's id (section 6).
+
+        Tableau carries one `request_id` out once in 24 hours. InDoubt: it may happen.
+        """
+        self._content.acquire()
+        path = f"/datasources/{id}/data" + (f"?uploadSessionId={upload}" if upload else "")
+        headers = {"RequestID": request_id, "Accept": "application/xml"}
+        answer = self._call("PATCH", path, json={"actions": list(actions)}, headers=headers, **ONCE)
+        return _element(answer, "job").get("id", "")
+
+    # -- jobs -----------------------------------------------------------------------------------------------
+
+    def job(self, id: str) -> JobState | None:
+        """How a job stands; None when Tableau does not know it (section 7).
+
+        It has ended when it says when, in whatever form: its code is 1 while it runs.
+        """
+        response = self._response("GET", f"/jobs/{id}", answers=(404,))
+        if response.status_code == 404:
+            return None
+        job = _element(_root(response), "job")
+        code = job.get("finishCode", "")
+        notes = [each.get("text") or each.text or "" for each in job.iter() if _says(each)]
+        return JobState(bool(job.get("completedAt")), int(code) if code.isdigit() else None, "; ".join(notes))
+
+    def waiting(self, since: datetime) -> bool:
+        """Whether a job that may write a data source waits or runs, created since then.
+
+        How the list calls our jobs is not known (section 7), so every job counts that is certainly no other.
+        """
+        created = f"createdAt:gte:{since:%Y-%m-%dT%H:%M:%SZ}"
+        return any(
+            job.get("status") in WAITING and not any(word in job.get("jobType", "") for word in OTHER_JOBS)
+            for job in self._pages("/jobs", "backgroundJobs/backgroundJob", filter=created)
+        )
+
+    def run_task(self, id: str) -> None:
+        """Start an extract refresh task now (section 8)."""
+        path = f"/tasks/extractRefreshes/{id}/runNow"
+        self._response("POST", path, data=b"<tsRequest/>", headers=wire.XML, repeatable=False)
+
+    def run_flow(self, id: str) -> None:
+        """Start a flow now."""
+        self._response("POST", f"/flows/{id}/run", data=b"<tsRequest/>", headers=wire.XML, repeatable=False)
+
+    # -- calls ----------------------------------------------------------------------------------------------
+
+    def _uploaded(self, path: Path) -> str:
+        started = self._call("POST", "/fileUploads", data=b"", headers=wire.XML, repeatable=True)
+        session = _element(started, "fileUpload").get("uploadSessionId", "")
+        with path.open("rb") as file:
+            while chunk := file.read(CHUNK):
+                body, headers = wire.multipart(b"", chunk)
+                place = f"/fileUploads/{session}"
+                self._response("PUT", place, data=body, headers=headers, **ONCE)
+        return session
+
+    def _pages(self, path: str, items: str, **params: str) -> Iterator[Element]:
+        number = 1
+        while True:
+            asked = {"pageSize": PAGE, "pageNumber": number, **params}
+            root = self._call("GET", path, params=asked)
+            found = wire.every(root, items)
+            yield from found
+            pagination = wire.find(root, "pagination")
+            total = int(pagination.get("totalAvailable", "0")) if pagination is not None else 0
+            if not found or number * PAGE >= total:
+                return
+            number += 1
+
+    def _call(self, method: str, path: str, **request: Any) -> Element:
+        return _root(self._response(method, path, **request))
+
+    def _response(self, method: str, path: str, **request: Any) -> requests.Response:
+        overrides = {404: Misconfigured, **request.pop("overrides", {})}
+        place = f"/sites/{self._session.site}{path}"
+        return self.http.call(method, place, overrides=overrides, **request)
+
+
+def _root(response: requests.Response) -> Element:
+    root = wire.read(response)
+    if root is None:
+        raise _broken(response, "it is not Tableau's XML")
+    return root
+
+
+def _element(root: Element, name: str) -> Element:
+    found = wire.find(root, name)
+    if found is None:
+        remedy = "The answer is not what Tableau documents. Check api_version; report it if it stays."
+        raise CallFailed("Tableau", "-", name, excerpt_text=f"the answer has no {name}", remedy=remedy)
+    return found
+
+
+def _broken(response: requests.Response, why: str) -> CallFailed:
+    return CallFailed(
+        "Tableau",
+        response.request.method or "",
+        re.sub(r"\?.*", "", response.request.path_url),
+        status=response.status_code,
+        excerpt_text=f"{why}: {response.text}",
+        remedy="The answer is not what Tableau documents. Check server_url; report it if it stays.",
+    )
+
+
+def _found(element: Element) -> Found:
+    return Found(element.get("id", ""), element.get("name", ""))
+
+
+def _top(element: Element, name: str) -> bool:
+    return element.get("name", "").casefold() == name.casefold() and not element.get("parentProjectId")
+
+
+def _says(element: Element) -> bool:
+    tag = element.tag.removeprefix(wire.NAMESPACE)
+    return tag in ("notes", "statusNote")

@@ -1,0 +1,135 @@
+"""The Tableau pair, built from its settings."""
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property, partial
+
+from mlc_dagster.delivery import Report
+from mlc_dagster.delivery.memory import Memory
+from mlc_dagster.settings.tableau import AccessToken, TableauSettings
+from mlc_dagster.tableau.auth import App, Credentials, Pat, SharedSession, expiry, login_http
+from mlc_dagster.tableau.client import TableauClient
+from mlc_dagster.tableau.destination import DataSource, Payload, Place
+from mlc_dagster.tableau.readback import ExtractReadBack
+from mlc_dagster.tableau.refresh import Refreshes
+from mlc_dagster.tableau.remembered import Source
+from mlc_dagster.tableau.setup import Setup
+from mlc_dagster.tableau.shape import Shape
+from mlc_dagster.target import NotSetUp, Parts
+
+
+class Tableau:
+    """The configured project with everything that is needed to fill its data sources."""
+
+    def __init__(self, settings: TableauSettings, parts: Parts) -> None:
+        self._settings, self._parts = settings, parts
+        self._place = Place(
+            f"{settings.server_url}|{settings.site}|{settings.project}", project=settings.project
+        )
+        self.memory = Memory(parts.engine, parts.clock, f"tableau:{self._place.name}")
+        headroom, patience = f"{settings.headroom_percent / 100:.2f}", settings.patience_seconds
+        # Cloud counts by user and site (section 12).
+        name = f"tableau:{settings.server_url}:{settings.site}"
+        window = partial(parts.budgets.counted_window, seconds=3600, headroom=headroom, patience=patience)
+        self._calls = window(f"{name}:calls", limit=settings.calls_per_hour)
+        self._content = window(f"{name}:content", limit=settings.content_per_hour)
+
+    @cached_property
+    def session(self) -> SharedSession:
+        """The session that all processes share."""
+        settings, parts = self._settings, self._parts
+        http = login_http(self._api, budget=self._calls, counter=parts.counter, clock=parts.clock)
+        return SharedSession(
+            http,
+            settings.site,
+            self._credentials(),
+            vault=parts.vault,
+            leases=parts.leases,
+            memory=self.memory,
+        )
+
+    @cached_property
+    def client(self) -> TableauClient:
+        """The client of the site."""
+        return TableauClient(
+            self._api,
+            self.session,
+            calls=self._calls,
+            content=self._content,
+            counter=self._parts.counter,
+            clock=self._parts.clock,
+        )
+
+    @property
+    def setup(self) -> Setup:
+        """The set-up of the project."""
+        titles = [self._shape(model).title for model in self._settings.destinations]
+        return Setup(self.client, self.memory, self._settings.project, titles)
+
+    def destination(self, model: str) -> DataSource:
+        """The data source of one model of the mappings."""
+        ledger, name, shape = self._parts.ledger, f"tableau/{model}", self._shape(model)
+
+        def holdings() -> Iterator[tuple[str, str, Payload]]:
+            for company in ledger.companies(name):
+                for held in ledger.held(name, company):
+                    yield company, held.row.key, held.row.payload
+
+        return DataSource(
+            name,
+            shape,
+            self.client,
+            self._source(shape),
+            self._place,
+            holdings=holdings,
+            count=lambda: ledger.held_count(name),
+            job_patience=self._settings.job_patience_seconds,
+        )
+
+    def read_back(self, model: str) -> ExtractReadBack:
+        """The rows of a data source, downloaded."""
+        shape = self._shape(model)
+        return ExtractReadBack(f"tableau/{model}", shape, self.client, self._source(shape))
+
+    def delivered(self, model: str, report: Report) -> None:
+        """Start what depends on our data sources, once a run."""
+        names = [key.split("/")[1] for key in self._parts.mappings.in_order("tableau")]
+        last = [name for name in names if name in self._settings.destinations][-1]
+        client, settings = self.client, self._settings
+        starts: dict[str, Callable[[], None]] = {
+            **{f"Refresh task {id}": partial(client.run_task, id) for id in settings.refresh_tasks},
+            **{f"Flow {id}": partial(client.run_flow, id) for id in settings.run_flows},
+        }
+        Refreshes(self.memory, starts).delivered(changed=report.changed, last=model == last)
+
+    def look(self) -> str:
+        """Sign in and look for the project; says when the access token ends."""
+        before = self.session.signed_in
+        if self.client.project(self._settings.project) is None:
+            raise NotSetUp(
+                f"The site has no project {self._settings.project!r} that we see. Run `mlc tableau setup`, "
+                "or correct `project` in mlc.yaml."
+            )
+        auth = self._settings.auth
+        said = expiry(auth.ends, before, self._parts.clock.now()) if isinstance(auth, AccessToken) else ""
+        return f"project {self._settings.project}" + (f"; {said}" if said else "")
+
+    def calls_left(self) -> Mapping[str, int | None]:
+        """The calls left of this hour."""
+        return {"tableau": self._calls.left()}
+
+    @property
+    def _api(self) -> str:
+        return f"{self._settings.server_url}/api/{self._settings.api_version}"
+
+    def _credentials(self) -> Credentials:
+        auth = self._settings.auth
+        if isinstance(auth, AccessToken):
+            return Pat(auth.token_name, auth.token_secret.reveal())
+        client, secret = auth.client_id.reveal(), auth.secret_id.reveal()
+        return App(client, secret, auth.secret_value.reveal(), auth.username)
+
+    def _shape(self, model: str) -> Shape:
+        return Shape.of(self._parts.mappings.models[f"tableau/{model}"])
+
+    def _source(self, shape: Shape) -> Callable[[], Source]:
+        return lambda: Source(self.memory, shape.title)

@@ -1,0 +1,179 @@
+"""Writes and reads .hyper files with tableauhyperapi (vendors/tableau.md section 13).
+
+Rows go from Arrow batches to a Parquet file and from there by SQL into an explicitly created table: exact
+types, checks before anything is sent, flat memory. Each file has its own hyperd, without log and telemetry.
+"""
+
+import tempfile
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from shutil import copyfileobj
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mlc_dagster.tableau.shape import Column, Shape
+
+if TYPE_CHECKING:
+    from tableauhyperapi import Connection
+
+# The names that samples and older servers expect (section 5).
+SCHEMA, TABLE = "Extract", "Extract"
+ROWS_A_BATCH = 20_000
+
+
+class NotWritable(Exception):
+    """Hyper refused the rows or the file; the text says why."""
+
+
+class NotReadable(Exception):
+    """What was downloaded holds no table of ours."""
+
+
+@dataclass(frozen=True)
+class Content:
+    """The rows of one table, by the contract's column names."""
+
+    table: str
+    columns: Sequence[Column]
+    key: Column
+    rows: Iterable[Mapping[str, Any]]
+
+
+def write(path: Path, contents: Sequence[Content]) -> int:
+    """Write a new file with these tables; the number of rows of the first one.
+
+    Raises:
+        NotWritable: a key stands in more than one row, or Hyper refuses a value.
+    """
+    from tableauhyperapi import CreateMode, HyperException  # noqa: PLC0415 - heavy, and only deliveries need it
+
+    counts = []
+    with tempfile.TemporaryDirectory(prefix="mlc-hyper-", dir=path.parent) as folder:
+        parquet = Path(folder) / "rows.parquet"
+        with _connected(path, CreateMode.CREATE_AND_REPLACE) as connection:
+            try:
+                connection.execute_command(f"CREATE SCHEMA {quoted(SCHEMA)}")
+                for content in contents:
+                    _to_parquet(content, parquet)
+                    counts.append(_insert(connection, content, parquet))
+            except HyperException as error:
+                raise NotWritable(str(error).partition("\n")[0]) from error
+    return counts[0]
+
+
+def rows(downloaded: Path, shape: Shape) -> Iterator[dict[str, Any]]:
+    """The rows of a .hyper, or of a .tdsx around one, by the contract's column names, as a stream.
+
+    Raises:
+        NotReadable: it has not our table, or not all our columns.
+    """
+    from tableauhyperapi import CreateMode, HyperException  # noqa: PLC0415
+
+    path = _unpacked(downloaded)
+    names = ", ".join(quoted(column.name) for column in shape.columns)
+    with _connected(path, CreateMode.NONE) as connection:
+        try:
+            with connection.execute_query(f"SELECT {names} FROM {_qualified(TABLE)}") as found:
+                for values in found:
+                    yield {
+                        column.source: _read(value)
+                        for column, value in zip(shape.columns, values, strict=True)
+                    }
+        except HyperException as error:
+            raise NotReadable(str(error).partition("\n")[0]) from error
+
+
+def quoted(name: str) -> str:
+    """An SQL name."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _qualified(table: str) -> str:
+    return f"{quoted(SCHEMA)}.{quoted(table)}"
+
+
+@contextmanager
+def _connected(path: Path, mode: Any) -> Iterator["Connection"]:
+    from tableauhyperapi import Connection, HyperProcess, Telemetry  # noqa: PLC0415
+
+    # An empty log_config: no log in the working directory. Version 2 is what all servers of today read.
+    quiet = {"log_config": "", "default_database_version": "2"}
+    with (
+        HyperProcess(Telemetry.DO_NOT_SEND_USAGE_DATA_TO_TABLEAU, parameters=quiet) as process,
+        Connection(process.endpoint, str(path), mode) as connection,
+    ):
+        yield connection
+
+
+def _insert(connection: "Connection", content: Content, parquet: Path) -> int:
+    declared = ", ".join(
+        f"{quoted(column.name)} {column.sql}" + (" NOT NULL" if column == content.key else "")
+        for column in content.columns
+    )
+    connection.execute_command(f"CREATE TABLE {_qualified(content.table)} ({declared})")
+    names = ", ".join(quoted(column.name) for column in content.columns)
+    source = "'" + str(parquet).replace("'", "''") + "'"
+    connection.execute_command(
+        f"INSERT INTO {_qualified(content.table)} ({names}) SELECT {names} "
+        f"FROM external({source}, format => 'parquet')"
+    )
+    key = quoted(content.key.name)
+    twice = connection.execute_list_query(
+        f"SELECT {key} FROM {_qualified(content.table)} GROUP BY {key} HAVING COUNT(*) > 1 LIMIT 1"
+    )
+    if twice:
+        raise NotWritable(f"two companies have a row {twice[0][0]!r}: put the company into the key")
+    return int(connection.execute_scalar_query(f"SELECT COUNT(*) FROM {_qualified(content.table)}"))
+
+
+def _to_parquet(content: Content, path: Path) -> None:
+    schema = pa.schema([pa.field(column.name, column.type.arrow) for column in content.columns])
+    rows = iter(content.rows)
+    with pq.ParquetWriter(path, schema) as writer:
+        while some := list(islice(rows, ROWS_A_BATCH)):
+            arrays = [_array(column, some) for column in content.columns]
+            writer.write_batch(pa.record_batch(arrays, schema=schema))
+
+
+def _array(column: Column, rows: Sequence[Mapping[str, Any]]) -> pa.Array:
+    values = [row.get(column.source) for row in rows]
+    try:
+        return pa.array(values, column.type.arrow)
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        # A row of before the contract changed its column's type: its new version follows in this delivery.
+        return pa.array([value if _fits(value, column) else None for value in values], column.type.arrow)
+
+
+def _fits(value: Any, column: Column) -> bool:
+    try:
+        pa.scalar(value, column.type.arrow)
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        return False
+    return True
+
+
+def _unpacked(path: Path) -> Path:
+    """The one .hyper file inside a .tdsx; a .hyper is itself."""
+    if not zipfile.is_zipfile(path):
+        return path
+    with zipfile.ZipFile(path) as archive:
+        inside = [name for name in archive.namelist() if name.lower().endswith(".hyper")]
+        if len(inside) != 1:
+            raise NotReadable(f"it holds {len(inside)} .hyper files, not one")
+        made = path.with_suffix(".unpacked.hyper")
+        with archive.open(inside[0]) as source, made.open("wb") as target:
+            copyfileobj(source, target)
+    return made
+
+
+def _read(value: Any) -> Any:
+    """Hyper's dates and times as Python's."""
+    if hasattr(value, "to_datetime"):
+        return value.to_datetime()
+    return value.to_date() if hasattr(value, "to_date") else value

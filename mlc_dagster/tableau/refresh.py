@@ -1,0 +1,43 @@
+"""Starts refresh tasks and flows after our data sources have changed (section 8); fails no delivery."""
+
+import logging
+from collections.abc import Callable, Mapping
+
+from mlc_dagster.delivery.memory import Memory
+from mlc_dagster.transport.errors import CallFailed
+
+NAME = "refresh"
+
+logger = logging.getLogger(__name__)
+
+
+class Refreshes:
+    """What depends on our data sources. That it is due is remembered until it was started."""
+
+    def __init__(self, memory: Memory, starts: Mapping[str, Callable[[], None]]) -> None:
+        """`starts`: how each task or flow is started, by its name in the log."""
+        self._memory, self._starts = memory, starts
+
+    def delivered(self, *, changed: bool, last: bool) -> None:
+        """Note that something changed; after the last destination of a run start what is due."""
+        if changed and self._starts:
+            self._write(due=True)
+        if last and self._starts and self._memory.read(NAME).value.get("due"):
+            # Noted first: what changes while they are started is due again.
+            self._write(due=False)
+            if not all([self._started(name) for name in self._starts]):  # noqa: C419 - each is tried
+                self._write(due=True)
+
+    def _write(self, *, due: bool) -> None:
+        self._memory.write(NAME, self._memory.read(NAME), {"due": due})
+
+    def _started(self, name: str) -> bool:
+        try:
+            self._starts[name]()
+        except CallFailed as failure:
+            if failure.status == 409:  # it is queued already, and reads what we have written
+                return True
+            logger.warning("%s is started with the next run: %s", name, failure)
+            return False
+        logger.info("%s was started", name)
+        return True

@@ -1,0 +1,50 @@
+"""What we remember of each data source beside the ledger: in our database, safe at restarts."""
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from mlc_dagster.delivery.memory import Memory
+
+
+@dataclass(frozen=True)
+class Publication:
+    """A publication under way. asked (ISO, UTC): when the call was sent; job: empty until it was answered."""
+
+    batch: str
+    asked: str
+    job: str = ""
+
+
+@dataclass(frozen=True)
+class SourceState:
+    """A data source as we know it. ours: we have begun to publish it, or were told to take it over.
+
+    id: empty before the first publication, or when it is gone. fingerprint: of the columns that were
+    published; empty while it is not known what is published.
+    """
+
+    ours: bool = False
+    id: str = ""
+    fingerprint: str = ""
+    publication: Publication | None = None
+
+
+class Source:
+    """The state of one data source, written before every call that may not be forgotten."""
+
+    def __init__(self, memory: Memory, title: str) -> None:
+        self._memory, self._name = memory, f"datasource:{title}"
+        self._remembered = memory.read(self._name)
+
+    @property
+    def state(self) -> SourceState:
+        """The state as last written."""
+        value = dict(self._remembered.value)
+        under_way = value.pop("publication", None)
+        return SourceState(**value, publication=Publication(**under_way) if under_way else None)
+
+    def save(self, **changes: Any) -> SourceState:
+        """Write changes; they are on disk before this returns. Raises LeaseLost."""
+        state = replace(self.state, **changes)
+        self._remembered = self._memory.write(self._name, self._remembered, asdict(state))
+        return state

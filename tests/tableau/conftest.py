@@ -1,0 +1,84 @@
+"""A running site of the sandbox at its first state, and an installation that delivers to it."""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from mlc_dagster.database import connect, migrate
+from mlc_sandbox.core import CallLog, Faults, SandboxClock
+from mlc_sandbox.server import Sandbox, serving
+from mlc_sandbox.tableau import TableauVendor, World
+from tests.tableau.site import Installation
+
+
+class SandboxTime:
+    """The sandbox's wire time for our side too: a wait moves it on, nothing sleeps."""
+
+    def __init__(self, clock: SandboxClock) -> None:
+        self._clock = clock
+
+    def now(self) -> datetime:
+        return self._clock.wire()
+
+    def monotonic(self) -> float:
+        return monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        self._clock.advance(timedelta(seconds=seconds))
+
+
+@pytest.fixture(scope="package")
+def server() -> Iterator[tuple[Sandbox, Any]]:
+    clock, faults, log = SandboxClock(), Faults(), CallLog()
+    vendor = TableauVendor(clock, faults)
+    vendor.switches.update({"job_polls": 0})
+    sandbox = Sandbox([vendor], clock, faults, log, seed=1)
+    first = vendor.dump(), clock.offset
+    with serving(sandbox):
+        yield sandbox, first
+
+
+@pytest.fixture
+def sandbox(server: tuple[Sandbox, Any]) -> Sandbox:
+    running, (state, offset) = server
+    running.clock.offset, running.clock.advanced = offset, timedelta(0)
+    running.tableau.load(state)
+    running.faults.clear()
+    running.log.reset()
+    return running
+
+
+@pytest.fixture
+def world(sandbox: Sandbox) -> World:
+    return sandbox.tableau.world
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[sa.Engine]:
+    engine = connect(f"sqlite:///{tmp_path}/mlc.db")
+    migrate(engine)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def install(
+    sandbox: Sandbox, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Callable[..., Installation]:
+    for name, secret in sandbox.tableau.secrets().items():
+        monkeypatch.setenv(name, secret)
+
+    def made(**options: Any) -> Installation:
+        return Installation(sandbox.url, engine, SandboxTime(sandbox.clock), tmp_path, options)
+
+    return made
+
+
+@pytest.fixture
+def ours(install: Callable[..., Installation]) -> Installation:
+    return install()

@@ -1,0 +1,137 @@
+"""An installation of ours that delivers rows to a site of the sandbox."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from mlc_dagster.delivery import Ledger, Report, Row, deliver
+from mlc_dagster.delivery.errors import Closed
+from mlc_dagster.settings.tableau import TableauSettings
+from mlc_dagster.tableau.connect import Tableau
+from mlc_dagster.tableau.destination import DataSource
+from mlc_dagster.transport.clock import Clock
+from tests.support.parts import TestParts
+
+INVOICES, SUPPLIERS, TITLE = "tableau/supplier_invoices", "tableau/suppliers", "Supplier invoices"
+DAY = date(2026, 11, 20)
+PAT = {"method": "pat", "token_name": "erp-sync", "token_secret": "${TABLEAU_PAT_SECRET}"}
+APP = {
+    "method": "connected_app",
+    "client_id": "${TABLEAU_CLIENT_ID}",
+    "secret_id": "${TABLEAU_SECRET_ID}",
+    "secret_value": "${TABLEAU_SECRET_VALUE}",
+    "username": "integration@nordfjell.example",
+}
+
+
+def invoice(number: str, amount: str = "100.00", company: str = "NO01", **changes: Any) -> Row:
+    """A row of tableau/supplier_invoices."""
+    code, exact = f"{company}|Invoice|{number}", Decimal(amount).quantize(Decimal("0.0001"))
+    payload = {
+        "code": code,
+        "company": company,
+        "reference_number": number,
+        "document_type": "Supplier invoice",
+        "status": "Open",
+        "supplier": f"{company}|50000",
+        "supplier_name": "Blåbær & Sønner AS",
+        "supplier_reference": None,
+        "date": DAY,
+        "due_date": DAY + timedelta(days=30),
+        "financial_period": "202611",
+        "currency": "NOK",
+        "amount": exact,
+        "vat_amount": Decimal("20.0000"),
+        "balance": exact,
+        "open_balance": exact,
+        "description": 'Tannhjul "12\'" & ærlig stål',
+        "changed_at": datetime(2026, 11, 20, 12, 30, 15, 123456, UTC),
+    }
+    return Row(code, f"Invoice|{number}", number, {**payload, **changes})
+
+
+def supplier(number: str, name: str = "Blåbær AS", company: str = "NO01") -> Row:
+    """A row of tableau/suppliers."""
+    code = f"{company}|{number}"
+    fixed = {"code": code, "company": company, "supplier_number": number, "name": name, "status": "Active"}
+    others = dict.fromkeys(("supplier_class", "currency", "country", "city", "vat_registration_id"))
+    return Row(code, number, number, {**fixed, **others})
+
+
+@dataclass
+class Installation:
+    """Our side: a database, settings and the parts that deliver. Made anew it is another process."""
+
+    url: str
+    engine: sa.Engine
+    clock: Clock
+    folder: Path
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def tableau(self) -> Tableau:
+        settings = {
+            "server_url": f"{self.url}/tableau",
+            "site": "erp",
+            "auth": PAT,
+            "destinations": ("supplier_invoices", "suppliers", "entitlements"),
+            **self.options,
+        }
+        return Tableau(
+            TableauSettings.model_validate(settings), TestParts(self.engine, self.clock, self.folder)
+        )
+
+    @property
+    def ledger(self) -> Ledger:
+        return Ledger(self.engine, self.clock)
+
+    def destination(self, name: str = INVOICES) -> DataSource:
+        return self.tableau.destination(name.split("/")[1])
+
+    def deliver(
+        self,
+        rows: Sequence[Row],
+        *,
+        name: str = INVOICES,
+        company: str = "NO01",
+        gone: Sequence[Row] = (),
+        run: str = "1",
+        to: DataSource | None = None,
+    ) -> Report:
+        """Deliver rows; `gone` are rows whose record has no row any more."""
+        return deliver(
+            to or self.destination(name),
+            company,
+            rows,
+            {row.source_key for row in [*rows, *gone]},
+            ledger=self.ledger,
+            run_id=f"run {run}",
+            fingerprint="f",
+            clock=self.clock,
+        )
+
+    def heal(self, work: Callable[[], Report]) -> Report:
+        """Run until the delivery does not have to wait any more, as the resume sensor does."""
+        for _ in range(5):
+            try:
+                return work()
+            except Closed as closed:
+                self.clock.sleep(max(1.0, (closed.opens_at - self.clock.now()).total_seconds() + 1))
+        raise AssertionError("it never came to an end")
+
+    def shown(self, name: str = INVOICES) -> dict[str, Mapping[str, Any]]:
+        """What the downloaded extract holds, by key."""
+        rows = list(self.tableau.read_back(name.split("/")[1]).rows(""))
+        found = {row.key: row.values for row in rows}
+        assert len(found) == len(rows), "a key stands in more than one row"
+        return found
+
+    def wanted(self, rows: Sequence[Row], name: str = INVOICES) -> dict[str, Mapping[str, Any]]:
+        """What it shall hold."""
+        back = self.tableau.read_back(name.split("/")[1])
+        return {row.key: back.as_shown(row.payload) for row in rows}

@@ -1,0 +1,193 @@
+"""Lost answers, jobs that fail, hang or are forgotten, and calls that come late: the extract stays exact.
+
+Where Tableau's behaviour is not known the sandbox has a switch, and the tests run both ways.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from mlc_dagster.delivery.errors import Closed, Stop
+from mlc_sandbox.server import Sandbox
+from mlc_sandbox.tableau import World
+from tests.tableau.site import TITLE, Installation, invoice
+
+PUBLISH, UPDATE, CHUNK = r"POST .*/datasources\?", r"PATCH .*/data\?", r"PUT .*/fileUploads/"
+FIRST = [invoice("1"), invoice("2"), invoice("3")]
+SECOND = [invoice("1", "10"), invoice("2"), invoice("4")]
+THIRD = [invoice("1", "1000"), invoice("2"), invoice("5")]
+
+# The defaults are in all the other tests.
+UNKNOWN = [
+    {"duplicate_request": "empty_job"},
+    {"failed_request_blocks": False, "actions_atomic": False, "success_code": 3},
+]
+
+
+@pytest.fixture(params=UNKNOWN, ids=lambda switches: ", ".join(switches) or "as assumed")
+def either_way(request: pytest.FixtureRequest, sandbox: Sandbox) -> Iterator[None]:
+    before = {name: sandbox.tableau.switches[name] for name in request.param}
+    sandbox.tableau.switches.update(request.param)
+    yield
+    sandbox.tableau.switches.update(before)
+
+
+def second(ours: Installation) -> Any:
+    return ours.deliver(SECOND, gone=FIRST, run="2")
+
+
+def third(ours: Installation) -> Any:
+    return ours.deliver(THIRD, gone=SECOND, run="3")
+
+
+def healed(ours: Installation, sandbox: Sandbox) -> None:
+    """Delivered in the end; and the next delivery is not undone by anything that was late."""
+    ours.heal(lambda: second(ours))
+    # What did not land goes again with the next run.
+    ours.heal(lambda: second(ours))
+    ours.heal(lambda: third(ours))
+    sandbox.tableau.release()
+    assert ours.shown() == ours.wanted(THIRD)
+
+
+UPDATE_FAULTS: list[tuple[str, dict[str, Any]]] = [
+    ("drop_connection", {"when": "before"}),
+    ("drop_connection", {"when": "after"}),
+    ("late_call", {"calls": 1}),
+    ("late_call", {"calls": 3}),
+    ("server_error", {"status": 502, "html": True}),
+    ("job_ends", {"code": 1, "note": "out of memory"}),
+    ("job_ends", {"code": 1, "applied": True}),
+    ("job_ends", {"code": None, "applied": True}),
+    ("token_expired", {}),
+    ("upload_lost", {}),
+]
+
+
+@pytest.mark.parametrize(("fault", "how"), UPDATE_FAULTS)
+def test_an_update_in_doubt_is_settled(
+    ours: Installation, sandbox: Sandbox, fault: str, how: dict[str, Any]
+) -> None:
+    ours.deliver(FIRST)
+    sandbox.faults.arm("tableau", fault, match=UPDATE, **how)
+    healed(ours, sandbox)
+
+
+@pytest.mark.usefixtures("either_way")
+@pytest.mark.parametrize(("fault", "how"), [UPDATE_FAULTS[1], UPDATE_FAULTS[2]])
+def test_an_update_in_doubt_is_settled_whatever_tableau_does_with_a_request_id(
+    ours: Installation, sandbox: Sandbox, fault: str, how: dict[str, Any]
+) -> None:
+    ours.deliver(FIRST)
+    sandbox.faults.arm("tableau", fault, match=UPDATE, **how)
+    healed(ours, sandbox)
+
+
+@pytest.mark.usefixtures("either_way")
+def test_a_failed_job_whose_start_was_not_answered_is_found_out(ours: Installation, sandbox: Sandbox) -> None:
+    ours.deliver(FIRST)
+    sandbox.faults.arm("tableau", "job_ends", match=UPDATE, code=1)
+    sandbox.faults.arm("tableau", "drop_connection", match=UPDATE, when="after")
+    healed(ours, sandbox)
+
+
+@pytest.mark.usefixtures("either_way")
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_job_that_hangs_is_waited_for_and_never_overtaken(
+    install: Callable[..., Installation], sandbox: Sandbox, lost: bool
+) -> None:
+    ours = install(job_patience_seconds=30)
+    ours.deliver(FIRST)
+    sandbox.faults.arm("tableau", "job_stuck", match=UPDATE, seconds=3600)
+    if lost:
+        sandbox.faults.arm("tableau", "drop_connection", match=UPDATE, when="after")
+    for _ in range(3):
+        with pytest.raises(Closed) as closed:
+            second(ours)
+        ours.clock.sleep((closed.value.opens_at - ours.clock.now()).total_seconds() + 1)
+    ours.clock.sleep(3600)
+    healed(ours, sandbox)
+
+
+def test_a_job_that_does_not_say_when_it_ended_is_not_waited_for_for_ever(
+    install: Callable[..., Installation], sandbox: Sandbox
+) -> None:
+    ours = install(job_patience_seconds=5)
+    ours.deliver(FIRST)
+    sandbox.faults.arm("tableau", "job_ends", match=UPDATE, code=0, applied=True, completed_at="missing")
+    healed(ours, sandbox)
+
+
+def test_a_job_that_tableau_has_forgotten_is_settled(ours: Installation, sandbox: Sandbox) -> None:
+    ours.deliver(FIRST)
+    sandbox.faults.arm("tableau", "job_unknown", match="GET .*/jobs/")
+    healed(ours, sandbox)
+
+
+# Within the quiet time: a call that comes later than any timeout is none.
+PUBLISH_FAULTS: list[tuple[str, dict[str, Any]]] = [
+    ("drop_connection", {"when": "after"}),
+    ("late_call", {"seconds": 100}),
+    ("job_ends", {"code": 1, "applied": True}),
+    ("job_ends", {"code": None}),
+    ("upload_lost", {}),
+]
+
+
+@pytest.mark.parametrize(("fault", "how"), PUBLISH_FAULTS)
+def test_a_publication_in_doubt_is_made_again(
+    ours: Installation, sandbox: Sandbox, world: World, fault: str, how: dict[str, Any]
+) -> None:
+    sandbox.faults.arm("tableau", fault, match=PUBLISH, **how)
+    ours.heal(lambda: ours.deliver(FIRST))
+    ours.heal(lambda: ours.deliver(FIRST))
+    ours.heal(lambda: second(ours))
+    sandbox.tableau.release()
+    assert ours.shown() == ours.wanted(SECOND)
+    assert len([found for found in world.site().datasources.values() if found.name == TITLE]) == 1
+
+
+def test_a_chunk_without_an_answer_begins_the_upload_again(
+    ours: Installation, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mlc_dagster.tableau.client.CHUNK", 20_000)
+    sandbox.faults.arm("tableau", "drop_connection", match=CHUNK, when="after")
+    ours.deliver(FIRST)
+    assert ours.shown() == ours.wanted(FIRST)
+    sandbox.faults.arm("tableau", "upload_lost", match=CHUNK)
+    healed(ours, sandbox)
+
+
+def test_an_upload_that_never_succeeds_leaves_nothing_in_doubt(ours: Installation, sandbox: Sandbox) -> None:
+    ours.deliver(FIRST)
+    sandbox.faults.arm("tableau", "drop_connection", match=CHUNK, times=3)
+    assert second(ours).not_landed == 1
+    assert ours.ledger.unresolved("tableau/supplier_invoices", "NO01") == []
+    healed(ours, sandbox)
+
+
+def test_a_lockout_sends_nothing_more_until_it_opens(ours: Installation, sandbox: Sandbox) -> None:
+    ours.deliver(FIRST)
+    sandbox.faults.arm("tableau", "rate_limit", match=UPDATE, seconds=600)
+    with pytest.raises(Closed):
+        second(ours)
+    healed(ours, sandbox)
+
+
+def test_a_questions_failure_does_not_take_an_open_update_for_failed(
+    ours: Installation, sandbox: Sandbox
+) -> None:
+    ours.deliver(FIRST)
+    sandbox.faults.arm("tableau", "server_error", match="GET .*/jobs/", times=20, status=503)
+    with pytest.raises(Closed):
+        second(ours)
+    assert len(ours.ledger.unresolved("tableau/supplier_invoices", "NO01")) == 1
+    sandbox.faults.clear()
+    healed(ours, sandbox)
+
+
+def test_a_full_storage_stops_and_says_so(ours: Installation, sandbox: Sandbox) -> None:
+    sandbox.faults.arm("tableau", "server_error", match=PUBLISH, status=403, message="quota")
+    with pytest.raises(Stop, match="storage"):
+        ours.deliver(FIRST)

@@ -123,6 +123,21 @@ def resend(
 
 
 @app.command()
+def reconcile(
+    destination: Annotated[
+        str | None, typer.Argument(help="Such as asana/purchase_orders, or a pair; all by default.")
+    ] = None,
+    company: Annotated[str | None, typer.Option(help="One company; all by default.")] = None,
+    repair: Annotated[bool, typer.Option("--repair", help="Let exactly the wrong rows go again.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Read targets back and compare them with what was delivered, row by row. Changes nothing by itself."""
+    from mlc_dagster.cli.reconcile import show_reconcile
+
+    sys.exit(show_reconcile(destination, company, repair=repair, yes=yes))
+
+
+@app.command()
 def audit(
     number: Annotated[str, typer.Argument(help="A business number, such as an invoice number.")],
 ) -> None:

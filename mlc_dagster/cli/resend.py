@@ -22,7 +22,7 @@ def resend(destination: str, company: str | None, *, yes: bool) -> int:
     """
     suite = Suite(load_settings())
     (name,) = suite.destinations(destination)
-    costs = {code: _cost(suite, name, code) for code in _companies(suite, name, company)}
+    costs = {code: _cost(suite, name, code) for code in companies_of(suite, name, company)}
     if not any(rows for rows, _ in costs.values()):
         console.print(f"Nothing counts as delivered to {name}: there is nothing to send again.")
         return 0
@@ -40,7 +40,8 @@ class UnknownCompany(Exception):
     """A company the pair does not carry."""
 
 
-def _companies(suite: Suite, name: str, company: str | None) -> list[str]:
+def companies_of(suite: Suite, name: str, company: str | None) -> list[str]:
+    """The companies of a destination, or the one that is named. Raises UnknownCompany."""
     known = suite.settings.companies_of(name.split("/", 1)[0])
     if company is not None and company not in known:
         raise UnknownCompany(f"{name} carries no company {company}. Known: {', '.join(known)}.")

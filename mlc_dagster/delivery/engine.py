@@ -73,16 +73,17 @@ def distrust(
     ledger: Ledger,
     run_id: str,
     reason: str,
+    keys: Collection[str] | None = None,
     patience: float = PATIENCE_SECONDS,
 ) -> int:
-    """Let every row go again with the next delivery, unchanged or not; returns how many there are.
+    """Let rows go again with the next delivery, unchanged or not: all, or those of `keys`; returns how many.
 
     For a target that was emptied or set back to an earlier state, and for a database restored from a backup:
     the ledger is not what the destination holds then. Raises LeaseHeld.
     """
     leases = Leases(ledger.engine, ledger.clock)
     with leases.hold(_lease_names(destination, company), run_id, patience=patience) as hold:
-        return Writer(ledger, hold, destination.name, company, run_id).distrust(reason)
+        return Writer(ledger, hold, destination.name, company, run_id).distrust(reason, keys)
 
 
 class _Delivery:

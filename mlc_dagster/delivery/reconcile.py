@@ -49,7 +49,8 @@ class Comparison:
     that show the values that mark them deleted. waiting: rows that are not compared, by the reason. Of the
     different rows, emptied are those that show nothing but their key, and revived those that were deleted.
     columns: how many rows differ in a column; unseen: delivered columns that the target does not show.
-    totals: of each decimal column, what was delivered and what is shown. differences: the first few.
+    totals: of each decimal column, what was delivered and what is shown. differences: the first few. wrong:
+    the keys of all rows that are missing or different.
     """
 
     destination: str
@@ -67,6 +68,7 @@ class Comparison:
     unseen: set[str] = field(default_factory=set)
     totals: dict[str, tuple[Decimal, Decimal]] = field(default_factory=dict)
     differences: list[Difference] = field(default_factory=list)
+    wrong: set[str] = field(default_factory=set)
 
     @property
     def equal(self) -> bool:
@@ -233,6 +235,8 @@ class _Looking:
                 self.comparison.totals[name] = (delivered + value * (1 - side), shown + value * side)
 
     def _name(self, difference: Difference) -> None:
+        if difference.kind is not Kind.EXTRA:
+            self.comparison.wrong.add(difference.key)
         if len(self.comparison.differences) < NAMED:
             self.comparison.differences.append(difference)
 

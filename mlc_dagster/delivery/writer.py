@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -126,13 +126,18 @@ class Writer:
             self._mark(connection, changes, State.PENDING, None, lambda _: reason)
             self._trace_each(connection, changes, Kind.PENDING, None, lambda _: reason)
 
-    def distrust(self, reason: str) -> int:
-        """Mark everything the destination holds as to be sent again; returns how many records that are."""
+    def distrust(self, reason: str, keys: Collection[str] | None = None) -> int:
+        """Mark what the destination holds, or some of it, as to be sent again; returns how many records."""
         values = {"state": State.PENDING, "reason": reason, "updated_at": self._clock.now()}
-        delivered = (*self._here, records.c.state == State.DELIVERED)
+        delivered = records.update().where(*self._here, records.c.state == State.DELIVERED).values(values)
+        marks = (
+            [delivered]
+            if keys is None
+            else [delivered.where(records.c.key.in_(some)) for some in chunks(sorted(keys))]
+        )
         with self.transaction() as connection:
             self._begin(connection)
-            count = connection.execute(records.update().where(*delivered).values(values)).rowcount
+            count = sum(connection.execute(mark).rowcount for mark in marks)
             self._note(connection, None, Kind.PENDING, reason=reason, records=count)
         return count
 

@@ -1,0 +1,99 @@
+"""`mlc reconcile`: what targets show beside what they were sent; repairs exactly the rows that differ."""
+
+from collections.abc import Iterator
+
+import typer
+from rich.table import Table
+
+from mlc_dagster.cli.console import console
+from mlc_dagster.cli.resend import companies_of
+from mlc_dagster.delivery import Comparison, distrust, reconcile
+from mlc_dagster.delivery.errors import Stop
+from mlc_dagster.settings import load_settings
+from mlc_dagster.suite import Suite
+from mlc_dagster.transport.errors import CallFailed
+
+RUN_ID = "mlc reconcile"
+REASON = "the target shows it otherwise than it was delivered; an operator asked for it to be repaired"
+COUNTS = ("expected", "found", "missing", "different", "extra")
+
+
+def show_reconcile(wanted: str | None, company: str | None, *, repair: bool, yes: bool) -> int:
+    """Print the comparison of each destination that can be read back; 1 when one is not equal.
+
+    Raises:
+        UnknownDestination: the settings name no such destination or pair.
+        UnknownCompany: the pair carries no such company.
+        LeaseHeld: a repair met a delivery under way.
+    """
+    suite = Suite(load_settings())
+    compared = list(_compared(suite, wanted, company))
+    if not compared:
+        console.print("None of these can be read back: their targets show nothing, or no view is named.")
+        return 0
+    console.print(_table(compared))
+    for found in compared:
+        _tell(found)
+    wrong = [found for found in compared if found.wrong]
+    if repair and wrong:
+        _repair(suite, wrong, yes=yes)
+    return 0 if all(found.equal for found in compared) else 1
+
+
+def _compared(suite: Suite, wanted: str | None, company: str | None) -> Iterator[Comparison]:
+    pairs = suite.settings.pairs.on()
+    one = None if wanted in (None, *pairs) else wanted
+    for name in suite.destinations(one):
+        read_back = suite.read_back(name) if wanted in (None, name, name.split("/")[0]) else None
+        if read_back is None:
+            continue
+        tombstone = suite.mappings.models[name].tombstone
+        for code in companies_of(suite, name, company):
+            try:
+                yield reconcile(suite.ledger, read_back, name, code, tombstone=tombstone)
+            except (CallFailed, Stop) as trouble:
+                console.print(f"{name} {code} cannot be read: {trouble}")
+
+
+def _table(compared: list[Comparison]) -> Table:
+    table = Table(title="What targets show, beside what they were sent", title_justify="left")
+    for heading in ("destination", "company"):
+        table.add_column(heading, no_wrap=True)
+    for heading in COUNTS:
+        table.add_column(heading, justify="right")
+    table.add_column("verdict")
+    for found in compared:
+        counts = [str(getattr(found, name)) for name in COUNTS]
+        table.add_row(found.destination, found.company, *counts, "equal" if found.equal else "differs")
+    return table
+
+
+def _tell(found: Comparison) -> None:
+    """The first differences, and every amount whose total differs."""
+    for difference in found.differences:
+        columns = ", ".join(
+            f"{name}: sent {ours}, shown {theirs}" for name, (ours, theirs) in difference.columns.items()
+        )
+        told = f"{found.destination} {difference.key} {difference.words}"
+        console.print(f"{told} ({columns})" if columns else told, highlight=False, markup=False)
+    for column, (sent, shown) in found.totals.items():
+        if sent != shown:
+            told = f"{found.destination} {found.company}: total of {column}: sent {sent:f}, shown {shown:f}"
+            console.print(told, highlight=False, markup=False)
+
+
+def _repair(suite: Suite, wrong: list[Comparison], *, yes: bool) -> None:
+    rows = sum(len(found.wrong) for found in wrong)
+    if not yes and not typer.confirm(f"Send these {rows} rows again with the next run?"):
+        console.print("Nothing was changed.")
+        return
+    for found in wrong:
+        count = distrust(
+            suite.destination(found.destination),
+            found.company,
+            ledger=suite.ledger,
+            run_id=RUN_ID,
+            reason=REASON,
+            keys=found.wrong,
+        )
+        console.print(f"{found.destination} {found.company}: {count} rows go again with the next run.")

@@ -1,0 +1,64 @@
+"""`mlc reconcile`: what it shows of an edited target, and that a repair sends exactly the wrong rows."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from mlc_dagster.cli.main import app
+from mlc_dagster.suite import UnknownDestination
+from tests.support.house import House, open_house, running_sandbox
+
+NAME, MODULE = "anaplan/suppliers", "DAT01 Suppliers"
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    folder: Path = tmp_path_factory.mktemp("reconcile")
+    with (
+        running_sandbox(companies=("NO01",)) as sandbox,
+        open_house(sandbox, folder, destinations=["suppliers"]) as house,
+    ):
+        assert house.run("NO01").success
+        yield house
+
+
+def mlc(*arguments: str, answer: str | None = None) -> Result:
+    return CliRunner().invoke(app, list(arguments), input=answer)
+
+
+def edit_one(house: House) -> str:
+    """Somebody types into one cell; returns the supplier's code."""
+    module = house.sandbox.anaplan.world.model.named("modules", MODULE)
+    coordinates = next(iter(module.cells))
+    module.cells[coordinates] = {**module.cells[coordinates], "name": "edited by hand"}
+    return next(code for code, row in house.modules()[MODULE].items() if row["name"] == "edited by hand")
+
+
+def test_an_equal_target_is_told_so(house: House) -> None:
+    told = mlc("reconcile", "anaplan")
+    assert told.exit_code == 0, told.output
+    assert "equal" in told.output
+
+
+def test_an_edited_cell_is_named_with_both_values_and_repaired_alone(house: House) -> None:
+    before = house.modules()
+    code = edit_one(house)
+    told = mlc("reconcile", NAME, "--company", "NO01")
+    assert told.exit_code == 1
+    assert code in told.output
+    assert "edited by hand" in told.output
+    asked = mlc("reconcile", NAME, "--repair", answer="n\n")
+    assert "Nothing was changed." in asked.output
+    done = mlc("reconcile", NAME, "--repair", "--yes")
+    assert f"{NAME} NO01: 1 rows go again with the next run." in done.output
+    assert house.run("NO01").success
+    assert house.shown(NAME)["updated"] == 1
+    assert house.modules() == before
+    assert mlc("reconcile").exit_code == 0
+
+
+def test_a_name_that_is_no_destination_and_no_pair_is_told(house: House) -> None:
+    with pytest.raises(UnknownDestination, match="anaplan/suppliers"):
+        CliRunner().invoke(app, ["reconcile", "anaplan/nothing"], catch_exceptions=False)

@@ -48,14 +48,17 @@ select
     purchase.shippingAddress.postalCode as ship_to_postal_code,
     purchase.shippingAddress.country.id as ship_to_country,
     purchase.description,
-    cast(lines.lines as varchar) as lines
+    -- Who edits an order puts it on hold: the partner keeps what it has until it is released again.
+    case
+        when purchase.status in ('Cancelled', 'Voided') then 'cancelled'
+        when purchase.status in ('Open', 'PendingPrint', 'PendingEmail', 'Printed', 'Closed') then 'open'
+        else 'held'
+    end as standing,
+    coalesce(cast(lines.lines as varchar), '[]') as lines
 from {{ changed('purchase_orders') }} as purchase
-join lines on lines._key = purchase._key
+left join lines on lines._key = purchase._key
 left join {{ lookup('edi_partners') }} as mine on mine.supplier_number = purchase.supplier.number
 left join {{ lookup('edi_partners') }} as everyone on everyone.supplier_number = '*'
 left join {{ latest('suppliers') }} as supplier on supplier.number = purchase.supplier.number
 left join (select name from {{ latest('branches') }} where isMainBranch) as us on true
-where
-    coalesce(mine.partner, everyone.partner) is not null
-    -- What is not agreed inside the house is not told outside; what was cancelled goes as a cancellation.
-    and purchase.status not in ('Hold', 'PendingApproval', 'Rejected', 'Cancelled', 'Canceled')
+where coalesce(mine.partner, everyone.partner) is not null

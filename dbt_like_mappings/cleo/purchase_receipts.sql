@@ -39,6 +39,8 @@ select
     cast(null as varchar) as ship_to_city,
     cast(null as varchar) as ship_to_postal_code,
     cast(null as varchar) as ship_to_country,
+    -- Until it is released a receipt may be changed or deleted.
+    case receipt.status when 'Released' then 'open' when 'Cancelled' then 'cancelled' else 'held' end as standing,
     cast(lines.lines as varchar) as lines
 from {{ changed('purchase_receipts') }} as receipt
 join lines on lines._key = receipt._key
@@ -49,4 +51,3 @@ left join (select name from {{ latest('branches') }} where isMainBranch) as us o
 where
     coalesce(mine.partner, everyone.partner) is not null
     and receipt.receiptType = 'PoReceipt'
-    and receipt.status not in ('Hold')

@@ -3,12 +3,12 @@
 By partner, kind of group and its number, as numbers: zeros may be dropped (vendors/x12.md section 9).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from mlc_dagster.cleo.outbox import Outbox, State, Stored
+from mlc_dagster.cleo.outbox import Outbox, Standing, State, Stored
 from mlc_dagster.settings.cleo import CleoSettings
 from mlc_dagster.x12.documents import Acknowledgment, InterchangeAcknowledgment, Status
 
@@ -20,12 +20,15 @@ STATES: Mapping[Status, State] = {
 }
 # TA1 025: the number came before. What came first has been judged, or will be.
 DUPLICATE = "025"
+# What the operator reads of a document whose answer is missing for longer than agreed.
+OVERDUE = "overdue"
 
 
 @dataclass
 class Noted:
-    """What came of acknowledgments: documents by state, and those of nothing we know."""
+    """What came of acknowledgments in a run: documents by state, and those of nothing we know."""
 
+    run_id: str = ""
     documents: dict[str, int] = field(default_factory=dict)
     unknown: list[str] = field(default_factory=list)
 
@@ -35,48 +38,63 @@ class Noted:
 
 
 class Answers:
-    """Notes acknowledgments in the outbox."""
+    """Notes acknowledgments in the outbox, and tells where documents stand."""
 
     def __init__(self, outbox: Outbox, settings: CleoSettings) -> None:
         self._outbox, self._settings = outbox, settings
 
-    def group(self, partner: str, answer: Acknowledgment, noted: Noted) -> None:
+    def group(self, partner: str, company: str, answer: Acknowledgment, noted: Noted) -> None:
         """A 997: of a group, and of each of its sets. What it does not name shares the group's fate."""
-        found = list(self._outbox.find(partner=partner, kind=answer.kind, group_control=answer.control))
+        between = {"partner": partner, "company": company}
+        found = list(self._outbox.find(**between, kind=answer.kind, group_control=answer.control))
         if not found:
             noted.unknown.append(f"997 of {partner} for {answer.kind} {answer.control}")
             return
-        interchange = found[-1]
         whole = STATES[answer.status]
         said = {one.control: (STATES[one.status], _detail(one.codes, one.errors)) for one in answer.sets}
-        documents: dict[str, tuple[State, Mapping[str, Any]]] = {}
-        for entry in interchange.documents:
-            state, detail = said.get(entry.control, (whole, {"group": list(answer.codes)}))
-            if entry.state is State.ACKNOWLEDGED and state is State.REJECTED:
-                continue
-            documents[entry.control] = (state, detail)
-            noted.add(state)
-        self._outbox.answer(interchange, whole, documents)
+        documents: dict[str, tuple[State, Mapping[str, Any]]] = {
+            entry.control: said.get(entry.control, (whole, {"group": list(answer.codes)}))
+            for entry in found[-1].documents
+        }
+        self._note(found[-1], whole, documents, noted)
 
-    def interchange(self, partner: str, answer: InterchangeAcknowledgment, noted: Noted) -> None:
+    def interchange(
+        self, partner: str, company: str, answer: InterchangeAcknowledgment, noted: Noted
+    ) -> None:
         """A TA1: a rejected envelope takes all its documents with it."""
-        found = list(self._outbox.find(partner=partner, control=answer.control))
+        found = list(self._outbox.find(partner=partner, company=company, control=answer.control))
         if not found:
             noted.unknown.append(f"TA1 of {partner} for {answer.control}")
             return
         if answer.status is not Status.REJECTED or answer.note == DUPLICATE:
             return
         rejected = {entry.control: (State.REJECTED, {"ta1": answer.note}) for entry in found[-1].documents}
-        for _ in rejected:
-            noted.add(State.REJECTED)
-        self._outbox.answer(found[-1], State.REJECTED, rejected)
+        self._note(found[-1], State.REJECTED, rejected, noted)
 
-    def overdue(self, interchange: Stored, now: datetime) -> bool:
-        """Whether an answer is missing for longer than agreed."""
-        if interchange.state is not State.SENT or interchange.sent_at is None:
-            return False
-        hours = self._settings.partners[interchange.partner].overdue_hours
-        return now - interchange.sent_at > timedelta(hours=hours)
+    def standing(
+        self, destination: str, company: str | None, now: datetime
+    ) -> Iterator[tuple[str, Standing]]:
+        """The newest document of each record with its state in words: an answer may be overdue."""
+        for found in self._outbox.standing(destination, company):
+            yield (OVERDUE if overdue(found, self._settings, now) else found.entry.state.value), found
+
+    def _note(
+        self,
+        interchange: Stored,
+        whole: State,
+        documents: Mapping[str, tuple[State, Mapping[str, Any]]],
+        noted: Noted,
+    ) -> None:
+        for state in self._outbox.answer(interchange, whole, documents, noted.run_id):
+            noted.add(state)
+
+
+def overdue(found: Standing, settings: CleoSettings, now: datetime) -> bool:
+    """Whether a document's answer is missing for longer than agreed with its partner."""
+    partner = settings.partners.get(found.partner)
+    if partner is None or found.entry.state is not State.SENT or found.sent_at is None:
+        return False
+    return now - found.sent_at > timedelta(hours=partner.overdue_hours)
 
 
 def _detail(codes: tuple[str, ...], errors: tuple[Any, ...]) -> dict[str, Any]:

@@ -42,12 +42,16 @@ class Cleo:
         """The interchanges we made."""
         return Outbox(self._parts.engine, self._parts.clock)
 
+    @cached_property
+    def answers(self) -> Answers:
+        """What partners' systems said of them."""
+        return Answers(self.outbox, self.settings)
+
     @property
     def inbox(self) -> Inbox:
         """What partners put into the mailbox."""
-        answers = Answers(self.outbox, self.settings)
         parts = self._parts
-        return Inbox(self.mailbox, self.settings, answers, engine=parts.engine, clock=parts.clock)
+        return Inbox(self.mailbox, self.settings, self.answers, engine=parts.engine, clock=parts.clock)
 
     def destination(self, model: str) -> EdiFeed:
         """The documents of one model."""
@@ -57,7 +61,6 @@ class Cleo:
             self.settings,
             mailbox=self.mailbox,
             outbox=self.outbox,
-            ledger=parts.ledger,
             clock=parts.clock,
         )
 

@@ -8,15 +8,15 @@ later and is noted beside it: see `answers`.
 import base64
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from mlc_dagster.cleo import documents
+from mlc_dagster.cleo.answers import overdue
 from mlc_dagster.cleo.mailbox import Mailbox
-from mlc_dagster.cleo.outbox import Entry, Made, Outbox, State, Stored
-from mlc_dagster.delivery import Ledger
+from mlc_dagster.cleo.outbox import Entry, Made, Outbox, Standing, State, Stored
 from mlc_dagster.delivery import errors as delivery
 from mlc_dagster.delivery.destination import Batch, Outcome
 from mlc_dagster.delivery.rows import Change, Op
@@ -36,9 +36,19 @@ from mlc_dagster.x12.errors import RefusedError
 from mlc_dagster.x12.syntax import Delimiters
 from mlc_dagster.x12.writer import Written, write
 
+# Where an order or a receipt stands in the ERP: not agreed (again), or called off. Else the partner may know.
+HELD, CANCELLED = "held", "cancelled"
+GONE = (
+    "{number} is gone from the ERP, or its supplier from lookups/edi_partners.csv, and {partner} has it. "
+    "Only what the ERP shows as cancelled is cancelled by itself: tell the partner what shall become of it."
+)
+REVIVED = (
+    "{number} was cancelled at {partner}, and X12 has no word to bring a document back. Enter it in the ERP "
+    "under a new number."
+)
 # Documents of one file: enough to spare files, few enough that one answer is soon there.
 MAX_ROWS, MAX_BYTES = 50, 2_000_000
-Maker = Callable[[Mapping[str, Any], Purpose, Mapping[str, Any] | None], Document]
+Maker = Callable[[Mapping[str, Any], Purpose], Document]
 
 
 # What a model's rows become.
@@ -46,11 +56,6 @@ MAKERS: Mapping[str, Maker] = {
     "purchase_orders": documents.order,
     "supplier_invoices": documents.invoice,
     "purchase_receipts": documents.receipt,
-}
-PURPOSES: Mapping[Op, Purpose] = {
-    Op.CREATE: Purpose.ORIGINAL,
-    Op.UPDATE: Purpose.CHANGE,
-    Op.DELETE: Purpose.CANCEL,
 }
 
 
@@ -62,6 +67,17 @@ class Draft:
     partner: str
     purpose: Purpose
     document: Document
+
+
+@dataclass
+class Drafts:
+    """What becomes of changes. `refused`: why some cannot be told, by key. `quiet`: keys of which there is
+    nothing to tell, because the partner has them so or need not know.
+    """
+
+    ready: list[Draft] = field(default_factory=list)
+    refused: dict[str, str] = field(default_factory=dict)
+    quiet: list[str] = field(default_factory=list)
 
 
 class EdiFeed:
@@ -77,12 +93,11 @@ class EdiFeed:
         *,
         mailbox: Mailbox,
         outbox: Outbox,
-        ledger: Ledger,
         clock: Clock,
     ) -> None:
         self.name, self.target = f"cleo/{model}", "cleo"
         self._make, self._settings = MAKERS[model], settings
-        self._mailbox, self._outbox, self._ledger, self._clock = mailbox, outbox, ledger, clock
+        self._mailbox, self._outbox, self._clock = mailbox, outbox, clock
 
     def preflight(self, changes: Sequence[Change]) -> Mapping[str, str]:
         """Write each document once without sending it: what the partner could not read stays here.
@@ -95,28 +110,24 @@ class EdiFeed:
             raise _nothing_sent(failure) from failure
         refused: dict[str, str] = {}
         for company, some in _by_company(changes):
-            _, words = self._drafts(some, company)
-            refused |= words
+            refused |= self._drafts(some, company).refused
         return refused
 
     def send(self, batch: Batch) -> Outcome:
-        """Build what was not built, file what was not filed."""
-        drafts, refused = self._drafts(batch.changes, batch.company)
-        built = self._outbox.of_batch(batch.id) or list(self._build(batch, drafts))
+        """Build what was not built, file what was not filed; what is overdue is filed again as it was."""
+        built = self._outbox.of_batch(batch.id)
+        before = _places(built)
+        rest = [change for change in batch.changes if change.row.key not in before]
+        drafts = self._drafts(rest, batch.company)
+        built += self._build(batch, drafts.ready)
         for interchange in built:
             if interchange.state is State.BUILT:
                 self._file(interchange)
-        told = {
-            entry.key: f"{interchange.control:09d}/{entry.control}"
-            for interchange in built
-            for entry in interchange.documents
-        }
-        files = [interchange.file for interchange in built]
-        lost = {change.row.key for change in batch.changes} - told.keys() - refused.keys()
-        # Built by a former sender under other settings: they go again with the next run.
-        refused |= dict.fromkeys(lost, "It was not in the batch's interchanges. It goes with the next run.")
-        refused = {key: words for key, words in refused.items() if key not in told}
-        return Outcome(target_ids=told, refused=refused, detail={"files": files})
+        again = [self._renamed(interchange) for interchange in self._overdue(drafts.quiet)]
+        for interchange in again:
+            self._file(interchange)
+        files = [interchange.file for interchange in (*built, *again)]
+        return Outcome(target_ids=_places(built), refused=drafts.refused, detail={"files": files})
 
     def resolve(self, batch: Batch) -> Outcome:
         """Go on: the same bytes again are no second document."""
@@ -126,37 +137,80 @@ class EdiFeed:
         """One a file, and the look before."""
         return 1 + len({change.row.payload["partner"] for change in changes}) if changes else 0
 
-    def _drafts(self, changes: Sequence[Change], company: str) -> tuple[list[Draft], dict[str, str]]:
+    def _drafts(self, changes: Sequence[Change], company: str) -> Drafts:
         """The documents of changes, and why others cannot be written. Each is tried alone."""
-        keys = {change.row.key for change in changes}
-        sent = self._outbox.last(self.name, keys)
-        befores = self._ledger.payloads(self.name, company, sorted(keys & sent.keys()))
-        drafts, refused = [], {}
+        told = self._outbox.told(self.name, {change.row.key for change in changes})
+        drafts = Drafts()
         for change in changes:
-            purpose = PURPOSES[change.op] if change.row.key in sent else Purpose.ORIGINAL
-            if purpose is Purpose.ORIGINAL and change.op is Op.DELETE:
-                continue
+            key = change.row.key
             try:
-                draft = self._draft(change, purpose, befores.get(change.row.key))
+                draft = self._draft(change, told.get(key))
+                if draft is None:
+                    drafts.quiet.append(key)
+                    continue
                 self._write([draft], company, 1, 1)
             except RefusedError as words:
-                refused[change.row.key] = str(words)
+                drafts.refused[key] = str(words)
             else:
-                drafts.append(draft)
-        return drafts, refused
+                drafts.ready.append(draft)
+        return drafts
 
-    def _draft(self, change: Change, purpose: Purpose, before: Mapping[str, Any] | None) -> Draft:
-        row = change.row.payload
-        partner = str(row["partner"])
-        if partner not in self._settings.partners:
+    def _draft(self, change: Change, told: Standing | None) -> Draft | None:
+        """What to tell the partner: None when it has the document so, or need not know.
+
+        Raises RefusedError: it cannot be told, or a person has to.
+        """
+        row, standing = change.row.payload, change.row.payload.get("standing")
+        if told is None:
+            if change.op is Op.DELETE or standing in (HELD, CANCELLED):
+                return None
+            return self._document(change, str(row["partner"]), Purpose.ORIGINAL, row)
+        before, cancelled = told.entry.payload, told.entry.purpose == Purpose.CANCEL.value
+        # While somebody works on it in the ERP, the partner keeps what it has.
+        if standing == HELD or (cancelled and (change.op is Op.DELETE or standing == CANCELLED)):
+            return None
+        if change.op is Op.DELETE:
+            raise RefusedError(GONE.format(number=change.row.number, partner=told.partner))
+        if cancelled:
+            raise RefusedError(REVIVED.format(number=change.row.number, partner=told.partner))
+        if standing == CANCELLED:
+            return self._document(change, told.partner, Purpose.CANCEL, before)
+        if documents.same(self._make(row, Purpose.ORIGINAL), self._make(before, Purpose.ORIGINAL)):
+            return None
+        return self._document(change, told.partner, Purpose.CHANGE, row, before)
+
+    def _document(
+        self,
+        change: Change,
+        name: str,
+        purpose: Purpose,
+        row: Mapping[str, Any],
+        before: Mapping[str, Any] | None = None,
+    ) -> Draft:
+        """The document as its partner wants it. What was told to one partner stays with it."""
+        if name not in self._settings.partners:
             known = ", ".join(self._settings.partners)
-            raise RefusedError(f"lookups/edi_partners.csv names {partner!r}, and mlc.yaml has only {known}.")
-        document = self._make(row, purpose, before)
+            raise RefusedError(f"Partner {name!r} is not in mlc.yaml, which has {known}.")
+        partner, document = self._settings.partners[name], self._make(row, purpose)
         if isinstance(document, PurchaseOrder) and purpose is not Purpose.ORIGINAL:
             document = replace(document, changed_on=self._local().date())
-        if isinstance(document, ReceivingAdvice) and self._settings.partners[partner].receipt == "856":
+            if before is not None and partner.order_change == "860":
+                document = documents.line_by_line(document, documents.order(before, Purpose.ORIGINAL))
+        if isinstance(document, ReceivingAdvice) and partner.receipt == "856":
             document = documents.as_notice(document)
-        return Draft(change, partner, purpose, document)
+        return Draft(change, name, purpose, document)
+
+    def _overdue(self, keys: Sequence[str]) -> list[Stored]:
+        """The interchanges whose answer is missing for too long, among those that carry these records."""
+        now = self._clock.now()
+        told = self._outbox.told(self.name, keys).values()
+        late = {found.interchange_id for found in told if overdue(found, self._settings, now)}
+        return [interchange for each in sorted(late) for interchange in self._outbox.find(id=each)]
+
+    def _renamed(self, interchange: Stored) -> Stored:
+        """Under a name of its own: a name that was ever used may be refused (vendors/cleo.md section 6)."""
+        head, suffix = interchange.file.rsplit("_", 1)[0], interchange.file.rsplit(".", 1)[1]
+        return replace(interchange, file=f"{head}_{self._clock.now():%Y%m%dT%H%M%SZ}.{suffix}")
 
     def _build(self, batch: Batch, drafts: Sequence[Draft]) -> Iterator[Stored]:
         """One interchange a partner and kind of set; changes as 860 are another kind than orders."""
@@ -184,9 +238,16 @@ class EdiFeed:
         file = f"{kind}_{drafts[0].partner}_{control:09d}_{now:%Y%m%dT%H%M%SZ}.{suffix}"
         content = written.content
         if partner.file == "json":
-            content = _as_json(written.content, [draft.document for draft in drafts])
+            content = _as_json(written.content, drafts)
         entries = [
-            Entry(one.control, self.name, draft.change.row.key, draft.change.row.number, draft.purpose.value)
+            Entry(
+                one.control,
+                self.name,
+                draft.change.row.key,
+                draft.change.row.number,
+                draft.purpose.value,
+                draft.change.row.payload,
+            )
             for one, draft in zip(sets, drafts, strict=True)
         ]
         return Made(file, content, entries, {"notes": list(written.notes)})
@@ -217,6 +278,8 @@ class EdiFeed:
     def _file(self, interchange: Stored) -> None:
         try:
             self._mailbox.put(self._settings.folders.upload, interchange.file, interchange.content)
+        except (transport.Refused, transport.Misconfigured):
+            raise  # Somebody has to act. What is stored goes again after that.
         except transport.CallFailed as failure:
             opens_at = failure.opens_at if isinstance(failure, transport.Closed) else None
             words = f"{interchange.file} is stored and goes again with the same bytes. {failure}"
@@ -238,15 +301,28 @@ def dialect_of(partner: Partner) -> Dialect:
     )
 
 
-def _as_json(content: bytes, written: Sequence[Document]) -> bytes:
+def _as_json(content: bytes, drafts: Sequence[Draft]) -> bytes:
     """The interchange with its business fields: text where every byte is ASCII, else Base64."""
     text = content.decode("ascii") if content.isascii() else base64.b64encode(content).decode()
     told = {
         "interchange": text,
         "encoding": "text" if content.isascii() else "base64",
-        "documents": [documents.fields(document) for document in written],
+        "fields": {
+            "company": drafts[0].change.row.payload["company"],
+            "partner": drafts[0].partner,
+            "documents": [documents.fields(draft.document) for draft in drafts],
+        },
     }
     return json.dumps(told, ensure_ascii=False, indent=1).encode()
+
+
+def _places(interchanges: Sequence[Stored]) -> dict[str, str]:
+    """ISA13/ST02 of each record's document, by key."""
+    return {
+        entry.key: f"{interchange.control:09d}/{entry.control}"
+        for interchange in interchanges
+        for entry in interchange.documents
+    }
 
 
 def _by_company(changes: Sequence[Change]) -> Iterator[tuple[str, list[Change]]]:

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from mlc_dagster.x12.documents import (
+    Acknowledgment,
     Document,
     Invoice,
     InvoiceKind,
@@ -38,11 +39,11 @@ class Unmapped(RefusedError):
     """A unit or code of the ERP has no word the partner knows: the document waits, the others go."""
 
 
-def order(row: Payload, purpose: Purpose, before: Payload | None) -> PurchaseOrder:
-    """A purchase order. `before`: what the partner has of it; a change tells what differs, line by line."""
+def order(row: Payload, purpose: Purpose) -> PurchaseOrder:
+    """A purchase order, whole."""
     lines = [_order_line(row, line) for line in _lines(row)]
-    if purpose is Purpose.CHANGE and before is not None:
-        lines = list(_changed(lines, [_order_line(before, line) for line in _lines(before)]))
+    if purpose is Purpose.CANCEL:
+        lines = [replace(line, change=LineChange.REMOVED, open_quantity=Decimal(0)) for line in lines]
     return PurchaseOrder(
         number=row["order_number"],
         issued_on=row["date"],
@@ -56,12 +57,24 @@ def order(row: Payload, purpose: Purpose, before: Payload | None) -> PurchaseOrd
     )
 
 
-def invoice(row: Payload, purpose: Purpose, before: Payload | None) -> Invoice:
+def line_by_line(order: PurchaseOrder, before: PurchaseOrder) -> PurchaseOrder:
+    """A change as an 860 tells it: what becomes of each line the partner has, and of new ones."""
+    return replace(order, lines=tuple(_changed(order.lines, before.lines)))
+
+
+def same(one: Document, other: Document) -> bool:
+    """Whether a partner would read the same in both. Names and addresses of a buyer or seller are master
+    data: a supplier that moved changes none of its documents. Where goods go is a part of the order.
+    """
+    return _matter(one) == _matter(other)
+
+
+def invoice(row: Payload, purpose: Purpose) -> Invoice:
     """A supplier's invoice or credit note. One that was sent is not changed any more.
 
     Raises RefusedError for everything but a new one: X12 corrects an invoice by another document.
     """
-    if purpose is not Purpose.ORIGINAL or before is not None:
+    if purpose is not Purpose.ORIGINAL:
         raise RefusedError(
             f"Invoice {row['reference_number']} was sent already. An 810 is neither changed nor taken back. "
             "Send a credit note from the ERP, or agree on the difference with the partner.",
@@ -84,7 +97,7 @@ def invoice(row: Payload, purpose: Purpose, before: Payload | None) -> Invoice:
     )
 
 
-def receipt(row: Payload, purpose: Purpose, before: Payload | None) -> ReceivingAdvice:  # noqa: ARG001
+def receipt(row: Payload, purpose: Purpose) -> ReceivingAdvice:
     """What came, as an 861; `as_notice` makes an 856 of it."""
     return ReceivingAdvice(
         number=row["receipt_number"],
@@ -133,6 +146,18 @@ def fields(document: Document) -> dict[str, Any]:
         told["order"] = document.order_number
     seller = next((each for each in getattr(document, "parties", ()) if each.role in SELLERS), None)
     return told | ({"supplier": seller.number, "supplier_name": seller.name} if seller else {})
+
+
+def _matter(document: Document) -> Document:
+    if isinstance(document, Acknowledgment):
+        return document
+    parties = tuple(
+        party if party.role is Role.SHIP_TO else Party(party.role, number=party.number)
+        for party in document.parties
+    )
+    if isinstance(document, Invoice):
+        return replace(document, parties=parties, notes=())
+    return replace(document, parties=parties)
 
 
 SELLERS = (Role.SELLER, Role.SHIP_FROM)

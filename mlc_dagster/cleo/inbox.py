@@ -83,7 +83,7 @@ class Inbox:
 
         Raises transport's CallFailed: the rest is worked off by the next look.
         """
-        folder, done = self._settings.folders.download, Received()
+        folder, done = self._settings.folders.download, Received(noted=Noted(run_id))
         for listed in sorted(self._mailbox.list(folder), key=lambda each: each.name):
             content = self._mailbox.get(folder, listed.name)
             if content is None:
@@ -137,12 +137,12 @@ class Inbox:
                 f"Interchange {result.interchange.control} of {arrival.partner} is refused: {words}."
             )
         for told in read_interchange_acknowledgments(result.interchange):
-            self._answers.interchange(arrival.partner, told, done.noted)
+            self._answers.interchange(arrival.partner, arrival.company, told, done.noted)
         for group in result.groups:
             kind = group.group.header.text(1)
             if kind == "FA":
                 for answer in self._acknowledgments(arrival, group):
-                    self._answers.group(arrival.partner, answer, done.noted)
+                    self._answers.group(arrival.partner, arrival.company, answer, done.noted)
             elif kind in self._handlers:
                 self._handlers[kind](arrival, group)
             else:

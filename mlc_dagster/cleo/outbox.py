@@ -11,12 +11,16 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from itertools import groupby
 from typing import Any
 
 import sqlalchemy as sa
 
 from mlc_dagster.database import insert_missing, reading
-from mlc_dagster.database.schema import control_numbers, interchange_documents, interchanges
+from mlc_dagster.database.schema import control_numbers, events, interchange_documents, interchanges
+from mlc_dagster.delivery import Kind
+from mlc_dagster.delivery.ledger import chunks
+from mlc_dagster.delivery.rows import decode, encode
 from mlc_dagster.transport.clock import Clock
 
 LAST_NUMBER = 999_999_999
@@ -32,19 +36,28 @@ class State(StrEnum):
     REJECTED = "rejected"
 
 
-# Nothing more is expected of these.
-ANSWERED = (State.ACKNOWLEDGED, State.WITH_ERRORS, State.REJECTED)
+# What the audit trail says of an answer.
+_KINDS = {
+    State.ACKNOWLEDGED: Kind.ACKNOWLEDGED,
+    State.WITH_ERRORS: Kind.WITH_ERRORS,
+    State.REJECTED: Kind.REJECTED,
+}
+ACCEPTED = (State.ACKNOWLEDGED, State.WITH_ERRORS)
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One document of an interchange: its record, its place (ST02), what it does, and where it stands."""
+    """One document of an interchange: its record, its place (ST02), what it does, and where it stands.
+
+    payload: the row it was made from, which is what the partner has of the record once it is accepted.
+    """
 
     control: str
     destination: str
     key: str
     number: str
     purpose: str
+    payload: Mapping[str, Any]
     state: State = State.BUILT
     detail: Mapping[str, Any] = field(default_factory=dict)
 
@@ -59,6 +72,7 @@ class Stored:
     kind: str
     control: int
     group_control: int
+    batch_id: str | None
     file: str
     content: bytes
     state: State
@@ -76,6 +90,19 @@ class Made:
     content: bytes
     documents: Sequence[Entry]
     detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The newest document of a record, with its interchange: where it stands since when (UTC)."""
+
+    interchange_id: str
+    partner: str
+    company: str
+    file: str
+    control: int
+    sent_at: datetime | None
+    entry: Entry
 
 
 class Outbox:
@@ -115,18 +142,13 @@ class Outbox:
                 "content": made.content,
                 "digest": hashlib.sha256(made.content).hexdigest(),
                 "state": State.BUILT,
-                "detail": json.dumps(made.detail),
+                "detail": json.dumps(made.detail, ensure_ascii=False),
                 "created_at": self._clock.now(),
             }
             connection.execute(interchanges.insert().values(row))
             if made.documents:
-                connection.execute(
-                    interchange_documents.insert(),
-                    [
-                        {"interchange_id": row["id"], **_values(entry), "detail": json.dumps(entry.detail)}
-                        for entry in made.documents
-                    ],
-                )
+                rows = [{"interchange_id": row["id"], **_values(entry)} for entry in made.documents]
+                connection.execute(interchange_documents.insert(), rows)
         return next(iter(self.find(id=str(row["id"]))))
 
     def of_batch(self, batch_id: str) -> list[Stored]:
@@ -135,73 +157,121 @@ class Outbox:
 
     def find(self, **columns: Any) -> Iterator[Stored]:
         """Interchanges of ours by their columns, oldest first."""
-        query = sa.select(interchanges).where(interchanges.c.direction == "out")
-        for name, value in columns.items():
-            query = query.where(interchanges.c[name] == value)
+        mine = [interchanges.c.direction == "out"]
+        mine += [interchanges.c[name] == value for name, value in columns.items()]
+        held = interchange_documents
+        query = sa.select(interchanges).where(*mine)
+        joined = sa.select(held).join(interchanges, interchanges.c.id == held.c.interchange_id).where(*mine)
         with reading(self._engine) as connection:
             rows = connection.execute(query.order_by(interchanges.c.created_at, interchanges.c.control)).all()
-            held = interchange_documents
-            for row in rows:
-                documents = connection.execute(
-                    sa.select(held).where(held.c.interchange_id == row.id).order_by(held.c.control)
-                ).all()
-                yield _stored(row, documents)
+            found = connection.execute(joined.order_by(held.c.interchange_id, held.c.control)).all()
+        documents = {
+            id: tuple(map(_entry, some)) for id, some in groupby(found, lambda row: row.interchange_id)
+        }
+        for row in rows:
+            yield _stored(row, documents.get(row.id, ()))
 
     def sent(self, interchange: Stored) -> None:
-        """Note that the mailbox has it."""
-        now = self._clock.now()
+        """Note that the mailbox has it. An answer may have come before the upload's own."""
         with self._engine.begin() as connection:
-            mine = (interchanges.c.id == interchange.id, interchanges.c.state == State.BUILT)
-            connection.execute(interchanges.update().where(*mine).values(state=State.SENT, sent_at=now))
-            held = interchange_documents
+            mine, held = interchanges.c.id == interchange.id, interchange_documents
             connection.execute(
-                held.update()
-                .where(held.c.interchange_id == interchange.id, held.c.state == State.BUILT)
-                .values(state=State.SENT)
+                interchanges.update().where(mine).values(sent_at=self._clock.now(), file=interchange.file)
             )
+            built = (mine, interchanges.c.state == State.BUILT)
+            connection.execute(interchanges.update().where(*built).values(state=State.SENT))
+            here = (held.c.interchange_id == interchange.id, held.c.state == State.BUILT)
+            connection.execute(held.update().where(*here).values(state=State.SENT))
 
     def answer(
-        self, interchange: Stored, state: State, documents: Mapping[str, tuple[State, Mapping[str, Any]]]
-    ) -> None:
+        self,
+        interchange: Stored,
+        state: State,
+        documents: Mapping[str, tuple[State, Mapping[str, Any]]],
+        run_id: str,
+    ) -> list[State]:
         """Note what the partner's system said, of the whole and of documents by their place (ST02).
 
-        A later answer replaces an earlier one, but a rejection never an acceptance: it came to a repetition.
+        Returns the states of those it says something new of; each is an event of the audit trail. A later
+        answer replaces an earlier one, but a rejection never an acceptance: it came to a repetition.
         """
+        now, held = self._clock.now(), interchange_documents
+        news = {
+            entry.control: entry
+            for entry in interchange.documents
+            if entry.control in documents
+            and documents[entry.control] != (entry.state, entry.detail)
+            and not (documents[entry.control][0] is State.REJECTED and entry.state in ACCEPTED)
+        }
         with self._engine.begin() as connection:
-            mine = interchanges.c.id == interchange.id
-            if not (state is State.REJECTED and interchange.state in (State.ACKNOWLEDGED, State.WITH_ERRORS)):
-                connection.execute(
-                    interchanges.update().where(mine).values(state=state, answered_at=self._clock.now())
-                )
-            held = interchange_documents
-            for control, (said, detail) in documents.items():
+            if not (state is State.REJECTED and interchange.state in ACCEPTED):
+                mine = interchanges.c.id == interchange.id
+                connection.execute(interchanges.update().where(mine).values(state=state, answered_at=now))
+            for control, entry in news.items():
+                said, detail = documents[control]
                 here = (held.c.interchange_id == interchange.id, held.c.control == control)
-                connection.execute(
-                    held.update().where(*here).values(state=said, detail=json.dumps(dict(detail)))
-                )
+                text = json.dumps(dict(detail), ensure_ascii=False)
+                connection.execute(held.update().where(*here).values(state=said, detail=text))
+                told = {"file": interchange.file, "set": control, **detail}
+                event = {
+                    "at": now,
+                    "run_id": run_id,
+                    "destination": entry.destination,
+                    "company": interchange.company,
+                    "key": entry.key,
+                    "number": entry.number,
+                    "batch_id": interchange.batch_id,
+                    "kind": _KINDS[said],
+                    "detail": json.dumps(told, ensure_ascii=False),
+                }
+                connection.execute(events.insert(), event)
+        return [documents[control][0] for control in news]
 
-    def last(self, destination: str, keys: Collection[str]) -> dict[str, Entry]:
-        """The newest document of each record that was not rejected: what the partner has of it."""
-        held, found = interchange_documents, {}
-        query = (
-            sa.select(held)
+    def told(self, destination: str, keys: Collection[str]) -> dict[str, Standing]:
+        """Of each record the newest document that was not rejected: what the partner has of it."""
+        accepted = interchange_documents.c.state != State.REJECTED
+        here = interchange_documents.c.destination == destination
+        return {
+            found.entry.key: found
+            for some in chunks(sorted(keys))
+            for found in self._newest(here, accepted, interchange_documents.c.key.in_(some))
+        }
+
+    def standing(self, destination: str, company: str | None = None) -> list[Standing]:
+        """The newest document of every record of a destination, oldest first."""
+        here = [interchange_documents.c.destination == destination]
+        here += [interchanges.c.company == company] if company is not None else []
+        return list(self._newest(*here))
+
+    def _newest(self, *where: sa.ColumnElement[bool]) -> Iterator[Standing]:
+        held = interchange_documents
+        order = (interchanges.c.created_at.desc(), interchanges.c.control.desc())
+        place = sa.func.row_number().over(partition_by=(held.c.destination, held.c.key), order_by=order)
+        names = ("partner", "company", "file", "sent_at", "created_at")
+        ranked = (
+            sa.select(
+                held,
+                *(interchanges.c[name] for name in names),
+                interchanges.c.control.label("isa_control"),
+                place.label("place"),
+            )
             .join(interchanges, interchanges.c.id == held.c.interchange_id)
-            .where(held.c.destination == destination, held.c.state != State.REJECTED)
-            .order_by(interchanges.c.created_at)
+            .where(interchanges.c.direction == "out", *where)
+            .subquery()
         )
+        query = sa.select(ranked).where(ranked.c.place == 1)
         with reading(self._engine) as connection:
-            for row in connection.execute(query):
-                if row.key in keys:
-                    found[row.key] = _entry(row)
-        return found
-
-    def waiting(self, destination: str, company: str) -> Iterator[tuple[Stored, Entry]]:
-        """Documents without an answer, or with a bad one, of a destination and company; oldest first."""
-        for state in (State.BUILT, State.SENT, State.WITH_ERRORS, State.REJECTED):
-            for interchange in self.find(company=company, state=state):
-                for entry in interchange.documents:
-                    if entry.destination == destination:
-                        yield interchange, entry
+            rows = connection.execute(query.order_by(ranked.c.created_at, ranked.c.isa_control)).all()
+        for row in rows:
+            yield Standing(
+                row.interchange_id,
+                row.partner,
+                row.company,
+                row.file,
+                row.isa_control,
+                row.sent_at,
+                _entry(row),
+            )
 
 
 def _next(connection: sa.Connection, name: str) -> int:
@@ -216,7 +286,8 @@ def _next(connection: sa.Connection, name: str) -> int:
 
 def _values(entry: Entry) -> dict[str, Any]:
     names = ("control", "destination", "key", "number", "purpose", "state")
-    return {name: getattr(entry, name) for name in names}
+    texts = {"payload": encode(entry.payload), "detail": json.dumps(dict(entry.detail), ensure_ascii=False)}
+    return {name: getattr(entry, name) for name in names} | texts
 
 
 def _entry(row: sa.Row[Any]) -> Entry:
@@ -226,12 +297,13 @@ def _entry(row: sa.Row[Any]) -> Entry:
         row.key,
         row.number,
         row.purpose,
+        decode(row.payload),
         State(row.state),
         json.loads(row.detail),
     )
 
 
-def _stored(row: sa.Row[Any], documents: Sequence[sa.Row[Any]]) -> Stored:
+def _stored(row: sa.Row[Any], documents: tuple[Entry, ...]) -> Stored:
     return Stored(
         id=row.id,
         partner=row.partner,
@@ -239,11 +311,12 @@ def _stored(row: sa.Row[Any], documents: Sequence[sa.Row[Any]]) -> Stored:
         kind=row.kind,
         control=row.control,
         group_control=row.group_control,
+        batch_id=row.batch_id,
         file=row.file,
         content=row.content,
         state=State(row.state),
         created_at=row.created_at,
         sent_at=row.sent_at,
         detail=json.loads(row.detail),
-        documents=tuple(_entry(each) for each in documents),
+        documents=documents,
     )

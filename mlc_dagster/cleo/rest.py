@@ -54,16 +54,20 @@ class RestMailbox:
         self.http = Http("Cleo", settings.base_url, auth=CachedAuth(self._token, clock=clock), **common)
 
     def put(self, folder: str, name: str, content: bytes) -> None:
-        """Upload a file. Repeated after a lost answer: the receiver tells repetitions by ISA13."""
+        """Upload a file. Repeated after a lost answer: the receiver tells repetitions by ISA13.
+
+        409 says that the name was used: by us, as names are never used twice, so the file is there.
+        """
         settings = self._settings
+        common = {"repeatable": True, "answers": (409,)}
         if settings.form == "raw":
             headers = {"Content-Type": "application/octet-stream"}
-            self._call(settings.upload, folder, name, data=content, headers=headers, repeatable=True)
+            self._call(settings.upload, folder, name, data=content, headers=headers, **common)
             return
         boundary = uuid.uuid4().hex
         body = _multipart(boundary, settings.field, name, content)
         headers = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
-        self._call(settings.upload, folder, name, data=body, headers=headers, repeatable=True)
+        self._call(settings.upload, folder, name, data=body, headers=headers, **common)
 
     def list(self, folder: str) -> list[Listed]:
         """The files of a folder, page by page. A list that shifts shows the rest with the next look."""

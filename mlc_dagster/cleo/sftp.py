@@ -52,7 +52,7 @@ class SftpMailbox:
             unfinished = f"{folder}/{name}{UNFINISHED}"
             # Without a look at its size afterwards: the file may have been taken already (section 6).
             sftp.putfo(io.BytesIO(content), unfinished, confirm=False)
-            sftp.posix_rename(unfinished, f"{folder}/{name}")
+            _rename(sftp, unfinished, f"{folder}/{name}")
 
         self._work("PUT", f"{folder}/{name}", write, bytes_out=len(content))
 
@@ -147,6 +147,17 @@ class SftpMailbox:
     ) -> CallFailed:
         said = f"{type(error).__name__} at {self._settings.host}:{self._settings.port}"
         return kind("Cleo SFTP", verb, path, excerpt_text=said, remedy=remedy)
+
+
+def _rename(sftp: paramiko.SFTPClient, old: str, new: str) -> None:
+    """The standard's rename does not write over a file, and OpenSSH's own is not everywhere. A file of that
+    name is ours, from an upload whose answer was lost: names are never used twice.
+    """
+    try:
+        sftp.rename(old, new)
+    except OSError:
+        sftp.stat(new)
+        sftp.remove(old)
 
 
 REFUSED = "Check user, password and `host_key` of the Cleo pair: the server refused us, or is another one."

@@ -302,6 +302,7 @@ interchange_documents = sa.Table(
     _text("key"),
     _text("number"),
     _text("purpose"),
+    _text("payload"),
     _text("state"),
     _text("detail"),
     sa.PrimaryKeyConstraint("interchange_id", "control"),

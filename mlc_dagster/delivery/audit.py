@@ -26,6 +26,10 @@ class Kind(StrEnum):
     # of a document in the ERP, by the way back
     NOTED = "noted"
     REFUSED = "note refused"
+    # of a document, by what the partner's system said of it
+    ACKNOWLEDGED = "acknowledged"
+    WITH_ERRORS = "acknowledged with errors"
+    REJECTED = "rejected"
     # of a batch
     INTENDED = "intended"
     RESUMED = "resumed"

@@ -109,6 +109,10 @@ class CleoSettings(PairSettings):
         missing = [code for code in self.companies or () if code not in self.identities]
         if missing:
             raise ValueError(f"`identities` lacks {missing[0]}: who it is on an envelope")
+        for name, group in (("identities", self.identities), ("partners", self.partners)):
+            addresses = [(each.qualifier, each.id) for each in group.values()]
+            if len(set(addresses)) < len(addresses):
+                raise ValueError(f"two of `{name}` have one qualifier and id: answers would be mixed up")
         return self
 
     def names(self) -> list[str]:

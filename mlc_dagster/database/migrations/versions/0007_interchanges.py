@@ -48,6 +48,7 @@ def upgrade() -> None:
         sa.Column("key", sa.Text, nullable=False),
         sa.Column("number", sa.Text, nullable=False),
         sa.Column("purpose", sa.Text, nullable=False),
+        sa.Column("payload", sa.Text, nullable=False),
         sa.Column("state", sa.Text, nullable=False),
         sa.Column("detail", sa.Text, nullable=False),
         sa.PrimaryKeyConstraint("interchange_id", "control", name="pk_interchange_documents"),

@@ -1,0 +1,83 @@
+"""A running mailbox of the sandbox at its first state, and installations that send to it."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from mlc_dagster.database import connect, migrate
+from mlc_sandbox.cleo import CleoVendor
+from mlc_sandbox.cleo.world import World
+from mlc_sandbox.core import CallLog, Faults, SandboxClock
+from mlc_sandbox.server import Sandbox, serving
+from tests.cleo.tenant import Installation
+from tests.support.house import SandboxTime
+
+COMPANIES = {"MLCNO01": "NO01", "MLCSE01": "SE01"}
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Sandbox]:
+    clock, faults, log = SandboxClock(), Faults(), CallLog()
+    sandbox = Sandbox([CleoVendor(clock, faults, log=log)], clock, faults, log, seed=1)
+    sandbox.cleo.world.companies = dict(COMPANIES)
+    with serving(sandbox):
+        yield sandbox
+
+
+@pytest.fixture(scope="session")
+def empty(server: Sandbox) -> Any:
+    return server.cleo.dump()
+
+
+@pytest.fixture
+def sandbox(server: Sandbox, empty: Any) -> Sandbox:
+    server.cleo.load(empty)
+    server.faults.clear()
+    server.log.reset()
+    return server
+
+
+@pytest.fixture
+def world(sandbox: Sandbox) -> World:
+    return sandbox.cleo.world
+
+
+@pytest.fixture(scope="session")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty database at the newest schema, to copy."""
+    file = tmp_path_factory.mktemp("cleo") / "mlc.db"
+    engine = connect(f"sqlite:///{file}")
+    migrate(engine)
+    engine.dispose()
+    return file
+
+
+@pytest.fixture
+def engine(tmp_path: Path, database: Path) -> Iterator[sa.Engine]:
+    engine = connect(f"sqlite:///{shutil.copy(database, tmp_path / 'mlc.db')}")
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def install(
+    sandbox: Sandbox, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Installation]:
+    """Makes an installation; `way` are other settings of the mailbox, `partners` what is agreed otherwise."""
+    for name, value in sandbox.cleo.secrets().items():
+        monkeypatch.setenv(name, value)
+
+    def made(way: Any = None, **partners: Any) -> Installation:
+        rest = {"rest": {"base_url": f"{sandbox.url}/cleo"}}
+        return Installation(way or rest, engine, SandboxTime(sandbox.clock), partners)
+
+    return made
+
+
+@pytest.fixture
+def ours(install: Callable[..., Installation]) -> Installation:
+    return install()

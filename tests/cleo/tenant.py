@@ -1,0 +1,200 @@
+"""Rows of the Cleo models, and an installation of ours that sends them to a mailbox of the sandbox."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from json import dumps
+from typing import Any
+
+import sqlalchemy as sa
+
+from mlc_dagster.cleo.connect import Cleo
+from mlc_dagster.cleo.destination import EdiFeed
+from mlc_dagster.cleo.inbox import Received
+from mlc_dagster.delivery import Ledger, Report, Row, deliver
+from mlc_dagster.delivery.errors import Closed
+from mlc_dagster.settings.cleo import CleoSettings
+from mlc_dagster.transport.clock import Clock
+from tests.support.parts import TestParts
+
+ORDERS, INVOICES, RECEIPTS = "cleo/purchase_orders", "cleo/supplier_invoices", "cleo/purchase_receipts"
+DAY = date(2026, 11, 20)
+SELLER = {
+    "supplier_number": "50000",
+    "supplier_name": "Blåbær & Sønn AS",
+    "supplier_street": "Strandgata 12",
+    "supplier_city": "Bergen",
+    "supplier_postal_code": "5013",
+    "supplier_country": "NO",
+}
+PLACE = {
+    "ship_to_name": "Lager Øst",
+    "ship_to": "NO01-1",
+    "ship_to_street": "Industriveien 7",
+    "ship_to_city": "Lillestrøm",
+    "ship_to_postal_code": "2000",
+    "ship_to_country": "NO",
+}
+US = {"company": "NO01", "company_name": "Eksempelverk Norge AS", "partner": "nordedi"}
+
+
+def line(number: int, quantity: str = "10", price: str | None = "125.5", **changes: Any) -> dict[str, Any]:
+    """A line of an order, invoice or receipt, as the models write it."""
+    return {
+        "number": str(number),
+        "quantity": quantity,
+        "uom": "STK",
+        "unit": "EA",
+        "price": price,
+        "item": f"SKRUE-{number}",
+        "description": "Skrue M8 syrefast",
+        **changes,
+    }
+
+
+def order(number: str, *lines: Mapping[str, Any], **changes: Any) -> Row:
+    """A row of cleo/purchase_orders."""
+    lines = lines or (line(1, date="2026-12-05"), line(2, "2.5", "399", date=None))
+    payload = {
+        **US,
+        **SELLER,
+        **PLACE,
+        "code": f"NO01|RegularOrder|{number}",
+        "order_number": number,
+        "date": DAY,
+        "promised_on": date(2026, 12, 5),
+        "currency": "NOK",
+        "line_total": _sum(lines),
+        "description": "Lever til port 4",
+        "standing": "open",
+        "lines": dumps(lines),
+    }
+    return Row(payload["code"], f"RegularOrder|{number}", number, {**payload, **changes})
+
+
+def invoice(number: str, *lines: Mapping[str, Any], **changes: Any) -> Row:
+    """A row of cleo/supplier_invoices, with 25 % VAT."""
+    lines = lines or (line(1),)
+    net = _sum(lines)
+    vat = (net * Decimal("0.25")).quantize(Decimal("0.01"))
+    tax = {"rate": "25", "amount": str(vat), "base": str(net)}
+    payload = {
+        **US,
+        **SELLER,
+        "code": f"NO01|Invoice|{number}",
+        "reference_number": number,
+        "supplier_reference": f"F-{number}",
+        "credit": False,
+        "date": DAY,
+        "due_date": date(2026, 12, 20),
+        "currency": "NOK",
+        "amount": (net + vat).quantize(Decimal("0.0001")),
+        "order_number": None,
+        "original_invoice": None,
+        "supplier_vat_number": "NO987654321MVA",
+        "description": "Skruer",
+        "lines": dumps(lines),
+        "taxes": dumps([tax]),
+    }
+    return Row(payload["code"], f"Invoice|{number}", number, {**payload, **changes})
+
+
+def receipt(number: str, *lines: Mapping[str, Any], **changes: Any) -> Row:
+    """A row of cleo/purchase_receipts."""
+    lines = lines or (line(1, order_number="500001", order_line="1"),)
+    payload = {
+        **US,
+        **SELLER,
+        **PLACE,
+        "code": f"NO01|{number}",
+        "receipt_number": number,
+        "date": DAY,
+        "standing": "open",
+        "lines": dumps(lines),
+    }
+    return Row(payload["code"], number, number, {**payload, **changes})
+
+
+def _sum(lines: Sequence[Mapping[str, Any]]) -> Decimal:
+    amounts = (Decimal(each["quantity"]) * Decimal(each["price"]) for each in lines)
+    return sum((amount.quantize(Decimal("0.01")) for amount in amounts), Decimal(0))
+
+
+@dataclass
+class Installation:
+    """Our side: a database, settings and the parts that deliver. Made anew it is another process.
+
+    way: `rest` or `sftp` of the settings. partners: what is agreed otherwise with them, by name.
+    """
+
+    way: Mapping[str, Any]
+    engine: sa.Engine
+    clock: Clock
+    partners: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def cleo(self) -> Cleo:
+        partners = {
+            "nordedi": {"id": "NORDEDI", "name": "Nordisk EDI-hub"},
+            "kontinent": {"id": "KONTINENT", "name": "Kontinent Logistik GmbH", "charset": "latin1"},
+        }
+        settings = CleoSettings.model_validate(
+            {
+                **self.way,
+                "timezone": "Europe/Oslo",
+                "user": "${CLEO_USER}",
+                "password": "${CLEO_PASSWORD}",
+                "identities": {"NO01": {"id": "MLCNO01"}, "SE01": {"id": "MLCSE01"}},
+                "partners": {
+                    name: {**agreed, **self.partners.get(name, {})} for name, agreed in partners.items()
+                },
+                "destinations": {"purchase_orders": {}, "purchase_receipts": {}, "supplier_invoices": {}},
+            }
+        )
+        return Cleo(settings, TestParts(self.engine, self.clock))
+
+    @property
+    def ledger(self) -> Ledger:
+        return Ledger(self.engine, self.clock)
+
+    def destination(self, name: str = ORDERS) -> EdiFeed:
+        return self.cleo.destination(name.split("/")[1])
+
+    def deliver(
+        self,
+        *rows: Row,
+        name: str = ORDERS,
+        company: str = "NO01",
+        gone: Sequence[Row] = (),
+        run: str = "1",
+    ) -> Report:
+        """Deliver rows; `gone` are rows whose record has no row any more."""
+        return deliver(
+            self.destination(name),
+            company,
+            rows,
+            {row.source_key for row in [*rows, *gone]},
+            ledger=self.ledger,
+            run_id=f"run {run}",
+            fingerprint="f",
+            clock=self.clock,
+        )
+
+    def receive(self) -> Received:
+        """One look into the mailbox."""
+        return self.cleo.inbox.receive("run of the mailbox")
+
+    def states(self, name: str = ORDERS) -> dict[str, str]:
+        """Where the newest document of each record stands, by its number."""
+        standing = self.cleo.answers.standing(name, None, self.clock.now())
+        return {found.entry.number: state for state, found in standing}
+
+    def heal(self, work: Callable[[], Report]) -> Report:
+        """Run until the delivery does not have to wait any more, as the resume sensor does."""
+        for _ in range(5):
+            try:
+                return work()
+            except Closed as closed:
+                self.clock.sleep(max(1.0, (closed.opens_at - self.clock.now()).total_seconds() + 1))
+        raise AssertionError("it never came to an end")

@@ -1,0 +1,304 @@
+"""Documents on their way out: what each partner gets, when, and what it holds then."""
+
+import json
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from mlc_dagster.delivery import Audit, distrust
+from mlc_sandbox.cleo.mailbox import UPLOAD
+from mlc_sandbox.cleo.world import World
+from mlc_sandbox.server import Sandbox
+from tests.cleo.tenant import INVOICES, RECEIPTS, Installation, invoice, line, order, receipt
+
+Install = Callable[..., Installation]
+UPLOADS = "/files/upload"
+
+
+def held(world: World, kind: str = "850") -> dict[str, dict[str, Any]]:
+    """What partners hold of a kind, by number; nothing was refused."""
+    received = world.received()
+    assert received["refused"] == []
+    return {document["number"]: document for document in received["documents"][kind]}
+
+
+def uploads(sandbox: Sandbox) -> int:
+    return int(sandbox.log.count("cleo", method="POST", match=UPLOADS))
+
+
+def quantities(document: dict[str, Any]) -> dict[str, Decimal]:
+    return {each["line"]: each["quantity"] for each in document["lines"]}
+
+
+def test_a_new_order_is_at_its_partner_with_lines_total_and_places(ours: Installation, world: World) -> None:
+    assert ours.deliver(order("500001")).created == 1
+    found = held(world)["500001"]
+    assert [(each["line"], each["quantity"], each["unit"], each["price"]) for each in found["lines"]] == [
+        ("1", Decimal(10), "EA", Decimal("125.5")),
+        ("2", Decimal("2.5"), "EA", Decimal(399)),
+    ]
+    assert (found["total"], found["currency"], found["to"]) == (Decimal("2252.5"), "NOK", "NORDEDI")
+    assert found["parties"]["SE"]["id"] == "50000"
+    assert found["parties"]["ST"]["city"] == "LILLESTROEM"
+
+
+def test_documents_of_a_delivery_share_a_file_for_each_partner(
+    ours: Installation, sandbox: Sandbox, world: World
+) -> None:
+    ours.deliver(order("1"), order("2"), order("3", partner="kontinent"))
+    assert uploads(sandbox) == 2
+    assert {number: found["to"] for number, found in held(world).items()} == {
+        "1": "NORDEDI",
+        "2": "NORDEDI",
+        "3": "KONTINENT",
+    }
+
+
+def test_what_did_not_change_is_not_sent(ours: Installation, sandbox: Sandbox) -> None:
+    ours.deliver(order("1"))
+    sandbox.log.reset()
+    assert ours.deliver(order("1")).unchanged == 1
+    assert sandbox.log.count("cleo") == 0
+
+
+@pytest.mark.parametrize("form", ["860", "850-04", "850-05"])
+def test_a_changed_order_ends_as_it_is_in_the_erp(install: Install, world: World, form: str) -> None:
+    ours = install(nordedi={"order_change": form})
+    ours.deliver(order("1", line(1, "10"), line(2, "5"), line(3, "1")))
+    ours.deliver(order("1", line(1, "10"), line(2, "7"), line(4, "2")))
+    assert quantities(held(world)["1"]) == {"1": Decimal(10), "2": Decimal(7), "4": Decimal(2)}
+
+
+@pytest.mark.parametrize("form", ["860", "850-04", "850-05"])
+def test_a_cancelled_order_is_cancelled_once(
+    install: Install, sandbox: Sandbox, world: World, form: str
+) -> None:
+    ours = install(nordedi={"order_change": form})
+    ours.deliver(order("1"))
+    ours.deliver(order("1", standing="cancelled", lines="[]", line_total=None))
+    assert held(world)["1"]["status"] == "cancelled"
+    sandbox.log.reset()
+    ours.deliver(order("1", standing="cancelled", lines="[]", line_total=None, description="Never mind"))
+    assert uploads(sandbox) == 0
+
+
+def test_an_order_that_is_cancelled_before_it_was_told_is_never_told(
+    ours: Installation, sandbox: Sandbox
+) -> None:
+    ours.deliver(order("1", standing="cancelled"))
+    assert uploads(sandbox) == 0
+
+
+def test_an_order_on_hold_waits_and_then_goes_as_it_is(
+    ours: Installation, sandbox: Sandbox, world: World
+) -> None:
+    ours.deliver(order("1", line(1, "3"), standing="held"))
+    assert uploads(sandbox) == 0
+    ours.deliver(order("1", line(1, "4")))
+    assert quantities(held(world)["1"]) == {"1": Decimal(4)}
+
+
+def test_who_puts_an_order_on_hold_to_edit_it_cancels_nothing(ours: Installation, world: World) -> None:
+    ours.deliver(order("1", line(1, "10"), line(2, "5")))
+    ours.deliver(order("1", line(1, "10"), line(2, "6"), standing="held"))
+    assert held(world)["1"]["status"] == "open"
+    # Against what the partner has, not against what stood in the ERP meanwhile.
+    ours.deliver(order("1", line(1, "11"), line(2, "6")))
+    assert quantities(held(world)["1"]) == {"1": Decimal(11), "2": Decimal(6)}
+
+
+def test_a_supplier_that_moved_changes_none_of_its_documents(ours: Installation, sandbox: Sandbox) -> None:
+    ours.deliver(order("1"))
+    ours.deliver(invoice("7"), name=INVOICES)
+    sandbox.log.reset()
+    ours.deliver(order("1", supplier_city="Oslo", supplier_name="Blåbær AS"))
+    report = ours.deliver(invoice("7", supplier_city="Oslo"), name=INVOICES)
+    assert uploads(sandbox) == 0
+    assert report.quarantined == 0
+
+
+def test_a_place_to_ship_to_that_changed_is_told(ours: Installation, world: World) -> None:
+    ours.deliver(order("1"))
+    ours.deliver(order("1", ship_to="NO01-2", ship_to_city="Oslo"))
+    assert len(held(world)["1"]["files"]) == 2
+
+
+def test_an_order_that_vanishes_from_the_rows_is_left_to_a_person(
+    ours: Installation, sandbox: Sandbox, world: World
+) -> None:
+    """A line taken out of lookups/edi_partners.csv must not cancel a supplier's orders."""
+    ours.deliver(order("1"))
+    sandbox.log.reset()
+    report = ours.deliver(gone=[order("1")])
+    assert report.undeletable == 1
+    assert held(world)["1"]["status"] == "open"
+    assert uploads(sandbox) == 0
+
+
+def test_a_cancelled_order_is_not_brought_back_under_its_number(ours: Installation, sandbox: Sandbox) -> None:
+    ours.deliver(order("1"))
+    ours.deliver(order("1", standing="cancelled"))
+    sandbox.log.reset()
+    assert ours.deliver(order("1")).quarantined == 1
+    assert uploads(sandbox) == 0
+
+
+def test_a_document_stays_with_the_partner_that_has_it(ours: Installation, world: World) -> None:
+    ours.deliver(order("1", line(1, "1")))
+    ours.deliver(order("1", line(1, "2"), partner="kontinent"))
+    found = held(world)["1"]
+    assert (found["to"], quantities(found)) == ("NORDEDI", {"1": Decimal(2)})
+
+
+def test_an_invoice_says_what_is_to_be_paid_and_its_taxes(ours: Installation, world: World) -> None:
+    ours.deliver(invoice("7", line(1, "10", "125.5"), line(2, "1", "0.3333")), name=INVOICES)
+    found = held(world, "810")["F-7"]
+    assert found["total"] == Decimal("1569.16")
+    assert found["currency"] == "NOK"
+
+
+@pytest.mark.parametrize("sign", ["positive", "negative"])
+def test_a_credit_note_is_one(install: Install, world: World, sign: str) -> None:
+    ours = install(nordedi={"credit_sign": sign})
+    ours.deliver(invoice("8", credit=True, original_invoice="F-7"), name=INVOICES)
+    assert abs(held(world, "810")["F-8"]["total"]) == Decimal("1568.75")
+
+
+def test_an_invoice_that_changed_is_refused_in_words_and_nothing_loops(
+    ours: Installation, sandbox: Sandbox
+) -> None:
+    ours.deliver(invoice("7"), name=INVOICES)
+    sandbox.log.reset()
+    for _ in range(3):
+        report = ours.deliver(invoice("7", line(1, "11")), name=INVOICES)
+        assert (report.quarantined, report.failed, report.stopped) == (1, 0, None)
+    assert uploads(sandbox) == 0
+    assert ours.deliver(invoice("7"), name=INVOICES).quarantined == 0
+
+
+@pytest.mark.parametrize("form", ["856", "861"])
+def test_a_receipt_goes_in_the_form_the_partner_asks_for(install: Install, world: World, form: str) -> None:
+    ours = install(nordedi={"receipt": form})
+    ours.deliver(receipt("700001"), name=RECEIPTS)
+    (found,) = held(world, form).values()
+    assert [(each["order"], each["quantity"]) for each in found["lines"]] == [("500001", Decimal(10))]
+    ours.deliver(receipt("700001", standing="cancelled"), name=RECEIPTS)
+    assert held(world, form)["700001"]["status"] == "cancelled"
+
+
+def test_a_unit_without_a_code_keeps_only_its_own_document_back(ours: Installation, world: World) -> None:
+    report = ours.deliver(order("1"), order("2", line(1, uom="BUNT", unit=None)), order("3"))
+    assert (report.created, report.quarantined) == (2, 1)
+    assert set(held(world)) == {"1", "3"}
+
+
+def test_a_partner_nobody_configured_keeps_its_documents_back(ours: Installation, world: World) -> None:
+    report = ours.deliver(order("1"), order("2", partner="nobody"))
+    assert (report.created, report.quarantined) == (1, 1)
+    assert set(held(world)) == {"1"}
+
+
+def test_an_order_number_that_does_not_fit_is_not_cut(ours: Installation, world: World) -> None:
+    assert ours.deliver(order("9" * 30)).quarantined == 1
+    assert held(world) == {}
+
+
+def test_a_file_carries_the_business_fields_beside_the_interchange(ours: Installation, world: World) -> None:
+    ours.deliver(order("1"))
+    told = held(world)["1"]["fields"]
+    assert (told["company"], told["partner"]) == ("NO01", "nordedi")
+    assert told["documents"] == [
+        {
+            "type": "PurchaseOrder",
+            "number": "1",
+            "date": "2026-11-20",
+            "currency": "NOK",
+            "total": "2252.50",
+            "purpose": "original",
+            "supplier": "50000",
+            "supplier_name": "Blåbær & Sønn AS",
+        }
+    ]
+
+
+def test_a_raw_file_is_the_interchange_and_nothing_else(install: Install, world: World) -> None:
+    world.switches["after_pickup"] = "kept"
+    ours = install(nordedi={"file": "raw"})
+    ours.deliver(order("1"))
+    (file,) = world.mailbox.files(UPLOAD)
+    assert file.name.endswith(".edi")
+    assert (file.content[:4], file.content[-1:]) == (b"ISA*", b"~")
+    assert held(world)["1"]["fields"] is None
+
+
+@pytest.mark.parametrize("file", ["json", "raw"])
+def test_letters_beyond_ascii_arrive_in_the_charset_agreed(install: Install, world: World, file: str) -> None:
+    ours = install(kontinent={"file": file})
+    ours.deliver(order("1", partner="kontinent"))
+    assert held(world)["1"]["parties"]["SE"]["name"] == "Blåbær & Sønn AS"
+
+
+@pytest.mark.parametrize("version", ["004010", "005010"])
+def test_both_versions_are_accepted(install: Install, world: World, version: str) -> None:
+    ours = install(nordedi={"version": version})
+    ours.deliver(order("1"))
+    ours.deliver(order("1", line(1, "7")))
+    ours.deliver(invoice("7"), name=INVOICES)
+    ours.deliver(receipt("700001"), name=RECEIPTS)
+    assert (len(held(world)), len(held(world, "810")), len(held(world, "856"))) == (1, 1, 1)
+    ours.receive()
+    assert ours.states() == {"1": "acknowledged"}
+
+
+def test_a_rejected_document_goes_again_as_an_original(
+    ours: Installation, sandbox: Sandbox, world: World
+) -> None:
+    sandbox.faults.arm("cleo", "partner_answer", match="RECEIVE PO", answer="reject_group")
+    ours.deliver(order("1", line(1, "3")))
+    ours.receive()
+    assert ours.states() == {"1": "rejected"}
+    ours.deliver(order("1", line(1, "4")))
+    ours.receive()
+    assert ours.states() == {"1": "acknowledged"}
+    (found,) = world.received()["documents"]["850"]
+    assert quantities(found) == {"1": Decimal(4)}
+
+
+def test_after_a_rejected_change_the_next_tells_everything_the_partner_lacks(
+    ours: Installation, sandbox: Sandbox, world: World
+) -> None:
+    ours.deliver(order("1", line(1, "1"), line(2, "1")))
+    sandbox.faults.arm("cleo", "partner_answer", match="RECEIVE PC", answer="reject_group")
+    ours.deliver(order("1", line(1, "2"), line(2, "1")))
+    ours.receive()
+    ours.deliver(order("1", line(1, "2"), line(2, "3")))
+    (found,) = world.received()["documents"]["850"]
+    assert quantities(found) == {"1": Decimal(2), "2": Decimal(3)}
+
+
+def test_sending_all_again_tells_only_what_the_partner_lacks(
+    ours: Installation, sandbox: Sandbox, world: World
+) -> None:
+    sandbox.faults.arm("cleo", "partner_answer", match="RECEIVE PO 850 2", answer="reject_group")
+    ours.deliver(order("1"))
+    ours.deliver(order("2"))
+    ours.receive()
+    assert ours.states() == {"1": "acknowledged", "2": "rejected"}
+    distrust(ours.destination(), "NO01", ledger=ours.ledger, run_id="r", reason="asked")
+    sandbox.log.reset()
+    ours.deliver(order("1"), order("2"))
+    ours.receive()
+    assert uploads(sandbox) == 1
+    assert ours.states() == {"1": "acknowledged", "2": "acknowledged"}
+    assert len(world.received()["documents"]["850"]) == 2
+
+
+def test_the_audit_trail_tells_what_became_of_a_document(ours: Installation) -> None:
+    ours.deliver(order("1"))
+    ours.receive()
+    history = Audit(ours.engine).history("1")
+    assert [event.kind.value for event in history] == ["intended", "created", "landed", "acknowledged"]
+    assert history[-1].run_id == "run of the mailbox"
+    assert json.dumps(dict(history[-1].detail)).count("850_nordedi_000000001") == 1

@@ -1,15 +1,17 @@
 """The Cleo pair, built from its settings."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 
 from mlc_dagster.cleo.answers import Answers
 from mlc_dagster.cleo.destination import EdiFeed
-from mlc_dagster.cleo.inbox import Inbox
+from mlc_dagster.cleo.inbox import Handler, Inbox
 from mlc_dagster.cleo.mailbox import Mailbox
 from mlc_dagster.cleo.outbox import Outbox
+from mlc_dagster.cleo.replies import Replies
 from mlc_dagster.cleo.rest import RestMailbox
 from mlc_dagster.cleo.sftp import SftpMailbox
+from mlc_dagster.cleo.suppliers import NAME, SupplierFeed, Taken
 from mlc_dagster.delivery import ReadBack, Report
 from mlc_dagster.settings.cleo import CleoSettings
 from mlc_dagster.target import Parts
@@ -49,13 +51,30 @@ class Cleo:
 
     @property
     def inbox(self) -> Inbox:
-        """What partners put into the mailbox."""
-        parts = self._parts
-        return Inbox(self.mailbox, self.settings, self.answers, engine=parts.engine, clock=parts.clock)
+        """What partners put into the mailbox, as far as it needs no ERP: acknowledgments."""
+        return self.inbox_for({}, None)
 
-    def destination(self, model: str) -> EdiFeed:
-        """The documents of one model."""
+    def inbox_for(
+        self, handlers: Mapping[str, Handler], suppliers: Callable[[str, bytes], Taken] | None
+    ) -> Inbox:
+        """What partners put into the mailbox, with those who carry it out."""
         parts = self._parts
+        return Inbox(
+            self.mailbox,
+            self.settings,
+            self.answers,
+            Replies(self.mailbox, self.outbox, self.settings, parts.clock),
+            engine=parts.engine,
+            clock=parts.clock,
+            handlers=handlers,
+            suppliers=suppliers,
+        )
+
+    def destination(self, model: str) -> EdiFeed | SupplierFeed:
+        """The documents of one model, or supplier master data."""
+        parts = self._parts
+        if f"cleo/{model}" == NAME:
+            return SupplierFeed(self.settings, self.mailbox, parts.ledger, parts.engine, parts.clock)
         return EdiFeed(
             model,
             self.settings,

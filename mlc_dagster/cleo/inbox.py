@@ -1,35 +1,43 @@
-"""What partners put into the mailbox: read, kept with its bytes, worked off, and then removed.
+"""What partners put into the mailbox: read, worked off, answered, kept with its bytes, and then removed.
 
-A file is stored before anything is done about it and removed after; a file that nobody can read goes into
-quarantine and is removed all the same, or it would come back for ever (vendors/cleo.md section 6).
+A file is removed when everything it asks for is done or stored; a file that nobody can read goes into
+quarantine and is removed all the same, or it would come back for ever (vendors/cleo.md section 6). Dying
+anywhere in between repeats the file, and each step of it knows what was done before.
 """
 
 import hashlib
 import json
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import sqlalchemy as sa
 
 from mlc_dagster.cleo.answers import Answers, Noted
 from mlc_dagster.cleo.destination import dialect_of
+from mlc_dagster.cleo.held import PLACE
 from mlc_dagster.cleo.mailbox import Mailbox
+from mlc_dagster.cleo.replies import Replies
+from mlc_dagster.cleo.shipments import Worked
+from mlc_dagster.cleo.suppliers import Taken, Unreadable, is_supplier_file
 from mlc_dagster.database import reading
 from mlc_dagster.database.schema import interchanges
 from mlc_dagster.delivery.quarantine import Quarantine, Refused
-from mlc_dagster.settings.cleo import CleoSettings, Partner
+from mlc_dagster.settings.cleo import CleoSettings
 from mlc_dagster.transport.clock import Clock
 from mlc_dagster.x12.acknowledgments import read_interchange_acknowledgments
-from mlc_dagster.x12.documents import Acknowledgment
-from mlc_dagster.x12.errors import X12Error
+from mlc_dagster.x12.documents import Acknowledgment, Document
+from mlc_dagster.x12.errors import UnreadableError, X12Error
 from mlc_dagster.x12.interpret import document
 from mlc_dagster.x12.reader import read
 from mlc_dagster.x12.syntax import Interchange
-from mlc_dagster.x12.validate import GroupResult, Result, validate
+from mlc_dagster.x12.validate import GroupResult, Result, SetResult, validate
+from mlc_dagster.x12.writer import serialise
 
-PLACE = "cleo/inbox"
+STAGE = "inbox"
+SUPPLIERS = "suppliers"
 
 
 class Poison(Exception):
@@ -38,27 +46,43 @@ class Poison(Exception):
 
 @dataclass
 class Received:
-    """What one look at the mailbox did. `later`: files that could not be worked off now."""
+    """What one look at the mailbox did. `repeated` and `refused`: interchanges and files. `worked`: documents
+    and suppliers by what became of them.
+    """
 
     files: int = 0
     repeated: int = 0
     refused: int = 0
-    later: int = 0
+    worked: Counter[Worked] = field(default_factory=Counter)
     noted: Noted = field(default_factory=Noted)
 
 
 @dataclass(frozen=True)
 class Arrival:
-    """One interchange that came: from whom, for which company, judged."""
+    """One interchange that came: from whom, for which company, judged. `content`: of the whole file."""
 
     partner: str
     company: str
     result: Result
     file: str
+    content: bytes
+
+    @property
+    def digest(self) -> str:
+        """Of the interchange's own text: it may come again in another file, or with other line ends."""
+        plain = replace(self.result.interchange.delimiters, line_end="")
+        text = serialise(replace(self.result.interchange, delimiters=plain))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def control(self) -> int:
+        """ISA13 as a number; 0 where it is none, which the validator refuses."""
+        text = self.result.interchange.control.strip()
+        return int(text) if text.isascii() and text.isdecimal() else 0
 
 
-# What is done with groups that are no acknowledgments, by GS01.
-Handler = Callable[[Arrival, GroupResult], None]
+# What is done with a document of a partner, by GS01 of its group: partner, company, document.
+Handler = Callable[[str, str, Document], Worked]
 
 
 class Inbox:
@@ -69,13 +93,16 @@ class Inbox:
         mailbox: Mailbox,
         settings: CleoSettings,
         answers: Answers,
+        replies: Replies,
         *,
         engine: sa.Engine,
         clock: Clock,
         handlers: Mapping[str, Handler] | None = None,
+        suppliers: Callable[[str, bytes], Taken] | None = None,
     ) -> None:
         self._mailbox, self._settings, self._answers = mailbox, settings, answers
-        self._engine, self._clock, self._handlers = engine, clock, handlers or {}
+        self._replies, self._engine, self._clock = replies, engine, clock
+        self._handlers, self._suppliers = handlers or {}, suppliers
         self._quarantine = Quarantine(engine, clock)
 
     def receive(self, run_id: str) -> Received:
@@ -84,35 +111,67 @@ class Inbox:
         Raises transport's CallFailed: the rest is worked off by the next look.
         """
         folder, done = self._settings.folders.download, Received(noted=Noted(run_id))
+        self._replies.send()
         for listed in sorted(self._mailbox.list(folder), key=lambda each: each.name):
             content = self._mailbox.get(folder, listed.name)
             if content is None:
                 continue
             done.files += 1
-            try:
-                self._work_off(listed.name, content, done)
-            except Poison as poison:
+            if faults := self._work_off(listed.name, content, done):
                 done.refused += 1
-                self._keep(listed.name, content, str(poison), run_id)
+                self._keep(listed.name, content, " ".join(faults), run_id)
+            self._replies.send()
             self._mailbox.delete(folder, listed.name)
         return done
 
-    def _work_off(self, name: str, content: bytes, done: Received) -> None:
-        for interchange in self._interchanges(content):
-            arrival = self._arrival(name, interchange)
-            if self._known(arrival, content):
-                done.repeated += 1
-                continue
-            self._judge(arrival, done)
-            self._remember(arrival, content)
-
-    def _interchanges(self, content: bytes) -> list[Interchange]:
+    def _work_off(self, name: str, content: bytes, done: Received) -> list[str]:
+        """Work off a file; what is wrong with parts of it does not keep the others back."""
+        if is_supplier_file(name):
+            return self._take_suppliers(name, content, done)
         try:
-            return read(content)
+            found = read(content)
         except X12Error as unreadable:
-            raise Poison(f"It is no X12: {unreadable} Ask the sender for a file that can be read.") from None
+            return [f"It is no X12: {unreadable} Ask the sender for a file that can be read."]
+        faults: list[str] = []
+        for interchange in found:
+            try:
+                faults += self._take(self._arrival(name, content, interchange), done)
+            except Poison as poison:
+                faults.append(str(poison))
+        return faults
 
-    def _arrival(self, name: str, interchange: Interchange) -> Arrival:
+    def _take(self, arrival: Arrival, done: Received) -> list[str]:
+        before = self._before(arrival)
+        if before is not None:
+            done.repeated += 1
+            # Of the same name it is the file we did not come to remove.
+            if before != arrival.file:
+                self._replies.repeat(arrival.digest)
+            return []
+        faults = list(self._judge(arrival, done))
+        self._replies.build(arrival.partner, arrival.company, arrival.result, arrival.digest)
+        if arrival.result.accepted:
+            self._remember(arrival)
+        return faults
+
+    def _take_suppliers(self, name: str, content: bytes, done: Received) -> list[str]:
+        digest = hashlib.sha256(content).hexdigest()
+        if self._files_of(SUPPLIERS, "", 0, digest):
+            done.repeated += 1
+            return []
+        if self._suppliers is None:
+            return ["Nobody here takes in suppliers."]
+        try:
+            taken = self._suppliers(name, content)
+        except Unreadable as words:
+            return [str(words)]
+        done.worked.update(taken.worked)
+        done.refused += taken.refused
+        # Files of suppliers have no sender and no numbers: their bytes alone tell them apart.
+        self._insert(SUPPLIERS, name, content, digest, partner=SUPPLIERS, company="")
+        return []
+
+    def _arrival(self, name: str, content: bytes, interchange: Interchange) -> Arrival:
         header = interchange.header
         sender = (header.text(5), header.text(6).strip())
         receiver = (header.text(7), header.text(8).strip())
@@ -126,100 +185,115 @@ class Inbox:
             raise Poison(f"Interchange {interchange.control} is for {' '.join(receiver)}: not one of us.")
         partner = self._settings.partners[partners[sender]]
         result = validate(interchange, receiver=receiver[1], production=partner.usage == "production")
-        return Arrival(partners[sender], companies[receiver], result, name)
+        return Arrival(partners[sender], companies[receiver], result, name, content)
 
-    def _judge(self, arrival: Arrival, done: Received) -> None:
-        """Read acknowledgments, hand the rest to who works it off. A wrong envelope is refused whole."""
-        result = arrival.result
+    def _judge(self, arrival: Arrival, done: Received) -> Iterator[str]:
+        """Carry out what can be; says what cannot. A wrong envelope is refused whole."""
+        result, partner = arrival.result, arrival.partner
         if not result.accepted:
-            words = "; ".join(str(finding) for finding in result.findings[:3])
-            raise Poison(
-                f"Interchange {result.interchange.control} of {arrival.partner} is refused: {words}."
-            )
+            control = result.interchange.control
+            yield f"Interchange {control} of {partner} is refused: {_words(result.findings)}."
+            return
         for told in read_interchange_acknowledgments(result.interchange):
-            self._answers.interchange(arrival.partner, arrival.company, told, done.noted)
+            self._answers.interchange(partner, arrival.company, told, done.noted)
         for group in result.groups:
             kind = group.group.header.text(1)
-            if kind == "FA":
-                for answer in self._acknowledgments(arrival, group):
-                    self._answers.group(arrival.partner, arrival.company, answer, done.noted)
-            elif kind in self._handlers:
-                self._handlers[kind](arrival, group)
+            if not group.accepted:
+                yield f"Group {kind} of {partner} is refused: {_words(group.findings)}."
+            elif kind != "FA" and kind not in self._handlers:
+                yield f"Nobody here takes in a group of {kind}. Ask {partner} not to send it."
             else:
-                raise Poison(f"Nobody here takes in a group of {kind}. Ask {arrival.partner} not to send it.")
+                yield from self._judge_sets(arrival, group, done)
 
-    def _acknowledgments(self, arrival: Arrival, group: GroupResult) -> Iterator[Acknowledgment]:
-        dialect = dialect_of(self._partner(arrival))
+    def _judge_sets(self, arrival: Arrival, group: GroupResult, done: Received) -> Iterator[str]:
+        kind = group.group.header.text(1)
         for one in group.sets:
-            if not one.accepted:
-                words = "; ".join(str(finding) for finding in one.findings[:3])
-                raise Poison(f"A 997 of {arrival.partner} cannot be trusted: {words}.")
-            answer = document(one, dialect)
-            if isinstance(answer, Acknowledgment):
-                yield answer
+            try:
+                found = self._document(arrival, one)
+            except UnreadableError as words:
+                yield str(words)
+                continue
+            if isinstance(found, Acknowledgment):
+                self._answers.group(arrival.partner, arrival.company, found, done.noted)
+            elif kind in self._handlers:
+                done.worked[self._handlers[kind](arrival.partner, arrival.company, found)] += 1
 
-    def _partner(self, arrival: Arrival) -> Partner:
-        return self._settings.partners[arrival.partner]
+    def _document(self, arrival: Arrival, one: SetResult) -> Document:
+        return document(one, dialect_of(self._settings.partners[arrival.partner]))
 
-    def _known(self, arrival: Arrival, content: bytes) -> bool:
-        """Whether these very bytes were worked off before; raises Poison when the number had others."""
-        query = sa.select(interchanges.c.digest).where(
-            interchanges.c.direction == "in",
-            interchanges.c.partner == arrival.partner,
-            interchanges.c.company == arrival.company,
-            interchanges.c.control == _control(arrival),
-        )
-        with reading(self._engine) as connection:
-            found = connection.execute(query).scalars().all()
-        if found and _digest(content) not in found:
+    def _before(self, arrival: Arrival) -> str | None:
+        """The file these very bytes were worked off from; raises Poison when the number had others."""
+        of = (arrival.partner, arrival.company, arrival.control)
+        files = self._files_of(*of, arrival.digest)
+        if not files and arrival.result.accepted and self._files_of(*of):
             raise Poison(
                 f"Interchange {arrival.result.interchange.control} of {arrival.partner} came before with "
                 "other content. Neither is guessed to be right: ask the partner for a new number."
             )
-        return bool(found)
+        return None if not files else arrival.file if arrival.file in files else files[0]
 
-    def _remember(self, arrival: Arrival, content: bytes) -> None:
+    def _files_of(self, partner: str, company: str, control: int, digest: str | None = None) -> list[str]:
+        values = {"direction": "in", "partner": partner, "company": company, "control": control}
+        values |= {"digest": digest} if digest else {}
+        query = sa.select(interchanges.c.file).where(
+            *(interchanges.c[name] == value for name, value in values.items())
+        )
+        with reading(self._engine) as connection:
+            return list(connection.execute(query).scalars())
+
+    def _remember(self, arrival: Arrival) -> None:
         groups = arrival.result.groups
+        kind = groups[0].group.header.text(1) if groups else "TA1"
+        number = groups[0].group.header.text(6) if groups else ""
+        self._insert(
+            kind,
+            arrival.file,
+            arrival.content,
+            arrival.digest,
+            partner=arrival.partner,
+            company=arrival.company,
+            control=arrival.control,
+            group_control=int(number) if number.isascii() and number.isdecimal() else 0,
+        )
+
+    def _insert(self, kind: str, file: str, content: bytes, digest: str, **columns: Any) -> None:
         row = {
             "id": uuid.uuid4().hex,
             "direction": "in",
-            "partner": arrival.partner,
-            "company": arrival.company,
-            "kind": groups[0].group.header.text(1) if groups else "TA1",
-            "control": _control(arrival),
-            "group_control": int(groups[0].group.header.text(6) or 0) if groups else 0,
+            "kind": kind,
+            "control": 0,
+            "group_control": 0,
             "batch_id": None,
-            "file": arrival.file,
+            "file": file,
             "content": content,
-            "digest": _digest(content),
+            "digest": digest,
             "state": "received",
             "detail": json.dumps({}),
             "created_at": self._clock.now(),
+            **columns,
         }
         with self._engine.begin() as connection:
             connection.execute(interchanges.insert().values(row))
 
     def _keep(self, name: str, content: bytes, why: str, run_id: str) -> None:
-        raw = content.decode("utf-8", "replace")
+        # PostgreSQL's texts hold no NUL.
+        raw = content.decode("utf-8", "replace").replace("\0", "\ufffd")
         self._quarantine.settle(
-            stage="inbox",
+            stage=STAGE,
             place=PLACE,
             company="",
-            refused=[Refused.at_source("inbox", name, name, why, raw)],
+            refused=[Refused.at_source(STAGE, name, name, why, raw)],
             passed=(),
             run_id=run_id,
         )
 
 
-def _control(arrival: Arrival) -> int:
-    return int(arrival.result.interchange.control)
-
-
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
+def _words(findings: Iterable[Any]) -> str:
+    return "; ".join(str(finding) for finding in list(findings)[:3])
 
 
 def summary(done: Received) -> dict[str, Any]:
     """What a look did, as run metadata."""
     counts = {"files": done.files, "repeated": done.repeated, "refused": done.refused}
-    return counts | done.noted.documents | {"unknown answers": len(done.noted.unknown)}
+    worked = {outcome.value: number for outcome, number in done.worked.items()}
+    return counts | worked | done.noted.documents | {"unknown answers": len(done.noted.unknown)}

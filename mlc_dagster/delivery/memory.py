@@ -29,7 +29,11 @@ class Memory:
 
     def read(self, name: str) -> Remembered:
         """One value."""
-        return self.all().get(name, Remembered({}))
+        mine = (target_state.c.target == self.target, target_state.c.name == name)
+        query = sa.select(target_state.c.value, target_state.c.revision).where(*mine)
+        with reading(self._engine) as connection:
+            row = connection.execute(query).one_or_none()
+        return Remembered({}) if row is None else Remembered(json.loads(row.value), row.revision)
 
     def all(self) -> dict[str, Remembered]:
         """All values by name."""

@@ -36,7 +36,7 @@ class Rest(Section):
 
 
 class Sftp(Section):
-    """The mailbox over SFTP. `host_key`: the server's public key, as `ssh-keyscan` prints it: type and key."""
+    """The mailbox over SFTP. `host_key`: the server's public key, in `ssh-keyscan`'s form: type, key."""
 
     host: str
     port: int = Field(default=22, ge=1, le=65535)
@@ -83,12 +83,26 @@ class Partner(Identity):
     hash_total: Literal["none", "literal", "plain"] = "none"
 
 
+Rule = Literal["erp", "cleo", "held"]
+
+
+class SupplierRules(Section):
+    """Who is right where the other side changes a supplier: the ERP, Cleo, or a person is asked (held)."""
+
+    name: Rule = "held"
+    address: Rule = "held"
+    vat_number: Rule = "held"
+
+
 class CleoDestination(Section):
     """Nothing to say yet: what is sent to whom stands in the models and the partners."""
 
 
 class CleoSettings(PairSettings):
-    """Visma to Cleo Integration Cloud, and back. The mailbox is reached by `rest` or by `sftp`."""
+    """Visma to Cleo Integration Cloud, and back. The mailbox is reached by `rest` or by `sftp`.
+
+    `suppliers`: who is right about master data; without it, files of suppliers are not taken in.
+    """
 
     user: SecretValue
     password: SecretValue
@@ -97,6 +111,7 @@ class CleoSettings(PairSettings):
     folders: Folders = Folders()
     identities: dict[CompanyCode, Identity] = Field(min_length=1)
     partners: dict[PartnerName, Partner] = Field(min_length=1)
+    suppliers: SupplierRules | None = None
     calls_per_minute: int = Field(default=300, ge=1)
     headroom_percent: int = Field(default=80, ge=1, le=100)
     patience_seconds: int = Field(default=60, ge=0, le=3600)

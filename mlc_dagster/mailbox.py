@@ -1,0 +1,245 @@
+"""The way in from Cleo: ship notices become receipts in the ERP, and changes of suppliers are taken.
+
+Here the mailbox and the ERP meet: neither knows the other. What cannot be carried out as it is waits for a
+person, who carries it out, or settles it in the ERP and says so.
+"""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+from mlc_dagster.cleo.held import PLACE, Held, Review
+from mlc_dagster.cleo.inbox import Received
+from mlc_dagster.cleo.shipments import Announced, Record, Shipments, Worked
+from mlc_dagster.cleo.suppliers import SupplierChanges, Values
+from mlc_dagster.delivery.leases import PATIENCE_SECONDS
+from mlc_dagster.delivery.quarantine import Entry
+from mlc_dagster.mappings.lookups import read_lookup
+from mlc_dagster.problems import ProblemsFound
+from mlc_dagster.suite import Suite
+from mlc_dagster.visma.client import VismaClient
+from mlc_dagster.visma.payables import PURCHASE_ORDERS, PURCHASE_RECEIPTS, SUPPLIERS
+from mlc_dagster.visma.writes import create, update
+from mlc_dagster.x12.documents import Document, ShipNotice
+
+UNITS = "lookups/edi_units.csv"
+RECEIPTS = "/v1/PurchaseReceipt"  # POST stays there (vendors/visma.md section 5)
+UNRELEASED = frozenset({"Hold", "Balanced"})
+# The fields of the file -> the fields of the ERP's main address, as they are read.
+ADDRESS = {
+    "address_line1": "addressLine1",
+    "address_line2": "addressLine2",
+    "postal_code": "postalCode",
+    "city": "city",
+}
+OTHERS = {"name": "name", "vat_number": "vatRegistrationId"}
+
+
+class NothingWaits(Exception):
+    """Nothing of this number is held."""
+
+    def __init__(self, number: str) -> None:
+        super().__init__(f"Nothing of number {number} is held. `mlc cleo held` lists what is.")
+
+
+@dataclass(frozen=True)
+class Released:
+    """What became of one thing that waited. `reason`: why it goes on waiting, else empty."""
+
+    held: Held
+    reason: str
+
+
+def receive(suite: Suite, *, run_id: str) -> Received:
+    """Take in everything that lies in the mailbox.
+
+    Raises:
+        CallFailed: the mailbox or the ERP cannot be asked now; the next look goes on where this one ended.
+        LeaseHeld: somebody else is taking it in.
+    """
+    with _turn(suite, run_id):
+        shipments = _shipments(suite, run_id)
+
+        def notice(partner: str, company: str, found: Document) -> Worked:
+            assert isinstance(found, ShipNotice)  # noqa: S101 - the only set of a group SH that we read
+            return shipments.take(Announced.of(company, partner, found))
+
+        inbox = suite.cleo.inbox_for({"SH": notice}, _suppliers(suite, run_id).take)
+        return inbox.receive(run_id)
+
+
+def held(suite: Suite) -> list[Entry]:
+    """What waits for a person: files nobody could read, refused suppliers, and what is held; oldest first."""
+    return suite.quarantine.open(PLACE)
+
+
+def release(suite: Suite, number: str, *, run_id: str) -> list[Released]:
+    """Carry out what is held of a number, as a person has decided. The ERP of now may still be against it.
+
+    Raises:
+        NothingWaits: nothing of this number is held.
+        CallFailed, LeaseHeld: as `receive`.
+    """
+    with _turn(suite, run_id):
+        review = Review(suite.engine, suite.clock, run_id)
+        waiting = review.waiting(number)
+        if not waiting:
+            raise NothingWaits(number)
+        for each in waiting:
+            if each.kind == "notice":
+                _shipments(suite, run_id).take(Announced.from_json(each.said), decided=True)
+                continue
+            said = each.said
+            doubts = _suppliers(suite, run_id).carry_out(said["company"], said["number"], said["values"])
+            if doubts:
+                review.hold(each, doubts)
+            else:
+                review.done(each.company, [each.key])
+        reasons = {each.key: each.reason for each in review.waiting(number)}
+        return [Released(each, reasons.get(each.key, "")) for each in waiting]
+
+
+def settled(suite: Suite, name: str, *, run_id: str) -> int:
+    """Take everything of a number, or of a file's name, off the list: it was settled by hand. How many.
+
+    Raises NothingWaits.
+    """
+    found = [each for each in held(suite) if name in (each.number, each.key)]
+    if not found:
+        raise NothingWaits(name)
+    for each in found:
+        suite.quarantine.settle(
+            stage=each.stage,
+            place=PLACE,
+            company=each.company,
+            refused=(),
+            passed=[each.key],
+            run_id=run_id,
+        )
+    return len(found)
+
+
+class VismaErp:
+    """The ERP as the mailbox needs it."""
+
+    def __init__(self, suite: Suite) -> None:
+        self._suite = suite
+
+    def order(self, company: str, kind: str, number: str) -> Record | None:
+        """A purchase order. The path takes the number only: where that is another kind's, by a list."""
+        client, key = self._suite.visma(company), f"{kind}|{number}"
+        found = client.single(PURCHASE_ORDERS, key)
+        if found is not None:
+            return found
+        pages = client.pages(PURCHASE_ORDERS, lambda page: page.records, extra={"orderType": kind})
+        orders = (order for page in pages for order in page)
+        return next((order for order in orders if f"{order['orderType']}|{order['orderNbr']}" == key), None)
+
+    def receipts(self, company: str, kind: str, number: str) -> list[Record]:
+        """The receipts that have lines of an order."""
+        return _receipts(self._suite.visma(company), kind, number)
+
+    def receive(self, company: str, values: Record, order: tuple[str, str]) -> str:
+        """Create a receipt, unless the order has one with its supplier and supplierRef; its number."""
+        client = self._suite.visma(company)
+
+        def look_up() -> str | None:
+            same = (values["supplierId"], values["supplierRef"])
+            for receipt in _receipts(client, *order):
+                if (receipt["supplier"]["number"], receipt.get("supplierRef")) == same:
+                    return str(receipt["receiptNbr"])
+            return None
+
+        return create(client, RECEIPTS, values, look_up=look_up)
+
+    def empty(self, company: str, receipt: str, note: str) -> bool:
+        """Take all lines out of a receipt. False: it is released, and was left as it is.
+
+        Nothing deletes a receipt over the API (section 8); one without lines receives nothing.
+        """
+        released = False
+
+        def change(record: Mapping[str, Any]) -> Mapping[str, Any] | None:
+            nonlocal released
+            released = record["status"] not in UNRELEASED
+            if released or not record.get("lines"):
+                return None
+            lines = [{"operation": "Delete", "lineNbr": line["lineNbr"]} for line in record["lines"]]
+            return {"hold": True, "controlQty": 0, "note": note, "lines": lines}
+
+        update(self._suite.visma(company), PURCHASE_RECEIPTS, receipt, change)
+        return not released
+
+    def supplier(self, company: str, number: str) -> Values | None:
+        """All fields of a supplier; None when there is none."""
+        found = self._suite.visma(company).single(SUPPLIERS, number)
+        return None if found is None else _supplier(found)
+
+    def change_supplier(self, company: str, number: str, values: Values) -> None:
+        """Set fields, under the record's version: what others write in between is kept."""
+
+        def change(record: Mapping[str, Any]) -> Mapping[str, Any] | None:
+            now = _supplier(record)
+            new = {name: text for name, text in values.items() if text != now[name]}
+            return _supplier_body(new) if new else None
+
+        update(self._suite.visma(company), SUPPLIERS, number, change)
+
+
+def _receipts(client: VismaClient, kind: str, number: str) -> list[Record]:
+    pages = client.pages(PURCHASE_RECEIPTS, lambda page: page.records, extra={"poOrderNbr": number})
+    return [
+        receipt
+        for page in pages
+        for receipt in page
+        if any(
+            (line.get("poOrderType"), line.get("poOrderNbr")) == (kind, number) for line in receipt["lines"]
+        )
+    ]
+
+
+def _supplier(record: Mapping[str, Any]) -> dict[str, str]:
+    address = record.get("mainAddress") or {}
+    found = {name: address.get(field) for name, field in ADDRESS.items()}
+    found["country"] = (address.get("country") or {}).get("id")
+    found |= {name: record.get(field) for name, field in OTHERS.items()}
+    return {name: str(text or "") for name, text in found.items()}
+
+
+def _supplier_body(values: Values) -> dict[str, Any]:
+    """Only what changes: what is left out stays as it is (section 8)."""
+    address = {ADDRESS[name]: text for name, text in values.items() if name in ADDRESS}
+    if "country" in values:
+        address["countryId"] = values["country"]
+    body: dict[str, Any] = {OTHERS[name]: text for name, text in values.items() if name in OTHERS}
+    return {**body, "mainAddress": address} if address else body
+
+
+def _turn(suite: Suite, run_id: str) -> AbstractContextManager[object]:
+    return suite.leases.hold(["cleo-mailbox"], run_id, patience=PATIENCE_SECONDS)
+
+
+def _shipments(suite: Suite, run_id: str) -> Shipments:
+    return Shipments(VismaErp(suite), units(suite), suite.engine, suite.clock, run_id)
+
+
+def _suppliers(suite: Suite, run_id: str) -> SupplierChanges:
+    cleo = suite.cleo
+    return SupplierChanges(
+        VismaErp(suite),
+        cleo.settings,
+        mailbox=cleo.mailbox,
+        ledger=suite.ledger,
+        engine=suite.engine,
+        clock=suite.clock,
+        run_id=run_id,
+    )
+
+
+def units(suite: Suite) -> Mapping[str, str]:
+    """X12's code of each unit of the ERP. Raises ProblemsFound: the lookup cannot be read."""
+    lookup, problems = read_lookup(suite.settings.mappings_folder / UNITS, UNITS)
+    if lookup is None:
+        raise ProblemsFound(problems)
+    return {row["uom"]: row["code"] for row in lookup.table.to_pylist()}

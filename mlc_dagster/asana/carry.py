@@ -27,7 +27,7 @@ LOOK = [
     *("name", "notes", "due_on", "completed", "assignee.gid", *PLACES),
     *(f"custom_fields.{name}" for name in VALUES),
 ]
-CREATED = ["gid", "created_at"]
+CREATED = ["gid", "created_at", *PLACES]
 Item = TypeVar("Item")
 # What a row is refused for: the request itself is wrong for this one (section 11).
 REFUSED = (400, 403, 404, 422)
@@ -35,7 +35,9 @@ REFUSED = (400, 403, 404, 422)
 
 @dataclass
 class Job:
-    """One change on its way. task: its gid where there is one; edits: what is to be written to it."""
+    """One change on its way. task: its gid where there is one; new: made by this run; edits: what is to be
+    written to it.
+    """
 
     change: Change
     wanted: Wanted
@@ -43,6 +45,7 @@ class Job:
     place: Place
     task: str | None
     edits: Edits = field(default_factory=Edits)
+    new: bool = False
 
     @property
     def key(self) -> str:
@@ -54,7 +57,7 @@ class Job:
 class Carry:
     """The work on one batch. `befores`: what was written last, by key; `members`: gid by e-mail address.
 
-    `newest`: when Asana says it made the newest task.
+    `newest`: when Asana made the newest task that we know of.
     """
 
     client: AsanaClient
@@ -79,18 +82,21 @@ class Carry:
             self._look(jobs)
             # A field exists only on a task that is in the project already (section 2).
             self._move(jobs)
+            self._leave(jobs)
             self._change(jobs)
             self._make(jobs, gids)
+            # Whether a new task takes its section along is not documented (section 2).
+            self._move([job for job in jobs if job.new])
             self._comment(jobs)
         except CallFailed as failure:
             opens_at = failure.opens_at if isinstance(failure, Closed) else None
             raise InDoubtError(
                 f"The batch goes on where it stopped. {failure}", opens_at=opens_at
             ) from failure
-        told = {job.key: job.task for job in jobs if job.task and job.key not in self.refused}
+        told = {job.key: job.task for job in jobs if job.task}
         # A task that was made and then refused something is there all the same.
         partial = {job.key: job.change.row.payload for job in jobs if job.task and job.key in self.refused}
-        detail = {"tasks": len(told)}
+        detail = {"tasks": len(told) - len(partial)}
         return Outcome(target_ids=told, refused=self.refused, partial=partial, detail=detail)
 
     def _job(self, change: Change, gids: Mapping[str, str]) -> Job:
@@ -115,8 +121,8 @@ class Carry:
         for job in jobs:
             if job.task is None:
                 continue
-            moved = job.before is None or self.places.of(self.befores[job.key]) != job.place
-            blind = None if moved else blind_edits(job.before, job.wanted, self.shared)  # type: ignore[arg-type]
+            sure = job.before is not None and not self._left(job)
+            blind = blind_edits(job.before, job.wanted, self.shared) if sure else None  # type: ignore[arg-type]
             if blind is None:
                 unseen.append(job)
             else:
@@ -130,27 +136,28 @@ class Carry:
             else:
                 seen = self._seen(job.place, answer.data)
                 job.edits = edits(job.before, seen, job.wanted, self.shared)
-                if seen.section is None and job.place.project:
+                if not job.edits and job.task == job.change.target_id and self._is_trashed(job, seen):
+                    job.task = None
+                elif seen.section is None and job.place.project:
                     # In another project: its supplier, branch or ERP project changed, or somebody moved it.
                     job.edits.section = job.wanted.section or ""
 
     def _seen(self, place: Place, task: Mapping[str, Any]) -> Seen:
-        memberships = {
-            str(each["project"]["gid"]): str((each.get("section") or {}).get("gid", ""))
-            for each in task.get("memberships") or ()
-            if each.get("project")
-        }
-        inside = place.project in memberships
-        section = place.section_name(memberships[str(place.project)]) if inside else None
         return Seen(
             name=str(task.get("name") or ""),
             notes=str(task.get("notes") or ""),
             due_on=task.get("due_on"),
             completed=bool(task.get("completed")),
-            section=(section or "") if inside else None,
+            section=_section(place, task),
             assignee=(task.get("assignee") or {}).get("gid"),
             fields=self.shape.found(task, place.fields),
         )
+
+    def _is_trashed(self, job: Job, seen: Seen) -> bool:
+        """Whether a row that is sent again as it was has lost its task: Asana may go on showing a task of the
+        trash (section 19: uncertain), but not in the list of its project.
+        """
+        return seen.section is not None and not job.place.lists(str(job.task))
 
     def _change(self, jobs: Sequence[Job]) -> None:
         due = [job for job in self._open(jobs) if job.task and (job.edits.parts or job.edits.fields)]
@@ -176,20 +183,37 @@ class Carry:
         for some in _tens(new):
             self.batch.save(sent=[job.key for job in some], at=self._now(), gids=gids)
             answers = self.client.batch([self._creation(job) for job in some], repeatable=False)
-            unknown = []
             for job, answer in zip(some, answers, strict=True):
                 if answer.done:
-                    job.task = gids[job.key] = str(answer.data["gid"])
-                    self.newest = max(self.newest, str(answer.data["created_at"]))
+                    self._made(job, answer.data)
                 elif answer.status in REFUSED:
                     self.refused[job.key] = answer.words
-                else:
-                    unknown.append((job, answer))
+            self._adopt([job for job in some if job.key in self.refused])
+            gids |= {job.key: job.task for job in some if job.task}
+            unknown = [(job, answer) for job, answer in zip(some, answers, strict=True) if _open(answer)]
             self.batch.save(sent=[job.key for job, _ in unknown], gids=gids)
             if unknown:
                 raise self._doubt(f"{len(unknown)} tasks may have been made: {unknown[0][1].words}")
+            # Not before: one that nobody answered may be older than those that were.
+            stamps = [str(answer.data["created_at"]) for answer in answers if answer.done]
+            self.newest = max([self.newest, *stamps])
         if new:
             self.batch.save(sent=[], gids=gids)
+
+    def _made(self, job: Job, task: Mapping[str, Any]) -> None:
+        job.task, job.new, job.edits = str(task["gid"]), True, Edits()
+        if job.wanted.section and _section(job.place, task) != job.wanted.section:
+            job.edits.section = job.wanted.section
+
+    def _adopt(self, refused: Sequence[Job]) -> None:
+        """Give tasks their key that were made although Asana refused to (section 19: uncertain)."""
+        if not refused or not self.shape.section.key_field:
+            return
+        found = self.places.unkeyed([job.change.row.payload for job in refused], self.newest)
+        for job in refused:
+            if gid := found.get(job.wanted.name):
+                self.client.put(f"/tasks/{gid}", {"custom_fields": self._key(job)})
+                job.task = gid
 
     def _never_was(self, job: Job) -> bool:
         """A delete of what is not there is done (and stays without a task)."""
@@ -207,9 +231,8 @@ class Carry:
         if not self.shape.section.key_field:
             return Action("post", f"/tasks/{job.place.parent}/subtasks", body, CREATED)
         fields = {name: value for name, value in wanted.fields.items() if value is not None}
-        key_field = job.place.fields[self.shape.section.key_field].gid
         values = field_values(self.shape, fields, job.place.fields)
-        body["custom_fields"] = {key_field: job.key} | {
+        body["custom_fields"] = self._key(job) | {
             gid: value for gid, value in values.items() if value is not None
         }
         body["projects"] = [job.place.project]
@@ -229,35 +252,53 @@ class Carry:
             )
             actions.append(Action("post", f"/tasks/{job.task}/addProject", where))
         self._note(due, actions)
-        self._leave(due)
 
-    def _leave(self, moved: Sequence[Job]) -> None:
+    def _leave(self, jobs: Sequence[Job]) -> None:
         """Take tasks out of the project their row belonged to before."""
-        actions = []
-        for job in moved:
-            old = self.places.of(self.befores[job.key]).project if job.key in self.befores else None
-            if old and old != job.place.project and job.key not in self.refused:
-                actions.append(Action("post", f"/tasks/{job.task}/removeProject", {"project": old}))
+        due = [(job.task, old) for job in self._open(jobs) if job.task and (old := self._left(job))]
+        actions = [Action("post", f"/tasks/{task}/removeProject", {"project": old}) for task, old in due]
         list(self._repeated(actions))
+
+    def _left(self, job: Job) -> str | None:
+        """The project the row belonged to before, where that is another one."""
+        before = self.befores.get(job.key)
+        old = self.places.of(before).project if before is not None else None
+        return old if old != job.place.project else None
 
     def _comment(self, jobs: Sequence[Job]) -> None:
         """Tell people why the ERP ended a document, once. Its mark tells that it was told."""
-        for job in self._open(jobs):
-            text = job.wanted.comment
-            if not job.task or not text or (job.before is not None and job.before.comment == text):
-                continue
-            mark = f"[erp-sync:{hashlib.sha256(f'{job.key}|{text}'.encode()).hexdigest()[:8]}]"
-            if not self._is_told(job.task, mark):
-                self.batch.save(told=job.key, at=self._now())
-                self.client.create(f"/tasks/{job.task}/stories", {"text": f"{text} {mark}"})
-                self.batch.save(told=None)
+        untold = [job for job in self._open(jobs) if job.task and self._has_news(job)]
+        due = [job for job in untold if job.new or not self._is_told(job)]
+        for some in _tens(due):
+            self.batch.save(told=[job.key for job in some], at=self._now())
+            actions = [
+                Action("post", f"/tasks/{job.task}/stories", {"text": f"{job.wanted.comment} {_mark(job)}"})
+                for job in some
+            ]
+            answers = self.client.batch(actions, repeatable=False)
+            self.refused |= {
+                job.key: answer.words
+                for job, answer in zip(some, answers, strict=True)
+                if answer.status in REFUSED
+            }
+            unknown = [job.key for job, answer in zip(some, answers, strict=True) if _open(answer)]
+            self.batch.save(told=unknown)
+            if unknown:
+                raise self._doubt(f"{len(unknown)} comments may have been posted.")
 
-    def _is_told(self, task: str, mark: str) -> bool:
-        stories = self.client.pages(f"/tasks/{task}/stories", ["text"])
-        return any(mark in str(story.get("text") or "") for story in stories)
+    def _has_news(self, job: Job) -> bool:
+        text = job.wanted.comment
+        return bool(text) and (job.before is None or job.before.comment != text)
+
+    def _is_told(self, job: Job) -> bool:
+        stories = self.client.pages(f"/tasks/{job.task}/stories", ["text"])
+        return any(_mark(job) in str(story.get("text") or "") for story in stories)
 
     def _open(self, jobs: Sequence[Job]) -> Iterator[Job]:
         return (job for job in jobs if job.key not in self.refused)
+
+    def _key(self, job: Job) -> dict[str, str]:
+        return {job.place.fields[str(self.shape.section.key_field)].gid: job.key}
 
     def _repeated(self, actions: Sequence[Action]) -> Iterator[Answer]:
         for some in _tens(actions):
@@ -282,6 +323,25 @@ def quiet_since(batch: Batch, now: datetime) -> datetime | None:
 def external_id(destination: str, key: str) -> str:
     """Our id of a task in its `external` data: letters that need no encoding in a path (section 8)."""
     return f"erp.{hashlib.sha256(f'{destination}|{key}'.encode()).hexdigest()[:40]}"
+
+
+def _open(answer: Answer) -> bool:
+    """Whether nobody knows what came of an action."""
+    return not answer.done and answer.status not in REFUSED
+
+
+def _mark(job: Job) -> str:
+    """Of a comment: the same for the same words on the same document."""
+    told = hashlib.sha256(f"{job.key}|{job.wanted.comment}".encode()).hexdigest()
+    return f"[erp-sync:{told[:8]}]"
+
+
+def _section(place: Place, task: Mapping[str, Any]) -> str | None:
+    """Our name of the section a task stands in; None where it is not in the project."""
+    for each in task.get("memberships") or ():
+        if (each.get("project") or {}).get("gid") == place.project:
+            return place.section_name(str((each.get("section") or {}).get("gid", ""))) or ""
+    return None
 
 
 def _tens(items: Sequence[Item]) -> Iterator[Sequence[Item]]:

@@ -10,7 +10,7 @@ import requests
 from mlc_dagster.transport.auth import Auth
 from mlc_dagster.transport.budget import Budget
 from mlc_dagster.transport.clock import Clock
-from mlc_dagster.transport.errors import Again, CallFailed, Conflict, Misconfigured, Refused
+from mlc_dagster.transport.errors import Again, CallFailed, Conflict, InDoubt, Misconfigured, Refused
 from mlc_dagster.transport.session import CallCounter, Http, decimal_json
 
 Object = dict[str, Any]
@@ -155,6 +155,18 @@ class AsanaClient:
         if repeatable and (failing := next((answer for answer in answers if answer.again), None)):
             raise Again("Asana", "POST", "/batch", status=failing.status, excerpt_text=failing.words)
         return answers
+
+    def create_all(self, actions: Sequence[Action]) -> None:
+        """Several POSTs that each make something, ten in a call, side by side.
+
+        Raises what the first that failed means: Refused, or InDoubt where it may have been made.
+        """
+        for start in range(0, len(actions), BATCH):
+            some = actions[start : start + BATCH]
+            for action, answer in zip(some, self.batch(some, repeatable=False), strict=True):
+                if not answer.done:
+                    kind = InDoubt if answer.again else Refused
+                    raise kind("Asana", "POST", action.path, status=answer.status, excerpt_text=answer.words)
 
     def _batch(self, actions: Sequence[Action], *, repeatable: bool) -> list[Answer]:
         body = {"data": {"actions": [action.body() for action in actions]}}

@@ -93,6 +93,8 @@ class TaskFeed:
             carry = self._carry(batch)
         except transport.Closed as closed:
             raise delivery.InDoubtError(str(closed), opens_at=closed.opens_at) from closed
+        except (transport.Again, transport.InDoubt) as later:
+            raise delivery.InDoubtError(str(later)) from later
         return self._run(carry, found)
 
     def calls(self, changes: Sequence[Change]) -> int:
@@ -133,6 +135,7 @@ class TaskFeed:
             befores,
             self.members if assigned else {},
             self.options.external,
+            newest=self._since or "",
         )
 
     def _find(self, new: Sequence[Change]) -> None:

@@ -8,6 +8,7 @@ from mlc_dagster.asana.client import AsanaClient
 from mlc_dagster.asana.projects import Board, Projects
 from mlc_dagster.asana.shape import Bound, Shape, Task
 
+UNKEYED = ["name", "created_by.gid", "created_at", "custom_fields.gid", "custom_fields.text_value"]
 KEYED = ["created_at", "custom_fields.gid", "custom_fields.text_value"]
 Payload = Mapping[str, Any]
 
@@ -31,6 +32,10 @@ class Place:
             raise ValueError("A subtask stands in no section.")
         return self.board.section(name)
 
+    def lists(self, gid: str) -> bool:
+        """Whether the project had a task in its list when it was first asked."""
+        return self.board is None or gid in self.board.gids
+
     def section_name(self, gid: str) -> str | None:
         """Our name of a section there."""
         return self.board.section_name(gid) if self.board else None
@@ -53,6 +58,10 @@ class Places(Protocol):
 
     def keyed(self, payloads: Sequence[Payload], since: str | None) -> dict[str, str]:
         """Tasks that carry a row's key, gid by key: the oldest of several. since: modified no earlier."""
+        ...
+
+    def unkeyed(self, payloads: Sequence[Payload], since: str | None) -> dict[str, str]:
+        """Tasks we made that carry no key, gid by name: the oldest of several. since: modified no earlier."""
         ...
 
 
@@ -84,15 +93,26 @@ class InProjects:
 
     def keyed(self, payloads: Sequence[Payload], since: str | None) -> dict[str, str]:  # noqa: ARG002
         """Listed, never searched: the search lags behind (section 7)."""
-        filters = {"modified_since": since} if since else {}
         found: dict[str, tuple[str, str]] = {}
         for project in self._projects.known():
-            bound = self._projects.of_gid(project).fields
-            for task in self._client.pages("/tasks", KEYED, project=project, **filters):
-                if key := self._shape.key(task, bound):
+            board = self._projects.of_gid(project)
+            for task in board.tasks(KEYED, since):
+                if key := self._shape.key(task, board.fields):
                     mine = (str(task["created_at"]), str(task["gid"]))
                     found[key] = min(found.get(key, mine), mine)
         return {key: gid for key, (_, gid) in found.items()}
+
+    def unkeyed(self, payloads: Sequence[Payload], since: str | None) -> dict[str, str]:
+        """Of the rows' projects only."""
+        me = self._client.get("/users/me")["gid"]
+        found: dict[str, tuple[str, str]] = {}
+        boards = {board.project: board for payload in payloads if (board := self.of(payload).board)}
+        for board in boards.values():
+            for task in board.tasks(UNKEYED, since):
+                if task["created_by"]["gid"] == me and not self._shape.key(task, board.fields):
+                    mine = (str(task["created_at"]), str(task["gid"]))
+                    found[task["name"]] = min(found.get(task["name"], mine), mine)
+        return {name: gid for name, (_, gid) in found.items()}
 
     def _sections(self, payloads: Iterable[Payload]) -> list[str]:
         """The sections of rows, in the order of their first row."""
@@ -141,6 +161,10 @@ class BelowTasks:
                 mine = (str(task["created_at"]), str(task["gid"]))
                 found[key] = min(found.get(key, mine), mine)
         return {key: gid for key, (_, gid) in found.items()}
+
+    def unkeyed(self, payloads: Sequence[Payload], since: str | None) -> dict[str, str]:  # noqa: ARG002
+        """A subtask carries its key in its notes from the first."""
+        return {}
 
     def _subtasks(self, parents: Sequence[str]) -> Iterator[Task]:
         for parent in parents:

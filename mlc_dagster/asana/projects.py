@@ -1,14 +1,15 @@
 """The projects tasks live in: their custom fields, their sections, and those that are made when needed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
-from mlc_dagster.asana.client import AsanaClient, Object
+from mlc_dagster.asana.client import Action, AsanaClient, Object
 from mlc_dagster.asana.shape import Bound, Declared, Shape
 from mlc_dagster.delivery.errors import InDoubtError, Stop
 from mlc_dagster.delivery.memory import Memory
 from mlc_dagster.settings.asana import AsanaDestination
-from mlc_dagster.transport.errors import InDoubt
+from mlc_dagster.transport.errors import InDoubt, Refused
 
 DEFINITION = ["name", "resource_subtype", "precision", "enum_options.name", "enum_options.enabled"]
 FIELDS = [f"custom_field.{name}" for name in DEFINITION]
@@ -16,6 +17,7 @@ FIELDS = [f"custom_field.{name}" for name in DEFINITION]
 OPTIONS_AT_MOST = 500
 # A project from a template is a job of seconds (section 4).
 JOB_SECONDS, JOB_LOOKS = 2.0, 60
+TOO_LONG = "The result is too large"
 
 
 class Fields:
@@ -54,15 +56,23 @@ class Fields:
             raise Stop(f"Project {project}: {told}. Nothing was sent. Run `mlc asana setup`.")
         return found
 
+    def attach(self, project: str, field: str) -> None:
+        """Attach a field. Repeated after a lost answer it may be refused (section 19: uncertain)."""
+        try:
+            self._client.act(f"/projects/{project}/addCustomFieldSetting", {"custom_field": field})
+        except Refused:
+            if field not in self.attached(project):
+                raise
+
     def add_options(self, field: Bound, names: Sequence[str]) -> Bound:
         """Make missing options, as many as there is room for, and return the field as it is then."""
         for name in names:
             if name in field.disabled:
                 self._client.put(f"/enum_options/{field.disabled[name]}", {"enabled": True})
         missing = [name for name in names if name not in field.options and name not in field.disabled]
-        room = OPTIONS_AT_MOST - len(field.options) - len(field.disabled)
-        for name in missing[: max(0, room)]:
-            self._client.create(f"/custom_fields/{field.gid}/enum_options", {"name": name})
+        room = max(0, OPTIONS_AT_MOST - len(field.options) - len(field.disabled))
+        path = f"/custom_fields/{field.gid}/enum_options"
+        self._client.create_all([Action("post", path, {"name": name}) for name in missing[:room]])
         return bind(self._client.get(f"/custom_fields/{field.gid}", DEFINITION))
 
 
@@ -103,6 +113,29 @@ class Board:
         self._there = {
             str(each["gid"]): str(each["name"]) for each in client.pages(f"/projects/{project}/sections")
         }
+
+    def tasks(self, fields: Sequence[str], since: str | None = None) -> Iterator[Object]:
+        """Its tasks, each once. since: modified no earlier. A list too long for Asana is read by section."""
+        filters = {"modified_since": since} if since else {}
+        seen: set[str] = set()
+        try:
+            for task in self._client.pages("/tasks", fields, project=self.project, **filters):
+                seen.add(task["gid"])
+                yield task
+        except Refused as refused:
+            # Section 6: tens of thousands end in a 400 on the last page.
+            if TOO_LONG not in refused.excerpt:
+                raise
+            for section in self._there:
+                for task in self._client.pages("/tasks", fields, section=section, **filters):
+                    if task["gid"] not in seen:
+                        seen.add(task["gid"])
+                        yield task
+
+    @cached_property
+    def gids(self) -> frozenset[str]:
+        """The tasks in its list when it was first asked."""
+        return frozenset(str(task["gid"]) for task in self.tasks([]))
 
     def section(self, name: str) -> str:
         """The gid of a section, made when there is none. It stays ours when people rename it."""
@@ -178,16 +211,19 @@ class Projects:
     def _make(self, place: str) -> str:
         """Make a project with our fields, or adopt the one that an unanswered call has made."""
         name = f"{self._shape.model.replace('_', ' ').capitalize()}: {place}"
-        gid = self._named(name) or (
-            self._from_template(name) if self._settings.template else self._empty(name)
-        )
+        try:
+            gid = self._named(name) or (
+                self._from_template(name) if self._settings.template else self._empty(name)
+            )
+        except InDoubt as lost:
+            raise InDoubtError(f"Nobody said whether the project {name!r} was made. {lost}") from lost
         there = self._fields.attached(gid)
         for declared in self._shape.declared():
             field = self._fields.gids.get(declared.name)
             if field is None:
                 raise Stop(f"The custom field {declared.name!r} is missing. Run `mlc asana setup`.")
             if field not in there:
-                self._client.act(f"/projects/{gid}/addCustomFieldSetting", {"custom_field": field})
+                self._fields.attach(gid, field)
         before = self._memory.read(self._name)
         self._memory.write(self._name, before, {**before.value, place: gid})
         return gid
@@ -199,10 +235,7 @@ class Projects:
 
     def _empty(self, name: str) -> str:
         data = {"name": name, "team": self._settings.team, "workspace": self._client.workspace}
-        try:
-            return str(self._client.create("/projects", {**data, "default_view": "board"})["gid"])
-        except InDoubt as lost:
-            raise InDoubtError(f"Nobody said whether the project {name!r} was made. {lost}") from lost
+        return str(self._client.create("/projects", {**data, "default_view": "board"})["gid"])
 
     def _from_template(self, name: str) -> str:
         template = f"/project_templates/{self._settings.template}"

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from mlc_dagster.asana.carry import LOOK
-from mlc_dagster.asana.client import PAGE, AsanaClient
+from mlc_dagster.asana.client import PAGE
 from mlc_dagster.asana.projects import Board, Projects
 from mlc_dagster.asana.shape import Shape, Task
 from mlc_dagster.delivery.destination import FoundRow
@@ -18,10 +18,8 @@ class TaskReadBack:
 
     removes = False
 
-    def __init__(
-        self, client: AsanaClient, projects: Projects, shape: Shape, shared: Collection[str]
-    ) -> None:
-        self._client, self._projects, self._shape = client, projects, shape
+    def __init__(self, projects: Projects, shape: Shape, shared: Collection[str]) -> None:
+        self._projects, self._shape = projects, shape
         columns = shape.section.columns
         # Notes may hold a table of lines and be cut: they are not one column any more.
         self._parts = {
@@ -32,7 +30,7 @@ class TaskReadBack:
         """Every task that carries a key, project by project."""
         for project in self._projects.known():
             board = self._projects.of_gid(project)
-            for task in self._client.pages("/tasks", LOOK, project=project):
+            for task in board.tasks(LOOK):
                 if key := self._shape.key(task, board.fields):
                     yield FoundRow(key, self._values(task, board))
 

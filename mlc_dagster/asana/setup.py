@@ -79,7 +79,7 @@ class Setup:
             self._fields.remember(declared.name, self._make(declared))
         gids = self._fields.gids
         for name, project in plan.attach:
-            self._client.act(f"/projects/{project}/addCustomFieldSetting", {"custom_field": gids[name]})
+            self._fields.attach(project, gids[name])
         return self._probe()
 
     def _make(self, declared: Declared) -> str:

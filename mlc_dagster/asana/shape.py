@@ -107,11 +107,10 @@ class Shape:
             return payload.get(column) if column else None
 
         notes = [part("notes"), part("lines") if self.lines else None]
-        if self.section.parent:
-            notes.append(f"{KEY_LINE}{key}")
+        last = f"\n\n{KEY_LINE}{key}" if self.section.parent else ""
         return Wanted(
             name=_shortened(str(part("name") or self.model)),
-            notes=_cut("\n\n".join(text for text in notes if text)),
+            notes=(_cut("\n\n".join(filter(None, notes)), NOTES_LENGTH - len(last)) + last).lstrip(),
             due_on=part("due_on"),
             completed=bool(part("completed")),
             section=part("section"),
@@ -205,5 +204,5 @@ def _shortened(name: str) -> str:
     return name if len(name) <= NAME_LENGTH else f"{name[: NAME_LENGTH - 1]}…"
 
 
-def _cut(notes: str) -> str:
-    return notes if len(notes) <= NOTES_LENGTH else notes[: NOTES_LENGTH - len(CUT)] + CUT
+def _cut(notes: str, length: int) -> str:
+    return notes if len(notes) <= length else notes[: length - len(CUT)] + CUT

@@ -210,10 +210,12 @@ class Installation:
         )
 
     def heal(self, work: Callable[[], Report]) -> Report:
-        """Run until the delivery does not have to wait any more, as the resume sensor does."""
-        for _ in range(5):
+        """Run until everything has arrived, as the resume sensor and the retry of an asset do."""
+        for _ in range(8):
             try:
-                return work()
+                report = work()
+                if report.complete:
+                    return report
             except Closed as closed:
                 self.clock.sleep(max(1.0, (closed.opens_at - self.clock.now()).total_seconds() + 1))
         raise AssertionError("it never came to an end")

@@ -43,16 +43,16 @@ class Carried:
 
 
 def has_news(suite: Suite) -> bool:
-    """Whether people have said anything since the last look; if not, the next look begins here.
+    """Whether there is something to write, new or waiting for an hour; if not, the next look begins here.
 
     Raises LeaseHeld: a pass is under way.
     """
     with _turn(suite, "sensor", patience=0):
         newest, looks, _ = _looks(suite)
-        if any(look.tasks for _, look in looks):
+        if any(look.news for _, look in looks):
             return True
         for stream, look in looks:
-            stream.keep(look)
+            stream.skip(look)
         Signals(suite.engine, suite.clock).handled(SOURCE, newest)
     return False
 
@@ -125,7 +125,7 @@ def _carried(suite: Suite, reader: WayBackReader, notes: Notes, stream: Stream, 
         except CallFailed as failure:
             log.warning("%s of %s waits: %s", said.document.number, said.document.company, failure)
             waiting.append(task)
-    stream.keep(look, tuple(waiting))
+    stream.keep(look, waiting)
     return replace(done, waiting=len(waiting))
 
 

@@ -5,7 +5,7 @@ token that ended meanwhile (24 hours) falls back to the list of tasks that were 
 day, because events may get lost at Asana. Stamps are compared with Asana's own, never with our clock.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,6 +18,8 @@ from mlc_dagster.transport.session import decimal_json
 Event = Mapping[str, Any]
 # Events may get lost at Asana (section 12), so what was modified is also listed now and then.
 LISTED_EVERY = timedelta(hours=24)
+# A task that has to wait is reason enough for another pass only so often.
+TRY_AGAIN = timedelta(hours=1)
 # By how much stamps may come out of order.
 MARGIN = timedelta(minutes=1)
 EVER = datetime(1970, 1, 1, tzinfo=UTC)
@@ -29,25 +31,18 @@ RESYNC = 412
 class Look:
     """What one look at a project found: the gids of the tasks to read, and where the next look begins.
 
-    begun: Asana's newest stamp when the project was looked at first; nothing older is anybody's news.
+    news: whether there is a reason to read them now: tasks that wait are one only an hour after they were
+    tried. begun: Asana's newest stamp when the project was looked at first; nothing older is anybody's news.
     resynced: whether all that changed was listed.
     """
 
     project: str
     tasks: tuple[str, ...]
+    news: bool
     begun: datetime
     resynced: bool
     before: Remembered
     after: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class _Kept:
-    """Where the next look begins. listed: the newest stamp of the last list; listed_at: by our clock."""
-
-    token: str
-    listed: datetime
-    listed_at: datetime
 
 
 class Stream:
@@ -74,57 +69,59 @@ class Stream:
 
     def look(self) -> Look:
         """Ask what happened. Raises transport's CallFailed."""
-        before = self._memory.read(self.name)
+        before, now = self._memory.read(self.name), self._client.clock.now()
         if not before.value:
-            return self._first(before)
-        value, now = before.value, self._client.clock.now()
-        begun, listed = _stamp(value["begun"]), _stamp(value["listed"])
-        tasks: dict[str, None] = dict.fromkeys(value["waiting"])
-        token, listed_at = str(value["sync"]), _stamp(value["listed_at"])
-        lost, more = False, True
-        while more:
-            found, token, more = self._page(token)
-            lost |= found is None
-            tasks.update(dict.fromkeys(_tasks(filter(self._wanted, found or ()))))
+            return self._first(before, now)
+        value, waiting = before.value, before.value["waiting"]
+        found, token, lost = self._news(str(value["sync"]))
+        after = {**value, "sync": token, "looked": now.isoformat()}
         # After the token: what happens in between is found twice rather than never.
-        if resync := lost or now - listed_at >= LISTED_EVERY:
+        if resync := lost or now - _stamp(value["listed_at"]) >= LISTED_EVERY:
+            listed = _stamp(value["listed"])
             modified = self._modified(listed - MARGIN)
-            tasks.update(dict.fromkeys(modified))
-            listed, listed_at = max([listed, *modified.values()]), now
-        return self._look(before, tuple(tasks), begun, _Kept(token, listed, listed_at), resynced=resync)
+            found.update(dict.fromkeys(modified))
+            after["listed"] = max([listed, *modified.values()]).isoformat()
+            after["listed_at"] = now.isoformat()
+        news = bool(found) or (bool(waiting) and now - _stamp(value["tried"]) >= TRY_AGAIN)
+        tasks, begun = tuple(dict.fromkeys([*waiting, *found])), _stamp(value["begun"])
+        return Look(self.project, tasks, news, begun, resync, before, after)
 
-    def _first(self, before: Remembered) -> Look:
+    def _first(self, before: Remembered, now: datetime) -> Look:
         """Nothing counts that was there; unless the project is newer than the way back."""
         _, token, _ = self._page(None)
         modified = self._modified(self._begun)
         newest = max(modified.values(), default=self._begun or EVER)
-        tasks = tuple(modified) if self._begun else ()
-        kept = _Kept(token, newest, self._client.clock.now())
-        return self._look(before, tasks, self._begun or newest, kept, resynced=False)
+        begun, tasks = self._begun or newest, tuple(modified) if self._begun else ()
+        after = {"sync": token, "begun": begun.isoformat(), "listed": newest.isoformat(), "waiting": []}
+        after |= dict.fromkeys(("listed_at", "tried", "looked"), now.isoformat())
+        return Look(self.project, tasks, bool(tasks), begun, False, before, after)
 
-    def _look(
-        self, before: Remembered, tasks: tuple[str, ...], begun: datetime, kept: "_Kept", *, resynced: bool
-    ) -> Look:
-        after = {
-            "sync": kept.token,
-            "begun": begun.isoformat(),
-            "listed": kept.listed.isoformat(),
-            "listed_at": kept.listed_at.isoformat(),
-            "looked": self._client.clock.now().isoformat(),
-        }
-        return Look(self.project, tasks, begun, resynced, before, after)
-
-    def keep(self, look: Look, waiting: tuple[str, ...] = ()) -> None:
+    def keep(self, look: Look, waiting: Sequence[str] = ()) -> None:
         """All was dealt with, but for the tasks that have to wait: the next look begins where this ended.
 
         Raises LeaseLost when another process has looked meanwhile.
         """
-        self._memory.write(self.name, look.before, {**look.after, "waiting": list(waiting)})
+        tried = {"waiting": list(waiting), "tried": self._client.clock.now().isoformat()}
+        self._memory.write(self.name, look.before, {**look.after, **tried})
+
+    def skip(self, look: Look) -> None:
+        """There was no news: the next look begins where this ended, and what waits goes on waiting."""
+        self._memory.write(self.name, look.before, look.after)
 
     def looked_at(self) -> datetime | None:
         """When it was last looked, aware; None before the first time."""
         looked = self._memory.read(self.name).value.get("looked")
         return _stamp(looked) if looked else None
+
+    def _news(self, token: str) -> tuple[dict[str, None], str, bool]:
+        """The tasks of all events since a token, the next token, and whether events were lost."""
+        tasks: dict[str, None] = {}
+        lost, more = False, True
+        while more:
+            found, token, more = self._page(token)
+            lost |= found is None
+            tasks.update(dict.fromkeys(_tasks(filter(self._wanted, found or ()))))
+        return tasks, token, lost
 
     def _page(self, token: str | None) -> tuple[list[Event] | None, str, bool]:
         """Events, the next token, and whether there are more; None for the events when the token ended."""

@@ -318,6 +318,10 @@ def test_a_refusal_of_the_erp_is_told_once_and_tried_until_it_takes_the_note(off
         done = office.back()
         assert (done.refused, done.waiting) == (1, 1)
     assert kinds(office, task) == [Kind.REFUSED]
+    # It starts no run at every look, but one an hour.
+    assert not has_news(office.suite())
+    office.sandbox.clock.advance(timedelta(minutes=61))
+    assert has_news(office.suite())
     office.sandbox.faults.clear()
     assert office.back().written == 1
     assert kinds(office, task) == [Kind.REFUSED, Kind.NOTED]

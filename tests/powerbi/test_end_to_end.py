@@ -1,19 +1,21 @@
 """The whole way through Dagster: every measure shows, by company, what adds up in the ERP's own rows."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
 
+from mlc_dagster import flow
 from mlc_dagster.graph.automation import chain
 from mlc_dagster.graph.equality import NAME
 from mlc_dagster.graph.partitions import RANGE_END, RANGE_START, key
 from mlc_dagster.graph.steps import PAIR_TAG
-from mlc_dagster.outlook import open_days
+from mlc_dagster.outlook import entities, open_days, span
 from mlc_sandbox.server import Sandbox
 from tests.support.house import House, open_house, running_sandbox
 
@@ -81,26 +83,27 @@ PAYABLE, RECEIVABLE = {"2400", "2440"}, {"1500", "1510"}
 def in_the_books(sandbox: Sandbox, company: str) -> dict[str, Decimal]:
     """What journals posted to the accounts of suppliers and customers for documents that are open."""
     batches = sandbox.visma.truth(company, "journaltransaction")
-    lines = [line for batch in batches for line in batch["journalTransactionLines"]]
+    lines = [(batch, line) for batch in batches for line in batch["journalTransactionLines"]]
 
-    def posted(entity: str, accounts: set[str]) -> Decimal:
+    def posted(entity: str, module: str, accounts: set[str]) -> Decimal:
         # The sandbox posts a request of prepayment; Visma does not (help, "About prepayment processing").
         open_now = {
-            row["referenceNumber"]
+            f"{row['documentType']} {row['referenceNumber']}"
             for row in sandbox.visma.truth(company, entity)
             if row["balance"] and row["documentType"] != "Prepayment"
         }
         sums = [
             Decimal(line["debitAmount"]) - Decimal(line["creditAmount"])
-            for line in lines
-            if line["accountNumber"] in accounts and line["referenceNumber"] in open_now
+            for batch, line in lines
+            if line["accountNumber"] in accounts
+            and (batch["module"], batch["description"] in open_now) == (module, True)
         ]
         return sum(sums, Decimal(0))
 
     return {
-        "AP open": -posted("supplierInvoice", PAYABLE),
-        "AR open": posted("customerinvoice", RECEIVABLE),
-        "AR credit open": posted("customerCreditNote", RECEIVABLE),
+        "AP open": -posted("supplierInvoice", "ModuleAP", PAYABLE),
+        "AR open": posted("customerinvoice", "ModuleAR", RECEIVABLE),
+        "AR credit open": posted("customerCreditNote", "ModuleAR", RECEIVABLE),
     }
 
 
@@ -113,7 +116,7 @@ def in_power_bi(sandbox: Sandbox, company: str, names: list[str]) -> dict[str, D
 
 @dataclass
 class Chapter:
-    run: dg.ExecuteInProcessResult
+    run: Any
     erp: dict[str, dict[str, Decimal]]
     shown: dict[str, dict[str, Decimal]]
     booked: dict[str, dict[str, Decimal]]
@@ -129,24 +132,38 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Chapte
         with open_house(sandbox, folder, pairs=section) as house:
             setup = house.suite().powerbi.setup
             setup.apply(setup.plan())
-            chapters = {"first load": _chapter(house)}
+            chapters = {"first load": _chapter(house, partial(_run, house))}
             sandbox.pass_day()
             still_open, _ = open_days(house.suite(), "powerbi", "NO01")
-            chapters["a day later"] = _chapter(house, still_open)
-            chapters["nothing new"] = _chapter(house, still_open)
+            chapters["a day later"] = _chapter(house, partial(_run, house, still_open))
+            chapters["nothing new"] = _chapter(house, partial(_without_dagster, house, still_open))
             yield chapters
 
 
-def _chapter(house: House, first: Any = None) -> Chapter:
-    sandbox = house.sandbox
-    sandbox.log.reset()
+def _run(house: House, first: Any = None) -> dg.ExecuteInProcessResult:
+    """One run for both companies: from the first day of the one to the last of the other."""
     keys = list(chain("powerbi").resolve(house.definitions.resolve_asset_graph()))
-    # One run for both companies: from the first day of the one to the last of the other.
     days = {
         RANGE_START: key(COMPANIES[0], first or house.days[0]),
         RANGE_END: key(COMPANIES[-1], house.today),
     }
-    run = house.materialize(*(found.to_user_string() for found in keys), tags={**days, PAIR_TAG: "powerbi"})
+    return house.materialize(*(found.to_user_string() for found in keys), tags={**days, PAIR_TAG: "powerbi"})
+
+
+def _without_dagster(house: House, first: Any) -> None:
+    """The same way, called directly."""
+    suite, days = house.suite(), span(first, house.today)
+    for company in COMPANIES:
+        for entity in entities(suite, "powerbi"):
+            flow.read(suite, entity, company, days, run_id="again")
+        for name in suite.destinations():
+            flow.send(suite, name, company, days, run_id="again")
+
+
+def _chapter(house: House, work: Callable[[], Any]) -> Chapter:
+    sandbox = house.sandbox
+    sandbox.log.reset()
+    run = work()
     erp = {company: in_the_erp(sandbox, company) for company in COMPANIES}
     shown = {company: in_power_bi(sandbox, company, list(erp[company])) for company in COMPANIES}
     booked = {company: in_the_books(sandbox, company) for company in COMPANIES}
@@ -172,12 +189,12 @@ def _chapter(house: House, first: Any = None) -> Chapter:
 @pytest.mark.parametrize("chapter", ["first load", "a day later", "nothing new"])
 def test_every_measure_shows_what_adds_up_in_the_erp(story, chapter):
     told = story[chapter]
-    assert told.run.success
+    assert told.run is None or told.run.success
     assert told.shown == told.erp
     assert all(sum(numbers.values()) for numbers in told.erp.values())
 
 
-@pytest.mark.parametrize("chapter", ["first load", "a day later", "nothing new"])
+@pytest.mark.parametrize("chapter", ["first load", "a day later"])
 def test_every_table_is_read_back_and_equals_the_ledger(story, chapter):
     verdicts = [
         verdict for verdict in story[chapter].run.get_asset_check_evaluations() if verdict.check_name == NAME
@@ -201,7 +218,9 @@ def test_something_did_change_in_between(story):
 
 def test_what_is_open_is_what_the_general_ledger_was_posted(story):
     """The books of the ERP and the lookups agree in every sign, and in what counts at all."""
-    told = story["a day later"]
-    for company in COMPANIES:
-        assert {name: told.shown[company][name] for name in told.booked[company]} == told.booked[company]
-        assert all(told.booked[company].values())
+    seen = set()
+    for told in (story["first load"], story["a day later"]):
+        for company, booked in told.booked.items():
+            assert {name: told.shown[company][name] for name in booked} == booked
+            seen |= {name for name, value in booked.items() if value}
+    assert seen == {"AP open", "AR open", "AR credit open"}

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 import paramiko
+from paramiko.sftp import CMD_CLOSE
 
 from mlc_dagster.cleo.mailbox import Listed
 from mlc_dagster.settings.cleo import Sftp
@@ -20,11 +21,6 @@ Result = TypeVar("Result")
 SECONDS = 30
 ATTEMPTS = 3
 UNFINISHED = ".part"
-_KEYS: dict[str, Callable[[bytes], paramiko.PKey]] = {
-    "ssh-ed25519": lambda blob: paramiko.Ed25519Key(data=blob),
-    "ssh-rsa": lambda blob: paramiko.RSAKey(data=blob),
-}
-
 # Its threads print what we raise anyway, with addresses and users.
 logging.getLogger("paramiko").setLevel(logging.CRITICAL)
 
@@ -50,8 +46,7 @@ class SftpMailbox:
 
         def write(sftp: paramiko.SFTPClient) -> None:
             unfinished = f"{folder}/{name}{UNFINISHED}"
-            # Without a look at its size afterwards: the file may have been taken already (section 6).
-            sftp.putfo(io.BytesIO(content), unfinished, confirm=False)
+            _write(sftp, unfinished, content)
             _rename(sftp, unfinished, f"{folder}/{name}")
 
         self._work("PUT", f"{folder}/{name}", write, bytes_out=len(content))
@@ -105,7 +100,7 @@ class SftpMailbox:
                     return work(sftp)
             except (paramiko.AuthenticationException, paramiko.BadHostKeyException) as refused:
                 raise self._failure(Misconfigured, verb, path, refused, REFUSED) from None
-            except PermissionError as refused:
+            except (PermissionError, FileNotFoundError) as refused:
                 raise self._failure(Misconfigured, verb, path, refused, FORBIDDEN) from None
             except (paramiko.SSHException, OSError, EOFError) as failure:
                 if attempt == ATTEMPTS:
@@ -118,7 +113,7 @@ class SftpMailbox:
         settings, (user, password) = self._settings, self._login
         with paramiko.SSHClient() as client:
             kind, blob = settings.host_key.split()[:2]
-            key = _KEYS[kind](base64.b64decode(blob)) if kind in _KEYS else _other(kind, blob)
+            key = paramiko.PKey.from_type_string(kind, base64.b64decode(blob))
             address = (
                 settings.host
                 if settings.port == paramiko.config.SSH_PORT
@@ -149,24 +144,33 @@ class SftpMailbox:
         return kind("Cleo SFTP", verb, path, excerpt_text=said, remedy=remedy)
 
 
+def _write(sftp: paramiko.SFTPClient, path: str, content: bytes) -> None:
+    """Write a file and hear that it is stored: many servers store it when it is closed, and paramiko's own
+    close says nothing of an answer that refuses.
+    """
+    with sftp.open(path, "wb") as file:
+        file.write(content)
+        file.flush()
+        sftp._request(CMD_CLOSE, file.handle)  # type: ignore[attr-defined]
+        file._closed = True  # type: ignore[attr-defined]
+
+
 def _rename(sftp: paramiko.SFTPClient, old: str, new: str) -> None:
     """The standard's rename does not write over a file, and OpenSSH's own is not everywhere. A file of that
     name is ours, from an upload whose answer was lost: names are never used twice.
     """
     try:
         sftp.rename(old, new)
-    except OSError:
-        sftp.stat(new)
+    except OSError as failure:
+        try:
+            sftp.stat(new)
+        except FileNotFoundError:
+            raise failure from None
         sftp.remove(old)
 
 
 REFUSED = "Check user, password and `host_key` of the Cleo pair: the server refused us, or is another one."
-FORBIDDEN = "The account may not do this. Check the folders of mlc.yaml and their permissions in Cleo."
-
-
-def _other(kind: str, blob: str) -> paramiko.PKey:
-    return (
-        paramiko.ECDSAKey(data=base64.b64decode(blob))
-        if kind.startswith("ecdsa")
-        else paramiko.PKey.from_type_string(kind, base64.b64decode(blob))
-    )
+FORBIDDEN = (
+    "The folder is not there, or the account may not do this. Check the folders of mlc.yaml and their "
+    "permissions in Cleo."
+)

@@ -1,8 +1,9 @@
 """The section of the Cleo pair: the mailbox, ourselves, and the partners behind it."""
 
+from base64 import b64decode
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from mlc_dagster.settings.section import CompanyCode, PairSettings, SecretValue, Section, Url
 
@@ -40,7 +41,20 @@ class Sftp(Section):
 
     host: str
     port: int = Field(default=22, ge=1, le=65535)
-    host_key: str = Field(pattern=r"^\S+ \S+")
+    host_key: str
+
+    @field_validator("host_key")
+    @classmethod
+    def _a_key(cls, text: str) -> str:
+        kind, _, blob = text.partition(" ")
+        try:
+            key = b64decode(blob.split()[0], validate=True)
+        except (IndexError, ValueError):
+            key = b""
+        # A key names its type itself, after four bytes that tell the name's length.
+        if not key[4:].startswith(kind.encode()):
+            raise ValueError("no public key; `ssh-keyscan HOST` prints them, without the host: type and key")
+        return text
 
 
 class Folders(Section):

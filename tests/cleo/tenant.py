@@ -7,12 +7,14 @@ from decimal import Decimal
 from json import dumps
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 
 from mlc_dagster.cleo.connect import Cleo
 from mlc_dagster.cleo.destination import EdiFeed
 from mlc_dagster.cleo.inbox import Received
-from mlc_dagster.delivery import Ledger, Report, Row, deliver
+from mlc_dagster.cleo.outbox import Standing
+from mlc_dagster.delivery import Audit, Ledger, Report, Row, deliver
 from mlc_dagster.delivery.errors import Closed
 from mlc_dagster.settings.cleo import CleoSettings
 from mlc_dagster.transport.clock import Clock
@@ -185,10 +187,23 @@ class Installation:
         """One look into the mailbox."""
         return self.cleo.inbox.receive("run of the mailbox")
 
+    def standing(self, name: str = ORDERS) -> list[tuple[str, Standing]]:
+        """The newest document of each record with its state in words."""
+        return list(self.cleo.answers.standing(name, None, self.clock.now()))
+
     def states(self, name: str = ORDERS) -> dict[str, str]:
         """Where the newest document of each record stands, by its number."""
-        standing = self.cleo.answers.standing(name, None, self.clock.now())
-        return {found.entry.number: state for state, found in standing}
+        return {found.entry.number: state for state, found in self.standing(name)}
+
+    def events(self, number: str) -> list[str]:
+        """The kinds of a record's events."""
+        return [event.kind.value for event in Audit(self.engine).history(number)]
+
+    def waits(self, *rows: Row) -> str:
+        """Deliver rows that have to wait; the words of why."""
+        with pytest.raises(Closed) as closed:
+            self.deliver(*rows)
+        return str(closed.value)
 
     def heal(self, work: Callable[[], Report]) -> Report:
         """Run until the delivery does not have to wait any more, as the resume sensor does."""

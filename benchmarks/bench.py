@@ -171,7 +171,12 @@ def _numbers(cost: Cost, seen: Mapping[str, Any], written: int) -> dict[str, flo
     if first is not None and seen["first_page_at"] is not None:
         numbers["first_row"] = first - seen["first_page_at"]
     numbers |= {"wall": cost.wall, "cpu": cost.cpu, "peak": cost.peak, "written": written}
-    return numbers | {"calls": seen["calls"], "bytes": seen["bytes"], "server_cpu": seen["server_cpu"]}
+    return numbers | {
+        "calls": seen["calls"],
+        "bytes": seen["bytes"],
+        "server_cpu": seen["server_cpu"],
+        "answering": seen["answering"],
+    }
 
 
 def _today() -> date:

@@ -24,6 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mlc_sandbox.anaplan import AnaplanVendor
 from mlc_sandbox.config import write_config
+from mlc_sandbox.powerbi import PowerBIVendor
 from mlc_sandbox.server import Sandbox, build, listen, uvicorn_server
 from mlc_sandbox.world.company import BUILDERS, Company
 from mlc_sandbox.world.documents import make_line, vat_index
@@ -94,16 +95,21 @@ class Watched:
     def reset(self) -> None:
         """Begin a new count."""
         self.calls, self.logins, self.bytes = 0, 0, 0
+        self.running, self.began, self.answering = 0, 0.0, 0.0
         self.first_page_at: float | None = None
         self.cpu = time.process_time()
 
     def seen(self) -> dict[str, Any]:
-        """Calls and bytes since the reset, the first page's time (Unix seconds), and our own CPU seconds."""
+        """Calls and bytes since the reset, and when the first page was answered (Unix seconds).
+
+        `answering` are the seconds in which a call waited for us, `server_cpu` our own CPU seconds.
+        """
         return {
             "calls": self.calls,
             "logins": self.logins,
             "bytes": self.bytes,
             "first_page_at": self.first_page_at,
+            "answering": self.answering,
             "server_cpu": time.process_time() - self.cpu,
         }
 
@@ -118,7 +124,15 @@ class Watched:
             await send(message)
             self.bytes += len(message.get("body", b""))
 
-        await self.app(scope, receive, counted)
+        if not self.running:
+            self.began = time.perf_counter()
+        self.running += 1
+        try:
+            await self.app(scope, receive, counted)
+        finally:
+            self.running -= 1
+            if not self.running:
+                self.answering += time.perf_counter() - self.began
         if path.endswith("/connect/token") or "/auth/" in path:
             self.logins += 1
             return
@@ -128,7 +142,7 @@ class Watched:
 
 
 class Bench:
-    """The benchmark's own routes: `/bench/reset`, `/bench/seen`, `/bench/change`, `/bench/empty-anaplan`."""
+    """The benchmark's own routes: `/bench/reset`, `/bench/seen`, `/bench/change`, `/bench/empty`."""
 
     def __init__(self, sandbox: Sandbox, query: dict[str, str]) -> None:
         self.sandbox, self.shown = sandbox, frozenset(query)
@@ -139,7 +153,7 @@ class Bench:
                     Route("/bench/reset", self._answer(self.reset), methods=["POST"]),
                     Route("/bench/seen", self._answer(lambda _: self.app.seen())),
                     Route("/bench/change", self._answer(self.change), methods=["POST"]),
-                    Route("/bench/empty-anaplan", self._answer(self.empty_anaplan), methods=["POST"]),
+                    Route("/bench/empty", self._answer(self.empty), methods=["POST"]),
                     Mount("/", app=sandbox.app),
                 ]
             )
@@ -163,10 +177,11 @@ class Bench:
             visma.change(asked["company"], ENTITY, record.key, {"description": text})
         return {"changed": len(records), "bytes": self.warm(asked["company"])}
 
-    def empty_anaplan(self, _: Any) -> dict[str, Any]:
-        """An Anaplan model nobody has loaded anything into."""
+    def empty(self, _: Any) -> dict[str, Any]:
+        """An Anaplan model and a Power BI workspace nobody has loaded anything into."""
         sandbox = self.sandbox
         sandbox.anaplan.load(AnaplanVendor(sandbox.clock, sandbox.faults).dump())
+        sandbox.powerbi.load(PowerBIVendor(sandbox.clock, sandbox.faults).dump())
         return {}
 
     def warm(self, company: str) -> int:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from math import ceil
 from pathlib import Path
 from statistics import median
 
@@ -17,6 +18,7 @@ DOCUMENT = REPOSITORY / "docs" / "performance.md"
 CHART = REPOSITORY / "docs" / "images" / "performance.svg"
 BEGIN, END = "<!-- measured: written by make bench -->", "<!-- end of measured -->"
 MEGA = 1e6
+PAGE_SIZE = 1000
 
 Numbers = Mapping[str, float]
 Medians = Mapping[tuple[str, str, str], Numbers]
@@ -55,7 +57,10 @@ def markdown(results: Sequence[Result], facts: Mapping[str, str]) -> str:
         )
     for case in (FULL, HALF_LOAD, DELTA, SAME):
         if lines := list(_reading(found, case)):
-            heads = ("client", "wall s", "CPU s", "peak MB", "calls", "first row s", "files", "CPU : floor 2")
+            heads = (
+                *("client", "wall s", "CPU s", "engine s", "peak MB"),
+                *("calls", "first row s", "files", "CPU : floor 2"),
+            )
             parts.append(f"**{case[0].upper()}{case[1:]}**\n\n{_table(heads, lines)}")
     if lines := list(_steps(found)):
         heads = ("step", "rows", "wall s", "CPU s", "of it the step's", "peak MB", "calls")
@@ -112,11 +117,18 @@ def _own(found: Medians) -> Iterable[Bar]:
         measured = f"{peak:.0f} MB; {growth:.2f} x with twice the rows"
         yield Bar("peak memory under 250 MB, and flat", measured, peak < 250 and growth < 1.1)
     if delta := ours(DELTA):
-        yield Bar("1 % changed: at most 3 calls", f"{delta['calls']:.0f} calls", delta["calls"] <= 3)
-        seconds = delta["engine_wall"]
+        pages = ceil(delta["rows"] / PAGE_SIZE)
+        measured = f"{delta['calls']:.0f} calls for {pages} pages, one of them to look for deleted documents"
+        yield Bar("1 % changed: no more calls than its pages need", measured, delta["calls"] <= pages + 1)
+        seconds = engine_seconds(delta)
         yield Bar("1 % changed: within a second of engine time", f"{seconds:.2f} s", seconds <= 1)
     if same := ours(SAME):
         yield Bar("no changes: nothing is written", f"{same['written']:.0f} files", not same["written"])
+
+
+def engine_seconds(numbers: Numbers) -> float:
+    """What our own work takes: from opened settings to the end, without the time the server was answering."""
+    return numbers["engine_wall"] - numbers["answering"]
 
 
 def _starting(found: Medians) -> Iterable[Bar]:
@@ -132,6 +144,7 @@ def _reading(found: Medians, case: str) -> Iterable[tuple[str, ...]]:
                 client,
                 f"{numbers['wall']:.2f}",
                 f"{numbers['cpu']:.2f}",
+                _shown(engine_seconds(numbers) if "engine_wall" in numbers else None, "{:.2f}".format),
                 f"{numbers['peak'] / MEGA:.0f}",
                 f"{numbers['calls']:.0f}",
                 _shown(numbers.get("first_row"), "{:.2f}".format),

@@ -10,6 +10,7 @@ from benchmarks.bench import DLT_PYTHON, HALF, LARGE, SMALL, Bench, Result, post
 MONTH, YEARS = timedelta(days=30), timedelta(days=3 * 365)
 SUPPLIERS = "anaplan/suppliers"
 INVOICES, LINES = "anaplan/supplier_invoices", "anaplan/supplier_invoice_lines"
+FACTS = "powerbi/supplier_invoices"
 FULL, HALF_LOAD, DELTA, SAME = "full load", "half as many", "1 % changed", "no changes"
 FILES = "*.parquet"
 # Ours also puts pages aside as Arrow files, from which a read that was cut off goes on.
@@ -74,7 +75,10 @@ def _half(bench: Bench, number: int) -> Result:
 
 
 def deliver(bench: Bench, rounds: int) -> Iterator[Result]:
-    """Rows of every invoice and line; all delivered as new; all planned as unchanged; on both databases."""
+    """Rows of every invoice and line; all delivered as new; all planned as unchanged.
+
+    Into Anaplan with the ledger on both databases, and into Power BI.
+    """
     home = bench.home("deliver", axis=MONTH)
     everything = bench.script("ours", LARGE, "suppliers", "gl_accounts", "supplier_invoices")
     _held(bench.run("prepare", FULL, "ours", everything, env=home), changed=bench.invoices)
@@ -89,22 +93,38 @@ def deliver(bench: Bench, rounds: int) -> Iterator[Result]:
             yield _held(result, rows=count * bench.invoices)
         # Mapped before, as in every run: what is delivered is what the rows' asset kept.
         _held(bench.run("prepare", "map", "ours", bench.script("deliver", "rows", INVOICES), env=home))
-        yield from _delivered(bench, home, "SQLite", f"sqlite:///{bench.folder}/deliver/ledger-{number}.db")
+        yield from _delivered(
+            bench, home, "Anaplan, SQLite", f"sqlite:///{bench.folder}/deliver/ledger-{number}.db"
+        )
         with postgres() as url:
-            yield from _delivered(bench, home, "PostgreSQL", url)
+            yield from _delivered(bench, home, "Anaplan, PostgreSQL", url)
+        yield from _loaded(bench, home, f"sqlite:///{bench.folder}/deliver/facts-{number}.db")
 
 
 def _delivered(bench: Bench, home: dict[str, str], name: str, url: str) -> Iterator[Result]:
-    bench.ask("empty-anaplan", really=True)
+    bench.ask("empty", really=True)
     env = home | {"MLC_DATABASE_URL": url}
     # Anaplan refuses an invoice whose supplier it does not know.
     bench.run("prepare", f"suppliers, {name}", "ours", bench.script("deliver", "send", SUPPLIERS), env=env)
+    yield from _sent(bench, env, INVOICES, name)
+
+
+def _loaded(bench: Bench, home: dict[str, str], url: str) -> Iterator[Result]:
+    """The same invoices as facts of the Power BI pair, into a dataset that was just created."""
+    bench.ask("empty", really=True)
+    env = home | {"MLC_DATABASE_URL": url}
+    bench.run("prepare", "dataset", "ours", bench.script("deliver", "set-up"), env=env)
+    bench.run("prepare", "map facts", "ours", bench.script("deliver", "rows", FACTS), env=env)
+    yield from _sent(bench, env, FACTS, "Power BI")
+
+
+def _sent(bench: Bench, env: dict[str, str], model: str, name: str) -> Iterator[Result]:
     for case, step, expected in (
         ("deliver as new", "send", "created"),
         ("plan unchanged", "plan", "unchanged"),
     ):
         result = bench.run(
-            "deliver", f"{case}, {name}", "ours", bench.script("deliver", step, INVOICES), env=env
+            "deliver", f"{case}, {name}", "ours", bench.script("deliver", step, model), env=env
         )
         yield _held(result, **{expected: bench.invoices})
 
@@ -139,7 +159,7 @@ def startup(bench: Bench, rounds: int) -> Iterator[Result]:
     pair = [*dagster, "asset", "materialize", "-m", "mlc_dagster.definitions", *select]
     for number in range(rounds):
         home = bench.home(f"startup-{number}", axis=timedelta(0))  # the partition is everything
-        bench.ask("empty-anaplan", really=True)
+        bench.ask("empty", really=True)
         cases = {
             "mlc --help": [str(programs / "mlc"), "--help"],
             "dagster definitions validate": [

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.bench import Bench, Result, serving
-from benchmarks.report import chart, markdown, medians, verdicts
+from benchmarks.report import chart, engine_seconds, markdown, medians, verdicts
 from benchmarks.rows import DELTA, FULL, ROWS, SAME, Untrue
 
 INVOICES = 100
@@ -57,6 +57,12 @@ def test_the_report_shows_each_client_and_judges_each_bar(results: list[Result])
     assert (
         chart(medians(results)).count("<rect") == 1 + 3 * 3
     )  # the ground, and three clients in three panels
+
+
+def test_engine_time_is_ours_without_the_seconds_the_server_was_answering(results: list[Result]) -> None:
+    [delta] = [one.numbers for one in results if (one.case, one.client) == (DELTA, "ours")]
+    assert 0 < delta["answering"] < delta["engine_wall"] < delta["wall"]
+    assert engine_seconds(delta) == delta["engine_wall"] - delta["answering"]
 
 
 def test_the_report_takes_medians() -> None:

@@ -1,4 +1,4 @@
-"""The way from the lake to Anaplan for the large company, a step a process: `deliver.py STEP [MODEL]`.
+"""The way from the lake to a target for the large company, a step a process: `deliver.py STEP [MODEL]`.
 
 Each step prints its own wall and CPU seconds: imports, opening and what it starts from are not in them.
 """
@@ -57,6 +57,17 @@ def compare(model: str) -> Step:
     return planned
 
 
+def set_up(_: str) -> Step:
+    """Create the Power BI dataset, as `mlc powerbi setup` does."""
+
+    def done() -> dict[str, int]:
+        setup = suite.powerbi.setup
+        setup.apply(setup.plan())
+        return {}
+
+    return done
+
+
 def latest(_: str) -> Step:
     """The newest version of every record."""
 
@@ -73,6 +84,7 @@ STEPS: dict[str, Callable[[str], Step]] = {
     "send": send,
     "plan": compare,
     "latest": latest,
+    "set-up": set_up,
 }
 
 _ = suite.engine, suite.mappings

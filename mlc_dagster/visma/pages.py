@@ -23,9 +23,9 @@ from mlc_dagster.visma.merge import joined, several
 from mlc_dagster.visma.records import BadRecord, Rows
 
 # Rows are loaded in pieces of about this size: each looks at every page that holds any of it.
-PIECE_BYTES = 8 * 2**20
+PIECE_BYTES = 4 * 2**20
 # A table of a few rows and a hundred nested columns is mostly objects about them: so many become one.
-MANY_TABLES = 10
+MANY_TABLES = 8
 # In an ordered index: the key of a record that came in several parts, else null.
 SPLIT = "_split"
 
@@ -71,8 +71,7 @@ class Pages:
         kept = self._placed(rows.table if page.alone else name, rows.table, rows.bad, page.told)
         if not page.alone:
             self._spool.put(name, rows.table, self._note(number, page.number, kept))
-        # Arrow keeps what it no longer needs for the next page; over a sweep that would grow.
-        pa.default_memory_pool().release_unused()
+        _release()
         return kept
 
     def tables(self, index: pa.Table) -> Iterator[pa.Table]:
@@ -88,6 +87,7 @@ class Pages:
             end = min(first + rows, len(index))
             while splits and end < len(index) and splits[end] and splits[end] == splits[end - 1]:
                 end += 1
+            _release()
             yield self._load(index.slice(first, end - first))
             first = end
 
@@ -99,7 +99,7 @@ class Pages:
             index, order = index.append_column(SPLIT, split), [SPLIT, *order]
         if "_part" in index.column_names:
             order = ["_part", *order]
-        return index.sort_by([(name, "ascending") for name in order])
+        return index.select(order).sort_by([(name, "ascending") for name in order])
 
     def _load(self, piece: pa.Table) -> pa.Table:
         """Return the rows of a piece in its order. One page is open at a time, and each only once."""
@@ -113,9 +113,11 @@ class Pages:
             found.append(table.take(pa.array(rows[own])))
             if len(found) == MANY_TABLES:
                 found = [pa.concat_tables(found).combine_chunks()]
-        table = pa.concat_tables(found)
         if np.any(np.diff(by_place) < 0):
-            table = table.take(pa.array(np.argsort(by_place)))
+            # One table first: to take from several Arrow would copy them all once more.
+            found = [pa.concat_tables(found).combine_chunks()]
+            found = [found.pop().take(pa.array(np.argsort(by_place)))]
+        table = pa.concat_tables(found)
         return joined(self._entity, table) if self._entity.lines else table
 
     def _index(self, table: pa.Table, place: int) -> pa.Table:
@@ -170,3 +172,8 @@ class Pages:
                 held[note["page"]] = kept, kept.told
                 self.since = note["since"]
                 self._passes[note["pass"]] = datetime.fromisoformat(note["begun"])
+
+
+def _release() -> None:
+    """Give memory back: Arrow keeps what a page or a piece needed for the next one, and that would grow."""
+    pa.default_memory_pool().release_unused()

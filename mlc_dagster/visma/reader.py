@@ -191,8 +191,9 @@ class _Fresh:
 
     def __init__(self, swept: Swept, index: pa.Table, axis: _Axis) -> None:
         self._swept, self._axis = swept, axis
-        index = index.append_column("_day", axis.days(index.column("_stamp")))
-        index = index.filter(pc.is_in(index.column("_day"), pa.array(axis.asked, pa.date32())))
+        days = axis.days(index.column("_stamp"))
+        index = index.select(["_key", "_place", "_row"]).append_column("_day", days)
+        index = index.filter(pc.is_in(days, pa.array(axis.asked, pa.date32())))
         self._index = index
 
     @property
@@ -205,7 +206,7 @@ class _Fresh:
         firsts = np.array([days[0] for days in parts], "datetime64[D]")
 
         def part(days: pa.ChunkedArray) -> Any:
-            return np.searchsorted(firsts, days.to_numpy(), side="right") - 1
+            return np.searchsorted(firsts, days.to_numpy(), side="right").astype(np.int32) - 1
 
         index = self._index.append_column("_part", pa.array(part(self._index.column("_day"))))
         for piece in one_ahead(self._swept.tables(index)):
@@ -294,13 +295,16 @@ class _Reading:
         return _Found(_Fresh(swept, index, self.axis), tombstones, swept, revived)
 
     def _since(self) -> str | None:
-        """Return where to begin: where the reading of an unfinished day ended, else with the first day."""
-        first = self.axis.asked[0]
-        note = self.lake.note(self.entity.name, self.company, first)
+        """Return where to begin: the earliest moment from which any of the days asked has to be read."""
+        notes = self.lake.notes(self.entity.name, self.company)
+        begins = [self._begin(day, notes.get(day)) for day in self.axis.asked]
+        return None if None in begins else min(filter(None, begins))
+
+    def _begin(self, day: date, note: DayNote | None) -> str | None:
+        """Return where a day's reading ended; one that is new, or over, is read whole."""
         if note is not None and not note.complete and note.next_from is not None:
-            # Never later than the second day's begin: that day is read whole.
-            return min(note.next_from, day_begin(first + timedelta(days=1)))
-        return None if first == self.axis.first_day else day_begin(first)
+            return note.next_from
+        return None if day == self.axis.first_day else day_begin(day)
 
     def _sweep(self, since: str | None, spool: Spool) -> Swept:
         return sweep(

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -98,6 +99,23 @@ def test_reading_day_by_day_gives_what_one_sweep_gives(new_erp):
     for day in days:
         daily.read("supplier_invoices", [day], first_day=days[0])
     assert whole.held("supplier_invoices").keys() == daily.held("supplier_invoices").keys()
+
+
+def test_open_days_are_read_again_from_where_their_reading_ended_and_new_ones_whole(erp):
+    before, *open_days = erp.days(back=2)
+    axis = {"first_day": before - timedelta(days=9)}
+    erp.visma.change("NO01", "supplierInvoice", invoice(erp), {"description": "today"})
+
+    def asked_from(days: list[date]) -> str:
+        erp.sandbox.log.reset()
+        erp.read("supplier_invoices", days, **axis)
+        paths = [call.path for call in erp.sandbox.log.calls("visma") if "lastModifiedDateTime=" in call.path]
+        return parse_qs(urlsplit(paths[0]).query)["lastModifiedDateTime"][0]
+
+    assert asked_from(open_days) == f"{open_days[0]}T00:00:00"
+    notes = erp.lake.notes("supplier_invoices", "NO01")
+    assert asked_from(open_days) == min(notes[day].next_from for day in open_days)
+    assert asked_from([before, *open_days]) == f"{before}T00:00:00"
 
 
 def test_a_gap_between_the_days_is_refused(erp):

@@ -14,7 +14,7 @@ import yaml
 from mlc_dagster import flow, mailbox
 from mlc_dagster.cleo.inbox import Received
 from mlc_dagster.delivery.quarantine import Entry
-from mlc_dagster.outlook import span, today
+from mlc_dagster.outlook import entities, span, today
 from mlc_dagster.settings import load_settings
 from mlc_dagster.suite import Suite
 from mlc_sandbox.cleo.shipping import Notice
@@ -123,7 +123,8 @@ class Dock:
         """Read what the model of suppliers needs, and deliver it."""
         suite = self.suite()
         days = span(suite.settings.start_day, today(suite))
-        flow.read(suite, "suppliers", COMPANY, days, run_id="run d")
+        for entity in entities(suite, "cleo"):
+            flow.read(suite, entity, COMPANY, days, run_id="run d")
         flow.send(suite, SUPPLIERS, COMPANY, days, run_id="run d")
 
     def uploads(self) -> int:

@@ -1,0 +1,42 @@
+"""`mlc cleo`: what is done by hand for the Cleo pair.
+
+Imports inside the commands keep `mlc --help` quick.
+"""
+
+import sys
+from typing import Annotated
+
+import typer
+
+cleo_app = typer.Typer(no_args_is_help=True, help="What is done by hand for Cleo.")
+
+
+@cleo_app.command()
+def receive() -> None:
+    """Take in what lies in the mailbox now: acknowledgments, ship notices, changes of suppliers."""
+    from mlc_dagster.cli.review import receive_now
+
+    receive_now()
+
+
+@cleo_app.command()
+def held() -> None:
+    """List what waits for a person, each with its reasons. Exit code 1 when there is something."""
+    from mlc_dagster.cli.review import list_held
+
+    sys.exit(list_held())
+
+
+@cleo_app.command()
+def release(
+    number: Annotated[
+        str, typer.Argument(help="Of a ship notice or a supplier; with --settled also a file's name.")
+    ],
+    settled: Annotated[
+        bool, typer.Option("--settled", help="Carry nothing out: it was settled by hand, or is not needed.")
+    ] = False,
+) -> None:
+    """Carry out what is held of a number, as it was sent. What nobody can do goes on waiting (exit 1)."""
+    from mlc_dagster.cli.review import release_held, take_off
+
+    sys.exit(take_off(number) if settled else release_held(number))

@@ -1,0 +1,54 @@
+"""What `mlc cleo receive`, `held` and `release` do."""
+
+from rich.table import Table
+
+from mlc_dagster import mailbox
+from mlc_dagster.cleo.held import STAGE
+from mlc_dagster.cleo.inbox import summary
+from mlc_dagster.cli.console import console
+from mlc_dagster.settings import load_settings
+from mlc_dagster.suite import Suite
+
+RUN = "cli"
+
+
+def receive_now() -> None:
+    """One look at the mailbox, and what came of it."""
+    done = summary(mailbox.receive(Suite(load_settings()), run_id=RUN))
+    console.print(", ".join(f"{name}: {number}" for name, number in done.items()), highlight=False)
+
+
+def list_held() -> int:
+    """Print what waits; 1 when there is something."""
+    waiting = mailbox.held(Suite(load_settings()))
+    if not waiting:
+        console.print("Nothing waits for a person.")
+        return 0
+    table = Table(title="Waits for a person", title_justify="left")
+    for heading in ("since (UTC)", "company", "number or file", "may be released", "why"):
+        table.add_column(heading, overflow="fold")
+    for each in waiting:
+        since, may = f"{each.first_at:%Y-%m-%d %H:%M}", "yes" if each.stage == STAGE else "no"
+        table.add_row(since, each.company, each.number or each.key, may, each.reason)
+    console.print(table)
+    console.print(
+        "`mlc cleo release NUMBER` carries it out as it was sent. When it was settled otherwise: "
+        "`mlc cleo release NUMBER --settled`."
+    )
+    return 1
+
+
+def release_held(number: str) -> int:
+    """Carry out what is held of a number; 1 when some of it goes on waiting."""
+    done = mailbox.release(Suite(load_settings()), number, run_id=RUN)
+    for each in done:
+        words = f"goes on waiting. {each.reason}" if each.reason else "is done."
+        console.print(f"{each.held.kind} {each.held.number} of {each.held.company} {words}", markup=False)
+    return int(any(each.reason for each in done))
+
+
+def take_off(name: str) -> int:
+    """Take it off the list without carrying anything out."""
+    count = mailbox.settled(Suite(load_settings()), name, run_id=RUN)
+    console.print(f"{count} taken off the list.")
+    return 0

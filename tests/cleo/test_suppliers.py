@@ -1,0 +1,294 @@
+"""Supplier master data, both ways: each change once, by the rules, and no echo."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+
+from mlc_dagster import mailbox
+from mlc_dagster.cleo.shipments import Worked
+from mlc_dagster.cleo.suppliers import FIELDS
+from mlc_dagster.cleo.validation import faults
+from mlc_dagster.visma.client import VismaClient
+from mlc_sandbox.server import Sandbox
+from tests.cleo.dock import COMPANY, Dock, open_dock
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dock]:
+    with (
+        Sandbox.running(seed=3, scale=0.2, companies=(COMPANY,)) as sandbox,
+        open_dock(sandbox, tmp_path_factory.mktemp("dock")) as dock,
+    ):
+        dock.deliver()
+        yield dock
+
+
+@pytest.fixture
+def dock(opened: Dock) -> Dock:
+    """Nothing is armed, all that was said before is taken in, and the settings are the first ones."""
+    opened.sandbox.faults.clear()
+    opened.settle(suppliers={"name": "erp", "address": "cleo", "vat_number": "held"})
+    opened.receive()
+    opened.sandbox.log.reset()
+    return opened
+
+
+@pytest.fixture
+def even(dock: Dock) -> Dock:
+    """Both sides have the same."""
+    dock.deliver()
+    dock.sandbox.log.reset()
+    return dock
+
+
+# A supplier is looked at twice before it is read to be changed: is it there, and what has it now.
+READS_BEFORE = 2
+
+
+def there(dock: Dock, number: str) -> dict[str, Any]:
+    """What the other side holds of a supplier."""
+    return dict(dock.world.suppliers.held[COMPANY, number])
+
+
+# Out
+
+
+def test_the_first_load_tells_every_supplier_with_its_address_and_vat_number(opened: Dock) -> None:
+    company = opened.sandbox.visma.companies[COMPANY]
+    numbers = {record.key for record in company.table("supplier")}
+    assert {number for _, number in opened.world.suppliers.held} == numbers
+    number = opened.suppliers[-1]
+    row, address = opened.row("supplier", number), opened.address(number)
+    assert there(opened, number) == {
+        "company": COMPANY,
+        "number": number,
+        "name": row["name"],
+        "address_line1": address["addressLine1"],
+        "address_line2": address.get("addressLine2", ""),
+        "postal_code": address["postalCode"],
+        "city": address["city"],
+        "country": "NO",
+        "vat_number": row["vatRegistrationId"],
+    }
+
+
+def test_without_a_change_no_file_is_sent(even: Dock) -> None:
+    even.deliver()
+    assert even.uploads() == 0
+
+
+def test_what_changes_in_the_erp_is_told_once(even: Dock) -> None:
+    number = even.supplier()
+    even.sandbox.visma.change(COMPANY, "supplier", number, {"name": "Nytt Navn AS"})
+    even.deliver()
+    even.deliver()
+    assert there(even, number)["name"] == "Nytt Navn AS"
+    assert even.uploads() == 1
+
+
+def test_a_file_whose_answer_was_lost_goes_again_under_its_name(even: Dock) -> None:
+    number = even.supplier()
+    even.sandbox.visma.change(COMPANY, "supplier", number, {"name": "Lost AS"})
+    for when in ("after", "before", "after"):
+        even.sandbox.faults.arm("cleo", "drop_connection", times=1, match="POST .*upload", when=when)
+    even.deliver()
+    even.deliver()
+    mine = [file for file in even.world.suppliers.files if not file["error"]][-2:]
+    assert there(even, number)["name"] == "Lost AS"
+    assert mine[0]["file"] == mine[1]["file"]
+
+
+# In
+
+
+def test_a_new_address_is_set_in_the_erp_and_not_sent_back(even: Dock) -> None:
+    number = even.supplier()
+    row = even.move(number)
+    assert even.receive().worked == {Worked.POSTED: 1}
+    assert even.address(number)["addressLine1"] == row["address_line1"]
+    even.deliver()
+    assert even.uploads() == 0
+    assert even.files() == []
+
+
+def test_what_others_change_afterwards_goes_out_as_ever(dock: Dock) -> None:
+    number = dock.supplier()
+    dock.move(number)
+    dock.receive()
+    dock.deliver()
+    dock.sandbox.visma.change(COMPANY, "supplier", number, {"name": "Senere AS"})
+    dock.deliver()
+    assert there(dock, number)["name"] == "Senere AS"
+
+
+@pytest.mark.parametrize("form", ["json", "csv"])
+def test_only_what_differs_from_the_agreed_version_is_a_change(dock: Dock, form: str) -> None:
+    number = dock.supplier()
+    dock.sandbox.visma.change(COMPANY, "supplier", number, {"name": "Nettopp Endret AS"})
+    row = dock.move(number, form=form)  # written before it heard of the new name
+    dock.receive()
+    assert dock.row("supplier", number)["name"] == "Nettopp Endret AS"
+    assert dock.address(number)["addressLine1"] == row["address_line1"]
+
+
+def test_where_the_erp_is_right_the_other_side_is_told_so(dock: Dock) -> None:
+    number = dock.supplier()
+    name = dock.row("supplier", number)["name"]
+    dock.move(number, fields={"name": "Feil Navn AS"})
+    dock.receive()
+    assert dock.row("supplier", number)["name"] == name
+    assert there(dock, number)["name"] == name
+    assert there(dock, number)["address_line1"] == dock.address(number)["addressLine1"]
+
+
+def test_a_held_field_waits_for_a_person_and_the_others_go(even: Dock) -> None:
+    number = even.supplier()
+    before = even.row("supplier", number)["vatRegistrationId"]
+    row = even.move(number, fields={"vat_number": "NO923609016MVA"})
+    assert even.receive().worked == {Worked.HELD: 1}
+    assert even.row("supplier", number)["vatRegistrationId"] == before
+    assert even.address(number)["addressLine1"] == row["address_line1"]
+    assert f"vat_number {before!r} is to become 'NO923609016MVA'" in even.reasons(number)
+    [done] = mailbox.release(even.suite(), number, run_id="run r")
+    assert done.reason == ""
+    assert even.row("supplier", number)["vatRegistrationId"] == "NO923609016MVA"
+    assert even.held(number) == []
+    even.deliver()
+    assert even.uploads() == 0
+
+
+def test_a_held_change_that_is_taken_back_waits_no_longer(dock: Dock) -> None:
+    number = dock.supplier()
+    before = dock.row("supplier", number)["vatRegistrationId"]
+    dock.move(number, fields={"vat_number": "NO923609016MVA"})
+    dock.receive()
+    dock.move(number, fields={"vat_number": before})
+    dock.receive()
+    assert dock.held(number) == []
+
+
+@pytest.mark.parametrize(
+    ("invalid", "words"),
+    [
+        ("postcode", "has not the form of NO"),
+        ("country", "no ISO 3166 code"),
+        ("vat", "has not the form of NO"),
+        ("missing", "`city` is empty"),
+    ],
+)
+def test_what_cannot_be_right_is_refused_and_a_right_one_ends_it(
+    dock: Dock, invalid: str, words: str
+) -> None:
+    number = dock.supplier()
+    before = dock.row("supplier", number)
+    dock.move(number, invalid=invalid)
+    assert dock.receive().refused == 1
+    assert words in dock.reasons(number)
+    assert dock.row("supplier", number) == before
+    dock.move(number)
+    dock.receive()
+    assert dock.held(number) == []
+
+
+def test_a_supplier_the_erp_does_not_know_is_refused(dock: Dock) -> None:
+    dock.move(dock.supplier(), invalid="unknown_supplier")
+    dock.receive()
+    assert "not in the ERP" in dock.reasons("99999")
+
+
+@pytest.mark.parametrize("invalid", ["malformed", "encoding"])
+def test_a_broken_file_is_kept_in_quarantine_and_removed(dock: Dock, invalid: str) -> None:
+    number = dock.supplier()
+    before = dock.row("supplier", number)
+    with dock.world.lock:
+        file = dock.world.suppliers.change(COMPANY, number, invalid=invalid)["file"]
+    dock.receive()
+    assert "cannot be read" in dock.reasons(file)
+    assert dock.files() == []
+    assert dock.row("supplier", number) == before
+
+
+def test_the_same_file_once_more_brings_back_nothing_old(dock: Dock) -> None:
+    number = dock.supplier()
+    row = dock.move(number)
+    dock.receive()
+    dock.sandbox.visma.change(
+        COMPANY, "supplier", number, {"mainAddress": {**dock.address(number), "city": "Bodø"}}
+    )
+    dock.deliver()
+    content = json.dumps({"suppliers": [row]}, ensure_ascii=False, indent=1).encode()
+    dock.drop("suppliers_NO01_again.json", content)
+    assert dock.receive().repeated == 1
+    assert dock.address(number)["city"] == "Bodø"
+
+
+def test_a_change_of_somebody_else_in_between_is_kept(dock: Dock) -> None:
+    number = dock.supplier()
+    row, found, once = dock.move(number), VismaClient.single_with_etag, []
+
+    def between(self, entity, key):  # type: ignore[no-untyped-def]
+        record = found(self, entity, key)
+        once.append(key)
+        if len(once) == READS_BEFORE + 1:
+            dock.sandbox.visma.change(COMPANY, "supplier", number, {"name": "Mellom AS"})
+        return record
+
+    with patch.object(VismaClient, "single_with_etag", between):
+        dock.receive()
+    assert (dock.row("supplier", number)["name"], dock.address(number)["addressLine1"]) == (
+        "Mellom AS",
+        row["address_line1"],
+    )
+    assert [call.status for call in dock.sandbox.log.calls("visma", method="PUT")] == [412, 204]
+
+
+def test_without_rules_nothing_is_taken_in(dock: Dock) -> None:
+    number = dock.supplier()
+    dock.settle(suppliers=None)
+    with dock.world.lock:
+        file = dock.world.suppliers.change(COMPANY, number)["file"]
+    dock.receive()
+    assert "`suppliers`" in dock.reasons(file)
+
+
+# Forms
+
+RIGHT = {
+    "NO": ("0184", "NO923609016MVA"),
+    "SE": ("411 17", "SE556677889901"),
+    "DK": ("2100", "DK12345678"),
+    "FI": ("00100", "FI12345678"),
+    "DE": ("20095", "DE123456789"),
+    "GB": ("SW1A 1AA", "GB123456789"),
+    "NL": ("1012 AB", "NL123456789B01"),
+    "IE": ("D02 X285", "IE1234567FA"),
+    "AE": ("", ""),
+}
+
+
+def supplier(country: str, code: str, vat: str) -> dict[str, str]:
+    named = {"name": "X AS", "address_line1": "Gata 1", "address_line2": "", "city": "By"}
+    return {**named, "postal_code": code, "country": country, "vat_number": vat}
+
+
+@pytest.mark.parametrize("country", RIGHT)
+def test_right_forms_pass(country: str) -> None:
+    assert list(faults(supplier(country, *RIGHT[country]), FIELDS)) == []
+
+
+@pytest.mark.parametrize("country", [code for code in RIGHT if code != "AE"])
+def test_a_form_of_no_country_is_told(country: str) -> None:
+    assert len(list(faults(supplier(country, "?", "NO12"), FIELDS))) == 2
+
+
+def test_what_did_not_change_is_not_judged() -> None:
+    assert list(faults(supplier("NO", "?", "?"), ["city"])) == []
+
+
+def test_a_new_country_has_its_postal_code_judged_again() -> None:
+    assert list(faults(supplier("GB", "0184", ""), ["country"])) == [
+        "Postal code '0184' has not the form of GB."
+    ]

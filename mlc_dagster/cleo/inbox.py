@@ -21,9 +21,10 @@ from mlc_dagster.cleo.held import PLACE
 from mlc_dagster.cleo.mailbox import Mailbox
 from mlc_dagster.cleo.replies import Replies
 from mlc_dagster.cleo.shipments import Worked
-from mlc_dagster.cleo.suppliers import Taken, Unreadable, is_supplier_file
+from mlc_dagster.cleo.suppliers import Taken, Unreadable, is_supplier_file, read_file
 from mlc_dagster.database import reading
 from mlc_dagster.database.schema import interchanges
+from mlc_dagster.delivery.memory import Memory
 from mlc_dagster.delivery.quarantine import Quarantine, Refused
 from mlc_dagster.settings.cleo import CleoSettings
 from mlc_dagster.transport.clock import Clock
@@ -46,13 +47,14 @@ class Poison(Exception):
 
 @dataclass
 class Received:
-    """What one look at the mailbox did. `repeated` and `refused`: interchanges and files. `worked`: documents
-    and suppliers by what became of them.
+    """What one look at the mailbox did. `repeated` and `refused`: interchanges and files. `later`: files that
+    may still be being written. `worked`: documents and suppliers by what became of them.
     """
 
     files: int = 0
     repeated: int = 0
     refused: int = 0
+    later: int = 0
     worked: Counter[Worked] = field(default_factory=Counter)
     noted: Noted = field(default_factory=Noted)
 
@@ -116,6 +118,9 @@ class Inbox:
             content = self._mailbox.get(folder, listed.name)
             if content is None:
                 continue
+            if not _is_whole(listed.name, content) and self._may_grow(listed.name, content):
+                done.later += 1
+                continue
             done.files += 1
             if faults := self._work_off(listed.name, content, done):
                 done.refused += 1
@@ -123,6 +128,15 @@ class Inbox:
             self._replies.send()
             self._mailbox.delete(folder, listed.name)
         return done
+
+    def _may_grow(self, name: str, content: bytes) -> bool:
+        """Whether a file that is not whole is still being written: it was another one at the last look."""
+        memory = Memory(self._engine, self._clock, "cleo/unfinished files")
+        before, digest = memory.read(name), hashlib.sha256(content).hexdigest()
+        if before.value.get("digest") == digest:
+            return False
+        memory.write(name, before, {"digest": digest})
+        return True
 
     def _work_off(self, name: str, content: bytes, done: Received) -> list[str]:
         """Work off a file; what is wrong with parts of it does not keep the others back."""
@@ -288,12 +302,23 @@ class Inbox:
         )
 
 
+def _is_whole(name: str, content: bytes) -> bool:
+    """Whether a file reads to its end."""
+    try:
+        if is_supplier_file(name):
+            read_file(name, content)
+            return True
+        return all(interchange.trailer for interchange in read(content))
+    except (Unreadable, X12Error):
+        return False
+
+
 def _words(findings: Iterable[Any]) -> str:
     return "; ".join(str(finding) for finding in list(findings)[:3])
 
 
 def summary(done: Received) -> dict[str, Any]:
     """What a look did, as run metadata."""
-    counts = {"files": done.files, "repeated": done.repeated, "refused": done.refused}
+    counts = {"files": done.files, "repeated": done.repeated, "refused": done.refused, "later": done.later}
     worked = {outcome.value: number for outcome, number in done.worked.items()}
     return counts | worked | done.noted.documents | {"unknown answers": len(done.noted.unknown)}

@@ -119,13 +119,13 @@ class Dock:
     def address(self, number: str) -> dict[str, Any]:
         return dict(self.row("supplier", number)["mainAddress"])
 
-    def deliver(self) -> None:
-        """Read what the model of suppliers needs, and deliver it."""
+    def deliver(self, destination: str = SUPPLIERS) -> None:
+        """Read what a model needs, and deliver it."""
         suite = self.suite()
         days = span(suite.settings.start_day, today(suite))
         for entity in entities(suite, "cleo"):
             flow.read(suite, entity, COMPANY, days, run_id="run d")
-        flow.send(suite, SUPPLIERS, COMPANY, days, run_id="run d")
+        flow.send(suite, destination, COMPANY, days, run_id="run d")
 
     def uploads(self) -> int:
         return int(self.sandbox.log.count("cleo", method="POST", match="/files/upload"))

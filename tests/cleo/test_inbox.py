@@ -1,0 +1,170 @@
+"""The mailbox is worked off: each group answered once, what nobody can read removed, nothing done twice."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from mlc_dagster import mailbox
+from mlc_dagster.cleo.inbox import summary
+from mlc_dagster.cleo.outbox import State
+from mlc_dagster.cleo.shipments import Worked
+from mlc_dagster.transport.errors import CallFailed
+from mlc_sandbox.server import Sandbox
+from tests.cleo.dock import COMPANY, Dock, open_dock
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dock]:
+    with (
+        Sandbox.running(seed=5, scale=0.8, companies=(COMPANY,)) as sandbox,
+        open_dock(sandbox, tmp_path_factory.mktemp("dock")) as dock,
+    ):
+        yield dock
+
+
+@pytest.fixture
+def dock(opened: Dock) -> Dock:
+    opened.sandbox.faults.clear()
+    opened.receive()
+    opened.sandbox.log.reset()
+    return opened
+
+
+def answers(dock: Dock) -> list[dict[str, Any]]:
+    """Our 997s and TA1s as partners have them."""
+    return list(dock.world.shipping.acknowledgments)
+
+
+@pytest.mark.parametrize("poison", ["count", "parent"])
+def test_a_notice_of_a_wrong_form_is_rejected_by_its_997_and_told_here(dock: Dock, poison: str) -> None:
+    notice = dock.ship(dock.order(), "poison", poison=poison)
+    assert dock.receive().refused == 1
+    assert notice.state == "rejected"
+    assert "rejected" in dock.reasons(notice.files[0])
+    assert dock.receipts(notice.number) == []
+
+
+def test_a_cut_interchange_is_looked_at_twice_and_then_rejected_by_a_ta1(dock: Dock) -> None:
+    notice = dock.ship(dock.order(), "poison", poison="truncated")
+    done = dock.receive()
+    assert (done.later, done.files, dock.files()) == (1, 0, notice.files)
+    assert dock.receive().refused == 1
+    assert (answers(dock)[-1]["status"], "ta1" in answers(dock)[-1]) == ("R", True)
+    assert notice.state == "rejected"
+    assert dock.files() == []
+
+
+@pytest.mark.parametrize("poison", ["not_x12", "receiver"])
+def test_what_is_not_for_us_or_no_x12_is_kept_and_not_answered(dock: Dock, poison: str) -> None:
+    before = len(answers(dock))
+    notice = dock.ship(dock.order(), "poison", poison=poison)
+    dock.receive()
+    dock.receive()
+    assert len(answers(dock)) == before
+    assert dock.held(notice.files[0])
+    assert dock.files() == []
+    assert mailbox.settled(dock.suite(), notice.files[0], run_id="run r") == 1
+
+
+def test_bytes_nobody_can_decode_are_kept(dock: Dock) -> None:
+    dock.drop("odd.edi", b"ISA\x00\xff\xfe")
+    dock.receive()
+    assert dock.receive().refused == 1
+    assert dock.held("odd.edi")
+
+
+def test_the_same_bytes_in_another_file_repeat_the_997_and_nothing_else(dock: Dock) -> None:
+    dock.sandbox.faults.arm("cleo", "two_files", times=1)
+    notice = dock.ship(dock.order())
+    done = dock.receive()
+    assert (done.repeated, done.worked) == (1, {Worked.POSTED: 1})
+    assert len(dock.receipts(notice.number)) == 1
+    # The partner has told them apart by ISA13: one answer counts.
+    assert notice.acknowledged == ["A"]
+
+
+@pytest.mark.parametrize("fault", ["crlf", "bom", "odd_name", "offered_twice", "partial_file"])
+def test_a_loose_mailbox_loses_nothing_and_makes_no_second_receipt(dock: Dock, fault: str) -> None:
+    dock.sandbox.faults.arm("cleo", fault, times=1)
+    notice = dock.ship(dock.order())
+    dock.receive()
+    dock.receive()
+    assert len(dock.receipts(notice.number)) == 1
+    assert notice.state == "accepted"
+    assert dock.files() == []
+
+
+def test_a_number_with_other_bytes_is_refused(dock: Dock) -> None:
+    first = dock.ship(dock.order())
+    dock.sandbox.faults.arm("cleo", "same_isa13", times=1)
+    second = dock.ship(dock.order())
+    dock.receive()
+    assert len(dock.receipts(first.number)) == 1
+    assert dock.receipts(second.number) == []
+    assert "other content" in dock.reasons(second.files[0])
+
+
+def test_several_interchanges_in_one_file_are_worked_off_each(dock: Dock) -> None:
+    dock.sandbox.faults.arm("cleo", "several_in_one_file", times=1)
+    first, second = dock.ship(dock.order()), dock.ship(dock.order())
+    dock.receive()
+    assert [len(dock.receipts(each.number)) for each in (first, second)] == [1, 1]
+    assert [first.state, second.state] == ["accepted", "accepted"]
+
+
+def test_a_lost_upload_of_the_997_sends_the_same_bytes_with_the_next_look(dock: Dock) -> None:
+    notice = dock.ship(dock.order())
+    dock.sandbox.faults.arm("cleo", "server_error", times=None, match="POST .*upload")
+    with pytest.raises(CallFailed):
+        dock.receive()
+    [waiting] = dock.suite().cleo.outbox.find(kind="FA", state=State.BUILT)
+    dock.sandbox.faults.clear()
+    dock.receive()
+    [sent] = dock.suite().cleo.outbox.find(id=waiting.id)
+    assert (sent.state, sent.content) == (State.SENT, waiting.content)
+    assert notice.acknowledged == ["A"]
+    assert len(dock.receipts(notice.number)) == 1
+
+
+def test_an_erp_that_cannot_be_reached_leaves_the_file_for_the_next_look(dock: Dock) -> None:
+    notice = dock.ship(dock.order())
+    dock.sandbox.faults.arm("visma", "server_error", times=None, match="purchaseorder")
+    with pytest.raises(CallFailed):
+        dock.receive()
+    assert dock.files() == notice.files
+    assert notice.acknowledged == []
+    dock.sandbox.faults.clear()
+    dock.receive()
+    assert len(dock.receipts(notice.number)) == 1
+    assert notice.acknowledged == ["A"]
+
+
+def test_a_look_that_finds_nothing_costs_one_call_and_the_login(dock: Dock) -> None:
+    dock.receive()
+    assert [call.method for call in dock.sandbox.log.calls("cleo")] == ["POST", "GET"]
+    assert dock.sandbox.log.calls("visma") == []
+
+
+def test_what_a_look_did_is_told_in_words(dock: Dock) -> None:
+    dock.ship(dock.order())
+    told = summary(dock.receive())
+    assert (told["files"], told["posted"], told["refused"]) == (1, 1, 0)
+
+
+def test_our_own_receipt_goes_out_as_a_receipt_and_never_comes_back(dock: Dock) -> None:
+    """Only what partners send is taken in, and a receipt of ours is sent by us."""
+    notice = dock.ship(dock.order())
+    dock.receive()
+    [receipt] = dock.receipts(notice.number)
+    dock.sandbox.visma.change(COMPANY, "purchaseReceipt", receipt["receiptNbr"], {"status": "Released"})
+    dock.settle(destinations={"purchase_receipts": {}})
+    try:
+        dock.deliver("cleo/purchase_receipts")
+        view = dock.world.receiver.view["856"]
+        assert [one["number"] for one in view.values() if one["number"] == receipt["receiptNbr"]]
+        dock.receive()
+        assert dock.receive().files == 0
+        assert len(dock.receipts(notice.number)) == 1
+    finally:
+        dock.settle(destinations={"suppliers": {}})

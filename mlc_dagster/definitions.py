@@ -6,6 +6,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from mlc_dagster.graph.answers import answer_check
 from mlc_dagster.graph.automation import chain, polling_sensor, resume_sensor, schedule
 from mlc_dagster.graph.destinations import destination_asset, destination_check
 from mlc_dagster.graph.equality import equality_check
@@ -69,6 +70,7 @@ def pair(
             *(rows_checks(model, mappings) for model in models),
             *(destination_check(model) for model in models),
             *(equality_check(model) for model in models if model.name in settings.proven()),
+            *(answer_check(model) for model in models if model.name in settings.answered()),
         ],
         schedules=[schedule(target, settings)],
         sensors=[polling_sensor(target, settings), resume_sensor(target, chain(target))],

@@ -104,6 +104,16 @@ class Standing:
     sent_at: datetime | None
     entry: Entry
 
+    @property
+    def said(self) -> str:
+        """What the partner's system said of it, in words; empty where it accepted it."""
+        parts = (
+            f"{name} {', '.join(value) if isinstance(value, list) else value}"
+            for name, value in self.entry.detail.items()
+            if value
+        )
+        return "; ".join(parts)
+
 
 class Outbox:
     """Reads and writes the interchanges. Safe for many processes."""

@@ -12,6 +12,14 @@ cleo_app = typer.Typer(no_args_is_help=True, help="What is done by hand for Cleo
 
 
 @cleo_app.command()
+def status() -> None:
+    """Show where documents stand, and what is rejected or overdue. Exit code 1 when there is something."""
+    from mlc_dagster.cli.partners import show_status
+
+    sys.exit(show_status())
+
+
+@cleo_app.command()
 def receive() -> None:
     """Take in what lies in the mailbox now: acknowledgments, ship notices, changes of suppliers."""
     from mlc_dagster.cli.review import receive_now

@@ -147,3 +147,7 @@ class CleoSettings(PairSettings):
     def names(self) -> list[str]:
         """The destinations that are switched on."""
         return list(self.destinations)
+
+    def answered(self) -> list[str]:
+        """All that goes as X12; supplier master data is a file nobody acknowledges."""
+        return [name for name in self.destinations if name != "suppliers"]

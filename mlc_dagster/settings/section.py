@@ -119,3 +119,7 @@ class PairSettings(Section):
     def proven(self) -> list[str]:
         """Those of them that are read back after a delivery."""
         return []
+
+    def answered(self) -> list[str]:
+        """Those of them whose documents are acknowledged by who receives them."""
+        return []

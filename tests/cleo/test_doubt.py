@@ -42,7 +42,7 @@ def arrived(world: World) -> dict[str, tuple[str, ...]]:
     return {document["number"]: tuple(document["isa13"]) for document in documents}
 
 
-@pytest.mark.parametrize(("name", "match", "times", "more"), FAULTS, ids=str)
+@pytest.mark.parametrize("fault", FAULTS, ids=str)
 def test_whatever_fails_each_document_is_held_once(
     ours: Installation,
     sandbox: Sandbox,

@@ -1,6 +1,7 @@
 """The mailbox over SFTP, against a real SSH server: whole files only, and no word to another server."""
 
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 import pytest
@@ -47,11 +48,11 @@ def test_a_file_that_is_taken_up_while_it_is_written_is_whole(
 
 
 @pytest.mark.parametrize("match", ["SFTP PUT", "SFTP CLOSE", "SFTP RENAME", "SFTP LIST"])
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("name", ["drop_connection", "server_error"])
+@pytest.mark.parametrize("fault", product(["drop_connection", "server_error"], ["before", "after"]), ids=str)
 def test_a_connection_that_breaks_leaves_each_document_there_once(
-    ours: Installation, sandbox: Sandbox, world: World, name: str, match: str, when: str
+    ours: Installation, sandbox: Sandbox, world: World, fault: tuple[str, str], match: str
 ) -> None:
+    name, when = fault
     sandbox.faults.arm("cleo", name, match=match, times=1, when=when)
     ours.heal(lambda: ours.deliver(order("1")))
     assert arrived(world) == {"1": ["000000001"]}

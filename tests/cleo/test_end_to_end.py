@@ -1,0 +1,175 @@
+"""The whole way through Dagster: what the ERP has released is at its partner once, as it is in the ERP, and
+acknowledged.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from mlc_dagster.graph.answers import NAME
+from mlc_dagster.graph.automation import chain
+from mlc_dagster.graph.partitions import RANGE_END, RANGE_START, key
+from mlc_dagster.graph.steps import PAIR_TAG
+from mlc_dagster.outlook import open_days
+from mlc_sandbox.server import Sandbox
+from tests.support.house import House, open_house, running_sandbox
+
+COMPANY = "NO01"
+OPEN = {"Open", "Closed", "Printed", "PendingPrint", "PendingEmail"}
+UNRELEASED = {"Hold", "Balanced", "PendingApproval", "Rejected", "Scheduled", "Voided"}
+Lines = Counter[tuple[str, Decimal, Decimal]]
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """One run of the pair: what the ERP held, and what partners hold by kind and number."""
+
+    run: dg.ExecuteInProcessResult
+    erp: Mapping[str, list[dict[str, Any]]]
+    documents: Mapping[str, Mapping[str, dict[str, Any]]]
+    refused: list[dict[str, Any]]
+    states: Mapping[str, Counter[str]]
+    uploads: int
+
+
+def chapter(house: House, first: date | None = None) -> Chapter:
+    """Run the pair over the days that are open, then take in what partners answered."""
+    sandbox, suite = house.sandbox, house.suite()
+    sandbox.log.reset()
+    keys = chain("cleo").resolve(house.definitions.resolve_asset_graph())
+    days = {RANGE_START: key(COMPANY, first or house.days[0]), RANGE_END: key(COMPANY, house.today)}
+    tags = {**days, PAIR_TAG: "cleo"}
+    run = house.materialize(*(found.to_user_string() for found in keys), tags=tags)
+    uploads = sandbox.log.count("cleo", method="POST", match="/files/upload")
+    erp = {name: rows(sandbox, name) for name in ("purchaseorder", "supplierInvoice", "purchaseReceipt")}
+    received = sandbox.cleo.world.received()
+    documents = {
+        kind: {found["number"]: found for found in held} for kind, held in received["documents"].items()
+    }
+    for kind, held in documents.items():
+        assert len(held) == len(received["documents"][kind]), f"two {kind} of one number"
+    suite.cleo.inbox.receive("a look into the mailbox")
+    states = {
+        name: Counter(state for state, _ in suite.cleo.answers.standing(name, COMPANY, house.clock.now()))
+        for name in suite.destinations()
+    }
+    return Chapter(run, erp, documents, received["refused"], states, uploads)
+
+
+def rows(sandbox: Sandbox, entity: str) -> list[dict[str, Any]]:
+    """What the ERP holds now."""
+    table = sandbox.visma.table(COMPANY, entity)
+    return [table.row(record) for record in table]
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Chapter]]:
+    folder: Path = tmp_path_factory.mktemp("cleo house")
+    with running_sandbox(companies=(COMPANY,)) as sandbox:
+        section = sandbox.cleo.config_section(sandbox.url)
+        with open_house(sandbox, folder, pairs=section) as house:
+            chapters = {"first load": chapter(house)}
+            sandbox.pass_day()
+            still_open, _ = open_days(house.suite(), "cleo", COMPANY)
+            chapters["a day later"] = chapter(house, still_open)
+            chapters["nothing new"] = chapter(house, still_open)
+            yield chapters
+
+
+TOLD = ("first load", "a day later")
+
+
+def number(order: Mapping[str, Any]) -> str:
+    prefix = "" if order["orderType"] == "RegularOrder" else f"{order['orderType']}-"
+    return f"{prefix}{order['orderNbr']}"
+
+
+def ordered(order: Mapping[str, Any]) -> Lines:
+    """Line, quantity and price of what is ordered."""
+    return Counter(
+        (str(line["lineNbr"]), Decimal(str(line["orderQty"])), Decimal(str(line["unitCost"])))
+        for line in order["lines"]
+        if not line["canceled"]
+    )
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_each_order_the_house_has_agreed_on_is_at_its_partner_as_it_is(
+    story: dict[str, Chapter], name: str
+) -> None:
+    told = story[name].documents["850"]
+    agreed = {number(row): row for row in story[name].erp["purchaseorder"] if row["status"] in OPEN}
+    assert len(agreed) > 5
+    assert agreed.keys() <= told.keys()
+    for wanted, row in agreed.items():
+        held = Counter((line["line"], line["quantity"], line["price"]) for line in told[wanted]["lines"])
+        assert held == ordered(row), wanted
+    # What partners have besides was agreed once.
+    assert {told[other]["status"] for other in told.keys() - agreed.keys()} <= {"open", "cancelled"}
+
+
+def test_totals_of_orders_are_the_erp_s(story: dict[str, Chapter]) -> None:
+    told = story["first load"].documents["850"]
+    for row in story["first load"].erp["purchaseorder"]:
+        if row["status"] in OPEN:
+            net = sum(Decimal(str(line["amount"])) for line in row["lines"] if not line["canceled"])
+            assert told[number(row)]["total"] == net
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_each_released_invoice_is_at_its_partner_with_its_total(story: dict[str, Chapter], name: str) -> None:
+    told = story[name].documents["810"]
+    released = {
+        row["supplierReference"] or row["referenceNumber"]: Decimal(str(row["amount"]))
+        for row in story[name].erp["supplierInvoice"]
+        if row["status"] not in UNRELEASED
+    }
+    assert len(released) > 10
+    assert {wanted: told[wanted]["total"] for wanted in released} == released
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_each_released_receipt_is_at_its_partner_with_its_quantities(
+    story: dict[str, Chapter], name: str
+) -> None:
+    told = story[name].documents["856"]
+    released = {
+        row["receiptNbr"]: Counter(
+            (line["poOrderNbr"] or "", Decimal(str(line["receiptQty"]))) for line in row["lines"]
+        )
+        for row in story[name].erp["purchaseReceipt"]
+        if row["status"] == "Released" and row["receiptType"] == "PoReceipt"
+    }
+    assert len(released) > 5
+    for wanted, lines in released.items():
+        assert Counter((line["order"], line["quantity"]) for line in told[wanted]["lines"]) == lines
+
+
+@pytest.mark.parametrize("name", ["first load", "a day later", "nothing new"])
+def test_every_document_is_acknowledged_and_none_was_refused(story: dict[str, Chapter], name: str) -> None:
+    assert story[name].run.success
+    assert story[name].refused == []
+    assert {state for states in story[name].states.values() for state in states} == {"acknowledged"}
+
+
+@pytest.mark.parametrize("name", ["first load", "a day later"])
+def test_the_check_sees_every_answer_that_came_before_the_run(story: dict[str, Chapter], name: str) -> None:
+    """Answers are taken in after a run: the first one sees documents that are sent, which is no fault."""
+    verdicts = {
+        verdict.asset_key.to_user_string(): verdict
+        for verdict in story[name].run.get_asset_check_evaluations()
+        if verdict.check_name == NAME
+    }
+    assert set(verdicts) == {"cleo/purchase_orders", "cleo/purchase_receipts", "cleo/supplier_invoices"}
+    assert all(verdict.passed for verdict in verdicts.values())
+
+
+def test_a_day_without_changes_sends_nothing(story: dict[str, Chapter]) -> None:
+    assert [story[name].uploads for name in ("first load", "nothing new")] == [3, 0]

@@ -44,14 +44,9 @@ def arrived(world: World) -> dict[str, tuple[str, ...]]:
 
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
 def test_whatever_fails_each_document_is_held_once(
-    ours: Installation,
-    sandbox: Sandbox,
-    world: World,
-    name: str,
-    match: str,
-    times: int,
-    more: dict[str, Any],
+    ours: Installation, sandbox: Sandbox, world: World, fault: tuple[str, str, int, dict[str, Any]]
 ) -> None:
+    name, match, times, more = fault
     sandbox.faults.arm("cleo", name, match=match, times=times, **more)
     for _ in range(5):
         with suppress(Stop, Misconfigured):

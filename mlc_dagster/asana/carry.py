@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import cache, partial
 from typing import Any, TypeVar
 
 from mlc_dagster.asana.client import BATCH, TIMEOUT, Action, Answer, AsanaClient
@@ -28,6 +29,18 @@ LOOK = [
     *(f"custom_fields.{name}" for name in VALUES),
 ]
 CREATED = ["gid", "created_at", *PLACES]
+# The stories that tell of a change, and the part it is about. Their names are in no document that the sheet
+# quotes: a story of another name tells of no change.
+CHANGES = {
+    "name_changed": "name",
+    "notes_changed": "notes",
+    "due_date_changed": "due_on",
+    "marked_complete": "completed",
+    "marked_incomplete": "completed",
+    "assigned": "assignee",
+    "unassigned": "assignee",
+    "section_changed": "section",
+}
 Item = TypeVar("Item")
 # What a row is refused for: the request itself is wrong for this one (section 11).
 REFUSED = (400, 403, 404, 422)
@@ -135,7 +148,8 @@ class Carry:
                 self.refused[job.key] = answer.words
             else:
                 seen = self._seen(job.place, answer.data)
-                job.edits = edits(job.before, seen, job.wanted, self.shared)
+                changed = cache(partial(self._people, job))
+                job.edits = edits(job.before, seen, job.wanted, self.shared, changed)
                 if not job.edits and job.task == job.change.target_id and self._is_trashed(job, seen):
                     job.task = None
                 elif seen.section is None and job.place.project:
@@ -153,11 +167,20 @@ class Carry:
             fields=self.shape.found(task, place.fields),
         )
 
+    def _people(self, job: Job) -> frozenset[str]:
+        """The parts of a task whose last change was somebody else's, by its stories."""
+        last: dict[str, str] = {}
+        for story in self.client.pages(f"/tasks/{job.task}/stories", ["resource_subtype", "created_by.gid"]):
+            if part := CHANGES.get(str(story.get("resource_subtype"))):
+                last[part] = str((story.get("created_by") or {}).get("gid"))
+        return frozenset(part for part, by in last.items() if by != self.client.me)
+
     def _is_trashed(self, job: Job, seen: Seen) -> bool:
         """Whether a row that is sent again as it was has lost its task: Asana may go on showing a task of the
-        trash (section 19: uncertain), but not in the list of its project.
+        trash (section 19: uncertain), but not in the list of its project or document.
         """
-        return seen.section is not None and not job.place.lists(str(job.task))
+        inside = seen.section is not None or job.place.parent is not None
+        return inside and not self.places.lists(job.place, str(job.task))
 
     def _change(self, jobs: Sequence[Job]) -> None:
         due = [job for job in self._open(jobs) if job.task and (job.edits.parts or job.edits.fields)]
@@ -288,7 +311,7 @@ class Carry:
 
     def _has_news(self, job: Job) -> bool:
         text = job.wanted.comment
-        return bool(text) and (job.before is None or job.before.comment != text)
+        return bool(text) and (job.new or job.before is None or job.before.comment != text)
 
     def _is_told(self, job: Job) -> bool:
         stories = self.client.pages(f"/tasks/{job.task}/stories", ["text"])

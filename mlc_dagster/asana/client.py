@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import requests
@@ -91,6 +92,11 @@ class AsanaClient:
             remedies=REMEDIES,
             words=_words,
         )
+
+    @cached_property
+    def me(self) -> str:
+        """The gid of the token's own user."""
+        return str(self.get("/users/me", ["gid"])["gid"])
 
     def get(self, path: str, fields: Sequence[str] = (), **params: Any) -> Object:
         """One object. `fields` are opt_fields (section 6)."""

@@ -1,6 +1,6 @@
 """What to write to a task that is there: the ERP's parts always, people's only while they still are ours."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,8 +48,16 @@ def blind_edits(before: Wanted, wanted: Wanted, shared: Collection[str]) -> Edit
     return edits or None
 
 
-def edits(before: Wanted | None, seen: Seen, wanted: Wanted, shared: Collection[str]) -> Edits:
-    """What to write to a task that was looked at. `before` is what was written last, if anything was."""
+def edits(
+    before: Wanted | None,
+    seen: Seen,
+    wanted: Wanted,
+    shared: Collection[str],
+    changed: Callable[[], Collection[str]],
+) -> Edits:
+    """What to write to a task that was looked at. `before` is what was written last; where we do not know it,
+    because the task was only found or its document has come back, `changed` says which parts people changed.
+    """
     found = Edits(
         fields={name: value for name, value in wanted.fields.items() if value != seen.fields.get(name)}
     )
@@ -63,7 +71,7 @@ def edits(before: Wanted | None, seen: Seen, wanted: Wanted, shared: Collection[
             # What people put before our name stays there.
             if not now.endswith(wanted.name):
                 found.parts["name"] = now.removesuffix(before.name) + wanted.name
-        elif _untouched(part, now, before):
+        elif part not in changed() if before is None else now == _comparable(part, getattr(before, part)):
             _put(found, part, getattr(wanted, part))
     return found
 
@@ -76,15 +84,6 @@ def _put(found: Edits, part: str, value: Any) -> None:
         found.section = value
     else:
         found.parts[part] = value.isoformat() if part == "due_on" and value else value
-
-
-def _untouched(part: str, now: Any, before: Wanted | None) -> bool:
-    """Whether a part still shows what was written last. Of a task that was only found we do not know: then
-    people keep its name and who has it.
-    """
-    if before is None:
-        return not now if part in ("name", "assignee") else True
-    return bool(now == _comparable(part, getattr(before, part)))
 
 
 def _comparable(part: str, value: Any) -> Any:

@@ -32,10 +32,6 @@ class Place:
             raise ValueError("A subtask stands in no section.")
         return self.board.section(name)
 
-    def lists(self, gid: str) -> bool:
-        """Whether the project had a task in its list when it was first asked."""
-        return self.board is None or gid in self.board.gids
-
     def section_name(self, gid: str) -> str | None:
         """Our name of a section there."""
         return self.board.section_name(gid) if self.board else None
@@ -62,6 +58,10 @@ class Places(Protocol):
 
     def unkeyed(self, payloads: Sequence[Payload], since: str | None) -> dict[str, str]:
         """Tasks we made that carry no key, gid by name: the oldest of several. since: modified no earlier."""
+        ...
+
+    def lists(self, place: Place, gid: str) -> bool:
+        """Whether a task was in the list of its project or document when that was first asked for."""
         ...
 
 
@@ -104,15 +104,18 @@ class InProjects:
 
     def unkeyed(self, payloads: Sequence[Payload], since: str | None) -> dict[str, str]:
         """Of the rows' projects only."""
-        me = self._client.get("/users/me")["gid"]
         found: dict[str, tuple[str, str]] = {}
         boards = {board.project: board for payload in payloads if (board := self.of(payload).board)}
         for board in boards.values():
             for task in board.tasks(UNKEYED, since):
-                if task["created_by"]["gid"] == me and not self._shape.key(task, board.fields):
+                if task["created_by"]["gid"] == self._client.me and not self._shape.key(task, board.fields):
                     mine = (str(task["created_at"]), str(task["gid"]))
                     found[task["name"]] = min(found.get(task["name"], mine), mine)
         return {name: gid for name, (_, gid) in found.items()}
+
+    def lists(self, place: Place, gid: str) -> bool:
+        """In the project."""
+        return place.board is not None and gid in place.board.gids
 
     def _sections(self, payloads: Iterable[Payload]) -> list[str]:
         """The sections of rows, in the order of their first row."""
@@ -133,6 +136,7 @@ class BelowTasks:
     ) -> None:
         self._client, self._shape, self._parents = client, shape, parents
         self._known: dict[str, str] = {}
+        self._below: dict[str, frozenset[str]] = {}
 
     def prepare(self, payloads: Sequence[Payload]) -> None:
         """Look up the documents' tasks."""
@@ -165,6 +169,13 @@ class BelowTasks:
     def unkeyed(self, payloads: Sequence[Payload], since: str | None) -> dict[str, str]:  # noqa: ARG002
         """A subtask carries its key in its notes from the first."""
         return {}
+
+    def lists(self, place: Place, gid: str) -> bool:
+        """Below the document's task."""
+        parent = str(place.parent)
+        if parent not in self._below:
+            self._below[parent] = frozenset(str(task["gid"]) for task in self._subtasks([parent]))
+        return gid in self._below[parent]
 
     def _subtasks(self, parents: Sequence[str]) -> Iterator[Task]:
         for parent in parents:

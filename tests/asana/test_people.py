@@ -133,3 +133,32 @@ def test_tasks_people_made_themselves_are_left_alone(
     ours.deliver([], gone=[invoice("1")])
     left = world.get(Task, own["gid"])
     assert (left.name, left.completed) == ("Our own", False)
+
+
+def test_a_document_that_comes_back_gets_its_name_and_member_where_people_left_them_alone(
+    ours: Installation, task: Task, world: World, project: str
+) -> None:
+    ours.deliver([], gone=[invoice("1")])
+    ours.deliver([invoice("1", assignee=BUYER, title="Invoice 1 New name AS")])
+    shown = card(world, project)
+    assert (shown.name, shown.assignee) == ("Invoice 1 New name AS", BUYER)
+
+
+def test_a_document_that_comes_back_keeps_the_name_and_member_people_gave_it(
+    ours: Installation, sandbox: Sandbox, task: Task, world: World, project: str
+) -> None:
+    sandbox.asana.people.edit(task.gid, name="Ask the supplier", assignee="controller@nordfjell.example")
+    ours.deliver([], gone=[invoice("1")])
+    ours.deliver([invoice("1", assignee=BUYER, title="Invoice 1 New name AS")])
+    shown = card(world, project)
+    assert (shown.name, shown.assignee) == ("Ask the supplier", "controller@nordfjell.example")
+
+
+def test_a_voided_document_whose_task_people_deleted_is_told_of_on_the_new_one(
+    ours: Installation, sandbox: Sandbox, task: Task, world: World, project: str
+) -> None:
+    voided = {"status": "Voided", "board_section": "Cancelled", "ended": True, "ending": "Voided."}
+    ours.deliver([invoice("1", **voided)])
+    sandbox.asana.people.trash(task.gid)
+    ours.deliver([invoice("1", "5.00", **voided)])
+    assert len(card(world, project).comments) == 1

@@ -10,6 +10,7 @@ from mlc_dagster.graph.answers import answer_check
 from mlc_dagster.graph.automation import chain, polling_sensor, resume_sensor, schedule
 from mlc_dagster.graph.destinations import destination_asset, destination_check
 from mlc_dagster.graph.equality import equality_check
+from mlc_dagster.graph.mailbox import mailbox
 from mlc_dagster.graph.partitions import company_day
 from mlc_dagster.graph.policies import freshness
 from mlc_dagster.graph.resource import SuiteResource
@@ -40,7 +41,7 @@ def _built(file: Path, settings_text: str, mappings: Mappings, version: int) -> 
     settings = load_settings(file)
     days = company_day(settings)
     pairs = [pair(name, part, mappings, days) for name, part in settings.pairs.on().items()]
-    return dg.Definitions.merge(source(settings, days), *pairs, way_back(settings))
+    return dg.Definitions.merge(source(settings, days), *pairs, way_back(settings), mailbox(settings))
 
 
 def source(settings: Settings, days: dg.PartitionsDefinition) -> dg.Definitions:

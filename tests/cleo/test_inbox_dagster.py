@@ -1,0 +1,82 @@
+"""The way in from Cleo in Dagster: the job, and the schedule that starts one look at a time."""
+
+from collections.abc import Iterator
+from unittest.mock import patch
+
+import dagster as dg
+import pytest
+
+from mlc_dagster.definitions import defs
+from mlc_dagster.graph.mailbox import JOB
+from mlc_dagster.suite import Suite
+from mlc_sandbox.server import Sandbox
+from tests.cleo.dock import COMPANY, Dock, open_dock
+from tests.support.house import QUIET, SandboxTime
+
+
+@pytest.fixture(scope="module")
+def dock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dock]:
+    with Sandbox.running(seed=3, scale=0.5, companies=(COMPANY,)) as sandbox:
+        clock = SandboxTime(sandbox.clock)
+        with (
+            patch("mlc_dagster.graph.resource.Suite", lambda settings: Suite(settings, clock)),
+            open_dock(sandbox, tmp_path_factory.mktemp("dock")) as dock,
+        ):
+            yield dock
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield instance
+
+
+def run(instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
+    job = defs().get_job_def(JOB)
+    return job.execute_in_process(instance=instance, run_config=QUIET, raise_on_error=False)
+
+
+def tick(instance: dg.DagsterInstance) -> dg.RunRequest | str:
+    """The run the schedule asks for, or why it asks for none."""
+    schedule = next(each for each in defs().schedules or () if each.name == JOB)
+    told = schedule(dg.build_schedule_context(instance=instance))  # type: ignore[operator]
+    return told if isinstance(told, dg.RunRequest) else str(told.skip_message)
+
+
+def test_a_run_takes_the_mailbox_in_and_shows_what_it_did(dock: Dock, instance: dg.DagsterInstance) -> None:
+    notice = dock.ship(dock.order())
+    result = run(instance)
+    assert result.success
+    (output,) = [event for event in result.all_events if event.is_successful_output]
+    shown = {name: value.value for name, value in output.step_output_data.metadata.items()}
+    assert (shown["files"], shown["posted"]) == (1, 1)
+    assert len(dock.receipts(notice.number)) == 1
+
+
+def test_a_mailbox_that_cannot_be_reached_fails_the_run_and_the_next_goes_on(
+    dock: Dock, instance: dg.DagsterInstance
+) -> None:
+    notice = dock.ship(dock.order())
+    dock.sandbox.faults.arm("cleo", "server_error", times=None, match="GET .*download")
+    assert not run(instance).success
+    dock.sandbox.faults.clear()
+    assert run(instance).success
+    assert len(dock.receipts(notice.number)) == 1
+
+
+def test_the_schedule_starts_one_look_at_a_time(dock: Dock) -> None:
+    # A schedule's context opens the instance anew, so this one has to be on disk.
+    with dg.instance_for_test() as instance:
+        assert isinstance(tick(instance), dg.RunRequest)
+        job = defs().get_job_def(JOB)
+        instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
+        assert "is under way" in str(tick(instance))
+
+
+def test_without_the_pair_there_is_no_job(dock: Dock) -> None:
+    from mlc_dagster.graph.mailbox import mailbox
+    from mlc_dagster.settings import load_settings
+
+    settings = load_settings(dock.file)
+    off = settings.model_copy(update={"pairs": settings.pairs.model_copy(update={"cleo": None})})
+    assert not list(mailbox(off).jobs or ())

@@ -16,6 +16,7 @@ from mlc_dagster.cli.asana import asana_app
 from mlc_dagster.cli.cleo import cleo_app
 from mlc_dagster.cli.powerbi import powerbi_app
 from mlc_dagster.cli.receiver import receiver_app
+from mlc_dagster.cli.tableau import tableau_app
 from mlc_dagster.cli.x12 import x12_app
 
 app = typer.Typer(
@@ -33,6 +34,7 @@ app.add_typer(powerbi_app, name="powerbi")
 app.add_typer(mappings_app, name="mappings")
 app.add_typer(receiver_app, name="receiver")
 app.add_typer(sandbox_app, name="sandbox")
+app.add_typer(tableau_app, name="tableau")
 app.add_typer(x12_app, name="x12")
 
 DEMO_FOLDER = Path(".mlc/demo")

@@ -21,7 +21,7 @@ from mlc_dagster.delivery import errors as delivery
 from mlc_dagster.delivery.destination import Batch, Outcome
 from mlc_dagster.delivery.rows import Change, Op
 from mlc_dagster.tableau.client import CHUNK, TIMEOUT, JobState, TableauClient
-from mlc_dagster.tableau.hyper import SCHEMA, TABLE, Content, NotWritable, write
+from mlc_dagster.tableau.hyper import SCHEMA, TABLE, Content, Unusable, write
 from mlc_dagster.tableau.remembered import Publication, Source
 from mlc_dagster.tableau.shape import Shape
 from mlc_dagster.transport import errors as transport
@@ -313,7 +313,7 @@ class DataSource:
             path = Path(folder) / "extract.hyper"
             try:
                 rows = write(path, contents)
-            except NotWritable as error:
+            except Unusable as error:
                 raise delivery.Stop(f"{self.name}: {error}. Nothing was sent.") from error
             yield path, rows
 

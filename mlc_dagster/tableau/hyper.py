@@ -27,12 +27,8 @@ SCHEMA, TABLE = "Extract", "Extract"
 ROWS_A_BATCH = 20_000
 
 
-class NotWritable(Exception):
-    """Hyper refused the rows or the file; the text says why."""
-
-
-class NotReadable(Exception):
-    """What was downloaded holds no table of ours."""
+class Unusable(Exception):
+    """Hyper does not start, or refuses the rows or the file; the text says why."""
 
 
 @dataclass(frozen=True)
@@ -49,21 +45,18 @@ def write(path: Path, contents: Sequence[Content]) -> int:
     """Write a new file with these tables; the number of rows of the first one.
 
     Raises:
-        NotWritable: a key stands in more than one row, or Hyper refuses a value.
+        Unusable: a key stands in more than one row, or Hyper refuses a value.
     """
-    from tableauhyperapi import CreateMode, HyperException  # noqa: PLC0415 - heavy, and only deliveries need it
+    from tableauhyperapi import CreateMode  # noqa: PLC0415 - heavy, and only deliveries need it
 
     counts = []
     with tempfile.TemporaryDirectory(prefix="mlc-hyper-", dir=path.parent) as folder:
         parquet = Path(folder) / "rows.parquet"
         with _connected(path, CreateMode.CREATE_AND_REPLACE) as connection:
-            try:
-                connection.execute_command(f"CREATE SCHEMA {quoted(SCHEMA)}")
-                for content in contents:
-                    _to_parquet(content, parquet)
-                    counts.append(_insert(connection, content, parquet))
-            except HyperException as error:
-                raise NotWritable(str(error).partition("\n")[0]) from error
+            connection.execute_command(f"CREATE SCHEMA {quoted(SCHEMA)}")
+            for content in contents:
+                _to_parquet(content, parquet)
+                counts.append(_insert(connection, content, parquet))
     return counts[0]
 
 
@@ -71,22 +64,17 @@ def rows(downloaded: Path, shape: Shape) -> Iterator[dict[str, Any]]:
     """The rows of a .hyper, or of a .tdsx around one, by the contract's column names, as a stream.
 
     Raises:
-        NotReadable: it has not our table, or not all our columns.
+        Unusable: it has not our table, or not all our columns.
     """
-    from tableauhyperapi import CreateMode, HyperException  # noqa: PLC0415
+    from tableauhyperapi import CreateMode  # noqa: PLC0415
 
-    path = _unpacked(downloaded)
     names = ", ".join(quoted(column.name) for column in shape.columns)
-    with _connected(path, CreateMode.NONE) as connection:
-        try:
-            with connection.execute_query(f"SELECT {names} FROM {_qualified(TABLE)}") as found:
-                for values in found:
-                    yield {
-                        column.source: _read(value)
-                        for column, value in zip(shape.columns, values, strict=True)
-                    }
-        except HyperException as error:
-            raise NotReadable(str(error).partition("\n")[0]) from error
+    with (
+        _connected(_unpacked(downloaded), CreateMode.NONE) as connection,
+        connection.execute_query(f"SELECT {names} FROM {_qualified(TABLE)}") as found,
+    ):
+        for values in found:
+            yield {column.source: _read(value) for column, value in zip(shape.columns, values, strict=True)}
 
 
 def quoted(name: str) -> str:
@@ -100,15 +88,18 @@ def _qualified(table: str) -> str:
 
 @contextmanager
 def _connected(path: Path, mode: Any) -> Iterator["Connection"]:
-    from tableauhyperapi import Connection, HyperProcess, Telemetry  # noqa: PLC0415
+    from tableauhyperapi import Connection, HyperException, HyperProcess, Telemetry  # noqa: PLC0415
 
     # An empty log_config: no log in the working directory. Version 2 is what all servers of today read.
     quiet = {"log_config": "", "default_database_version": "2"}
-    with (
-        HyperProcess(Telemetry.DO_NOT_SEND_USAGE_DATA_TO_TABLEAU, parameters=quiet) as process,
-        Connection(process.endpoint, str(path), mode) as connection,
-    ):
-        yield connection
+    try:
+        with (
+            HyperProcess(Telemetry.DO_NOT_SEND_USAGE_DATA_TO_TABLEAU, parameters=quiet) as process,
+            Connection(process.endpoint, str(path), mode) as connection,
+        ):
+            yield connection
+    except HyperException as error:
+        raise Unusable(str(error).partition("\n")[0].rstrip(".: ")) from error
 
 
 def _insert(connection: "Connection", content: Content, parquet: Path) -> int:
@@ -128,7 +119,7 @@ def _insert(connection: "Connection", content: Content, parquet: Path) -> int:
         f"SELECT {key} FROM {_qualified(content.table)} GROUP BY {key} HAVING COUNT(*) > 1 LIMIT 1"
     )
     if twice:
-        raise NotWritable(f"two companies have a row {twice[0][0]!r}: put the company into the key")
+        raise Unusable(f"two companies have a row {twice[0][0]!r}: put the company into the key")
     return int(connection.execute_scalar_query(f"SELECT COUNT(*) FROM {_qualified(content.table)}"))
 
 
@@ -165,7 +156,7 @@ def _unpacked(path: Path) -> Path:
     with zipfile.ZipFile(path) as archive:
         inside = [name for name in archive.namelist() if name.lower().endswith(".hyper")]
         if len(inside) != 1:
-            raise NotReadable(f"it holds {len(inside)} .hyper files, not one")
+            raise Unusable(f"it holds {len(inside)} .hyper files, not one")
         made = path.with_suffix(".unpacked.hyper")
         with archive.open(inside[0]) as source, made.open("wb") as target:
             copyfileobj(source, target)

@@ -42,8 +42,8 @@ class ExtractReadBack:
             try:
                 for row in hyper.rows(path, self._shape):
                     yield FoundRow(str(row[self._shape.key.source]), row, row.get(COMPANY))
-            except hyper.NotReadable as error:
-                raise Stop(f"{self._name}: what is published is not ours: {error}.") from error
+            except hyper.Unusable as error:
+                raise Stop(f"{self._name}: what is published cannot be read: {error}.") from error
 
     def check(self) -> None:
         """See whether the data source is there. Raises as `rows`."""

@@ -1,0 +1,33 @@
+"""`mlc tableau`: what is done by hand for the Tableau pair.
+
+Imports inside the command keep `mlc --help` quick.
+"""
+
+from typing import Annotated
+
+import typer
+
+tableau_app = typer.Typer(no_args_is_help=True, help="What is done by hand for Tableau.")
+
+
+@tableau_app.callback()
+def tableau() -> None:
+    """Keep `setup` a command of its own."""
+
+
+@tableau_app.command("setup")
+def setup(
+    yes: Annotated[bool, typer.Option("--yes", help="Do it without asking.")] = False,
+) -> None:
+    """Make the project, and take over data sources that have our names. Shows a plan first."""
+    from mlc_dagster.cli.console import console
+    from mlc_dagster.settings import load_settings
+    from mlc_dagster.suite import Suite
+
+    needed = Suite(load_settings()).tableau.setup
+    plan = needed.plan()
+    for step in plan.steps or ("the project is there, and every data source of our names is ours",):
+        console.print(f"- {step}", highlight=False, markup=False)
+    if plan.steps and not yes:
+        typer.confirm("Do this?", abort=True)
+    needed.apply(plan)

@@ -11,7 +11,7 @@ from typing import Any
 
 from mlc_dagster.cleo.held import PLACE, Held, Review
 from mlc_dagster.cleo.inbox import Received
-from mlc_dagster.cleo.shipments import Announced, Record, Shipments, Worked
+from mlc_dagster.cleo.shipments import Agreement, Announced, Record, Shipments, Worked
 from mlc_dagster.cleo.suppliers import SupplierChanges, Values
 from mlc_dagster.delivery.leases import PATIENCE_SECONDS
 from mlc_dagster.delivery.quarantine import Entry
@@ -23,7 +23,7 @@ from mlc_dagster.visma.payables import PURCHASE_ORDERS, PURCHASE_RECEIPTS, SUPPL
 from mlc_dagster.visma.writes import create, update
 from mlc_dagster.x12.documents import Document, ShipNotice
 
-UNITS = "lookups/edi_units.csv"
+UNITS, PARTNERS = "lookups/edi_units.csv", "lookups/edi_partners.csv"
 RECEIPTS = "/v1/PurchaseReceipt"  # POST stays there (vendors/visma.md section 5)
 UNRELEASED = frozenset({"Hold", "Balanced"})
 # The fields of the file -> the fields of the ERP's main address, as they are read.
@@ -221,7 +221,8 @@ def _turn(suite: Suite, run_id: str) -> AbstractContextManager[object]:
 
 
 def _shipments(suite: Suite, run_id: str) -> Shipments:
-    return Shipments(VismaErp(suite), units(suite), suite.engine, suite.clock, run_id)
+    agreed = Agreement(lookup(suite, UNITS), lookup(suite, PARTNERS))
+    return Shipments(VismaErp(suite), agreed, engine=suite.engine, clock=suite.clock, run_id=run_id)
 
 
 def _suppliers(suite: Suite, run_id: str) -> SupplierChanges:
@@ -237,9 +238,10 @@ def _suppliers(suite: Suite, run_id: str) -> SupplierChanges:
     )
 
 
-def units(suite: Suite) -> Mapping[str, str]:
-    """X12's code of each unit of the ERP. Raises ProblemsFound: the lookup cannot be read."""
-    lookup, problems = read_lookup(suite.settings.mappings_folder / UNITS, UNITS)
-    if lookup is None:
+def lookup(suite: Suite, file: str) -> Mapping[str, str]:
+    """A lookup's first column -> its second. Raises ProblemsFound: it cannot be read."""
+    found, problems = read_lookup(suite.settings.mappings_folder / file, file)
+    if found is None:
         raise ProblemsFound(problems)
-    return {row["uom"]: row["code"] for row in lookup.table.to_pylist()}
+    names, values = (found.table.column(index).to_pylist() for index in range(2))
+    return dict(zip(names, values, strict=True))

@@ -15,11 +15,15 @@ from typing import Any, Protocol
 import sqlalchemy as sa
 
 from mlc_dagster.cleo.held import Doubt, Held, Review
+from mlc_dagster.delivery.audit import Kind
 from mlc_dagster.delivery.memory import Memory, Remembered
+from mlc_dagster.delivery.notes import Document, Notes, Told
 from mlc_dagster.transport.clock import Clock
 from mlc_dagster.transport.errors import Misconfigured, Refused
 from mlc_dagster.x12.documents import Purpose, Role, Scheme, ShipNotice
 
+# Where the audit trail tells what became of a notice.
+RECEIPTS = "visma/purchase_receipts"
 REGULAR = "RegularOrder"
 # Kinds of orders count for themselves: our 850 writes the kind before the number, but for the regular one.
 OTHER_KINDS = ("DropShip", "Blanket", "StandardBlanket")
@@ -151,14 +155,28 @@ class _Matched:
     line: Record
 
 
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """What the lookups say: X12's code of each unit of the ERP (edi_units.csv), and the partner each supplier
+    trades through, `*` for all others (edi_partners.csv).
+    """
+
+    units: Mapping[str, str]
+    partners: Mapping[str, str]
+
+    def partner_of(self, supplier: str) -> str | None:
+        """Through whom a supplier trades."""
+        return self.partners.get(supplier, self.partners.get("*"))
+
+
 class Shipments:
-    """Carries notices out. `units`: X12's code of each unit of the ERP (lookups/edi_units.csv)."""
+    """Carries notices out."""
 
     def __init__(
-        self, erp: ReceivingErp, units: Mapping[str, str], engine: sa.Engine, clock: Clock, run_id: str
+        self, erp: ReceivingErp, agreed: Agreement, *, engine: sa.Engine, clock: Clock, run_id: str
     ) -> None:
-        self._erp, self._units, self._engine, self._clock = erp, units, engine, clock
-        self._review = Review(engine, clock, run_id)
+        self._erp, self._agreed, self._engine, self._clock = erp, agreed, engine, clock
+        self._review, self._notes = Review(engine, clock, run_id), Notes(engine, clock, run_id)
 
     def take(self, notice: Announced, *, decided: bool = False) -> Worked:
         """Carry a notice out once, or hold it. `decided`: a person has said so, in spite of decidable doubts.
@@ -195,7 +213,15 @@ class Shipments:
         self._remember(notice, receipt, memory, before)
         return Worked.POSTED
 
+    def _note(self, notice: Announced, receipt: str, line: str) -> None:
+        """Tell the audit trail, under the notice's number; once, as we may die right after it."""
+        document = Document(RECEIPTS, notice.company, receipt, notice.number)
+        mark = f"{notice.partner} {notice.purpose.value}"
+        if mark not in self._notes.told(document):
+            self._notes.add(document, {mark: Told(Kind.NOTED, line, None)})
+
     def _remember(self, notice: Announced, receipt: str, memory: Memory, before: Remembered) -> None:
+        self._note(notice, receipt, f"Ship notice {notice.number} of {notice.partner} is receipt {receipt}.")
         memory.write(
             notice.name,
             before,
@@ -229,6 +255,7 @@ class Shipments:
             if not self._erp.empty(notice.company, receipt, note):
                 words = f"Receipt {receipt} of notice {notice.number} is released: reverse it in the ERP."
                 return self._hold(notice, [Doubt(words)])
+            self._note(notice, receipt, note)
         elif not any(held.key == original for held in self._review.waiting(notice.number)):
             words = (
                 f"It cancels notice {notice.number}, which never came. Ask {notice.partner} what is meant."
@@ -265,7 +292,7 @@ class Shipments:
             if record is None:
                 doubts.append(Doubt(f"Order {order} is not in the ERP."))
                 continue
-            doubts += _doubts_of_order(notice, order, record)
+            doubts += self._doubts_of_order(notice, order, record)
             for shipped in (line for line in notice.lines if line.order == order):
                 line = _line_of(shipped, record)
                 if isinstance(line, Doubt):
@@ -277,6 +304,18 @@ class Shipments:
         if len(suppliers) > 1:
             doubts.append(Doubt(f"Its orders are of several suppliers: {', '.join(sorted(suppliers))}."))
         return matched, doubts
+
+    def _doubts_of_order(self, notice: Announced, order: str, record: Record) -> Iterator[Doubt]:
+        supplier = str(record["supplier"]["number"])
+        if notice.supplier not in ("", supplier):
+            yield Doubt(f"Order {order} is of supplier {supplier}, the notice of {notice.supplier}.")
+        if (agreed := self._agreed.partner_of(supplier)) != notice.partner:
+            yield Doubt(
+                f"Order {order} is of supplier {supplier}, who trades through {agreed or 'nobody'} "
+                f"(lookups/edi_partners.csv), and the notice comes from {notice.partner}."
+            )
+        if record["status"] not in RECEIVABLE:
+            yield Doubt(f"Order {order} is {record['status']} in the ERP: nothing can be received on it.")
 
     def _doubts_of_lines(self, notice: Announced, matched: list[_Matched]) -> Iterator[Doubt]:
         together: dict[tuple[str, str, int], list[_Matched]] = {}
@@ -301,7 +340,7 @@ class Shipments:
 
     def _doubts_of_unit(self, match: _Matched) -> Iterator[Doubt]:
         uom, unit = str(match.line.get("uom")), match.shipped.unit
-        code = self._units.get(uom)
+        code = self._agreed.units.get(uom)
         if code is None:
             yield Doubt(f"The ERP's unit {uom} has no code in lookups/edi_units.csv: {match.shipped.place}.")
         elif code != unit:
@@ -363,14 +402,6 @@ def _doubts_of_whole(notice: Announced) -> Iterator[Doubt]:
     for line in notice.lines:
         if line.quantity <= 0:
             yield Doubt(f"The quantity is {line.quantity:f}: {line.place}.")
-
-
-def _doubts_of_order(notice: Announced, order: str, record: Record) -> Iterator[Doubt]:
-    supplier = str(record["supplier"]["number"])
-    if notice.supplier not in ("", supplier):
-        yield Doubt(f"Order {order} is of supplier {supplier}, the notice of {notice.supplier}.")
-    if record["status"] not in RECEIVABLE:
-        yield Doubt(f"Order {order} is {record['status']} in the ERP: nothing can be received on it.")
 
 
 def _line_of(shipped: Shipped, order: Record) -> Record | Doubt:

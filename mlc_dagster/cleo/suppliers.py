@@ -21,8 +21,10 @@ from mlc_dagster.cleo.shipments import Worked
 from mlc_dagster.cleo.validation import faults
 from mlc_dagster.delivery import Ledger
 from mlc_dagster.delivery import errors as delivery
+from mlc_dagster.delivery.audit import Kind
 from mlc_dagster.delivery.destination import Batch, Outcome
 from mlc_dagster.delivery.memory import Memory
+from mlc_dagster.delivery.notes import Document, Notes, Told
 from mlc_dagster.delivery.quarantine import Quarantine, Refused
 from mlc_dagster.delivery.rows import Change, Op
 from mlc_dagster.settings.cleo import CleoSettings, SupplierRules
@@ -169,6 +171,7 @@ class SupplierChanges:
         self._erp, self._settings, self._mailbox, self._ledger = erp, settings, mailbox, ledger
         self._engine, self._clock, self._run_id = engine, clock, run_id
         self._review, self._quarantine = Review(engine, clock, run_id), Quarantine(engine, clock)
+        self._notes = Notes(engine, clock, run_id)
 
     def take(self, name: str, content: bytes) -> Taken:
         """Work off a file, row by row. It may be repeated after a crash at any point.
@@ -265,6 +268,9 @@ class SupplierChanges:
             raise
         except transport.Refused as refusal:
             return [Doubt(f"The ERP refuses the change: {refusal.words}")]
+        words = ", ".join(f"{name} {text!r}" for name, text in values.items())
+        document = Document("visma/suppliers", company, number, number)
+        self._notes.add(document, {words: Told(Kind.NOTED, f"Changed by Cleo: {words}.", None)})
         return []
 
     def _hold(self, company: str, number: str, held: Values, doubts: Sequence[Doubt], now: Values) -> None:

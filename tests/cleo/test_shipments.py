@@ -14,7 +14,7 @@ from tests.cleo.dock import COMPANY, Dock, open_dock
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dock]:
     with (
-        Sandbox.running(seed=3, scale=0.8, companies=(COMPANY,)) as sandbox,
+        Sandbox.running(seed=3, scale=1, companies=(COMPANY,)) as sandbox,
         open_dock(sandbox, tmp_path_factory.mktemp("dock")) as dock,
     ):
         yield dock
@@ -172,3 +172,28 @@ def test_a_notice_of_another_supplier_than_the_orders_is_held(dock: Dock) -> Non
     dock.sandbox.visma.change(COMPANY, "purchaseorder", f"RegularOrder|{order}", {"supplier": gone})
     dock.receive()
     assert f"is of supplier 99999, the notice of {supplier['number']}" in dock.reasons(notice.number)
+
+
+def test_a_partner_ships_for_its_own_suppliers_only(dock: Dock) -> None:
+    with dock.world.lock:
+        shipping = dock.world.shipping
+        order = shipping._order(dock.order(), COMPANY)
+        order.partner = next(each for each in dock.world.partners.values() if each.id == "KONTINENT")
+        lines = shipping._quantities(order, "full")
+        shipping._send(order, "FOREIGN1", lines, "00", "")
+    assert dock.receive().worked == {Worked.HELD: 1}
+    assert "trades through nordedi" in dock.reasons("FOREIGN1")
+
+
+def test_the_audit_trail_tells_what_became_of_a_notice(dock: Dock) -> None:
+    order = dock.order()
+    notice = dock.ship(order)
+    dock.receive()
+    dock.ship(order, "cancel")
+    dock.receive()
+    told = [event.detail["line"] for event in dock.suite().audit.history(notice.number)]
+    [receipt] = dock.receipts(notice.number)
+    assert told == [
+        f"Ship notice {notice.number} of nordedi is receipt {receipt['receiptNbr']}.",
+        f"Cancelled by nordedi with ship notice {notice.number}.",
+    ]

@@ -1,18 +1,22 @@
 """The way of a record, for one company and some days: read, map, deliver. Knows no Dagster."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlc_dagster.delivery import Plan, Refused, Report, Row, deliver, plan
 from mlc_dagster.delivery.destination import Advised, Paced
 from mlc_dagster.delivery.errors import Overtaken
-from mlc_dagster.mappings import Mapped, current
 from mlc_dagster.outlook import span
 from mlc_dagster.suite import Suite
 from mlc_dagster.visma.entities import Entity
 from mlc_dagster.visma.reader import ReadReport, read_days
+
+if TYPE_CHECKING:
+    from mlc_dagster.mappings import Mapped
 
 # Another delivery may write between mapping and sending; the rows are then made again.
 OVERTAKEN_AT_MOST = 3
@@ -61,6 +65,8 @@ def rows(suite: Suite, model: str, company: str, days: Sequence[date]) -> Mapped
     Raises:
         LakeIncomplete: the model adds up all records, and the lake has not all of them.
     """
+    from mlc_dagster.mappings import current
+
     return current(suite.mappings, model, suite.lake, company, **_asked(suite, model, company, days))
 
 

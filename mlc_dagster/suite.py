@@ -1,6 +1,7 @@
 """Everything a run or a command needs, built once from the settings. Knows no Dagster.
 
-A target's package is loaded when it is first asked for: a step that reads the ERP pays for none of them.
+A target's package and the mappings are loaded when they are first asked for: a step that reads the ERP pays
+for none of them.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from mlc_dagster.database import connect, migrate
 from mlc_dagster.delivery import Audit, Deferrals, Destination, Ledger, Quarantine, ReadBack, Report
 from mlc_dagster.delivery.leases import Leases
 from mlc_dagster.lake import Lake
-from mlc_dagster.mappings import Mappings
 from mlc_dagster.progress import SentDays
 from mlc_dagster.settings import PairSettings, Settings
 from mlc_dagster.target import Target
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from mlc_dagster.anaplan.connect import Anaplan
     from mlc_dagster.asana.connect import Asana
     from mlc_dagster.cleo.connect import Cleo
+    from mlc_dagster.mappings import Mappings
     from mlc_dagster.powerbi.connect import PowerBi
     from mlc_dagster.tableau.connect import Tableau
 
@@ -217,6 +218,7 @@ class Suite:
 def mappings_in(folder: Path) -> Mappings:
     """The models of a folder, compiled once a process; they notice by themselves when a file is edited."""
     from mlc_dagster.asana.section import TaskSection
+    from mlc_dagster.mappings import Mappings
     from mlc_dagster.powerbi.section import TableSection
     from mlc_dagster.tableau.section import SourceSection
 

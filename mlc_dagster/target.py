@@ -1,17 +1,21 @@
 """What a target system is to the house, and what every target is built from."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from sqlalchemy import Engine
 
 from mlc_dagster.delivery import Destination, Ledger, ReadBack, Report
 from mlc_dagster.delivery.leases import Leases
-from mlc_dagster.mappings import Mappings
 from mlc_dagster.transport.budget import Budgets
 from mlc_dagster.transport.clock import Clock
 from mlc_dagster.transport.session import CallCounter
 from mlc_dagster.vault import Vault
+
+if TYPE_CHECKING:
+    from mlc_dagster.mappings import Mappings
 
 
 class Parts(Protocol):

@@ -1,14 +1,15 @@
 """The lake: Parquet files of what was read, by entity, company and day, on any fsspec file system."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import chain
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -19,6 +20,9 @@ from mlc_dagster.lake.note import DayNote, day_metadata, day_note, month_metadat
 from mlc_dagster.lake.partitions import Listing, month_of
 from mlc_dagster.lake.spool import Spool
 from mlc_dagster.lake.storage import Storage
+
+if TYPE_CHECKING:
+    import duckdb
 
 Result = TypeVar("Result")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")

@@ -1,15 +1,20 @@
 """DuckDB over the lake's files: the newest version of each key."""
 
+from __future__ import annotations
+
 import tempfile
 from collections.abc import Collection
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 
 from mlc_dagster.lake.partitions import Listing, read_parquet
 from mlc_dagster.lake.storage import Storage
+
+if TYPE_CHECKING:
+    import duckdb
 
 SETTINGS = {
     "TimeZone": "UTC",
@@ -29,6 +34,8 @@ EMPTY_NEWEST = (
 
 def connect(storage: Storage) -> duckdb.DuckDBPyConnection:
     """A private in-memory DuckDB that can read the lake's file system. The caller closes it."""
+    import duckdb  # noqa: PLC0415 - a step that only reads the ERP never asks the lake a question
+
     connection = duckdb.connect(":memory:")
     for name, value in SETTINGS.items():
         connection.execute(f"set {name} = '{value}'")

@@ -92,11 +92,8 @@ class Carry:
         gids = {**found, **self.batch.checkpoint.get("gids", {})}
         jobs = [self._job(change, gids) for change in self.batch.changes]
         try:
-            self._look(jobs)
-            # A field exists only on a task that is in the project already (section 2).
-            self._move(jobs)
-            self._leave(jobs)
-            self._change(jobs)
+            self._update(jobs)
+            self._update(self._found_again(jobs))
             self._make(jobs, gids)
             # Whether a new task takes its section along is not documented (section 2).
             self._move([job for job in jobs if job.new])
@@ -111,6 +108,25 @@ class Carry:
         partial = {job.key: job.change.row.payload for job in jobs if job.task and job.key in self.refused}
         detail = {"tasks": len(told) - len(partial)}
         return Outcome(target_ids=told, refused=self.refused, partial=partial, detail=detail)
+
+    def _update(self, jobs: Sequence[Job]) -> None:
+        self._look(jobs)
+        # A field exists only on a task that is in the project already (section 2).
+        self._move(jobs)
+        self._leave(jobs)
+        self._change(jobs)
+
+    def _found_again(self, jobs: Sequence[Job]) -> Sequence[Job]:
+        """Of tasks that are gone: those with another one by now, which a copy that our database was put back
+        from knows nothing of.
+        """
+        gone = [job for job in self._open(jobs) if job.task is None and job.change.target_id]
+        if not gone:
+            return []
+        found = self.places.keyed([job.change.row.payload for job in gone], self.newest)
+        for job in gone:
+            job.task, job.before = found.get(job.key), None
+        return [job for job in gone if job.task]
 
     def _job(self, change: Change, gids: Mapping[str, str]) -> Job:
         key, payload = change.row.key, change.row.payload

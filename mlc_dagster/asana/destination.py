@@ -10,6 +10,7 @@ from mlc_dagster.asana.client import AsanaClient
 from mlc_dagster.asana.edits import blind_edits
 from mlc_dagster.asana.places import Places
 from mlc_dagster.asana.shape import Shape
+from mlc_dagster.asana.unassigned import unassigned
 from mlc_dagster.delivery import Ledger
 from mlc_dagster.delivery import errors as delivery
 from mlc_dagster.delivery.destination import Batch, Outcome
@@ -113,6 +114,13 @@ class TaskFeed:
             return ""
         lines = sum(int(change.row.payload.get(column) or 0) for change in changes)
         return f"{lines} lines: 0 more calls in the notes, {lines} as subtasks"
+
+    def to_review(self, company: str) -> Sequence[Mapping[str, str | int]]:
+        """The suppliers nobody is named for, those with the most open tasks first."""
+        return [
+            {"company": who.company, "supplier": who.number, "name": who.name, "open tasks": tasks}
+            for who, tasks in unassigned(self._ledger, self.shape, company).most_common()
+        ]
 
     @cached_property
     def members(self) -> Mapping[str, str]:

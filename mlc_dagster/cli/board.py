@@ -5,7 +5,7 @@ from collections import Counter
 import typer
 from rich.table import Table
 
-from mlc_dagster.asana.connect import Asana
+from mlc_dagster.asana.unassigned import Supplier, unassigned
 from mlc_dagster.cli.console import console
 from mlc_dagster.settings import load_settings
 from mlc_dagster.suite import Suite
@@ -35,9 +35,13 @@ def show_unassigned() -> None:
     table = Table(title="Suppliers without a member", title_justify="left")
     for heading in ("company", "supplier", "name", "named member", "open tasks"):
         table.add_column(heading, justify="right" if heading == "open tasks" else "left", overflow="fold")
-    found = _unassigned(suite, asana)
-    for (company, number, name, named), tasks in sorted(found.items()):
-        table.add_row(company, number, name, named, str(tasks))
+    found: Counter[Supplier] = Counter()
+    for model in asana.settings.destinations:
+        destination = asana.destination(model)
+        for company in suite.ledger.companies(destination.name):
+            found += unassigned(suite.ledger, destination.shape, company, destination.members)
+    for supplier, tasks in sorted(found.items()):
+        table.add_row(*supplier, str(tasks))
     if not found:
         console.print("Every open task has somebody assigned to it.")
         return
@@ -46,18 +50,3 @@ def show_unassigned() -> None:
         "Name a member for them in lookups/supplier_members.csv (docs/asana.md): by number, e-mail or name. "
         "The next run assigns their tasks. A named member who stands here is no member of the workspace."
     )
-
-
-def _unassigned(suite: Suite, asana: Asana) -> Counter[tuple[str, str, str, str]]:
-    """Open tasks by company, supplier number, name, and the member that is named but unknown to Asana."""
-    found: Counter[tuple[str, str, str, str]] = Counter()
-    for model in asana.settings.destinations:
-        destination = asana.destination(model)
-        for company in suite.ledger.companies(destination.name):
-            for held in suite.ledger.held(destination.name, company):
-                row = held.row.payload
-                named = str(row.get("assignee") or "")
-                if not row.get("ended") and named.lower() not in destination.members:
-                    number, name = str(row.get("supplier_number") or ""), str(row.get("supplier_name") or "")
-                    found[company, number, name, named] += 1
-    return found

@@ -181,3 +181,12 @@ class Advised(Protocol):
     def advice(self, changes: Sequence[Change]) -> str:
         """What these changes would cost with other settings, in words; empty where nothing is to be said."""
         ...
+
+
+@runtime_checkable
+class Reviewed(Protocol):
+    """A destination with rows that arrived and still leave something for people to decide."""
+
+    def to_review(self, company: str) -> Sequence[Mapping[str, str | int]]:
+        """What to decide, a line each, what concerns most rows first. Calls nobody."""
+        ...

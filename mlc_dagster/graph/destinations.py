@@ -52,7 +52,13 @@ def destination_asset(
         totals = by_company(context, house, work)
         if totals is not None:
             covered = {"covers": metadata.covers(partitions.company_days(context))}
-            yield dg.MaterializeResult(metadata={**covered, **totals, **house.calls()})
+            calls = house.calls()
+            destination = house.destination(model.key)
+            shown = {
+                **metadata.calls_per_change(totals, calls["calls"]),
+                **metadata.to_review(destination, list(partitions.company_days(context))),
+            }
+            yield dg.MaterializeResult(metadata={**covered, **totals, **calls, **shown})
 
     return destination
 

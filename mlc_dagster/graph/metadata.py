@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 
+from mlc_dagster.delivery.destination import Destination, Reviewed
 from mlc_dagster.graph.partitions import Days
 from mlc_dagster.mappings import Mappings, Model
 from mlc_dagster.mappings.model import IDENTITY
@@ -15,6 +16,7 @@ from mlc_dagster.visma.entities import Entity
 
 PREVIEW_ROWS = 5
 REASONS_SHOWN = 5
+REVIEWS_SHOWN = 20
 LONGEST_CELL = 40
 
 
@@ -44,6 +46,23 @@ def reasons(found: Iterable[tuple[str, str]]) -> dict[str, dg.MetadataValue[Any]
         dg.TableRecord({"record": key, "reason": reason}) for key, reason in list(found)[:REASONS_SHOWN]
     ]
     return {"quarantine": dg.MetadataValue.table(records)} if records else {}
+
+
+def calls_per_change(totals: Mapping[str, int], calls: int) -> dict[str, float]:
+    """What a changed record cost; nothing where none changed."""
+    changed = sum(totals[name] for name in ("created", "updated", "deleted"))
+    return {"calls_per_change": round(calls / changed, 2)} if changed else {}
+
+
+def to_review(destination: Destination, companies: Sequence[str]) -> dict[str, Any]:
+    """What a destination leaves for people to decide: how many lines, and the first of them."""
+    if not isinstance(destination, Reviewed):
+        return {}
+    lines = [line for company in companies for line in destination.to_review(company)]
+    if not lines:
+        return {}
+    records = [dg.TableRecord(dict(line)) for line in lines[:REVIEWS_SHOWN]]
+    return {"to_review": len(lines), "first_to_review": dg.MetadataValue.table(records)}
 
 
 def entity_columns(entity: Entity) -> dict[str, Any]:

@@ -148,6 +148,24 @@ def test_a_member_that_is_named_gets_the_tasks_and_nothing_is_read_from_the_erp(
     assert after.erp_calls == 0
 
 
+def test_suppliers_without_a_member_stand_in_the_metadata(story):
+    asset = f"asana/{INVOICES}"
+    shown = story["first load"].metadata(asset)
+    assert shown["to_review"] == len(shown["first_to_review"].records)
+    first = shown["first_to_review"].records[0].data
+    assert first.keys() == {"company", "supplier", "name", "open tasks"}
+    assert first["open tasks"] >= 1
+    assert "to_review" not in story["a member is named"].metadata(asset)
+
+
+def test_the_metadata_show_what_a_document_cost(story):
+    shown = story["first load"].metadata(f"asana/{INVOICES}")
+    assert shown["calls_per_change"] == round(shown["calls"] / shown["created"], 2)
+    # A call each, one more with a comment, and the looks around them: fields, sections, options.
+    assert shown["calls_per_change"] < 2.5
+    assert "calls_per_change" not in story["nothing new"].metadata(f"asana/{INVOICES}")
+
+
 def test_a_day_replayed_changes_nothing(story):
     before, after = story["a member is named"], story["a day replayed"]
     assert after.run.success

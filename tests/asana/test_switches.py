@@ -1,13 +1,16 @@
 """What Asana's documentation leaves open: whichever way it is, the tasks are right."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
 from mlc_dagster.asana import client, projects
+from mlc_dagster.database import connect, migrate
 from mlc_dagster.delivery import distrust, reconcile
 from mlc_sandbox.asana.limits import WRITE
 from mlc_sandbox.asana.store import Field, Project, Task
@@ -253,3 +256,23 @@ def test_a_project_whose_making_nobody_answered_is_made_once(
     ours.heal(lambda: ours.deliver([invoice("1", branch="1")]))
     made = [each for each in world.all(Project) if each.name == "Supplier invoices: 1"]
     assert [len(cards(world, each.gid)) for each in made] == [1]
+
+
+def test_a_restored_database_that_knows_only_a_task_of_the_trash_finds_the_later_one(
+    install: Install, sandbox: Sandbox, world: World, project: str, tmp_path: Path
+) -> None:
+    engine = connect(f"sqlite:///{tmp_path}/old.db")
+    migrate(engine)
+    old = replace(install(), engine=engine)
+    old.set_up()
+    old.deliver([invoice("1")])
+    engine.dispose()
+    shutil.copy(tmp_path / "old.db", tmp_path / "copy.db")
+    sandbox.asana.people.trash(tasks(world, project)[0].gid)
+    old.deliver([invoice("1", "5.00", title="Invoice 1 New name AS")])
+    restored = replace(old, engine=connect(f"sqlite:///{tmp_path}/copy.db"))
+    restored.deliver([invoice("1", "6.00", title="Invoice 1 Newest name AS")])
+    (card,) = cards(world, project).values()
+    assert (card.name, card.fields["Amount"]) == ("Invoice 1 Newest name AS", Decimal("6.00"))
+    engine.dispose()
+    restored.engine.dispose()

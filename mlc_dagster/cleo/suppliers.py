@@ -74,7 +74,10 @@ def is_supplier_file(name: str) -> bool:
 
 
 class Agreed:
-    """What both sides have of a supplier: what was last delivered, or what was last taken from there."""
+    """What both sides have of a supplier: what was delivered, or what was taken from there since.
+
+    What was taken in is remembered until the ERP's row has come by: from then on the ledger has it too.
+    """
 
     def __init__(self, engine: sa.Engine, clock: Clock, ledger: Ledger, company: str) -> None:
         self._memory, self._ledger = Memory(engine, clock, f"{NAME}/{company}"), ledger
@@ -84,17 +87,25 @@ class Agreed:
         """The fields of one supplier; None when it was never told."""
         if remembered := self._memory.read(number).value:
             return dict(remembered)
+        return self._delivered(number)
+
+    def _delivered(self, number: str) -> Values | None:
         key = f"{self._company}|{number}"
         payload = self._ledger.payloads(NAME, self._company, [key]).get(key)
         return None if payload is None else _fields(payload)
 
     def taken_in(self) -> dict[str, Values]:
-        """By number: what is known from files that came in, which is newer than what was delivered."""
-        return {number: dict(found.value) for number, found in self._memory.all().items()}
+        """By number: what was taken in since the last delivery."""
+        return {number: dict(found.value) for number, found in self._memory.all().items() if found.value}
 
     def keep(self, number: str, values: Values) -> None:
         """Both sides have this now."""
-        self._memory.write(number, self._memory.read(number), dict(values))
+        news = {} if values == self._delivered(number) else dict(values)
+        self._memory.write(number, self._memory.read(number), news)
+
+    def delivered(self, number: str) -> None:
+        """The ledger has it."""
+        self._memory.write(number, self._memory.read(number), {})
 
 
 class SupplierFeed:
@@ -139,9 +150,9 @@ class SupplierFeed:
                 raise delivery.InDoubtError(
                     f"{file} goes again with the same bytes. {failure}", opens_at=opens_at
                 ) from failure
-        for change in news:
+        for change in batch.changes:
             if change.row.number in known:
-                agreed.keep(change.row.number, _fields(change.row.payload))
+                agreed.delivered(change.row.number)
         ids = {change.row.key: file for change in batch.changes}
         return Outcome(target_ids=ids, detail={"files": [file] if news else [], "rows": len(news)})
 

@@ -11,6 +11,7 @@ from mlc_dagster import mailbox
 from mlc_dagster.cleo.shipments import Worked
 from mlc_dagster.cleo.suppliers import FIELDS
 from mlc_dagster.cleo.validation import faults
+from mlc_dagster.cli.resend import resend
 from mlc_dagster.visma.client import VismaClient
 from mlc_sandbox.server import Sandbox
 from tests.cleo.dock import COMPANY, Dock, open_dock
@@ -112,6 +113,18 @@ def test_a_new_address_is_set_in_the_erp_and_not_sent_back(even: Dock) -> None:
     even.deliver()
     assert even.uploads() == 0
     assert even.files() == []
+
+
+def test_a_resend_tells_what_came_from_there_too(even: Dock) -> None:
+    number = even.supplier()
+    row = even.move(number)
+    even.receive()
+    even.deliver()
+    with even.world.lock:
+        even.world.suppliers.held.clear()
+    assert resend("cleo/suppliers", COMPANY, yes=True) == 0
+    even.deliver()
+    assert there(even, number)["address_line1"] == row["address_line1"]
 
 
 def test_what_others_change_afterwards_goes_out_as_ever(dock: Dock) -> None:

@@ -1,0 +1,53 @@
+"""`mlc cleo receive`, `held` and `release`: what a person sees and decides."""
+
+from collections.abc import Iterator
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from mlc_dagster.cli.main import app
+from mlc_dagster.mailbox import NothingWaits
+from mlc_sandbox.server import Sandbox
+from tests.cleo.dock import COMPANY, Dock, open_dock
+
+
+@pytest.fixture(scope="module")
+def dock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dock]:
+    with (
+        Sandbox.running(seed=3, scale=0.5, companies=(COMPANY,)) as sandbox,
+        open_dock(sandbox, tmp_path_factory.mktemp("dock")) as dock,
+    ):
+        yield dock
+
+
+def mlc(*words: str) -> Result:
+    return CliRunner(env={"COLUMNS": "300"}).invoke(app, ["cleo", *words])
+
+
+def test_nothing_waits_at_first(dock: Dock) -> None:
+    told = mlc("held")
+    assert (told.exit_code, told.output) == (0, "Nothing waits for a person.\n")
+    assert isinstance(mlc("release", "1").exception, NothingWaits)
+
+
+def test_what_is_held_is_listed_with_its_reason_and_released(dock: Dock) -> None:
+    notice = dock.ship(dock.order(), "over")
+    assert "held: 1" in mlc("receive").output
+    told = mlc("held")
+    assert told.exit_code == 1
+    assert notice.number in told.output
+    assert "More than is open" in told.output
+    done = mlc("release", notice.number)
+    assert (done.exit_code, done.output) == (0, f"notice {notice.number} of NO01 is done.\n")
+    assert len(dock.receipts(notice.number)) == 1
+    assert mlc("held").exit_code == 0
+
+
+def test_what_nobody_can_carry_out_goes_on_waiting_until_it_is_settled(dock: Dock) -> None:
+    notice = dock.ship(dock.order(), "unit")
+    mlc("receive")
+    told = mlc("release", notice.number)
+    assert told.exit_code == 1
+    assert "goes on waiting. Shipped in" in told.output
+    assert mlc("release", notice.number, "--settled").exit_code == 0
+    assert mlc("held").exit_code == 0

@@ -102,10 +102,11 @@ class EdiFeed:
     def preflight(self, changes: Sequence[Change]) -> Mapping[str, str]:
         """Write each document once without sending it: what the partner could not read stays here.
 
-        Raises Stop when the mailbox refuses us, Closed when no call may be made.
+        Raises Stop when the mailbox refuses us, Closed when no call may be made. It looks into the folder we
+        read from: in the other one an account may have no more than the right to write.
         """
         try:
-            self._mailbox.list(self._settings.folders.upload)
+            self._mailbox.list(self._settings.folders.download)
         except transport.CallFailed as failure:
             raise _nothing_sent(failure) from failure
         refused: dict[str, str] = {}

@@ -8,6 +8,7 @@ import pytest
 
 from mlc_dagster.delivery.errors import Stop
 from mlc_dagster.settings.cleo import CleoSettings
+from mlc_dagster.transport.errors import Misconfigured
 from mlc_sandbox.cleo.world import World
 from mlc_sandbox.server import Sandbox
 from tests.cleo.tenant import Installation, order
@@ -85,12 +86,22 @@ def test_a_refused_log_in_stops_with_what_to_do(ours: Installation, monkeypatch:
     assert "Wr0ng" not in str(stopped.value)
 
 
-def test_a_folder_that_is_not_there_is_a_wrong_setting(
+def test_a_folder_to_read_from_that_is_not_there_stops_before_anything_is_sent(
     install: Callable[..., Installation], section: dict[str, Any]
 ) -> None:
-    ours = install({"sftp": section, "folders": {"upload": "elsewhere", "download": "download"}})
+    ours = install({"sftp": section, "folders": {"download": "elsewhere"}})
     with pytest.raises(Stop, match=r"Check the folders of mlc.yaml"):
         ours.deliver(order("1"))
+    assert list(ours.cleo.outbox.find()) == []
+
+
+def test_a_folder_to_write_to_that_is_not_there_fails_aloud_and_what_is_stored_goes_later(
+    install: Callable[..., Installation], section: dict[str, Any], world: World
+) -> None:
+    with pytest.raises(Misconfigured, match=r"Check the folders of mlc.yaml"):
+        install({"sftp": section, "folders": {"upload": "elsewhere"}}).deliver(order("1"))
+    install({"sftp": section}).deliver(order("1"))
+    assert arrived(world) == {"1": ["000000001"]}
 
 
 def test_a_host_key_that_is_none_is_found_when_the_settings_are_read(section: dict[str, Any]) -> None:

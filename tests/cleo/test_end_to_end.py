@@ -37,6 +37,7 @@ class Chapter:
     refused: list[dict[str, Any]]
     states: Mapping[str, Counter[str]]
     uploads: int
+    waiting: list[str]
 
 
 def chapter(house: House, first: date | None = None) -> Chapter:
@@ -60,7 +61,8 @@ def chapter(house: House, first: date | None = None) -> Chapter:
         name: Counter(state for state, _ in suite.cleo.answers.standing(name, COMPANY, house.clock.now()))
         for name in suite.destinations()
     }
-    return Chapter(run, erp, documents, received["refused"], states, uploads)
+    waiting = [entry.reason for name in states for entry in suite.quarantine.open(name, COMPANY)]
+    return Chapter(run, erp, documents, received["refused"], states, uploads, waiting)
 
 
 def rows(sandbox: Sandbox, entity: str) -> list[dict[str, Any]]:
@@ -156,6 +158,7 @@ def test_each_released_receipt_is_at_its_partner_with_its_quantities(
 def test_every_document_is_acknowledged_and_none_was_refused(story: dict[str, Chapter], name: str) -> None:
     assert story[name].run.success
     assert story[name].refused == []
+    assert story[name].waiting == []
     assert {state for states in story[name].states.values() for state in states} == {"acknowledged"}
 
 

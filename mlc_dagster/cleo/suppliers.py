@@ -126,7 +126,8 @@ class SupplierFeed:
     def preflight(self, changes: Sequence[Change]) -> Mapping[str, str]:  # noqa: ARG002 - nothing is refused
         """Look into the mailbox. Raises Stop when it refuses us, Closed when no call may be made."""
         try:
-            self._mailbox.list(self._settings.folders.upload)
+            # The other folder may be for writing only.
+            self._mailbox.list(self._settings.folders.download)
         except transport.Closed as closed:
             raise delivery.Closed(str(closed), closed.opens_at) from closed
         except transport.Misconfigured as failure:

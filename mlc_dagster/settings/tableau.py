@@ -14,7 +14,7 @@ class AccessToken(Section):
     """A personal access token. `ends`: its last day, as Tableau showed it when it was made."""
 
     method: Literal["pat"]
-    token_name: str = Field(min_length=1)
+    token_name: SecretValue
     token_secret: SecretValue
     ends: date | None = None
 

@@ -124,7 +124,7 @@ class Tableau:
     def _credentials(self) -> Credentials:
         auth = self._settings.auth
         if isinstance(auth, AccessToken):
-            return Pat(auth.token_name, auth.token_secret.reveal())
+            return Pat(auth.token_name.reveal(), auth.token_secret.reveal())
         client, secret = auth.client_id.reveal(), auth.secret_id.reveal()
         return App(client, secret, auth.secret_value.reveal(), auth.username)
 

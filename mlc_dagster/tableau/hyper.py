@@ -1,10 +1,12 @@
 """Writes and reads .hyper files with tableauhyperapi (vendors/tableau.md section 13).
 
 Rows go from Arrow batches to a Parquet file and from there by SQL into an explicitly created table: exact
-types, checks before anything is sent, flat memory. Each file has its own hyperd, without log and telemetry.
+types, checks before anything is sent, flat memory. One hyperd a process, without log and telemetry.
 """
 
+import atexit
 import tempfile
+import threading
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,7 +22,7 @@ import pyarrow.parquet as pq
 from mlc_dagster.tableau.shape import Column, Shape
 
 if TYPE_CHECKING:
-    from tableauhyperapi import Connection
+    from tableauhyperapi import Connection, Endpoint, HyperProcess
 
 # The names that samples and older servers expect (section 5).
 SCHEMA, TABLE = "Extract", "Extract"
@@ -77,6 +79,29 @@ def rows(downloaded: Path, shape: Shape) -> Iterator[dict[str, Any]]:
             yield {column.source: _read(value) for column, value in zip(shape.columns, values, strict=True)}
 
 
+class _Hyperd:
+    """The one hyperd of this process, started when it is first needed; it ends with the process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process: HyperProcess | None = None
+
+    def endpoint(self) -> "Endpoint":
+        """Where it listens. Raises HyperException."""
+        from tableauhyperapi import HyperProcess, Telemetry  # noqa: PLC0415
+
+        # An empty log_config: no log in the working directory. Version 2 is what all servers of today read.
+        quiet = {"log_config": "", "default_database_version": "2"}
+        with self._lock:
+            if self._process is None or not self._process.is_open:
+                self._process = HyperProcess(Telemetry.DO_NOT_SEND_USAGE_DATA_TO_TABLEAU, parameters=quiet)
+                atexit.register(self._process.close)
+            return self._process.endpoint
+
+
+_HYPERD = _Hyperd()
+
+
 def quoted(name: str) -> str:
     """An SQL name."""
     return '"' + name.replace('"', '""') + '"'
@@ -88,15 +113,11 @@ def _qualified(table: str) -> str:
 
 @contextmanager
 def _connected(path: Path, mode: Any) -> Iterator["Connection"]:
-    from tableauhyperapi import Connection, HyperException, HyperProcess, Telemetry  # noqa: PLC0415
+    from tableauhyperapi import Connection, HyperException  # noqa: PLC0415
 
-    # An empty log_config: no log in the working directory. Version 2 is what all servers of today read.
-    quiet = {"log_config": "", "default_database_version": "2"}
     try:
-        with (
-            HyperProcess(Telemetry.DO_NOT_SEND_USAGE_DATA_TO_TABLEAU, parameters=quiet) as process,
-            Connection(process.endpoint, str(path), mode) as connection,
-        ):
+        # A connection of its own for each file: they are not made for several threads.
+        with Connection(_HYPERD.endpoint(), str(path), mode) as connection:
             yield connection
     except HyperException as error:
         raise Unusable(str(error).partition("\n")[0].rstrip(".: ")) from error

@@ -74,19 +74,19 @@ class TableauVendor:
         """What there is."""
         return self.world.counts()
 
-    def config_section(self, url: str) -> dict[str, Any]:  # noqa: ARG002
-        """Nothing yet: the pair is not part of a new installation."""
-        return {}
-
-    def pair_section(self, url: str) -> dict[str, Any]:
-        """What `config_section` returns once the pair is part of a new installation."""
+    def config_section(self, url: str) -> dict[str, Any]:
+        """The pair as mlc.yaml has it."""
         section: dict[str, Any] = {
             "schedule": "0 6 * * *",
             "timezone": "Europe/Oslo",
             "server_url": f"{url.rstrip('/')}/{self.name}",
             "site": SITE,
             "project": PROJECT,
-            "auth": {"method": "pat", "token_name": PAT, "token_secret": "${TABLEAU_PAT_SECRET}"},
+            "auth": {
+                "method": "pat",
+                "token_name": "${TABLEAU_PAT_NAME}",
+                "token_secret": "${TABLEAU_PAT_SECRET}",
+            },
             "destinations": list(DESTINATIONS),
         }
         return {self.name: section}

@@ -121,7 +121,7 @@ def test_the_guide_names_every_switch_and_every_fault() -> None:
 def test_it_is_one_of_the_sandbox_s_vendors_and_brings_its_credentials() -> None:
     vendor = build(scale=0.1, companies=["NO01"]).tableau
     assert {"TABLEAU_PAT_NAME", "TABLEAU_PAT_SECRET", "TABLEAU_CLIENT_ID"} <= set(vendor.secrets())
-    section = vendor.pair_section("http://127.0.0.1:1")["tableau"]
+    section = vendor.config_section("http://127.0.0.1:1")["tableau"]
     assert section["server_url"] == "http://127.0.0.1:1/tableau"
     assert not any(secret in str(section) for secret in vendor.secrets().values())
 

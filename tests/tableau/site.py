@@ -19,7 +19,7 @@ from tests.support.parts import TestParts
 
 INVOICES, SUPPLIERS, TITLE = "tableau/supplier_invoices", "tableau/suppliers", "Supplier invoices"
 DAY = date(2026, 11, 20)
-PAT = {"method": "pat", "token_name": "erp-sync", "token_secret": "${TABLEAU_PAT_SECRET}"}
+PAT = {"method": "pat", "token_name": "${TABLEAU_PAT_NAME}", "token_secret": "${TABLEAU_PAT_SECRET}"}
 APP = {
     "method": "connected_app",
     "client_id": "${TABLEAU_CLIENT_ID}",

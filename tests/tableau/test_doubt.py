@@ -93,16 +93,14 @@ def test_a_failed_job_whose_start_was_not_answered_is_found_out(ours: Installati
 
 
 @pytest.mark.usefixtures("either_way")
-@pytest.mark.parametrize("lost", [False, True])
 def test_a_job_that_hangs_is_waited_for_and_never_overtaken(
-    install: Callable[..., Installation], sandbox: Sandbox, lost: bool
+    install: Callable[..., Installation], sandbox: Sandbox
 ) -> None:
     ours = install(job_patience_seconds=30)
     ours.deliver(FIRST)
     sandbox.faults.arm("tableau", "job_stuck", match=UPDATE, seconds=3600)
-    if lost:
-        sandbox.faults.arm("tableau", "drop_connection", match=UPDATE, when="after")
-    for _ in range(3):
+    sandbox.faults.arm("tableau", "drop_connection", match=UPDATE, when="after")
+    for _ in range(2):
         with pytest.raises(Closed) as closed:
             second(ours)
         ours.clock.sleep((closed.value.opens_at - ours.clock.now()).total_seconds() + 1)

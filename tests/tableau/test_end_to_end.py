@@ -18,7 +18,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     folder: Path = tmp_path_factory.mktemp("tableau house")
     with running_sandbox(companies=(COMPANY,)) as sandbox:
         sandbox.tableau.switches.update({"job_polls": 0})
-        section = sandbox.tableau.pair_section(sandbox.url)
+        section = sandbox.tableau.config_section(sandbox.url)
         with open_house(sandbox, folder, pairs=section) as house:
             yield house
 

@@ -28,8 +28,9 @@ select
     {{ company }} as company,
     us.name as company_name,
     coalesce(mine.partner, everyone.partner) as partner,
-    -- Kinds of orders count for themselves, so the plain number is the regular order's.
-    if(purchase.orderType = 'RegularOrder', '', purchase.orderType || '-') || purchase.orderNbr as order_number,
+    -- Kinds of orders count for themselves, so the plain number is the regular order's. X12's basic charset has
+    -- capitals only, and a number is never changed to fit.
+    if(purchase.orderType = 'RegularOrder', '', upper(purchase.orderType) || '-') || purchase.orderNbr as order_number,
     purchase.date,
     purchase.promisedOn as promised_on,
     purchase.currency,

@@ -4,7 +4,9 @@ with lines as (
         -- Numbers as text: JSON's own would not be exact everywhere.
         to_json(list({
             'number': cast(line.lineNbr as varchar),
-            'order_number': line.poOrderNbr,
+            -- As the order itself was numbered: see purchase_orders.sql.
+            'order_number':
+                if(coalesce(line.poOrderType, 'RegularOrder') = 'RegularOrder', '', upper(line.poOrderType) || '-') || line.poOrderNbr,
             'order_line': cast(line.poOrderLineNbr as varchar),
             'quantity': cast(line.receiptQty as varchar),
             'uom': line.uom,

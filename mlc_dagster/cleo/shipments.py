@@ -25,8 +25,9 @@ from mlc_dagster.x12.documents import Purpose, Role, Scheme, ShipNotice
 # Where the audit trail tells what became of a notice.
 RECEIPTS = "visma/purchase_receipts"
 REGULAR = "RegularOrder"
-# Kinds of orders count for themselves: our 850 writes the kind before the number, but for the regular one.
-OTHER_KINDS = ("DropShip", "Blanket", "StandardBlanket")
+# Kinds of orders count for themselves: our 850 writes the kind before the number, but for the regular one. In
+# capitals, as the basic charset has no others.
+OTHER_KINDS = {kind.upper(): kind for kind in ("DropShip", "Blanket", "StandardBlanket")}
 # Orders that goods can be received on (vendors/visma.md section 6).
 RECEIVABLE = frozenset({"Open", "Printed"})
 SHIPPERS = (Role.SHIP_FROM, Role.SELLER)
@@ -391,7 +392,8 @@ class Shipments:
 def kind_and_number(order: str) -> tuple[str, str]:
     """An order's kind and number in the ERP, from the number our 850 carried."""
     kind, dash, number = order.partition("-")
-    return (kind, number) if dash and kind in OTHER_KINDS else (REGULAR, order)
+    other = OTHER_KINDS.get(kind.upper()) if dash else None
+    return (other, number) if other else (REGULAR, order)
 
 
 def _doubts_of_whole(notice: Announced) -> Iterator[Doubt]:

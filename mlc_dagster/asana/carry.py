@@ -6,7 +6,7 @@ that is longer than a call can be on its way.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cache, partial
@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from mlc_dagster.asana.client import BATCH, TIMEOUT, Action, Answer, AsanaClient
 from mlc_dagster.asana.edits import Edits, Seen, blind_edits, edits
-from mlc_dagster.asana.places import Place, Places
+from mlc_dagster.asana.places import Payload, Place, Places
 from mlc_dagster.asana.shape import Shape, Wanted, field_values
 from mlc_dagster.delivery.destination import Batch, Outcome
 from mlc_dagster.delivery.errors import InDoubtError
@@ -68,7 +68,8 @@ class Job:
 
 @dataclass
 class Carry:
-    """The work on one batch. `befores`: what was written last, by key; `members`: gid by e-mail address.
+    """The work on one batch. `befores`: what was written last, by key; `members`: gid by e-mail address;
+    `find`: tasks that carry a key and are none of the ledger's.
 
     `newest`: when Asana made the newest task that we know of.
     """
@@ -81,6 +82,7 @@ class Carry:
     befores: Mapping[str, Mapping[str, Any]]
     members: Mapping[str, str]
     external: bool
+    find: Callable[[Sequence[Payload]], Mapping[str, str]]
     refused: dict[str, str] = field(default_factory=dict)
     newest: str = ""
 
@@ -123,7 +125,7 @@ class Carry:
         gone = [job for job in self._open(jobs) if job.task is None and job.change.target_id]
         if not gone:
             return []
-        found = self.places.keyed([job.change.row.payload for job in gone], self.newest)
+        found = self.find([job.change.row.payload for job in gone])
         for job in gone:
             job.task, job.before = found.get(job.key), None
         return [job for job in gone if job.task]

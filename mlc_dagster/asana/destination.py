@@ -50,7 +50,7 @@ class TaskFeed:
     ) -> None:
         self.name, self.tombstone, self.shape, self.options = name, tombstone, shape, options
         self._client, self._places, self._ledger, self._memory = client, places, ledger, memory
-        self._newest = f"newest:{shape.model}"
+        self._newest, self._unclaimed = f"newest:{shape.model}", f"unclaimed:{shape.model}"
         part = options.part
         place = part.project or f"by {part.project_by} in {part.team}"
         # With another place for the lines the notes of every task look different.
@@ -110,7 +110,7 @@ class TaskFeed:
     def advice(self, changes: Sequence[Change]) -> str:
         """What the lines cost in each of the ways they can be shown."""
         column = self.shape.section.line_count
-        if column is None:
+        if column is None or not changes:
             return ""
         lines = sum(int(change.row.payload.get(column) or 0) for change in changes)
         return f"{lines} lines: 0 more calls in the notes, {lines} as subtasks"
@@ -143,13 +143,27 @@ class TaskFeed:
             befores,
             self.members if assigned else {},
             self.options.external,
+            self._strays,
             newest=self._since or "",
         )
 
     def _find(self, new: Sequence[Change]) -> None:
         """Tasks of rows we know no task of: made after a copy that our database was put back from."""
         if new:
-            self._found = self._places.keyed([change.row.payload for change in new], self._since)
+            self._found = self._strays([change.row.payload for change in new])
+
+    def _strays(self, payloads: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+        """Tasks that carry a key and are not the ones the ledger knows, gid by key.
+
+        They are remembered: the next task we make moves the time from which the projects are listed.
+        """
+        before = self._memory.read(self._unclaimed)
+        found = {**before.value, **self._places.keyed(payloads, self._since)}
+        known = self._ledger.target_ids(self.name, list(found))
+        strays = {key: gid for key, gid in found.items() if known.get(key) != gid}
+        if strays != before.value:
+            self._memory.write(self._unclaimed, before, strays)
+        return strays
 
     @property
     def _since(self) -> str | None:
@@ -173,7 +187,8 @@ class TaskFeed:
         found = self._by_external(unknown)
         if unknown - found.keys():
             changes = [change for change in batch.changes if change.row.key in unknown]
-            found |= self._places.keyed([change.row.payload for change in changes], self._since)
+            strays = self._strays([change.row.payload for change in changes])
+            found |= {key: gid for key, gid in strays.items() if key in unknown}
         missing = unknown - found.keys()
         until = quiet_since(batch, self._client.clock.now())
         if until and (missing or batch.checkpoint.get("told")):

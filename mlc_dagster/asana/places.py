@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from mlc_dagster.asana.client import AsanaClient
 from mlc_dagster.asana.projects import Board, Projects
 from mlc_dagster.asana.shape import Bound, Shape, Task
+from mlc_dagster.transport.errors import Misconfigured
 
 UNKEYED = ["name", "created_by.gid", "created_at", "custom_fields.gid", "custom_fields.text_value"]
 KEYED = ["created_at", "custom_fields.gid", "custom_fields.text_value"]
@@ -179,7 +180,12 @@ class BelowTasks:
 
     def _subtasks(self, parents: Sequence[str]) -> Iterator[Task]:
         for parent in parents:
-            yield from self._client.pages(f"/tasks/{parent}/subtasks", ["created_at", "notes"])
+            try:
+                yield from self._client.pages(f"/tasks/{parent}/subtasks", ["created_at", "notes"])
+            except Misconfigured as gone:
+                # People deleted the document's task, and its subtasks with it.
+                if gone.status != 404:
+                    raise
 
     def _key(self, payload: Payload) -> str:
         column = self._shape.section.parent_key

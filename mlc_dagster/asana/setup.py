@@ -33,7 +33,12 @@ class Plan:
         """The plan in words."""
         made = [f"make the {each.kind} field {each.name!r}" for each in self.make]
         used = [f"use the workspace's field {name!r}" for name, _ in self.adopt]
-        attached = [f"attach {name!r} to project {project}" for name, project in self.attach]
+        by_project: dict[str, list[str]] = {}
+        for name, project in self.attach:
+            by_project.setdefault(project, []).append(repr(name))
+        attached = [
+            f"attach to project {project}: {', '.join(names)}" for project, names in by_project.items()
+        ]
         return (*made, *used, *attached)
 
 

@@ -36,14 +36,17 @@ def show_unassigned() -> None:
     for heading in ("company", "supplier", "name", "named member", "open tasks"):
         table.add_column(heading, justify="right" if heading == "open tasks" else "left", overflow="fold")
     found: Counter[Supplier] = Counter()
+    delivered = False
     for model in asana.settings.destinations:
         destination = asana.destination(model)
         for company in suite.ledger.companies(destination.name):
+            delivered = True
             found += unassigned(suite.ledger, destination.shape, company, destination.members)
     for supplier, tasks in sorted(found.items()):
         table.add_row(*supplier, str(tasks))
     if not found:
-        console.print("Every open task has somebody assigned to it.")
+        done = "Every open task has somebody assigned to it."
+        console.print(done if delivered else "Nothing has been delivered to Asana yet.")
         return
     console.print(table)
     console.print(

@@ -12,6 +12,7 @@ import pytest
 from mlc_dagster.asana import client, projects
 from mlc_dagster.database import connect, migrate
 from mlc_dagster.delivery import distrust, reconcile
+from mlc_dagster.delivery.errors import Closed
 from mlc_sandbox.asana.limits import WRITE
 from mlc_sandbox.asana.store import Field, Project, Task
 from mlc_sandbox.asana.switches import CHOICES
@@ -276,3 +277,40 @@ def test_a_restored_database_that_knows_only_a_task_of_the_trash_finds_the_later
     assert (card.name, card.fields["Amount"]) == ("Invoice 1 Newest name AS", Decimal("6.00"))
     engine.dispose()
     restored.engine.dispose()
+
+
+def test_a_restored_database_finds_the_tasks_of_every_company_whoever_comes_first(
+    install: Install, world: World, project: str, tmp_path: Path
+) -> None:
+    engine = connect(f"sqlite:///{tmp_path}/old.db")
+    migrate(engine)
+    old = replace(install(), engine=engine)
+    old.set_up()
+    old.deliver([invoice("1")])
+    engine.dispose()
+    shutil.copy(tmp_path / "old.db", tmp_path / "copy.db")
+    second = [invoice("2", company="SE01"), invoice("3", company="SE01")]
+    old.deliver(second, company="SE01")
+    restored = replace(old, engine=connect(f"sqlite:///{tmp_path}/copy.db"))
+    restored.deliver([invoice("1"), invoice("4")])
+    restored.deliver(second[:1], company="SE01")
+    restored.deliver(second, company="SE01")
+    assert len(cards(world, project)) == len(tasks(world, project)) == 4
+    engine.dispose()
+    restored.engine.dispose()
+
+
+def test_a_line_in_doubt_whose_order_people_deleted_holds_nothing_up(
+    install: Install, sandbox: Sandbox, world: World
+) -> None:
+    ours = install(destinations={"purchase_orders": {"lines": "subtasks"}})
+    ours.set_up()
+    ours.deliver([order("1"), order("2")], name=ORDERS)
+    sandbox.faults.arm("asana", "drop_connection", match=".*/batch", times=1, when="after")
+    with pytest.raises(Closed):
+        ours.deliver([line("1", 1)], name=LINES)
+    first = next(task for task in world.all(Task) if task.name == "Order 1 Blåbær AS")
+    sandbox.asana.people.trash(first.gid)
+    sandbox.clock.advance(timedelta(minutes=5))
+    report = ours.heal(lambda: ours.deliver([line("1", 1), line("2", 1)], name=LINES))
+    assert (report.created, report.failed) == (1, 1)

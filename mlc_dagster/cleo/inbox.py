@@ -7,6 +7,7 @@ anywhere in between repeats the file, and each step of it knows what was done be
 
 import hashlib
 import json
+import logging
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -28,6 +29,7 @@ from mlc_dagster.delivery.memory import Memory
 from mlc_dagster.delivery.quarantine import Quarantine, Refused
 from mlc_dagster.settings.cleo import CleoSettings
 from mlc_dagster.transport.clock import Clock
+from mlc_dagster.transport.errors import CallFailed, Closed, Misconfigured
 from mlc_dagster.x12.acknowledgments import read_interchange_acknowledgments
 from mlc_dagster.x12.documents import Acknowledgment, Document
 from mlc_dagster.x12.errors import UnreadableError, X12Error
@@ -39,6 +41,8 @@ from mlc_dagster.x12.writer import serialise
 
 STAGE = "inbox"
 SUPPLIERS = "suppliers"
+
+log = logging.getLogger(__name__)
 
 
 class Poison(Exception):
@@ -105,29 +109,45 @@ class Inbox:
         self._mailbox, self._settings, self._answers = mailbox, settings, answers
         self._replies, self._engine, self._clock = replies, engine, clock
         self._handlers, self._suppliers = handlers or {}, suppliers
-        self._quarantine = Quarantine(engine, clock)
+        self._quarantine, self._folder = Quarantine(engine, clock), settings.folders.download
 
     def receive(self, run_id: str) -> Received:
         """Work off every file that is there. One that is gone or comes twice is no trouble.
 
-        Raises transport's CallFailed: the rest is worked off by the next look.
+        A file that cannot be worked off now waits for the next look, and the others go on; files of suppliers
+        are taken in their order only.
+
+        Raises transport's CallFailed: some files wait, or none can be read at all.
         """
-        folder, done = self._settings.folders.download, Received(noted=Noted(run_id))
+        done, failures = Received(noted=Noted(run_id)), list[CallFailed]()
         self._replies.send()
-        for listed in sorted(self._mailbox.list(folder), key=lambda each: each.name):
-            content = self._mailbox.get(folder, listed.name)
-            if content is None:
+        for listed in sorted(self._mailbox.list(self._folder), key=lambda each: each.name):
+            if failures and is_supplier_file(listed.name):
                 continue
-            if not _is_whole(listed.name, content) and self._may_grow(listed.name, content):
-                done.later += 1
-                continue
-            done.files += 1
-            if faults := self._work_off(listed.name, content, done):
-                done.refused += 1
-                self._keep(listed.name, content, " ".join(faults), run_id)
-            self._replies.send()
-            self._mailbox.delete(folder, listed.name)
+            try:
+                self._take_file(listed.name, done, run_id)
+            except (Closed, Misconfigured):
+                raise
+            except CallFailed as failure:
+                log.warning("%s waits for the next look: %s", listed.name, failure)
+                failures.append(failure)
+        if failures:
+            raise failures[0]
         return done
+
+    def _take_file(self, name: str, done: Received, run_id: str) -> None:
+        content = self._mailbox.get(self._folder, name)
+        if content is None:
+            return
+        if not _is_whole(name, content) and self._may_grow(name, content):
+            done.later += 1
+            return
+        done.files += 1
+        if faults := self._work_off(name, content, done):
+            done.refused += 1
+            self._keep(name, content, " ".join(faults), run_id)
+        self._replies.send()
+        self._mailbox.delete(self._folder, name)
 
     def _may_grow(self, name: str, content: bytes) -> bool:
         """Whether a file that is not whole is still being written: it was another one at the last look."""

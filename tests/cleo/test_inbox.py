@@ -17,7 +17,7 @@ from tests.cleo.dock import COMPANY, Dock, open_dock
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dock]:
     with (
-        Sandbox.running(seed=5, scale=0.8, companies=(COMPANY,)) as sandbox,
+        Sandbox.running(seed=5, scale=1, companies=(COMPANY,)) as sandbox,
         open_dock(sandbox, tmp_path_factory.mktemp("dock")) as dock,
     ):
         yield dock
@@ -138,6 +138,18 @@ def test_an_erp_that_cannot_be_reached_leaves_the_file_for_the_next_look(dock: D
     dock.receive()
     assert len(dock.receipts(notice.number)) == 1
     assert notice.acknowledged == ["A"]
+
+
+def test_a_file_that_cannot_be_worked_off_now_keeps_no_other_back(dock: Dock) -> None:
+    first, second = dock.ship(dock.order()), dock.ship(dock.order())
+    dock.sandbox.faults.arm("visma", "server_error", times=None, match=f"purchaseorder/{first.order}")
+    with pytest.raises(CallFailed):
+        dock.receive()
+    assert dock.files() == first.files
+    assert [len(dock.receipts(each.number)) for each in (first, second)] == [0, 1]
+    dock.sandbox.faults.clear()
+    dock.receive()
+    assert len(dock.receipts(first.number)) == 1
 
 
 def test_a_look_that_finds_nothing_costs_one_call_and_the_login(dock: Dock) -> None:

@@ -37,7 +37,7 @@ LOST: list[Lost] = [
 
 @pytest.mark.parametrize("lost", LOST, ids=str)
 # The first two batches make options of vocabularies.
-@pytest.mark.parametrize(("after", "external"), [(0, False), (2, False), (4, False), (3, True)])
+@pytest.mark.parametrize(("after", "external"), [(0, False), (2, False), (3, True)])
 def test_a_create_without_an_answer_makes_one_task(
     ours: Installation, server: Sandbox, lost: Lost, after: int, external: bool
 ) -> None:

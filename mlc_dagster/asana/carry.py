@@ -186,12 +186,17 @@ class Carry:
         )
 
     def _people(self, job: Job) -> frozenset[str]:
-        """The parts of a task whose last change was somebody else's, by its stories."""
-        last: dict[str, str] = {}
+        """The parts of a task whose last change was somebody else's, by its stories; the name, if any was: what
+        they put before it stays when we change the rest.
+        """
+        theirs: set[str] = set()
         for story in self.client.pages(f"/tasks/{job.task}/stories", ["resource_subtype", "created_by.gid"]):
             if part := CHANGES.get(str(story.get("resource_subtype"))):
-                last[part] = str((story.get("created_by") or {}).get("gid"))
-        return frozenset(part for part, by in last.items() if by != self.client.me)
+                if (story.get("created_by") or {}).get("gid") != self.client.me:
+                    theirs.add(part)
+                elif part != "name":
+                    theirs.discard(part)
+        return frozenset(theirs)
 
     def _is_trashed(self, job: Job, seen: Seen) -> bool:
         """Whether a row that is sent again as it was has lost its task: Asana may go on showing a task of the

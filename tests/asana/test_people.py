@@ -162,3 +162,14 @@ def test_a_voided_document_whose_task_people_deleted_is_told_of_on_the_new_one(
     sandbox.asana.people.trash(task.gid)
     ours.deliver([invoice("1", "5.00", **voided)])
     assert len(card(world, project).comments) == 1
+
+
+def test_words_before_the_name_stay_also_on_a_document_that_comes_back(
+    ours: Installation, sandbox: Sandbox, task: Task, world: World, project: str
+) -> None:
+    sandbox.asana.people.edit(task.gid, name=f"URGENT: {task.name}")
+    renamed = invoice("1", title="Invoice 1 New name AS")
+    ours.deliver([renamed])
+    ours.deliver([], gone=[renamed])
+    ours.deliver([renamed])
+    assert card(world, project).name == "URGENT: Invoice 1 New name AS"

@@ -182,7 +182,8 @@ def test_a_group_nobody_takes_in_is_answered_and_told(dock: Dock) -> None:
     ("sent", "meant"),
     [
         ("500012", ("RegularOrder", "500012")),
-        ("DropShip-500012", ("DropShip", "500012")),
+        ("DROPSHIP-500012", ("DropShip", "500012")),
+        ("STANDARDBLANKET-7", ("StandardBlanket", "7")),
         ("PO-12", ("RegularOrder", "PO-12")),
     ],
 )

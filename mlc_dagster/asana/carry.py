@@ -186,8 +186,8 @@ class Carry:
         )
 
     def _people(self, job: Job) -> frozenset[str]:
-        """The parts of a task whose last change was somebody else's, by its stories; the name, if any was: what
-        they put before it stays when we change the rest.
+        """The parts of a task whose last change was somebody else's, by its stories; the name, if any was:
+        what they put before it stays when we change the rest.
         """
         theirs: set[str] = set()
         for story in self.client.pages(f"/tasks/{job.task}/stories", ["resource_subtype", "created_by.gid"]):

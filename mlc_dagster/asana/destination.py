@@ -99,7 +99,7 @@ class TaskFeed:
         return self._run(carry, found)
 
     def calls(self, changes: Sequence[Change]) -> int:
-        """One for a new task, one or two for a change; the sheet's arithmetic (section 10)."""
+        """One for a new task and one for its comment, one to three for a change (section 10)."""
         befores = self._befores(changes)
         return sum(self._calls(change, befores.get(change.row.key)) for change in changes)
 
@@ -217,9 +217,9 @@ class TaskFeed:
 
     def _calls(self, change: Change, before: Mapping[str, Any] | None) -> int:
         key, payload = change.row.key, change.row.payload
-        if change.target_id is None:
-            return 1
         wanted = self.shape.wanted(key, payload)
+        if change.target_id is None:
+            return 2 if wanted.comment else 1
         blind = before and blind_edits(
             self.shape.wanted(key, before), wanted, self.options.part.people_may_change
         )

@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 
 from mlc_dagster.delivery.errors import Stop
+from mlc_dagster.delivery.rows import Change, Op
 from mlc_sandbox.asana.store import Task
 from mlc_sandbox.asana.world import World
 from mlc_sandbox.server import Sandbox
@@ -184,6 +185,20 @@ def test_vocabularies_get_options_and_the_rest_goes_into_text(
 def test_an_amount_the_field_would_round_is_refused_not_rounded(ours: Installation) -> None:
     report = ours.deliver([invoice("1", "10.0050"), invoice("2")])
     assert (report.created, report.quarantined) == (1, 1)
+
+
+def test_the_plan_says_what_documents_cost_and_their_lines_each_way(ours: Installation) -> None:
+    rows = [order("1", line_count=3), order("2", line_count=2, ended=True, ending="The ERP has voided it.")]
+    destination = ours.destination(ORDERS)
+    new = [Change.of(Op.CREATE, row, destination.target) for row in rows]
+    assert destination.calls(new) == 3, "a task each, and a comment"
+    assert destination.advice(new) == "5 lines: 0 more calls in the notes, 5 as subtasks"
+    ours.deliver(rows, name=ORDERS)
+    ids = ours.ledger.target_ids(ORDERS, [row.key for row in rows])
+    own = order("1", "7.00")
+    changed = Change.of(Op.UPDATE, own, destination.target, target_id=ids[own.key])
+    assert destination.calls([changed]) == 1, "nothing that people share is concerned"
+    assert destination.advice([]) == ""
 
 
 def test_before_the_set_up_nothing_is_sent_and_the_command_is_named(install: Install) -> None:

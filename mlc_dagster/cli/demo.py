@@ -6,6 +6,7 @@ from typing import Any
 
 import dagster as dg
 
+from mlc_dagster.cleo.inbox import summary
 from mlc_dagster.cli import folder as folders
 from mlc_dagster.cli.console import console
 from mlc_dagster.cli.progress import Progress
@@ -15,6 +16,7 @@ from mlc_dagster.cli.signals import stop_on_signals
 from mlc_dagster.definitions import defs
 from mlc_dagster.delivery import Kind
 from mlc_dagster.graph.run import run_pair, steps_done
+from mlc_dagster.mailbox import receive
 from mlc_dagster.outlook import open_days
 from mlc_dagster.settings import Settings, load_settings
 from mlc_dagster.suite import Suite
@@ -58,8 +60,10 @@ def _run(folder: Path, seed: int, scale: str) -> None:
         console.print(f"Sandbox ERP with {', '.join(settings.companies)} at {sandbox.url}")
         _set_up(Suite(settings))
         console.print(table_of("First load", _load("First load", settings)))
+        console.print(_taken_in(Suite(settings)))
         console.print(_happened(sandbox.pass_day()))
         console.print(table_of("A day later", _load("A day later", settings)))
+        console.print(_taken_in(Suite(settings)))
         console.print(_next_steps(folder, _an_invoice(Suite(settings))))
 
 
@@ -93,6 +97,13 @@ def _load(title: str, settings: Settings) -> list[Line]:
     return lines
 
 
+def _taken_in(suite: Suite) -> str:
+    """Work off what partners put into Cleo's mailbox, as its own job does; what came, in words."""
+    done = summary(receive(suite, run_id="mlc demo"))
+    came = ", ".join(f"{count} {what}" for what, count in done.items() if count)
+    return f"Cleo's mailbox: {came or 'nothing new'}."
+
+
 def _happened(answer: dict[str, Any]) -> str:
     """What passed in the ERP, in words."""
     parts = [
@@ -116,6 +127,7 @@ def _next_steps(folder: Path, number: str) -> str:
         _ui_command(folder): "lineage, partitions and backfills in Dagster's UI; keeps the sandbox running",
         f". {folder}/activate": "points a terminal of your own at this demo; there:",
         f"mlc audit {number}": "the life of one invoice, from the ERP to every target",
+        "mlc cleo status": "where documents stand with their partners",
         "mlc plan": "what the next run would do, without doing it",
     }
     width = max(map(len, steps)) + 2

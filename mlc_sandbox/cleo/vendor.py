@@ -19,6 +19,9 @@ from mlc_sandbox.cleo.switches import Switches
 from mlc_sandbox.cleo.world import VENDOR, World
 from mlc_sandbox.core import CallLog, Faults, SandboxClock
 
+# What a new installation carries; one model each.
+MODELS = ("purchase_orders", "purchase_receipts", "supplier_invoices", "suppliers")
+
 if TYPE_CHECKING:
     from mlc_sandbox.visma import VismaVendor
 
@@ -98,7 +101,8 @@ class CleoVendor:
                 }
                 for partner in self.world.partners.values()
             },
-            "destinations": {"purchase_orders": {}, "purchase_receipts": {}, "supplier_invoices": {}},
+            "suppliers": {"name": "erp", "address": "cleo", "vat_number": "held"},
+            "destinations": {model: {} for model in MODELS},
         }
         return {self.name: section}
 

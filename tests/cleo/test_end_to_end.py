@@ -181,4 +181,5 @@ def test_the_check_sees_every_answer_that_came_before_the_run(story: dict[str, C
 
 
 def test_a_day_without_changes_sends_nothing(story: dict[str, Chapter]) -> None:
-    assert [story[name].uploads for name in ("first load", "nothing new")] == [3, 0]
+    assert story["first load"].uploads > 0
+    assert story["nothing new"].uploads == 0

@@ -69,7 +69,9 @@ def test_a_changed_setting_builds_them_anew(config: Path) -> None:
     config.write_text(text.replace("0 6 * * *", "0 7 * * *"), "utf-8")
     after = defs()
     assert after is not before
-    assert {schedule.cron_schedule for schedule in after.schedules or ()} == {"0 7 * * *"}
+    crons = {str(schedule.cron_schedule) for schedule in after.schedules or ()}
+    assert "0 7 * * *" in crons
+    assert "0 6 * * *" not in crons
 
 
 def test_an_edited_contract_builds_them_anew(config: Path) -> None:

@@ -21,9 +21,7 @@ def run_check() -> int:
     healthy = _all(_steps(suite, settings))
     for target in settings.pairs.on():
         # Without a login every destination would tell the same, and try the refused one once more.
-        healthy &= _try(target, partial(_look, suite, target)) and _all(
-            _destinations(suite, target)
-        )
+        healthy &= _try(target, partial(_look, suite, target)) and _all(_destinations(suite, target))
     return 0 if healthy else 1
 
 

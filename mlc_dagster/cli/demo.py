@@ -1,10 +1,13 @@
 """`mlc demo`: a sandbox ERP, a first load of every pair, a day passes, a second load, and what it all did."""
 
+from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import dagster as dg
+import yaml
 
 from mlc_dagster.cleo.inbox import summary
 from mlc_dagster.cli import folder as folders
@@ -29,14 +32,19 @@ class DemoFailed(Exception):
     """A run of the demo failed."""
 
 
+class UnknownPair(Exception):
+    """A pair that there is not."""
+
+
 class DemoInterrupted(Exception):
     """The demo was told to stop."""
 
 
-def run_demo(folder: Path, *, seed: int, scale: str) -> None:
-    """Run the whole demo in a folder that is made afresh.
+def run_demo(folder: Path, *, seed: int, scale: str, pairs: Sequence[str] = ()) -> None:
+    """Run the demo of all pairs, or of those that are named, in a folder that is made afresh.
 
     Raises:
+        UnknownPair: a pair that there is not.
         FolderBusy: another demo or UI works in the folder.
         NotADemo: the folder holds something else.
         DemoFailed: a run failed; the text says where to look.
@@ -46,34 +54,49 @@ def run_demo(folder: Path, *, seed: int, scale: str) -> None:
     try:
         with folders.hold(folder, "a demo"):
             folders.empty(folder)
-            _run(folder, seed, scale)
+            _run(folder, seed, scale, pairs)
     except KeyboardInterrupt:
         raise DemoInterrupted(
             "The demo was interrupted; its sandbox is stopped. The next one starts afresh."
         ) from None
 
 
-def _run(folder: Path, seed: int, scale: str) -> None:
+def _run(folder: Path, seed: int, scale: str, pairs: Sequence[str]) -> None:
     with Sandbox.started(folder, seed=seed, scale=scale, companies=COMPANIES) as sandbox:
         folders.use(folder)
+        keep_pairs(folder, pairs)
         settings = load_settings()
         console.print(f"Sandbox ERP with {', '.join(settings.companies)} at {sandbox.url}")
         _set_up(Suite(settings))
         console.print(table_of("First load", _load("First load", settings)))
-        console.print(_taken_in(Suite(settings)))
+        _take_in(Suite(settings))
         console.print(_happened(sandbox.pass_day()))
         console.print(table_of("A day later", _load("A day later", settings)))
-        console.print(_taken_in(Suite(settings)))
+        _take_in(Suite(settings))
         console.print(_next_steps(folder, _an_invoice(Suite(settings))))
+
+
+def keep_pairs(folder: Path, pairs: Sequence[str]) -> None:
+    """Keep only the named pairs in a demo's mlc.yaml; none named keeps all. Raises UnknownPair."""
+    file = folder / "mlc.yaml"
+    document = yaml.safe_load(file.read_text("utf-8"))
+    if unknown := [pair for pair in pairs if pair not in document["pairs"]]:
+        raise UnknownPair(f"There is no pair {unknown[0]}. Known: {', '.join(document['pairs'])}.")
+    if pairs:
+        document["pairs"] = {pair: document["pairs"][pair] for pair in pairs}
+        file.write_text(yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=110), "utf-8")
 
 
 def _set_up(suite: Suite) -> None:
     """Make what some targets need once, as `mlc powerbi setup` and `mlc asana setup` do."""
-    dataset, fields = suite.powerbi.setup, suite.asana.setup
-    console.print(f"Power BI: dataset {dataset.apply(dataset.plan())}", highlight=False)
-    plan = fields.plan()
-    fields.apply(plan)
-    console.print(f"Asana: {len(plan.make)} custom fields", highlight=False)
+    if suite.settings.pairs.powerbi is not None:
+        dataset = suite.powerbi.setup
+        console.print(f"Power BI: dataset {dataset.apply(dataset.plan())}", highlight=False)
+    if suite.settings.pairs.asana is not None:
+        fields = suite.asana.setup
+        plan = fields.plan()
+        fields.apply(plan)
+        console.print(f"Asana: {len(plan.make)} custom fields", highlight=False)
 
 
 def _load(title: str, settings: Settings) -> list[Line]:
@@ -97,11 +120,12 @@ def _load(title: str, settings: Settings) -> list[Line]:
     return lines
 
 
-def _taken_in(suite: Suite) -> str:
-    """Work off what partners put into Cleo's mailbox, as its own job does; what came, in words."""
-    done = summary(receive(suite, run_id="mlc demo"))
-    came = ", ".join(f"{count} {what}" for what, count in done.items() if count)
-    return f"Cleo's mailbox: {came or 'nothing new'}."
+def _take_in(suite: Suite) -> None:
+    """Work off what partners put into Cleo's mailbox, as its own job does, and tell what came."""
+    if suite.settings.pairs.cleo is not None:
+        done = summary(receive(suite, run_id="mlc demo"))
+        came = ", ".join(f"{count} {what}" for what, count in done.items() if count)
+        console.print(f"Cleo's mailbox: {came or 'nothing new'}.")
 
 
 def _happened(answer: dict[str, Any]) -> str:
@@ -115,8 +139,9 @@ def _happened(answer: dict[str, Any]) -> str:
 
 def _an_invoice(suite: Suite) -> str:
     """The invoice that changed last, as an example for `mlc audit`."""
-    for kind in (Kind.UPDATED, Kind.CREATED):
-        event = suite.audit.newest("anaplan/supplier_invoices", kind)
+    names = [name for name in suite.destinations() if name.endswith("/supplier_invoices")]
+    for name, kind in product(names, (Kind.UPDATED, Kind.CREATED)):
+        event = suite.audit.newest(name, kind)
         if event and event.number:
             return event.number
     return "NUMBER"

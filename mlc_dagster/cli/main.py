@@ -69,11 +69,14 @@ def demo(
     folder: Folder = DEMO_FOLDER,
     seed: Annotated[int, typer.Option(help="Another seed, other data.")] = 1,
     scale: Annotated[str, typer.Option(help="1 is about 400 invoices a company.")] = "1",
+    pair: Annotated[
+        list[str] | None, typer.Option(help="Only this target, such as asana; may be named again.")
+    ] = None,
 ) -> None:
     """Load a sandbox ERP into every target, let a day pass, load again."""
     from mlc_dagster.cli.demo import run_demo
 
-    run_demo(folder, seed=seed, scale=scale)
+    run_demo(folder, seed=seed, scale=scale, pairs=pair or [])
 
 
 @app.command()

@@ -265,8 +265,8 @@ control_numbers = sa.Table(
     sa.PrimaryKeyConstraint("name"),
 )
 
-# EDI interchanges with their bytes, of both directions. batch_id is set where we sent it, digest is the bytes'
-# SHA-256. answered_at: of the acknowledgment.
+# EDI interchanges with their bytes, of both directions. batch_id: of what we sent. digest: SHA-256 of the bytes.
+# answered_at: of the acknowledgment.
 interchanges = sa.Table(
     "interchanges",
     metadata,

@@ -11,9 +11,12 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
+from mlc_dagster.cli.demo import keep_pairs
 from mlc_dagster.cli.sandbox import Sandbox, read_credentials
 
 MLC = [sys.executable, "-m", "mlc_dagster.cli"]
+# Each pair goes the whole way in a test of its own; here one that is read back and one that is answered.
+PAIRS = ("anaplan", "cleo")
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,8 @@ Mlc = Callable[..., "subprocess.CompletedProcess[str]"]
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     folder = tmp_path_factory.mktemp("cli") / "demo"
-    command = [*MLC, "demo", "--folder", str(folder), "--scale", "0.05"]
+    chosen = [word for pair in PAIRS for word in ("--pair", pair)]
+    command = [*MLC, "demo", "--folder", str(folder), "--scale", "0.05", *chosen]
     # A real installation's variables must not draw the demo into its database.
     real = {"MLC_DATABASE_URL": f"sqlite:///{folder.parent}/real.db", "MLC_LAKE_URL": f"{folder.parent}/real"}
     done = subprocess.run(
@@ -58,4 +62,5 @@ def mlc(demo: Demo) -> Iterator[Mlc]:
         )
 
     with Sandbox.started(demo.folder, port=port):
+        keep_pairs(demo.folder, PAIRS)
         yield run

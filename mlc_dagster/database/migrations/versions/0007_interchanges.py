@@ -53,5 +53,7 @@ def upgrade() -> None:
         sa.Column("detail", sa.Text, nullable=False),
         sa.PrimaryKeyConstraint("interchange_id", "control", name="pk_interchange_documents"),
     )
-    op.create_index("ix_interchange_documents_destination_key", "interchange_documents", ["destination", "key"])
+    op.create_index(
+        "ix_interchange_documents_destination_key", "interchange_documents", ["destination", "key"]
+    )
     op.create_index("ix_interchange_documents_number", "interchange_documents", ["number"])

@@ -265,7 +265,7 @@ control_numbers = sa.Table(
     sa.PrimaryKeyConstraint("name"),
 )
 
-# EDI interchanges with their bytes, of both directions. batch_id: of what we sent. digest: SHA-256 of the bytes.
+# EDI interchanges with their bytes, of both directions. batch_id: of what we sent. digest: their SHA-256.
 # answered_at: of the acknowledgment.
 interchanges = sa.Table(
     "interchanges",

@@ -4,8 +4,11 @@ from datetime import date
 
 import pytest
 
+from mlc_dagster.delivery.errors import Stop
 from mlc_dagster.powerbi.retirement import warning
 from mlc_dagster.target import NotSetUp
+from mlc_dagster.transport.errors import Misconfigured
+from tests.powerbi.tenant import invoice
 
 
 @pytest.mark.parametrize(
@@ -36,3 +39,15 @@ def test_without_queries_the_residual_risk_is_told(install, sandbox):
 def test_before_the_set_up_it_says_what_to_run(install):
     with pytest.raises(NotSetUp, match="mlc powerbi setup"):
         install().powerbi.look()
+
+
+@pytest.mark.parametrize("face", [401, 403, 404])
+def test_whichever_face_a_missing_role_shows_the_words_say_what_to_switch_on(ours, sandbox, face):
+    world = sandbox.powerbi.world
+    sandbox.powerbi.switches["no_role_face"] = face
+    world.grant(world.workspace_id, None)
+    with pytest.raises(Misconfigured, match="Member or Admin of the workspace") as told:
+        ours.powerbi.look()
+    assert "Service principals can call Fabric public APIs" in str(told.value)
+    with pytest.raises(Stop, match="never create another"):
+        ours.deliver([invoice("1")])

@@ -140,6 +140,23 @@ def aged(today: date) -> list[Row]:
     ]
 
 
+def test_a_failed_batch_replays_alone(install, sandbox, value: Value, monkeypatch):
+    monkeypatch.setattr("mlc_dagster.powerbi.destination.POST_ROWS", 2)
+    ours = install(modes={"supplier_invoices": "log"})
+    ours.set_up()
+    ours.deliver([invoice("0", "1")])
+    rows = [invoice("0", "1"), *(invoice(str(number), "10") for number in range(1, 7))]
+    # The second of three batches is refused for good.
+    sandbox.faults.arm("powerbi", "server_error", match="POST .*/rows", after=1, times=1, status=400)
+    first = ours.deliver(rows)
+    assert (first.created, first.pending) == (4, 2)
+    sandbox.log.reset()
+    second = ours.deliver(rows)
+    assert (second.created, second.unchanged) == (2, 5)
+    assert sandbox.log.count("powerbi", method="POST", match="/rows$") == 1
+    assert value("[Supplier amount]") == 61
+
+
 def test_aging_counts_from_today(ours, value: Value, world):
     ours.deliver(aged(world.clock.now().date()))
     assert [value(f"[AP {bucket}]") for bucket in BUCKETS] == [11, 1100, 110000, 11000000, 1100000000]

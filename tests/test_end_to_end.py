@@ -141,9 +141,18 @@ def test_no_list_holds_an_item_twice_or_one_without_a_row(story: Story) -> None:
 LOGINS = {"/visma/connect/token", "/anaplan/auth/token/authenticate"}
 
 
+def changes(calls: list[Call]) -> list[str]:
+    """What is no look: a large view is read by a read request, which is made and removed."""
+    return [
+        call.path
+        for call in calls
+        if call.method != "GET" and call.path not in LOGINS and "/readRequests" not in call.path
+    ]
+
+
 def test_a_run_without_changes_only_polls_the_erp_and_looks_at_the_target(story: Story) -> None:
     calls = story.chapters["nothing new"].calls
-    assert {call.path for call in calls if call.method != "GET"} == LOGINS
+    assert changes(calls) == []
     looks = [call for call in calls if call.vendor == "anaplan" and call.path not in LOGINS]
     assert all("/views" in call.path for call in looks)
     assert story.chapters["nothing new"].total("changed", "visma/") == 0
@@ -153,8 +162,7 @@ def test_a_run_without_changes_only_polls_the_erp_and_looks_at_the_target(story:
 def test_a_replay_changes_nothing_at_the_target(story: Story, replay: str) -> None:
     chapter = story.chapters[replay]
     assert chapter.modules == story.chapters["a day later"].modules
-    calls = [call for call in chapter.calls if call.vendor == "anaplan" and call.path not in LOGINS]
-    assert all(call.method == "GET" for call in calls)
+    assert changes([call for call in chapter.calls if call.vendor == "anaplan"]) == []
 
 
 def test_the_last_replay_read_everything_anew(story: Story) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
+
+from mlc_sandbox.switches import BaseSwitches
 
 # "open" marks what vendors/asana.md says nobody could verify: the default is our assumption.
 DEFAULTS: dict[str, Any] = {
@@ -82,37 +83,7 @@ CHOICES: dict[str, tuple[Any, ...]] = {
 }
 
 
-class Switches(dict[str, Any]):
-    """The switches by name; an unknown name or a wrong kind of value is a ValueError that says what fits."""
+class Switches(BaseSwitches):
+    """Asana's switches."""
 
-    def __init__(self, values: Mapping[str, Any] | None = None) -> None:
-        super().__init__(DEFAULTS)
-        self.update(values or {})
-
-    def __setitem__(self, name: str, value: Any) -> None:
-        if name not in DEFAULTS:
-            raise ValueError(f"no switch {name!r}; known: {', '.join(sorted(DEFAULTS))}")
-        if type(value) is not type(DEFAULTS[name]):
-            raise ValueError(f"switch {name!r} takes {type(DEFAULTS[name]).__name__}, not {value!r}")
-        if name in CHOICES and value not in CHOICES[name]:
-            raise ValueError(f"switch {name!r} is one of {', '.join(map(str, CHOICES[name]))}, not {value!r}")
-        super().__setitem__(name, value)
-
-    def update(self, values: Mapping[str, Any] = {}, /, **more: Any) -> None:  # type: ignore[override]
-        """Set several; nothing is set when one of them is wrong."""
-        wanted = {**values, **more}
-        before = dict(self)
-        try:
-            for name, value in wanted.items():
-                self[name] = value
-        except ValueError:
-            super().update(before)
-            raise
-
-    def limit(self, name: str) -> float:
-        """A limit by name; infinite when it or all limits are off."""
-        value: float = self[name]
-        return value if self["limits"] and value else float("inf")
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Switches, (dict(self),)
+    defaults, choices = DEFAULTS, CHOICES

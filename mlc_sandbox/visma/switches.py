@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from mlc_sandbox.switches import BaseSwitches
+
 DEFAULTS: dict[str, Any] = {
     "page_cap": 1000,  # rows a page of every paged list
     "page_caps": {"purchaseReceipt": 500},  # exceptions by entity
@@ -21,7 +23,7 @@ DEFAULTS: dict[str, Any] = {
     "token_secret_status": 401,  # 400 | 401: status of invalid_client
 }
 
-_CHOICES: dict[str, tuple[Any, ...]] = {
+CHOICES: dict[str, tuple[Any, ...]] = {
     "order": ("key", "modified", "unstable"),
     "greater_than": ("strict", "inclusive"),
     "stamp_form": ("none", "z", "offset"),
@@ -33,22 +35,7 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
 }
 
 
-class Switches(dict[str, Any]):
-    """The switches of the Visma simulator; refuses unknown names and values."""
+class Switches(BaseSwitches):
+    """Visma's switches."""
 
-    def __init__(self) -> None:
-        super().__init__({**DEFAULTS, "page_caps": dict(DEFAULTS["page_caps"])})
-
-    def __setitem__(self, name: str, value: Any) -> None:
-        if name not in DEFAULTS:
-            raise ValueError(f"Unknown Visma switch {name!r}; there are: {', '.join(sorted(DEFAULTS))}.")
-        if name in _CHOICES and value not in _CHOICES[name]:
-            raise ValueError(f"Visma switch {name} cannot be {value!r}; it is one of {_CHOICES[name]}.")
-        if name not in _CHOICES and not isinstance(value, type(DEFAULTS[name])):
-            raise ValueError(f"Visma switch {name} needs a value such as {DEFAULTS[name]!r}, not {value!r}.")
-        super().__setitem__(name, value)
-
-    def update(self, *others: Any, **values: Any) -> None:
-        """Set several; each is checked."""
-        for name, value in dict(*others, **values).items():
-            self[name] = value
+    defaults, choices = DEFAULTS, CHOICES

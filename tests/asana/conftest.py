@@ -1,9 +1,7 @@
 """A running organisation of the sandbox at its first state, and an installation whose fields are set up."""
 
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
 import pytest
@@ -15,22 +13,7 @@ from mlc_sandbox.asana.world import World
 from mlc_sandbox.core import CallLog, Faults, SandboxClock
 from mlc_sandbox.server import Sandbox, serving
 from tests.asana.tenant import Installation
-
-
-class SandboxTime:
-    """The sandbox's wire time for our side too: a wait moves it on, nothing sleeps."""
-
-    def __init__(self, clock: SandboxClock) -> None:
-        self._clock = clock
-
-    def now(self) -> datetime:
-        return self._clock.wire()
-
-    def monotonic(self) -> float:
-        return monotonic()
-
-    def sleep(self, seconds: float) -> None:
-        self._clock.advance(timedelta(seconds=seconds))
+from tests.support.sandbox_time import SandboxTime
 
 
 @pytest.fixture(scope="module")

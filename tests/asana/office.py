@@ -19,7 +19,8 @@ from mlc_dagster.wayback import Carried, carry_back
 from mlc_sandbox.asana.store import Story, Task
 from mlc_sandbox.config import write_config
 from mlc_sandbox.server import Sandbox
-from tests.support.house import OSLO, SandboxTime
+from tests.support.house import OSLO
+from tests.support.sandbox_time import SandboxTime
 
 COMPANY = "NO01"
 CLERK = "ap-clerk@nordfjell.example"

@@ -18,8 +18,8 @@ from mlc_sandbox.asana.store import Field, Project, Task
 from mlc_sandbox.asana.switches import CHOICES
 from mlc_sandbox.asana.world import World
 from mlc_sandbox.server import Sandbox
-from tests.asana.conftest import SandboxTime
 from tests.asana.tenant import INVOICES, LINES, ORDERS, Installation, cards, invoice, line, order
+from tests.support.sandbox_time import SandboxTime
 
 Install = Callable[..., Installation]
 VOIDED = {

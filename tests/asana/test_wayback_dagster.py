@@ -17,7 +17,8 @@ from mlc_dagster.suite import Suite
 from mlc_sandbox.asana.store import Webhook
 from mlc_sandbox.server import Sandbox
 from tests.asana.office import COMPANY, Office, open_office
-from tests.support.house import QUIET, SandboxTime
+from tests.support.house import QUIET
+from tests.support.sandbox_time import SandboxTime
 from tests.support.serving import served
 
 

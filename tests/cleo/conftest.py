@@ -14,7 +14,7 @@ from mlc_sandbox.cleo.world import World
 from mlc_sandbox.core import CallLog, Faults, SandboxClock
 from mlc_sandbox.server import Sandbox, serving
 from tests.cleo.tenant import Installation
-from tests.support.house import SandboxTime
+from tests.support.sandbox_time import SandboxTime
 
 COMPANIES = {"MLCNO01": "NO01", "MLCSE01": "SE01"}
 

@@ -21,7 +21,7 @@ from mlc_sandbox.cleo.shipping import Notice
 from mlc_sandbox.cleo.world import World
 from mlc_sandbox.config import write_config
 from mlc_sandbox.server import Sandbox
-from tests.support.house import SandboxTime
+from tests.support.sandbox_time import SandboxTime
 
 COMPANY = "NO01"
 SUPPLIERS = "cleo/suppliers"

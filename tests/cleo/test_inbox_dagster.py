@@ -11,7 +11,8 @@ from mlc_dagster.graph.mailbox import JOB
 from mlc_dagster.suite import Suite
 from mlc_sandbox.server import Sandbox
 from tests.cleo.dock import COMPANY, Dock, open_dock
-from tests.support.house import QUIET, SandboxTime
+from tests.support.house import QUIET
+from tests.support.sandbox_time import SandboxTime
 
 
 @pytest.fixture(scope="module")

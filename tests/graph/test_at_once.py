@@ -11,8 +11,9 @@ import pytest
 
 from mlc_dagster.graph.partitions import range_tags
 from mlc_dagster.suite import Suite
-from tests.support.house import House, SandboxTime
+from tests.support.house import House
 from tests.support.planning import expected
+from tests.support.sandbox_time import SandboxTime
 
 MODULE = "DAT01 Suppliers"
 MODEL = "anaplan/suppliers"

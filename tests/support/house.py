@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property, partial
 from pathlib import Path
-from time import monotonic
 from typing import Any
 from unittest.mock import patch
 from zoneinfo import ZoneInfo
@@ -25,6 +24,7 @@ from mlc_sandbox.anaplan import AnaplanVendor
 from mlc_sandbox.config import write_config
 from mlc_sandbox.core import SandboxClock
 from mlc_sandbox.server import Sandbox
+from tests.support.sandbox_time import SandboxTime
 
 OSLO = ZoneInfo("Europe/Oslo")
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -39,22 +39,6 @@ def _since_noon() -> timedelta:
 
 # Tests begin at the last noon of the ERP: no test, and no hour that a test lets pass, crosses midnight.
 SHIFT = _since_noon()
-
-
-class SandboxTime:
-    """The sandbox's wire time for our side too: a wait moves it on, nothing sleeps."""
-
-    def __init__(self, clock: SandboxClock) -> None:
-        self._clock = clock
-
-    def now(self) -> datetime:
-        return self._clock.wire()
-
-    def monotonic(self) -> float:
-        return monotonic()
-
-    def sleep(self, seconds: float) -> None:
-        self._clock.advance(timedelta(seconds=seconds))
 
 
 @dataclass

@@ -1,9 +1,8 @@
 """A running site of the sandbox at its first state, and an installation that delivers to it."""
 
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
 import pytest
@@ -13,23 +12,8 @@ from mlc_dagster.database import connect, migrate
 from mlc_sandbox.core import CallLog, Faults, SandboxClock
 from mlc_sandbox.server import Sandbox, serving
 from mlc_sandbox.tableau import TableauVendor, World
+from tests.support.sandbox_time import SandboxTime
 from tests.tableau.site import Installation
-
-
-class SandboxTime:
-    """The sandbox's wire time for our side too: a wait moves it on, nothing sleeps."""
-
-    def __init__(self, clock: SandboxClock) -> None:
-        self._clock = clock
-
-    def now(self) -> datetime:
-        return self._clock.wire()
-
-    def monotonic(self) -> float:
-        return monotonic()
-
-    def sleep(self, seconds: float) -> None:
-        self._clock.advance(timedelta(seconds=seconds))
 
 
 @pytest.fixture(scope="package")

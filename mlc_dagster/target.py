@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlalchemy import Engine
 
 from mlc_dagster.delivery import Destination, Ledger, ReadBack, Report
+from mlc_dagster.delivery.errors import Closed, DeliveryError, NotLanded, Stop
 from mlc_dagster.delivery.leases import Leases
+from mlc_dagster.transport import errors as transport
 from mlc_dagster.transport.budget import Budgets
 from mlc_dagster.transport.clock import Clock
 from mlc_dagster.transport.session import CallCounter
@@ -91,3 +93,14 @@ class Target(Protocol):
 
 class NotSetUp(Exception):
     """What a target needs before its first delivery is not there."""
+
+
+def in_delivery_words(
+    failure: transport.CallFailed, words: str = "", partial: Mapping[str, Mapping[str, Any]] | None = None
+) -> DeliveryError:
+    """What a failed call means to a delivery while nothing of ours is under way at the vendor."""
+    words = words or str(failure)
+    if isinstance(failure, transport.Closed):
+        return Closed(words, failure.opens_at, partial=partial)
+    kind = Stop if isinstance(failure, transport.Misconfigured) else NotLanded
+    return kind(words, partial=partial)

@@ -3,16 +3,17 @@
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import requests
 
+from mlc_dagster.transport.answers import broken, json_object
 from mlc_dagster.transport.auth import Auth
 from mlc_dagster.transport.budget import Budget
 from mlc_dagster.transport.clock import Clock
-from mlc_dagster.transport.errors import Again, CallFailed, Conflict, InDoubt, Misconfigured, Refused
-from mlc_dagster.transport.session import CallCounter, Http, decimal_json
+from mlc_dagster.transport.errors import Again, Conflict, InDoubt, Misconfigured, Refused
+from mlc_dagster.transport.session import CallCounter, Http
 
 Object = dict[str, Any]
 
@@ -29,6 +30,9 @@ REMEDIES: Mapping[int, str] = {
     403: "Give the integration's user editor access to the project, and to locked fields.",
     404: "Check the gid in mlc.yaml, and that the integration's user is a member there.",
 }
+
+_json = partial(json_object, "Asana", check="api_url")
+_broken = partial(broken, "Asana", check="api_url")
 
 log = logging.getLogger(__name__)
 
@@ -217,16 +221,6 @@ def _data(response: requests.Response) -> Object:
     return data
 
 
-def _json(response: requests.Response) -> Object:
-    try:
-        body = decimal_json(response.text)
-    except ValueError:
-        raise _broken(response, "it is no JSON") from None
-    if not isinstance(body, dict):
-        raise _broken(response, "it is no JSON object")
-    return body
-
-
 def _answer(each: Mapping[str, Any]) -> Answer:
     body = each.get("body") or {}
     return Answer(int(each["status_code"]), body.get("data") or {}, _messages(body))
@@ -244,14 +238,3 @@ def _messages(body: Mapping[str, Any]) -> str:
     errors = body.get("errors")
     found = [str(error.get("message", "")) for error in errors or [] if isinstance(error, Mapping)]
     return "; ".join(message for message in found if message)
-
-
-def _broken(response: requests.Response, why: str) -> CallFailed:
-    return CallFailed(
-        "Asana",
-        response.request.method or "",
-        response.request.path_url,
-        status=response.status_code,
-        excerpt_text=f"{why}: {response.text}",
-        remedy="The answer is not what Asana documents. Check api_url; report it if it stays.",
-    )

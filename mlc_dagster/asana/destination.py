@@ -17,6 +17,7 @@ from mlc_dagster.delivery.destination import Batch, Outcome
 from mlc_dagster.delivery.memory import Memory
 from mlc_dagster.delivery.rows import Change
 from mlc_dagster.settings.asana import AsanaDestination
+from mlc_dagster.target import in_delivery_words
 from mlc_dagster.transport import errors as transport
 
 MAX_ROWS, MAX_BYTES = 100, 4_000_000
@@ -75,7 +76,7 @@ class TaskFeed:
             self._places.prepare([change.row.payload for change in fit])
             self._find([change for change in fit if change.target_id is None])
         except transport.CallFailed as failure:
-            raise _nothing_sent(failure) from failure
+            raise in_delivery_words(failure) from failure
         return unfit
 
     def send(self, batch: Batch) -> Outcome:
@@ -83,7 +84,7 @@ class TaskFeed:
         try:
             carry = self._carry(batch)
         except transport.CallFailed as failure:
-            raise _nothing_sent(failure) from failure
+            raise in_delivery_words(failure) from failure
         return self._run(carry, self._found)
 
     def resolve(self, batch: Batch) -> Outcome | None:
@@ -224,12 +225,3 @@ class TaskFeed:
             self.shape.wanted(key, before), wanted, self.options.part.people_may_change
         )
         return 1 if blind and not blind.section else 3
-
-
-def _nothing_sent(failure: transport.CallFailed) -> delivery.DeliveryError:
-    """What a failure means before anything was sent."""
-    if isinstance(failure, transport.Closed):
-        return delivery.Closed(str(failure), failure.opens_at)
-    if isinstance(failure, transport.Misconfigured):
-        return delivery.Stop(str(failure))
-    return delivery.NotLanded(str(failure))

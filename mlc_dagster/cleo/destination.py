@@ -21,6 +21,7 @@ from mlc_dagster.delivery import errors as delivery
 from mlc_dagster.delivery.destination import Batch, Outcome
 from mlc_dagster.delivery.rows import Change, Op
 from mlc_dagster.settings.cleo import CleoSettings, Identity, Partner
+from mlc_dagster.target import in_delivery_words
 from mlc_dagster.transport import errors as transport
 from mlc_dagster.transport.clock import Clock
 from mlc_dagster.x12.dialect import Address, Dialect, Envelope
@@ -108,7 +109,7 @@ class EdiFeed:
         try:
             self._mailbox.list(self._settings.folders.download)
         except transport.CallFailed as failure:
-            raise _nothing_sent(failure) from failure
+            raise in_delivery_words(failure) from failure
         refused: dict[str, str] = {}
         for company, some in _by_company(changes):
             refused |= self._drafts(some, company).refused
@@ -352,11 +353,3 @@ def _group_of(draft: Draft, partner: Partner) -> str:
 
 def _address(identity: Identity) -> Address:
     return Address(identity.id, identity.qualifier, identity.group_id or "")
-
-
-def _nothing_sent(failure: transport.CallFailed) -> delivery.DeliveryError:
-    if isinstance(failure, transport.Closed):
-        return delivery.Closed(str(failure), failure.opens_at)
-    if isinstance(failure, transport.Misconfigured):
-        return delivery.Stop(str(failure))
-    return delivery.NotLanded(str(failure))

@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -10,10 +11,11 @@ import requests
 
 from mlc_dagster.cleo.mailbox import Listed
 from mlc_dagster.settings.cleo import Rest, RestCall
+from mlc_dagster.transport.answers import broken, json_object
 from mlc_dagster.transport.auth import CachedAuth, Token
 from mlc_dagster.transport.budget import Budget
 from mlc_dagster.transport.clock import Clock
-from mlc_dagster.transport.errors import CallFailed, Misconfigured
+from mlc_dagster.transport.errors import Misconfigured
 from mlc_dagster.transport.session import CallCounter, Http
 
 TIMEOUT = (10, 120)
@@ -26,6 +28,8 @@ REMEDIES: Mapping[int, str] = {
     403: "The mailbox account may not do this. Check the folders of mlc.yaml and their permissions in Cleo.",
     404: "Check the paths under `rest` in mlc.yaml with Cleo: they are not published.",
 }
+_object = partial(json_object, "Cleo", check="base_url and the paths under `rest`")
+_broken = partial(broken, "Cleo", check="base_url and the paths under `rest`")
 
 
 class RestMailbox:
@@ -147,24 +151,3 @@ def _page(response: requests.Response) -> tuple[int, list[Listed]]:
         raise _broken(response, "it has no `resources`")
     items = [Listed(str(each["name"]), each.get("size")) for each in resources if each.get("name")]
     return int(body.get("totalResults", len(items))), items
-
-
-def _object(response: requests.Response) -> dict[str, Any]:
-    try:
-        body = response.json()
-    except ValueError:
-        raise _broken(response, "it is no JSON") from None
-    if not isinstance(body, dict):
-        raise _broken(response, "it is no JSON object")
-    return body
-
-
-def _broken(response: requests.Response, why: str) -> CallFailed:
-    return CallFailed(
-        "Cleo",
-        response.request.method or "",
-        response.request.path_url,
-        status=response.status_code,
-        excerpt_text=f"{why}: {response.text}",
-        remedy="The answer is not what is known of Cleo. Check base_url and the paths under `rest`.",
-    )

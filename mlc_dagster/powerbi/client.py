@@ -3,16 +3,18 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
 import requests
 
+from mlc_dagster.transport.answers import broken, json_object
 from mlc_dagster.transport.auth import Auth
 from mlc_dagster.transport.budget import Budget, Unlimited
 from mlc_dagster.transport.clock import Clock
 from mlc_dagster.transport.errors import CallFailed, Misconfigured, Refused
-from mlc_dagster.transport.session import CallCounter, Http, decimal_json
+from mlc_dagster.transport.session import CallCounter, Http
 
 # A DELETE or POST nobody answered may still run for as long as this (section 7): quiet times are longer.
 TIMEOUT = (10, 120)
@@ -29,6 +31,8 @@ REMEDIES: Mapping[int, str] = {
     404: f"{NO_ROLE} If the workspace is right: the table or dataset is gone; see docs/powerbi.md, Errors.",
     413: "The call was too large; nothing was stored.",
 }
+_object = partial(json_object, "Power BI", check="api_url")
+_broken = partial(broken, "Power BI", check="api_url")
 
 
 class QueryRefused(Exception):
@@ -218,25 +222,3 @@ def _values(response: requests.Response) -> list[dict[str, Any]]:
     if not isinstance(value, list):
         raise _broken(response, "it has no `value`")
     return value
-
-
-def _object(response: requests.Response) -> dict[str, Any]:
-    try:
-        data = decimal_json(response.text)
-    except ValueError:
-        raise _broken(response, "it is no JSON") from None
-    if not isinstance(data, dict):
-        raise _broken(response, "it is no JSON object")
-    return data
-
-
-def _broken(response: requests.Response, why: str) -> CallFailed:
-    return CallFailed(
-        "Power BI",
-        response.request.method or "",
-        response.request.path_url,
-        status=response.status_code,
-        request_id=response.headers.get("RequestId"),
-        excerpt_text=f"{why}: {response.text}",
-        remedy="The answer is not what Power BI documents. Check api_url; report it if it stays.",
-    )

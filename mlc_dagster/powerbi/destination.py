@@ -28,6 +28,7 @@ from mlc_dagster.powerbi.schema import differences
 from mlc_dagster.powerbi.star import Shape
 from mlc_dagster.powerbi.values import POST_BYTES, POST_ROWS, Post, Sent, Stamp, posts, too_long, unfit
 from mlc_dagster.powerbi.verify import SHOWN_AFTER, Expected, Verifier
+from mlc_dagster.target import in_delivery_words
 from mlc_dagster.transport import errors as transport
 from mlc_dagster.transport.counted import CountedWindow
 from mlc_dagster.transport.session import exact_json
@@ -486,10 +487,7 @@ class PushTable:
         words, partial = f"{self.name}: {failure}", self._partial(batch) if batch else None
         if isinstance(failure, transport.InDoubt):
             return delivery.InDoubtError(words)
-        if isinstance(failure, transport.Closed):
-            return delivery.Closed(words, failure.opens_at, partial=partial)
-        kind = delivery.Stop if isinstance(failure, transport.Misconfigured) else delivery.NotLanded
-        return kind(words, partial=partial)
+        return in_delivery_words(failure, words, partial)
 
     def _partial(self, batch: Batch) -> dict[str, dict[str, Any]]:
         """What may be there of rows that do not count: enough to delete them, should their record vanish."""

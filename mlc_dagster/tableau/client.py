@@ -4,7 +4,6 @@ Why not tableauserverclient: it sets no timeout, repeats nothing, hides refusals
 until a date parses (sections 1 and 7). It drives the sandbox in tests instead.
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +15,7 @@ import requests
 
 from mlc_dagster.tableau import wire
 from mlc_dagster.tableau.auth import SharedSession
+from mlc_dagster.transport.answers import broken
 from mlc_dagster.transport.budget import Budget
 from mlc_dagster.transport.clock import Clock
 from mlc_dagster.transport.errors import Again, CallFailed, InDoubt, Misconfigured, Refused
@@ -253,7 +253,7 @@ class TableauClient:
 def _root(response: requests.Response) -> Element:
     root = wire.read(response)
     if root is None:
-        raise _broken(response, "it is not Tableau's XML")
+        raise broken("Tableau", response, "it is not Tableau's XML", check="server_url")
     return root
 
 
@@ -263,17 +263,6 @@ def _element(root: Element, name: str) -> Element:
         remedy = "The answer is not what Tableau documents. Check api_version; report it if it stays."
         raise CallFailed("Tableau", "-", name, excerpt_text=f"the answer has no {name}", remedy=remedy)
     return found
-
-
-def _broken(response: requests.Response, why: str) -> CallFailed:
-    return CallFailed(
-        "Tableau",
-        response.request.method or "",
-        re.sub(r"\?.*", "", response.request.path_url),
-        status=response.status_code,
-        excerpt_text=f"{why}: {response.text}",
-        remedy="The answer is not what Tableau documents. Check server_url; report it if it stays.",
-    )
 
 
 def _found(element: Element) -> Found:

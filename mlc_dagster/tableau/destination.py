@@ -24,6 +24,7 @@ from mlc_dagster.tableau.client import CHUNK, TIMEOUT, JobState, TableauClient
 from mlc_dagster.tableau.hyper import SCHEMA, TABLE, Content, Unusable, write
 from mlc_dagster.tableau.remembered import Publication, Source
 from mlc_dagster.tableau.shape import Shape
+from mlc_dagster.target import in_delivery_words
 from mlc_dagster.transport import errors as transport
 
 Payload = Mapping[str, Any]
@@ -330,14 +331,11 @@ class DataSource:
             yield
         except transport.CallFailed as failure:
             words, partial = f"{self.name}: {failure}", self._partial(batch) if batch else None
-            opens_at = failure.opens_at if isinstance(failure, transport.Closed) else None
             # While a write may still happen, a refused or impossible question says nothing of it.
             if isinstance(failure, transport.InDoubt) or (batch is not None and self._open(batch)):
+                opens_at = failure.opens_at if isinstance(failure, transport.Closed) else None
                 raise delivery.InDoubtError(words, opens_at=opens_at) from failure
-            if opens_at is not None:
-                raise delivery.Closed(words, opens_at, partial=partial) from failure
-            kind = delivery.Stop if isinstance(failure, transport.Misconfigured) else delivery.NotLanded
-            raise kind(words, partial=partial) from failure
+            raise in_delivery_words(failure, words, partial) from failure
 
     def _open(self, batch: Batch) -> bool:
         update = batch.checkpoint.get("update")

@@ -212,15 +212,12 @@ class Http:
 
     def _failure(self, kind: type[CallFailed], call: _Call, response: requests.Response) -> CallFailed:
         status = response.status_code
-        request_id = next(
-            (response.headers[name] for name in REQUEST_ID_HEADERS if name in response.headers), None
-        )
         failure = kind(
             self.vendor,
             call.method,
             call.path,
             status=status,
-            request_id=request_id,
+            request_id=request_id(response),
             excerpt_text=self._words(response),
             remedy=self._remedies.get(status),
         )
@@ -244,6 +241,11 @@ _BAD_ADDRESS = (
     requests.exceptions.InvalidSchema,
     requests.exceptions.InvalidHeader,
 )
+
+
+def request_id(response: requests.Response) -> str | None:
+    """The vendor's id of a call, for its support; None where it gives none."""
+    return next((response.headers[name] for name in REQUEST_ID_HEADERS if name in response.headers), None)
 
 
 def response_words(response: requests.Response) -> str:

@@ -1,12 +1,12 @@
 """The envelope of Anaplan's API: paths, pages, statuses, and answers that are not what they should be."""
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 import requests
 
 from mlc_dagster.anaplan.auth import LOCKOUT
+from mlc_dagster.transport.answers import broken, json_object
 from mlc_dagster.transport.auth import Auth
 from mlc_dagster.transport.budget import Budget
 from mlc_dagster.transport.clock import Clock
@@ -122,25 +122,12 @@ class Api:
 
     def json(self, response: requests.Response) -> dict[str, Any]:
         """An answer as a JSON object. Raises CallFailed when it is none."""
-        try:
-            data = json.loads(response.text)
-        except ValueError:
-            raise self.broken(response, "it is no JSON") from None
-        if not isinstance(data, dict):
-            raise self.broken(response, "it is no JSON object")
-        return data
+        return json_object("Anaplan", response, check="api_url")
 
     @staticmethod
     def broken(response: requests.Response, why: str) -> CallFailed:
         """The error for an answer that breaks the documented contract."""
-        return CallFailed(
-            "Anaplan",
-            response.request.method or "",
-            response.request.path_url,
-            status=response.status_code,
-            excerpt_text=f"{why}: {response.text}",
-            remedy="The answer is not what Anaplan documents. Check the API address; report it if it stays.",
-        )
+        return broken("Anaplan", response, why, check="api_url")
 
 
 def _words(response: requests.Response) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlalchemy import Engine
@@ -64,6 +66,15 @@ class Parts(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Expiry:
+    """A credential that ends: what it is, when (UTC), and what to do before."""
+
+    what: str
+    ends_at: datetime
+    remedy: str
+
+
 class Target(Protocol):
     """A target system as its section of mlc.yaml names it. A model is named without its target."""
 
@@ -88,6 +99,10 @@ class Target(Protocol):
 
     def calls_left(self) -> Mapping[str, int | None]:
         """What is left of our share of each budget in its window; None while a limit is unknown."""
+        ...
+
+    def expiries(self) -> Sequence[Expiry]:
+        """The credentials whose end is known, without a call."""
         ...
 
 

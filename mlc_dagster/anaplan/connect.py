@@ -1,6 +1,6 @@
 """The Anaplan pair, built from its settings."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +19,7 @@ from mlc_dagster.settings.anaplan import (
     AnaplanOAuthCode,
     AnaplanSettings,
 )
-from mlc_dagster.target import Parts
+from mlc_dagster.target import Expiry, Parts
 from mlc_dagster.transport.auth import Auth
 from mlc_dagster.transport.budget import Budget
 from mlc_dagster.transport.errors import Misconfigured
@@ -105,6 +105,10 @@ class Anaplan:
     def calls_left(self) -> Mapping[str, int | None]:
         """The calls left of the tenant's minute."""
         return {"anaplan": self._budget.left()}
+
+    def expiries(self) -> Sequence[Expiry]:
+        """None: this vendor tells no end of what it issued."""
+        return ()
 
     @cached_property
     def _budget(self) -> Budget:

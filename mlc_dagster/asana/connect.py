@@ -1,6 +1,6 @@
 """The Asana pair, built from its settings."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 from mlc_dagster.asana.client import AsanaClient
@@ -17,7 +17,7 @@ from mlc_dagster.delivery import Report
 from mlc_dagster.delivery.memory import Memory
 from mlc_dagster.grant import NoLoginByHand, StoredGrant
 from mlc_dagster.settings.asana import AsanaDestination, AsanaSettings, AsanaToken, lines_of
-from mlc_dagster.target import Parts
+from mlc_dagster.target import Expiry, Parts
 from mlc_dagster.transport.auth import Auth, FixedAuth
 from mlc_dagster.transport.budget import Budget
 
@@ -132,6 +132,10 @@ class Asana:
     def calls_left(self) -> Mapping[str, int | None]:
         """The calls left of the minute's quota."""
         return {"asana": self._budget.left()}
+
+    def expiries(self) -> Sequence[Expiry]:
+        """None: this vendor tells no end of what it issued."""
+        return ()
 
     def _part(self, model: str) -> AsanaDestination:
         parts = self.settings.destinations

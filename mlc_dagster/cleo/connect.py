@@ -1,6 +1,6 @@
 """The Cleo pair, built from its settings."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 
 from mlc_dagster.cleo.answers import Answers
@@ -14,7 +14,7 @@ from mlc_dagster.cleo.sftp import SftpMailbox
 from mlc_dagster.cleo.suppliers import NAME, SupplierFeed, Taken
 from mlc_dagster.delivery import ReadBack, Report
 from mlc_dagster.settings.cleo import CleoSettings
-from mlc_dagster.target import Parts
+from mlc_dagster.target import Expiry, Parts
 from mlc_dagster.transport.budget import Budget
 
 
@@ -97,6 +97,10 @@ class Cleo:
     def calls_left(self) -> Mapping[str, int | None]:
         """The calls left of this minute."""
         return {"cleo": self._budget.left()}
+
+    def expiries(self) -> Sequence[Expiry]:
+        """None: this vendor tells no end of what it issued."""
+        return ()
 
     @cached_property
     def _budget(self) -> Budget:

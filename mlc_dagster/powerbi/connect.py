@@ -1,6 +1,6 @@
 """The Power BI pair, built from its settings."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
 from mlc_dagster.delivery import ReadBack, Report
@@ -17,7 +17,7 @@ from mlc_dagster.powerbi.setup import Setup
 from mlc_dagster.powerbi.star import Star, star
 from mlc_dagster.powerbi.verify import Verifier
 from mlc_dagster.settings.powerbi import PowerBiSettings
-from mlc_dagster.target import NotSetUp, Parts
+from mlc_dagster.target import Expiry, NotSetUp, Parts
 from mlc_dagster.transport.budget import Unlimited
 
 # Per caller and minute; POSTs of a dataset with a table of 250,000 rows, per hour (section 8).
@@ -141,6 +141,10 @@ class PowerBi:
     def calls_left(self) -> Mapping[str, int | None]:
         """The posts left of this minute."""
         return {"powerbi": self.posts.left()}
+
+    def expiries(self) -> Sequence[Expiry]:
+        """None: this vendor tells no end of what it issued."""
+        return ()
 
     def _connect(self, headroom: str) -> PowerBiClient:
         settings, parts = self._settings, self._parts

@@ -1,6 +1,6 @@
 """The Tableau pair, built from its settings."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 
 from mlc_dagster.delivery import Report
@@ -14,7 +14,7 @@ from mlc_dagster.tableau.refresh import Refreshes
 from mlc_dagster.tableau.remembered import Source
 from mlc_dagster.tableau.setup import Setup
 from mlc_dagster.tableau.shape import Shape
-from mlc_dagster.target import NotSetUp, Parts
+from mlc_dagster.target import Expiry, NotSetUp, Parts
 
 
 class Tableau:
@@ -116,6 +116,10 @@ class Tableau:
     def calls_left(self) -> Mapping[str, int | None]:
         """The calls left of this hour."""
         return {"tableau": self._calls.left()}
+
+    def expiries(self) -> Sequence[Expiry]:
+        """None: this vendor tells no end of what it issued."""
+        return ()
 
     @property
     def _api(self) -> str:

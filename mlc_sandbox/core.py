@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 import re
@@ -14,13 +15,14 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, Protocol
 
-from starlette.background import BackgroundTask
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 from starlette.types import Receive, Scope, Send
 
 # Marks exact numbers inside JSON strings until their quotes are taken away; a private-use character.
 _NUMBER = "\ue000"
+# An ASGI message of our own, from the app to the call log: no answer will come.
+UNANSWERED = "sandbox.unanswered"
 
 
 def json_text(value: Any, moments: Callable[[date], str] = lambda moment: moment.isoformat()) -> str:
@@ -50,23 +52,30 @@ class JsonResponse(Response):
 
 
 class Dropped(Response):
-    """An answer that never arrives: the connection is closed without a byte of it.
+    """No answer: the connection is closed without a byte of one, at once or after a silence.
 
-    Needs the server of mlc_sandbox.server, which puts the socket's transport into the ASGI scope.
+    The call log hears of it first, so a client that sees the end finds its call there. Needs the server of
+    mlc_sandbox.server, which puts the socket's transport into the ASGI scope.
     """
 
-    status_code = 0
+    def __init__(self, after_seconds: float = 0) -> None:
+        super().__init__(status_code=0)
+        self.after_seconds = after_seconds
 
-    def __init__(self, background: BackgroundTask | None = None) -> None:
-        super().__init__(background=background)
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Say nothing until the client gives up or the time is over; end when the server has noticed."""
+        await send({"type": UNANSWERED})
+        try:
+            async with asyncio.timeout(self.after_seconds):
+                await _client_gone(receive)
+        except TimeoutError:
+            scope["transport"].close()
+            await _client_gone(receive)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
-        """Close the connection and wait until the server has noticed."""
-        scope["transport"].close()
-        while (await receive())["type"] != "http.disconnect":
-            continue
-        if self.background is not None:
-            await self.background()
+
+async def _client_gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        continue
 
 
 class SandboxClock:
@@ -202,7 +211,7 @@ class Faults:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request as answered; status 0 means the connection was dropped. `path` includes the query."""
+    """One request as answered; status 0 means that no answer came. `path` includes the query."""
 
     vendor: str
     method: str

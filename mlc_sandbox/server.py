@@ -12,7 +12,6 @@ from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
-from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
@@ -21,14 +20,14 @@ from mlc_sandbox.anaplan import AnaplanVendor
 from mlc_sandbox.asana import AsanaVendor
 from mlc_sandbox.cleo import CleoVendor
 from mlc_sandbox.control import ControlRoutes
-from mlc_sandbox.core import Call, CallLog, Faults, SandboxClock, Vendor
+from mlc_sandbox.core import UNANSWERED, Call, CallLog, Faults, SandboxClock, Vendor
 from mlc_sandbox.powerbi import PowerBIVendor
 from mlc_sandbox.tableau import TableauVendor
 from mlc_sandbox.visma import VismaVendor
 
 
 class Logged:
-    """ASGI middleware that writes every request, control calls excepted, into the call log."""
+    """ASGI app that writes every request, control calls excepted, into the call log before it is answered."""
 
     def __init__(self, app: ASGIApp, log: CallLog, clock: SandboxClock) -> None:
         self.app, self.log, self.clock = app, log, clock
@@ -38,22 +37,18 @@ class Logged:
         if scope["type"] != "http" or scope["path"].startswith("/control"):
             await self.app(scope, receive, send)
             return
-        status = 0
-
-        async def watched(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
+        vendor = scope["path"].strip("/").partition("/")[0]
         query = scope["query_string"].decode("latin-1")
         path = scope["path"] + (f"?{query}" if query else "")
         at = self.clock.now()
-        try:
-            await self.app(scope, receive, watched)
-        finally:
-            vendor = scope["path"].strip("/").partition("/")[0]
-            self.log.add(Call(vendor, scope["method"], path, status, at))
+
+        async def noting(message: Message) -> None:
+            if message["type"] in ("http.response.start", UNANSWERED):
+                self.log.add(Call(vendor, scope["method"], path, message.get("status", 0), at))
+            if message["type"] != UNANSWERED:
+                await send(message)
+
+        await self.app(scope, receive, noting)
 
 
 class Protocol(AutoHTTPProtocol):  # type: ignore[misc,valid-type]
@@ -77,11 +72,11 @@ def create_app(
     faults: Faults,  # noqa: ARG001 - vendors hold them; part of the agreed shape
     log: CallLog,
     control: Sequence[BaseRoute] = (),
-) -> Starlette:
+) -> ASGIApp:
     """The sandbox as an ASGI app: `/<vendor>/...` for each vendor, `/control/...` besides."""
     routes: list[BaseRoute] = [Mount(f"/{vendor.name}", routes=vendor.routes()) for vendor in vendors]
     routes.append(Mount("/control", routes=list(control)))
-    return Starlette(routes=routes, middleware=[Middleware(Logged, log=log, clock=clock)])
+    return Logged(Starlette(routes=routes), log, clock)
 
 
 def uvicorn_server(app: ASGIApp, **options: Any) -> uvicorn.Server:

@@ -14,7 +14,6 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
 
 from mlc_sandbox.asana.calls import API, Answer, ApiCall, Reply, read_body
 from mlc_sandbox.asana.errors import ApiError, bad, no_access, no_route, pay, too_many
@@ -46,23 +45,6 @@ FAULTS = (
 )
 
 Handler = Callable[[ApiCall], Answer]
-
-
-class Unanswered(Dropped):
-    """Nothing is answered: the client gives up, or the connection closes after a while."""
-
-    def __init__(self, seconds: float) -> None:
-        super().__init__()
-        self.seconds = seconds
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Wait for the client to go."""
-        try:
-            async with asyncio.timeout(self.seconds):
-                while (await receive())["type"] != "http.disconnect":
-                    continue
-        except TimeoutError:
-            await super().__call__(scope, receive, send)
 
 
 class Gate:
@@ -124,7 +106,7 @@ class Gate:
         late = self._fault("late_commit", call)
         if late is not None:
             self._postpone(call, late.get("seconds", 30))
-            return Unanswered(late.get("answer_seconds", 120))
+            return Dropped(late.get("answer_seconds", 120))
         broken = self._fault("server_error", call)
         if broken is not None and not broken.get("committed", False):
             return _broken(broken)
@@ -134,7 +116,7 @@ class Gate:
             return Dropped()
         if broken is not None:
             return _broken(broken)
-        return _json(reply) if lost is None else Unanswered(lost.get("seconds", 120))
+        return _json(reply) if lost is None else Dropped(lost.get("seconds", 120))
 
     # The work
 

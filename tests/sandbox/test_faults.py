@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import Counter
 
 import pytest
 import requests
+from starlette.responses import Response
+from starlette.types import Message
 
-from mlc_sandbox.core import Faults
-from mlc_sandbox.server import Sandbox
+from mlc_sandbox.core import CallLog, Dropped, Faults, JsonResponse, SandboxClock
+from mlc_sandbox.server import Logged, Sandbox
 from tests.sandbox.conftest import Erp
 
 
@@ -72,6 +75,33 @@ def test_a_dropped_connection_leaves_the_write_undone_or_done(
         erp.call("PUT", "v1/supplier/50001", json={"note": {"value": "Skrevet"}})
     assert erp.get("v1/supplier/50001").json().get("note") == note
     assert sandbox.log.calls("visma", method="PUT")[-1].status == 0
+
+
+@pytest.mark.parametrize(("answer", "status"), [(JsonResponse({}), 200), (Dropped(), 0)])
+def test_a_call_is_in_the_log_before_its_client_sees_the_end_of_it(answer: Response, status: int) -> None:
+    log, clock = CallLog(), SandboxClock()
+    known_at_the_end: list[list[int]] = []
+
+    def end() -> None:
+        known_at_the_end.append([call.status for call in log.calls()])
+
+    class Transport:
+        def close(self) -> None:
+            end()
+            gone.set()
+
+    async def receive() -> Message:
+        await gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        end()
+
+    gone = asyncio.Event()
+    scope = {"type": "http", "method": "GET", "path": "/visma/x", "query_string": b""}
+    asyncio.run(Logged(answer, log, clock)(scope | {"transport": Transport()}, receive, send))
+    assert known_at_the_end
+    assert all(known == [status] for known in known_at_the_end)
 
 
 def test_slow_answers_run_into_the_clients_timeout(sandbox: Sandbox, erp: Erp) -> None:

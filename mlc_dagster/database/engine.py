@@ -89,6 +89,15 @@ def upsert(
     connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changes), parameters)
 
 
+def add_up(connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]], count: str) -> None:
+    """Insert rows; where the primary key exists, add to the column `count` and set all others."""
+    insert = _insert(connection, table)
+    keys = [column.name for column in table.primary_key]
+    changes: dict[str, Any] = {name: insert.excluded[name] for name in rows[0] if name not in keys}
+    changes[count] = table.c[count] + insert.excluded[count]
+    connection.execute(insert.on_conflict_do_update(index_elements=keys, set_=changes), rows)
+
+
 def insert_missing(
     connection: sa.Connection, table: sa.Table, rows: Mapping[str, Any] | Sequence[Mapping[str, Any]]
 ) -> None:

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 
 # The newest migration: a process that finds it in the database has nothing to migrate.
-REVISION = "0007"
+REVISION = "0008"
 
 
 class UtcDateTime(sa.types.TypeDecorator[datetime]):
@@ -66,6 +66,8 @@ records = sa.Table(
     _time("updated_at"),
     sa.PrimaryKeyConstraint("destination", "company", "key"),
     sa.Index(None, "destination", "company", "source_key"),
+    # Counting by state reads this one alone: the rows are wide.
+    sa.Index(None, "destination", "company", "state"),
     sa.Index(None, "number"),
 )
 
@@ -86,6 +88,7 @@ batches = sa.Table(
     _time("finished_at", null=True),
     sa.PrimaryKeyConstraint("id"),
     sa.Index(None, "destination", "company", "state"),
+    sa.Index(None, "state"),
 )
 
 # The changes of a batch, kept until the batch is closed: enough to send it again from another machine.
@@ -146,6 +149,7 @@ quarantine = sa.Table(
     sa.PrimaryKeyConstraint("id"),
     sa.Index(None, "stage", "place", "company", "key"),
     sa.Index(None, "number"),
+    sa.Index(None, "resolved_at", "place", "company"),
     sa.Index(None, "source_key"),
 )
 
@@ -215,7 +219,8 @@ budgets = sa.Table(
     sa.PrimaryKeyConstraint("name"),
 )
 
-# Encrypted credentials: the newest version of each. sealed is null when it was removed.
+# Encrypted credentials: the newest version of each. sealed is null when it was removed, or is kept elsewhere
+# and only its end is noted here.
 vault = sa.Table(
     "vault",
     metadata,
@@ -224,6 +229,7 @@ vault = sa.Table(
     _text("sealed", null=True),
     _time("written_at"),
     _text("written_by"),
+    sa.Column("ends_on", sa.Date, nullable=True),
     sa.PrimaryKeyConstraint("name"),
 )
 
@@ -308,4 +314,17 @@ interchange_documents = sa.Table(
     sa.PrimaryKeyConstraint("interchange_id", "control"),
     sa.Index(None, "destination", "key"),
     sa.Index(None, "number"),
+)
+
+# What steps did, added up since the first run: place is visma/suppliers, anaplan/suppliers and so on, name
+# what was counted, at the last time something was added.
+tallies = sa.Table(
+    "tallies",
+    metadata,
+    _text("place"),
+    _text("company"),
+    _text("name"),
+    sa.Column("count", sa.BigInteger, nullable=False),
+    _time("at"),
+    sa.PrimaryKeyConstraint("place", "company", "name"),
 )

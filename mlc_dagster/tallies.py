@@ -1,0 +1,76 @@
+"""Counts that outlive a run: what each step did, added up by place and company. They only ever rise."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from mlc_dagster.database import reading
+from mlc_dagster.database.engine import add_up
+from mlc_dagster.database.schema import tallies
+from mlc_dagster.transport.clock import Clock
+
+# Steps that ended well, that failed, and that a vendor's closed window put off.
+SUCCEEDED, FAILED, DEFERRED = "steps_succeeded", "steps_failed", "steps_deferred"
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """A sum since the first run, and when (UTC) something was last added."""
+
+    count: int
+    at: datetime
+
+
+@dataclass
+class Step:
+    """One company's part of a step: what it did, and how it ended."""
+
+    end: str = FAILED
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def succeeded(self, counts: Mapping[str, int]) -> None:
+        """It ended well and did this."""
+        self.end, self.counts = SUCCEEDED, dict(counts)
+
+    def deferred(self) -> None:
+        """A vendor's window closed."""
+        self.end = DEFERRED
+
+
+class Tallies:
+    """The sums of all places: visma/suppliers, anaplan/suppliers, anaplan/rows/suppliers and so on."""
+
+    def __init__(self, engine: sa.Engine, clock: Clock) -> None:
+        self._engine, self._clock = engine, clock
+
+    def add(self, place: str, company: str, counts: Mapping[str, int]) -> None:
+        """Add counts; those of nothing are left out."""
+        here = {"place": place, "company": company, "at": self._clock.now()}
+        rows = [{**here, "name": name, "count": count} for name, count in sorted(counts.items()) if count > 0]
+        if rows:
+            with self._engine.begin() as connection:
+                add_up(connection, tallies, rows, "count")
+
+    @contextmanager
+    def step(self, place: str, company: str, calls: Callable[[], Mapping[str, int]]) -> Iterator[Step]:
+        """Add what a step does for one company, its calls with it, however it ends.
+
+        A step that is killed adds nothing: these are figures for people, the ledger is what is exact.
+        """
+        step, before = Step(), calls()
+        try:
+            yield step
+        finally:
+            made = {name: count - before[name] for name, count in calls().items()}
+            self.add(place, company, {**step.counts, **made, step.end: 1})
+
+    def all(self) -> dict[tuple[str, str], dict[str, Tally]]:
+        """Every sum by name, by place and company."""
+        found: dict[tuple[str, str], dict[str, Tally]] = {}
+        with reading(self._engine) as connection:
+            for row in connection.execute(sa.select(tallies)):
+                found.setdefault((row.place, row.company), {})[row.name] = Tally(row.count, row.at)
+        return found

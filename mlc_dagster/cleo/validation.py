@@ -1,11 +1,19 @@
 """The form of what a partner says of a supplier: country, postal code, VAT number, what may not be missing.
 
-Forms only, no check digits: a number of the right form may still be wrong, and a person at the partner has
-answered for it. ISO 3166 for countries, the postal unions' forms for codes, the VIES forms for VAT numbers.
+ISO 3166 for countries, the postal unions' forms for codes, python-stdnum for VAT numbers: form and check digits
+of the European Union (VIES), Northern Ireland, Great Britain, Norway, Iceland and Switzerland. A number that
+passes may still belong to nobody: the registers themselves are not asked.
 """
 
 import re
 from collections.abc import Collection, Iterator, Mapping
+
+from stdnum.ch import vat as swiss
+from stdnum.eu import vat as union
+from stdnum.exceptions import InvalidChecksum, InvalidFormat, ValidationError
+from stdnum.gb import vat as british
+from stdnum.is_ import vsk as icelandic
+from stdnum.no import mva as norwegian
 
 REQUIRED = ("name", "address_line1", "city", "country")
 # Longest texts the ERP takes without cutting are not published; these are far above any real address.
@@ -23,14 +31,13 @@ POSTAL_CODES = {
 # Elsewhere: letters and digits, and at least one digit; some countries have no codes at all.
 ANY_POSTAL_CODE = re.compile(r"(?=.*\d)[A-Z\d][A-Z\d -]{1,9}")
 
-VAT_NUMBERS = {
-    "NO": re.compile(r"(NO)?\d{9}(MVA)?"),
-    "SE": re.compile(r"SE\d{10}01"),
-    "DK": re.compile(r"DK\d{8}"),
-    "FI": re.compile(r"FI\d{8}"),
-    "DE": re.compile(r"DE\d{9}"),
-    "NL": re.compile(r"NL\d{9}B\d{2}"),
-    "GB": re.compile(r"GB(\d{9}|\d{12}|GD\d{3}|HA\d{3})"),
+# Raises ValidationError where a VAT number cannot be one; beside the Union's own list.
+VAT_CHECKS = {
+    "CH": swiss.validate,
+    "GB": british.validate,
+    "IS": icelandic.validate,
+    "NO": norwegian.validate,
+    **{country.upper(): union.validate for country in {*union.MEMBER_STATES, "el", "eu"} - {"gr"}},
 }
 # Elsewhere: the country, then 2 to 12 letters and digits. Greece says EL.
 ANY_VAT_NUMBER = re.compile(r"[A-Z]{2}[\dA-Z+*]{2,12}")
@@ -71,8 +78,8 @@ def faults(supplier: Mapping[str, str], changed: Collection[str]) -> Iterator[st
         supplier["postal_code"], country
     ):
         yield f"Postal code {supplier['postal_code']!r} has not the form of {country}."
-    if not {"vat_number", "country"}.isdisjoint(changed) and not _vat_number(supplier["vat_number"], country):
-        yield f"VAT number {supplier['vat_number']!r} has not the form of {country}."
+    if not {"vat_number", "country"}.isdisjoint(changed):
+        yield from _vat_faults(supplier["vat_number"], country)
 
 
 def _postal_code(code: str, country: str) -> bool:
@@ -82,12 +89,30 @@ def _postal_code(code: str, country: str) -> bool:
     return not code or ANY_POSTAL_CODE.fullmatch(code) is not None
 
 
-def _vat_number(number: str, country: str) -> bool:
+def _vat_faults(number: str, country: str) -> Iterator[str]:
     """Not every supplier has one. One that is registered abroad begins with another country's letters."""
     if not number:
-        return True
+        return
     text = number.replace(" ", "").replace(".", "")
     prefix = text[:2] if text[:2].isalpha() else VAT_PREFIXES.get(country, country)
-    if prefix in VAT_NUMBERS:
-        return VAT_NUMBERS[prefix].fullmatch(text) is not None
-    return prefix in COUNTRIES | {"EL", "XI", "EU"} and ANY_VAT_NUMBER.fullmatch(text) is not None
+    try:
+        _validate(prefix, text)
+    except InvalidChecksum:
+        yield f"VAT number {number!r} has a wrong check digit by the rule of {prefix}: a digit is mistyped."
+    except ValidationError:
+        yield f"VAT number {number!r} has not the form of {country}."
+
+
+def _validate(prefix: str, text: str) -> None:
+    """Raises stdnum's ValidationError."""
+    if text != text.upper():
+        raise InvalidFormat
+    if prefix == "NO":
+        # The ERP has Norwegian numbers with and without the letters around them.
+        text = "NO" + text.removeprefix("NO").removesuffix("MVA") + "MVA"
+    elif not text.startswith(prefix):
+        raise InvalidFormat
+    if prefix in VAT_CHECKS:
+        VAT_CHECKS[prefix](text)
+    elif prefix not in COUNTRIES or not ANY_VAT_NUMBER.fullmatch(text):
+        raise InvalidFormat

@@ -27,6 +27,7 @@ INVALID: dict[str, tuple[str, str]] = {
     "postcode": ("postal_code", "ABC-1"),
     "country": ("country", "Norge"),
     "vat": ("vat_number", "NO12"),
+    "vat_check": ("vat_number", "NO923609017MVA"),
     "missing": ("city", ""),
     "unknown_supplier": ("number", "99999"),
 }

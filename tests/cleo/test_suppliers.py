@@ -189,6 +189,7 @@ def test_a_held_change_that_is_taken_back_waits_no_longer(dock: Dock) -> None:
         ("postcode", "has not the form of NO"),
         ("country", "no ISO 3166 code"),
         ("vat", "has not the form of NO"),
+        ("vat_check", "has a wrong check digit"),
         ("missing", "`city` is empty"),
     ],
 )
@@ -273,12 +274,14 @@ def test_without_rules_nothing_is_taken_in(dock: Dock) -> None:
 RIGHT = {
     "NO": ("0184", "NO923609016MVA"),
     "SE": ("411 17", "SE556677889901"),
-    "DK": ("2100", "DK12345678"),
-    "FI": ("00100", "FI12345678"),
-    "DE": ("20095", "DE123456789"),
-    "GB": ("SW1A 1AA", "GB123456789"),
-    "NL": ("1012 AB", "NL123456789B01"),
-    "IE": ("D02 X285", "IE1234567FA"),
+    "DK": ("2100", "DK13585628"),
+    "FI": ("00100", "FI20774740"),
+    "DE": ("20095", "DE136695976"),
+    "GB": ("SW1A 1AA", "GB980780684"),
+    "NL": ("1012 AB", "NL004495445B01"),
+    "IE": ("D02 X285", "IE6433435F"),
+    "GR": ("105 57", "EL094259216"),
+    "CH": ("8001", "CHE100155212MWST"),
     "AE": ("", ""),
 }
 
@@ -296,6 +299,47 @@ def test_right_forms_pass(country: str) -> None:
 @pytest.mark.parametrize("country", [code for code in RIGHT if code != "AE"])
 def test_a_form_of_no_country_is_told(country: str) -> None:
     assert len(list(faults(supplier(country, "?", "NO12"), FIELDS))) == 2
+
+
+@pytest.mark.parametrize("number", ["923609016", "NO923609016", "923 609 016 MVA", "NO923609016MVA"])
+def test_a_norwegian_number_may_stand_without_its_letters(number: str) -> None:
+    assert list(faults(supplier("NO", "0184", number), FIELDS)) == []
+
+
+@pytest.mark.parametrize(
+    ("country", "number"),
+    [
+        ("NO", "NO923609017MVA"),
+        ("NO", "923609017"),
+        ("SE", "SE556677889801"),
+        ("DK", "DK13585629"),
+        ("FI", "FI20774741"),
+        ("DE", "DE136695977"),
+        ("GR", "EL094259217"),
+        ("GB", "GB980780685"),
+    ],
+)
+def test_a_wrong_check_digit_is_told_as_that(country: str, number: str) -> None:
+    [words] = faults(supplier(country, RIGHT[country][0], number), FIELDS)
+    assert words.startswith(f"VAT number {number!r} has a wrong check digit")
+
+
+def test_a_supplier_registered_abroad_is_judged_by_the_rule_it_is_registered_under() -> None:
+    assert list(faults(supplier("NO", "0184", "SE556677889901"), FIELDS)) == []
+    [words] = faults(supplier("NO", "0184", "SE556677889801"), FIELDS)
+    assert "by the rule of SE" in words
+
+
+def test_a_number_of_a_country_without_a_known_rule_is_judged_by_its_form() -> None:
+    assert list(faults(supplier("AE", "", "AE100000000000"), FIELDS)) == []
+    assert list(faults(supplier("AE", "", "100?"), FIELDS)) == ["VAT number '100?' has not the form of AE."]
+
+
+@pytest.mark.parametrize("number", ["556677889901", "se556677889901"])
+def test_a_number_that_no_invoice_could_carry_is_none(number: str) -> None:
+    assert list(faults(supplier("SE", "411 17", number), FIELDS)) == [
+        f"VAT number {number!r} has not the form of SE."
+    ]
 
 
 def test_what_did_not_change_is_not_judged() -> None:

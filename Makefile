@@ -38,6 +38,8 @@ lock:                    ## Compile the lock files from pyproject.toml (needs uv
 		--no-emit-index-url --no-header --quiet -o requirements.lock
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header --quiet -c requirements.lock -o requirements-dev.lock
+	uv pip compile pyproject.toml --extra containers --python-version 3.12 --python-platform linux --generate-hashes \
+		--no-emit-index-url --no-header --quiet -c requirements.lock -o docker/requirements.lock
 	uv pip compile benchmarks/dlt-requirements.in --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header --quiet -o benchmarks/dlt-requirements.lock
 

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 
 # The newest migration: a process that finds it in the database has nothing to migrate.
-REVISION = "0008"
+REVISION = "0009"
 
 
 class UtcDateTime(sa.types.TypeDecorator[datetime]):
@@ -327,4 +327,22 @@ tallies = sa.Table(
     sa.Column("count", sa.BigInteger, nullable=False),
     _time("at"),
     sa.PrimaryKeyConstraint("place", "company", "name"),
+)
+
+# What somebody asked to be done again: by what it is named, which runs carry it out, what came of it.
+replays = sa.Table(
+    "replays",
+    metadata,
+    sa.Column("id", _Number, nullable=False, autoincrement=True),
+    _time("asked_at"),
+    _text("asked_by"),
+    _text("by"),
+    _text("value"),
+    _text("pair", null=True),
+    _text("state"),
+    _text("runs"),
+    _text("said", null=True),
+    _time("ended_at", null=True),
+    sa.PrimaryKeyConstraint("id"),
+    sa.Index(None, "ended_at"),
 )

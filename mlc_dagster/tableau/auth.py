@@ -13,7 +13,7 @@ import threading
 import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 from xml.etree.ElementTree import Element, SubElement
 
@@ -29,8 +29,6 @@ from mlc_dagster.vault import Vault
 LIFE = timedelta(minutes=100)
 # Longer than a lease lasts: whoever follows a crashed process also waits that out.
 PATIENCE = 150.0
-# A personal access token ends after 15 unused days, and at its own end.
-UNUSED_DAYS, WARN_DAYS = 15, 14
 JWT_LIFE, JWT_EARLY = timedelta(minutes=5), timedelta(seconds=5)
 # Webhooks have no scope of their own that is known (section 2).
 SCOPES = (
@@ -215,17 +213,6 @@ class SharedSession:
             remedy = "The answer is not Tableau's. Check server_url: it ends before /api."
             raise Misconfigured("Tableau", "POST", "/auth/signin", status=response.status_code, remedy=remedy)
         return Session(given.get("token", ""), site.get("id", ""), (now + LIFE).isoformat())
-
-
-def expiry(ends: date | None, signed_in: datetime | None, now: datetime) -> str:
-    """What is to be said of a personal access token before it ends; empty while there is time."""
-    if ends is not None and (left := (ends - now.date()).days) <= WARN_DAYS:
-        return f"the access token ends on {ends}, in {left} days: make a new one and set `ends`"
-    if signed_in is not None and now - signed_in > timedelta(days=UNUSED_DAYS - 5):
-        return (
-            f"the access token was not used since {signed_in.date()}: it ends after {UNUSED_DAYS} unused days"
-        )
-    return ""
 
 
 def login_http(base_url: str, **options: Any) -> Http:

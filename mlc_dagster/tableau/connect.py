@@ -6,9 +6,10 @@ from functools import cached_property, partial
 from mlc_dagster.delivery import Report
 from mlc_dagster.delivery.memory import Memory
 from mlc_dagster.settings.tableau import AccessToken, TableauSettings
-from mlc_dagster.tableau.auth import App, Credentials, Pat, SharedSession, expiry, login_http
+from mlc_dagster.tableau.auth import App, Credentials, Pat, SharedSession, login_http
 from mlc_dagster.tableau.client import TableauClient
 from mlc_dagster.tableau.destination import DataSource, Payload, Place
+from mlc_dagster.tableau.expiry import expiries
 from mlc_dagster.tableau.readback import ExtractReadBack
 from mlc_dagster.tableau.refresh import Refreshes
 from mlc_dagster.tableau.remembered import Source
@@ -102,24 +103,25 @@ class Tableau:
         Refreshes(self.memory, starts).delivered(changed=report.changed, last=model == last)
 
     def look(self) -> str:
-        """Sign in and look for the project; says when the access token ends."""
-        before = self.session.signed_in
+        """Sign in and look for the project."""
         if self.client.project(self._settings.project) is None:
             raise NotSetUp(
                 f"The site has no project {self._settings.project!r} that we see. Run `mlc tableau setup`, "
                 "or correct `project` in mlc.yaml."
             )
-        auth = self._settings.auth
-        said = expiry(auth.ends, before, self._parts.clock.now()) if isinstance(auth, AccessToken) else ""
-        return f"project {self._settings.project}" + (f"; {said}" if said else "")
+        return f"project {self._settings.project}"
 
     def calls_left(self) -> Mapping[str, int | None]:
         """The calls left of this hour."""
         return {"tableau": self._calls.left()}
 
     def expiries(self) -> Sequence[Expiry]:
-        """None: this vendor tells no end of what it issued."""
-        return ()
+        """The ends of the access token: its last day, and 15 days after its last use once it lies idle."""
+        auth = self._settings.auth
+        if not isinstance(auth, AccessToken):
+            return ()
+        name = auth.token_name.reveal()
+        return tuple(expiries(name, auth.ends, self.session.signed_in, self._parts.clock.now()))
 
     @property
     def _api(self) -> str:

@@ -1,7 +1,7 @@
 """Access tokens and Connected Apps: one session for all processes, renewed before it ends."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
@@ -61,18 +61,37 @@ def test_the_stored_session_is_not_readable_in_the_database(ours: Installation, 
     assert token.encode() not in (tmp_path / "mlc.db").read_bytes()
 
 
-def test_check_warns_before_the_access_token_ends(install: Callable[..., Installation]) -> None:
-    ours = install()
-    last_day = (ours.clock.now() + timedelta(days=5)).date()
-    ours = install(auth={**PAT, "ends": last_day})
-    assert "in 5 days: make a new one" in ours.tableau.look()
+def test_the_last_day_of_an_access_token_is_known_without_a_call(
+    install: Callable[..., Installation], sandbox: Sandbox
+) -> None:
+    [end] = install(auth={**PAT, "ends": date(2027, 5, 1)}).tableau.expiries()
+    assert (end.what, end.ends_at) == ("Tableau's access token erp-sync", datetime(2027, 5, 1, tzinfo=UTC))
+    assert "`ends` of mlc.yaml" in end.remedy
+    assert sandbox.log.calls("tableau") == []
 
 
-def test_check_warns_of_a_token_that_was_long_unused(ours: Installation, sandbox: Sandbox) -> None:
+def test_a_token_in_use_has_no_other_end(ours: Installation, sandbox: Sandbox) -> None:
+    assert ours.tableau.expiries() == ()
     ours.tableau.look()
-    sandbox.clock.advance(timedelta(days=11))
+    sandbox.clock.advance(timedelta(days=9))
+    assert ours.tableau.expiries() == ()
+
+
+def test_a_token_nobody_used_for_ten_days_ends_five_days_later(ours: Installation, sandbox: Sandbox) -> None:
+    ours.tableau.look()
+    used = ours.clock.now()
+    sandbox.clock.advance(timedelta(days=10))
+    [end] = ours.tableau.expiries()
+    assert abs(end.ends_at - used - timedelta(days=15)) < timedelta(minutes=1)
+    assert "tableau_site" in end.remedy
+    # Whoever uses it moves that end on.
     sandbox.tableau.world.login.pats["erp-sync"].used = sandbox.clock.now()
-    assert "ends after 15 unused days" in ours.tableau.look()
+    ours.tableau.look()
+    assert ours.tableau.expiries() == ()
+
+
+def test_a_connected_app_does_not_end(install: Callable[..., Installation]) -> None:
+    assert install(auth=APP).tableau.expiries() == ()
 
 
 def test_a_connected_app_delivers_with_a_jwt(install: Callable[..., Installation]) -> None:

@@ -216,6 +216,11 @@ def token_auth(http: Http, login: Login) -> CachedAuth:
     )
 
 
+def certificate_end(certificate: str) -> datetime:
+    """When the certificate in a PEM text ends (UTC). Raises Misconfigured when it is no PEM text."""
+    return _certificate(certificate).not_valid_after_utc
+
+
 def wrong_host(setting: str, response: requests.Response) -> Misconfigured:
     """The error for an answer that is none of Anaplan's; `setting` holds the address that gave it.
 

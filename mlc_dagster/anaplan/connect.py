@@ -5,7 +5,14 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
-from mlc_dagster.anaplan.auth import BasicLogin, CertificateLogin, Login, open_token_service, token_auth
+from mlc_dagster.anaplan.auth import (
+    BasicLogin,
+    CertificateLogin,
+    Login,
+    certificate_end,
+    open_token_service,
+    token_auth,
+)
 from mlc_dagster.anaplan.client import AnaplanClient, open_http
 from mlc_dagster.anaplan.destination import AnaplanFeed
 from mlc_dagster.anaplan.oauth import Client, OAuthService, open_oauth_service
@@ -107,8 +114,18 @@ class Anaplan:
         return {"anaplan": self._budget.left()}
 
     def expiries(self) -> Sequence[Expiry]:
-        """None: this vendor tells no end of what it issued."""
-        return ()
+        """The end of the client certificate. Raises SecretMissing and Misconfigured where it is none."""
+        auth = self.settings.auth
+        if not isinstance(auth, AnaplanCertificate):
+            return ()
+        return [
+            Expiry(
+                what=f"Anaplan's client certificate ({', '.join(auth.certificate.variables)})",
+                ends_at=certificate_end(_file(auth.certificate)),
+                remedy="Order a new one at its certificate authority, register it for the user in Anaplan "
+                "(docs/anaplan.md section 3), then give certificate and key together.",
+            )
+        ]
 
     @cached_property
     def _budget(self) -> Budget:

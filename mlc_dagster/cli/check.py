@@ -1,4 +1,4 @@
-"""`mlc check`: configuration, mappings, credentials and every object the settings name."""
+"""`mlc check`: configuration, mappings, credentials and their ends, and every object the settings name."""
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -7,6 +7,7 @@ from rich.text import Text
 
 from mlc_dagster import health
 from mlc_dagster.cli.console import console
+from mlc_dagster.expiries import SOON, expiries, soon
 from mlc_dagster.settings import Settings, load_settings
 from mlc_dagster.suite import Suite
 
@@ -22,7 +23,22 @@ def run_check() -> int:
     for target in settings.pairs.on():
         # Without a login every destination would tell the same, and try the refused one once more.
         healthy &= _try(target, partial(_look, suite, target)) and _all(_destinations(suite, target))
+    healthy &= tell_ends(suite)
     return 0 if healthy else 1
+
+
+def tell_ends(suite: Suite) -> bool:
+    """Tell which credentials end soon; one that has ended fails, though its vendor may still take it."""
+    now, healthy = suite.clock.now(), True
+    ending = [expiry for expiry in expiries(suite) if soon(expiry, now)]
+    for expiry in ending:
+        ended = expiry.ends_at <= now
+        healthy &= not ended
+        when = f"{'ended' if ended else 'ends'} on {expiry.ends_at:%Y-%m-%d}"
+        _tell(*(("fails", "red") if ended else ("warns", "yellow")), f"{expiry.what} {when}. {expiry.remedy}")
+    if not ending:
+        _tell("ok", "green", f"no credential is known to end within {SOON.days} days")
+    return healthy
 
 
 def _look(suite: Suite, target: str) -> str:

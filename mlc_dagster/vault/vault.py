@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import sqlalchemy as sa
 from cryptography.fernet import InvalidToken
@@ -15,11 +15,15 @@ from mlc_dagster.vault.keys import KeyRing, VaultLocked
 
 @dataclass(frozen=True)
 class Stamp:
-    """When (UTC) and by whom, a run id or `cli`, a version was written. Versions of a name only rise."""
+    """When (UTC) and by whom, a run id or `cli`, a version was written. Versions of a name only rise.
+
+    ends_on: the day on which what the text opens comes to its end, as its writer noted it.
+    """
 
     version: int
     written_at: datetime
     written_by: str
+    ends_on: date | None = None
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,9 @@ class Vault:
             return None
         return Entry(self._unseal(name, row.sealed), _stamp(row))
 
-    def write(self, name: str, text: str, *, replaces: int | None = None) -> Stamp:
+    def write(
+        self, name: str, text: str, *, replaces: int | None = None, ends_on: date | None = None
+    ) -> Stamp:
         """Keep a text, durably when this returns. `replaces` is the version it is meant to follow.
 
         Raises:
@@ -69,14 +75,20 @@ class Vault:
             VaultLocked: there are entries, but no key that is safe to use.
         """
         self._make_key()
-        return self._put(name, self._seal(name, text), replaces)
+        return self._put(name, self._seal(name, text), replaces, ends_on)
 
     def remove(self, name: str) -> bool:
         """Forget a text; False when there was none. Its stamp stays, so that versions go on rising."""
         if name not in self.names():
             return False
-        self._put(name, None, None)
+        self._put(name, None, None, None)
         return True
+
+    def note_end(self, name: str, ends_on: date | None) -> None:
+        """Note when what a text opens ends. The text may be kept elsewhere, such as the environment."""
+        with self._engine.begin() as connection:
+            self._lock(connection, name)
+            connection.execute(vault.update().where(vault.c.name == name).values(ends_on=ends_on))
 
     def names(self) -> dict[str, Stamp]:
         """What is kept, by name, in order. Needs no key."""
@@ -84,19 +96,30 @@ class Vault:
         with reading(self._engine) as connection:
             return {row.name: _stamp(row) for row in connection.execute(query)}
 
-    def _put(self, name: str, sealed: str | None, replaces: int | None) -> Stamp:
+    def ends(self) -> dict[str, date]:
+        """The ends that were noted, by name, in order. Needs no key."""
+        noted = sa.select(vault.c.name, vault.c.ends_on).where(vault.c.ends_on.is_not(None))
+        with reading(self._engine) as connection:
+            return {row.name: row.ends_on for row in connection.execute(noted.order_by(vault.c.name))}
+
+    def _put(self, name: str, sealed: str | None, replaces: int | None, ends_on: date | None) -> Stamp:
         with self._engine.begin() as connection:
-            # The row is there before it is locked, so that two first writers do not overlook each other.
-            insert_missing(connection, vault, {"name": name, **asdict(Stamp(0, self._now(), self.writer))})
-            query = sa.select(vault.c.version).where(vault.c.name == name).with_for_update()
-            known = connection.execute(query).scalar_one()
+            known = self._lock(connection, name)
             if replaces is not None and replaces != known:
                 raise EntryChanged(f"{name} is at version {known} by now, not {replaces}. Read it again.")
-            stamp = Stamp(known + 1, self._now(), self.writer)
+            stamp = Stamp(known + 1, self._now(), self.writer, ends_on)
             connection.execute(
                 vault.update().where(vault.c.name == name).values(sealed=sealed, **asdict(stamp))
             )
         return stamp
+
+    def _lock(self, connection: sa.Connection, name: str) -> int:
+        """The version of an entry that is ours until the transaction ends; 0 when it is new."""
+        # The row is there before it is locked, so that two first writers do not overlook each other.
+        insert_missing(connection, vault, {"name": name, **asdict(Stamp(0, self._now(), self.writer))})
+        query = sa.select(vault.c.version).where(vault.c.name == name).with_for_update()
+        version: int = connection.execute(query).scalar_one()
+        return version
 
     def _make_key(self) -> None:
         """The first entry makes the key; a key that got lost is not replaced behind the others' back."""
@@ -121,4 +144,4 @@ class Vault:
 
 
 def _stamp(row: sa.Row[tuple[object, ...]]) -> Stamp:
-    return Stamp(row.version, row.written_at, row.written_by)
+    return Stamp(row.version, row.written_at, row.written_by, row.ends_on)

@@ -11,7 +11,7 @@ from mlc_sandbox.tableau.actions import ActionFailed, Rules
 from mlc_sandbox.tableau.errors import ApiError
 from mlc_sandbox.tableau.hyper import Unusable
 from mlc_sandbox.tableau.publishing import Publication, publish
-from mlc_sandbox.tableau.store import DataSource, FlowRun, Job, Site, luid
+from mlc_sandbox.tableau.store import DataSource, FlowRun, Job, Site, Task, luid
 
 if TYPE_CHECKING:
     from mlc_sandbox.tableau.world import World
@@ -66,10 +66,11 @@ class Jobs:
         job = Job(luid(), UPDATE, self.world.clock.wire(), source.name, work, source.id, source.connection)
         return self.start(site, job, line)
 
-    def refresh(self, site: Site, source: DataSource, line: str = "") -> Job:
-        """Queue a refresh. Raises ApiError 409093 when one is queued already."""
+    def refresh(self, site: Site, source: DataSource, line: str = "", *, task: Task | None = None) -> Job:
+        """Queue a refresh, perhaps of a task. Raises ApiError 409093 when one is queued already."""
         self.refuse_second(site, REFRESH, source.id)
         job = Job(luid(), REFRESH, self.world.clock.wire(), source.name, Refresh(), source.id)
+        job.task = task.id if task else None
         return self.start(site, job, line)
 
     def run_flow(self, site: Site, flow: str, line: str = "") -> Job:
@@ -120,7 +121,7 @@ class Jobs:
         """A day's scheduled refreshes; how many."""
         due = [(site, task) for site in self.world.sites.values() for task in site.tasks.values()]
         for site, task in due:
-            self.refresh(site, site.datasources[task.datasource])
+            self.refresh(site, site.datasources[task.datasource], task=task)
             self.release()
         return len(due)
 
@@ -149,12 +150,20 @@ class Jobs:
         if job.fault:
             code, note = job.fault.get("code", 1), job.fault.get("note", note)
         self._end(job, code, note)
-        source = site.datasources.get(job.datasource or "")
-        if source is not None:
-            what = "failed" if code in (1, CANCELLED) else "succeeded"
-            self.world.note(source, f"{job.kind} {what}", job.id, note or "")
+        self._tell(site, job, failed=code in (1, CANCELLED))
+
+    def _tell(self, site: Site, job: Job, *, failed: bool) -> None:
+        """Write a job's end into what it was about, and tell who asked for such events."""
+        what = "failed" if failed else "succeeded"
+        if job.task in site.tasks:
+            task = site.tasks[job.task]
+            task.failures = task.failures + 1 if failed else 0
+        if (source := site.datasources.get(job.datasource or "")) is not None:
+            self.world.note(source, f"{job.kind} {what}", job.id, job.note or "")
             if job.kind == REFRESH:
                 self.world.webhooks.fire(site, f"refresh-{what}", source)
+        if job.flow_run is not None:
+            self.world.webhooks.fire(site, "completed", site.flows[site.flow_runs[job.flow_run].flow])
 
     def _end(self, job: Job, code: int | None, note: str | None) -> None:
         job.ended, job.code, job.note, job.work = self.world.clock.wire(), code, note, None

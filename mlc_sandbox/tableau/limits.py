@@ -33,6 +33,8 @@ class Limits:
 def too_many(switches: Switches, method: str, seconds: float) -> ApiError:
     """429000. The wait stands in the text, in minutes; a header is not certain."""
     minutes = max(1, math.ceil(seconds / 60))
-    detail = f"Too many requests for '{method}'. Please retry after {minutes} minutes."
+    detail = f"Too many requests for '{method}'."
+    if switches["throttle_text"] == "minutes":
+        detail += f" Please retry after {minutes} minutes."
     headers = {"Retry-After": str(max(1, math.ceil(seconds)))} if switches["retry_after_header"] else {}
     return ApiError(429000, detail, headers)

@@ -141,8 +141,9 @@ class JobRoutes(Room):
 
     def _run_task(self, call: ApiCall) -> Reply:
         site = self.site(call)
-        source = site.datasources[self._find_task(call).datasource]
-        return reply(job_element(site, self.world.jobs.refresh(site, source, call.line)))
+        task = self._find_task(call)
+        job = self.world.jobs.refresh(site, site.datasources[task.datasource], call.line, task=task)
+        return reply(job_element(site, job))
 
     def _find_task(self, call: ApiCall) -> Task:
         found = self.site(call).tasks.get(call.ids["task"])

@@ -12,7 +12,7 @@ from mlc_sandbox.tableau.calls import NO_CONTENT, ApiCall, Reply, reply
 from mlc_sandbox.tableau.errors import ApiError
 from mlc_sandbox.tableau.http import ADMIN_ROLES, Method, Room
 from mlc_sandbox.tableau.store import Webhook, luid
-from mlc_sandbox.tableau.webhooks import EVENTS
+from mlc_sandbox.tableau.webhooks import EVENTS, FLOW_COMPLETED
 from mlc_sandbox.tableau.wire import node
 
 _SCOPE = "webhooks"  # the sheet knows no scope for these
@@ -89,7 +89,8 @@ class WebhookRoutes(Room):
         if source is None:
             return None
         named = [event.tag for event in source]
-        if len(named) != 1 or named[0] not in EVENTS:
+        known = EVENTS if self.world.switches["flow_events"] else EVENTS - {FLOW_COMPLETED}
+        if len(named) != 1 or named[0] not in known:
             raise ApiError(400000, f"There is no event {', '.join(named)}.")
         return named[0]
 

@@ -98,6 +98,7 @@ class Job:
     datasource: str | None = None
     connection: str | None = None
     flow_run: str | None = None
+    task: str | None = None
     started: datetime | None = None
     ended: datetime | None = None
     code: int | None = None

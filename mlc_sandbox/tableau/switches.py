@@ -51,6 +51,7 @@ DEFAULTS: dict[str, Any] = {
     "webhook_retry_seconds": 0.0,  # before the first repetition; doubles
     "webhook_disable_after": 0,  # failed deliveries in a row; 0 never; open
     "update_fires_event": False,  # whether a data update is a DatasourceUpdated; open
+    "flow_events": True,  # whether a webhook may be made for flow-completed; open
     "refresh_event_resource": "EXTRACTS",  # EXTRACTS | DATASOURCE
     # Limits (section 12); 0 switches one off, `limits` all of them. Windows roll.
     "limits": True,
@@ -59,6 +60,7 @@ DEFAULTS: dict[str, Any] = {
     "calls_per_hour": 40_000,
     "content_per_hour": 600,  # publish and update content
     "refreshes_per_hour": 60,
+    "throttle_text": "minutes",  # minutes | none: whether the text of a 429 says how long; none is open
     "retry_after_header": False,  # whether a 429 carries Retry-After; open
     "single_request_mb": 64,
     "chunk_mb": 64,
@@ -82,6 +84,7 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "refresh_of_hyper": ("job_fails", "refused"),
     "webhook_scheme": ("https", "any"),
     "refresh_event_resource": ("EXTRACTS", "DATASOURCE"),
+    "throttle_text": ("minutes", "none"),
 }
 
 

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from mlc_sandbox.tableau.store import DataSource, Site, Webhook
+from mlc_sandbox.tableau.store import DataSource, Flow, Site, Webhook
 from mlc_sandbox.tableau.wire import stamp
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 SECONDS = 5
 _PREFIX = "webhook-source-event-"
+FLOW_COMPLETED = f"{_PREFIX}flow-completed"  # in the schema only
 # The events a webhook may be made for: the schema's and the current table's.
 EVENTS = frozenset(
     {
@@ -40,7 +41,7 @@ EVENTS = frozenset(
         ),
         f"{_PREFIX}user-deleted",
         f"{_PREFIX}view-deleted",
-        f"{_PREFIX}flow-completed",
+        FLOW_COMPLETED,
         "webhook-event-user-promoted-admin",
         "webhook-event-user-demoted-admin",
     }
@@ -71,22 +72,25 @@ class Webhooks:
         self._pending: list[Future[Delivery]] = []
         self._held: list[tuple[Webhook, str, bytes]] = []
 
-    def fire(self, site: Site, what: str, source: DataSource) -> None:
-        """Tell about a data source: created, updated, deleted, refresh-started, -succeeded, -failed."""
-        resource = (
-            self.world.switches["refresh_event_resource"] if what.startswith("refresh") else "DATASOURCE"
-        )
-        name = "".join(word.capitalize() for word in f"datasource-{what}".split("-"))
+    def fire(self, site: Site, what: str, item: DataSource | Flow) -> None:
+        """Tell about a data source: created, updated, deleted, refresh-started, -succeeded, -failed.
+
+        Or about a flow: completed, well or not.
+        """
+        kind = "flow" if isinstance(item, Flow) else "datasource"
+        named = self.world.switches["refresh_event_resource"]
+        resource = named if what.startswith("refresh") else kind.upper()
+        name = "".join(word.capitalize() for word in f"{kind}-{what}".split("-"))
         body: Mapping[str, Any] = {
             "resource": resource,
             "event_type": name,
-            "resource_name": source.name,
+            "resource_name": item.name,
             "site_luid": site.id,
-            "resource_luid": source.id,
+            "resource_luid": item.id,
             "created_at": stamp(self.world.clock.wire()),
         }
         for webhook in site.webhooks.values():
-            if webhook.enabled and webhook.event == f"{_PREFIX}datasource-{what}":
+            if webhook.enabled and webhook.event == f"{_PREFIX}{kind}-{what}":
                 self._send(webhook, name, json.dumps(body).encode())
 
     def test(self, webhook: Webhook) -> tuple[int, str]:

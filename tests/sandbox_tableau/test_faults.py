@@ -48,6 +48,13 @@ class TestThrottling:
             tenant.server.projects.get()
         assert (error.value.code, "after 29 minutes" in error.value.detail) == ("429000", True)
 
+    def test_a_429_may_say_nothing_of_the_time(self, tenant: Tenant) -> None:
+        tenant.switches["throttle_text"] = "none"
+        tenant.faults.arm("tableau", "rate_limit", seconds=600, match="GET .*/projects")
+        answer = tenant.call("GET", "/projects")
+        assert (answer.status_code, "minutes" in answer.text) == (429, False)
+        assert "Retry-After" not in answer.headers
+
     def test_limits_can_be_off(self, tenant: Tenant) -> None:
         tenant.switches.update(calls_per_hour=1, limits=False)
         assert [tenant.call("GET", "/projects").status_code for _ in range(3)] == [200] * 3

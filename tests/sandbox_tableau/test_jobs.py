@@ -164,6 +164,21 @@ class TestRefresh:
         with pytest.raises(ServerResponseError, match="404026"):
             tenant.server.tasks.get_by_id(task.id)
 
+    def test_a_task_counts_its_failures_until_it_succeeds(self, tenant: Tenant, extract: str) -> None:
+        def failed_in_a_row() -> int:
+            [task], _ = tenant.server.tasks.get()
+            return task.consecutive_failed_count
+
+        [task], _ = tenant.server.tasks.get()
+        for count in (1, 2):
+            tenant.faults.arm("tableau", "job_ends", code=1)
+            tenant.server.tasks.run(task)
+            assert failed_in_a_row() == count
+        tenant.end(tenant.server.datasources.refresh(extract))
+        assert failed_in_a_row() == 2, "a refresh that is not the task's says nothing of the task"
+        tenant.server.tasks.run(task)
+        assert failed_in_a_row() == 0
+
     @pytest.mark.parametrize(
         ("interval", "made"),
         [

@@ -116,6 +116,24 @@ def test_a_failed_refresh_is_told(local: Tenant, receiver: Receiver, resource: s
     assert body["resource_luid"] == local.world.datasource("Exchange rates").id
 
 
+def test_a_flow_that_ended_is_told_well_or_not(local: Tenant, receiver: Receiver) -> None:
+    hook(local, receiver.url, "flow-completed")
+    flow = local.server.flows.get_by_id(local.world.id("Supplier clean-up"))
+    for fault in ({}, {"code": 1}):
+        if fault:
+            local.faults.arm("tableau", "job_ends", **fault)
+        local.end(local.server.flows.refresh(flow))
+    local.world.webhooks.sent()
+    assert receiver.events() == ["FlowCompleted", "FlowCompleted"]
+    assert json.loads(receiver.bodies[0])["resource_luid"] == flow.id
+
+
+def test_a_site_may_not_know_the_event_of_flows(local: Tenant, receiver: Receiver) -> None:
+    local.switches["flow_events"] = False
+    with pytest.raises(ServerResponseError, match="400000"):
+        hook(local, receiver.url, "flow-completed")
+
+
 def test_publishing_changing_and_deleting_are_told(local: Tenant, receiver: Receiver) -> None:
     for event in ("created", "updated", "deleted"):
         hook(local, receiver.url, f"datasource-{event}")

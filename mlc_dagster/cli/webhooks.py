@@ -1,19 +1,17 @@
 """What `mlc receiver serve` and `mlc asana webhooks` do."""
 
 import socket
+from collections.abc import Callable, Mapping
 
-import uvicorn
 from rich.table import Table
 from starlette.applications import Starlette
 
 from mlc_dagster.asana.webhooks import Webhooks
 from mlc_dagster.cli.console import console
-from mlc_dagster.receiver import Signals, Source, receiver
+from mlc_dagster.receiver import Signals, Source, receiver, server
 from mlc_dagster.settings import load_settings
 from mlc_dagster.suite import Suite
-
-# Connections, not calls: those beyond are told to come back.
-CONNECTIONS = 256
+from mlc_dagster.visma.webhooks import VismaHooks
 
 
 class NoReceiver(Exception):
@@ -22,7 +20,8 @@ class NoReceiver(Exception):
 
 def serve_receiver(host: str, port: int) -> None:
     """Serve until told to stop. Raises NoReceiver: the port cannot be opened."""
-    app = app_of(Suite(load_settings()))
+    suite = Suite(load_settings())
+    app = app_of(suite)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listener = socket.create_server((host, port), family=family)
@@ -30,27 +29,44 @@ def serve_receiver(host: str, port: int) -> None:
         raise NoReceiver(
             f"Port {port} of {host} cannot be opened: {error.strerror}. Choose another."
         ) from None
-    console.print(f"Receiver: http://{host}:{port}/hooks   Ctrl-C stops it.")
-    config = uvicorn.Config(
-        app,
-        access_log=False,
-        log_level="warning",
-        lifespan="off",
-        limit_concurrency=CONNECTIONS,
-        timeout_keep_alive=5,
-        # What proxies add is of no interest: the signature says who calls.
-        proxy_headers=False,
-        server_header=False,
-    )
-    uvicorn.Server(config).run(sockets=[listener])
+    known = ", ".join(sources_of(suite)) or "no vendor"
+    console.print(f"Receiver: http://{host}:{port}/hooks for {known}   Ctrl-C stops it.")
+    section = suite.settings.receiver
+    server(app, proxies=section.proxies if section else ()).run(sockets=[listener])
 
 
 def app_of(suite: Suite) -> Starlette:
-    """The receiver of all pairs that are switched on and have webhooks."""
-    sources: dict[str, Source] = {}
-    if suite.settings.pairs.asana is not None:
-        sources["asana"] = suite.asana.hooks
-    return receiver(sources, Signals(suite.engine, suite.clock))
+    """The receiver of all vendors whose webhooks are switched on."""
+    return receiver(sources_of(suite), Signals(suite.engine, suite.clock))
+
+
+def sources_of(suite: Suite) -> dict[str, Source]:
+    """Who may call, by the name in the path. A new vendor's source is one line in the table below."""
+    return {name: source for name, make in SOURCES.items() if (source := make(suite)) is not None}
+
+
+def _visma(suite: Suite) -> Source | None:
+    section = suite.settings.receiver
+    if section is None or section.visma is None:
+        return None
+    return VismaHooks(
+        section.visma.secret.reveal(),
+        {company.tenant_id: code for code, company in suite.settings.companies.items()},
+        suite.clock,
+        signature_header=section.visma.signature_header,
+        refused_status=section.visma.refused_status,
+    )
+
+
+def _asana(suite: Suite) -> Source | None:
+    return suite.asana.hooks if suite.settings.pairs.asana is not None else None
+
+
+# Each makes a vendor's source, or None where it is switched off.
+SOURCES: Mapping[str, Callable[[Suite], Source | None]] = {
+    "visma": _visma,
+    "asana": _asana,
+}
 
 
 def make_webhooks() -> None:
@@ -84,6 +100,6 @@ def delete_webhooks() -> None:
 
 def _webhooks() -> Webhooks:
     suite = Suite(load_settings())
-    if suite.settings.receiver is None:
+    if suite.settings.receiver is None or suite.settings.receiver.url is None:
         raise NoReceiver("`receiver: url:` is missing in mlc.yaml: the address at which Asana reaches us.")
     return suite.asana.webhooks(suite.settings.receiver.url)

@@ -24,7 +24,7 @@ def way_back(settings: Settings) -> dg.Definitions:
     if asana is None or not any(part.way_back for part in asana.destinations.values()):
         return dg.Definitions()
     sensors = [news_sensor(asana.poll_seconds)]
-    if settings.receiver is not None:
+    if settings.receiver is not None and settings.receiver.url is not None:
         sensors.append(webhook_sensor(settings.receiver.url))
     return dg.Definitions(jobs=[way_back_job], sensors=sensors)
 

@@ -1,21 +1,25 @@
 """An ASGI app that answers vendors' webhooks within a second: POST /hooks/<source>/<place>.
 
 A call is judged and its signal is stored before it is answered, in a few threads, for a bounded number of
-callers at a time. Who comes when all are busy, or waits too long, is told 503 and tries again.
+callers at a time. Who comes when all are busy, or waits too long, is told 503 and tries again; who comes too
+often is told 429.
 """
 
 import asyncio
 import logging
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from math import ceil
 from typing import Protocol
 
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
+from mlc_dagster.receiver.rates import Rates, network_of
 from mlc_dagster.receiver.signals import Signals
 
 BODY_BYTES = 1_000_000
@@ -23,17 +27,28 @@ BODY_BYTES = 1_000_000
 ANSWER_SECONDS = 1.0
 CALLS_AT_ONCE = 64
 THREADS = 4
+# Calls of one source from one address: a vendor's dispatcher has few addresses and tells a mass update
+# record by record.
+BURST, PER_SECOND = 300, 20.0
+# No place is a path, and none is longer than the ids that vendors and we make up.
+PLACE = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a caller is answered. news: something happened at the vendor that somebody should look at."""
+    """What a caller is answered. news: something happened at the vendor that somebody should look at.
+
+    about: where to look; the place that was called, unless it says less. delivery: what is the same when the
+    vendor repeats a delivery; the body, unless the vendor numbers its deliveries.
+    """
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     news: bool = False
+    about: str | None = None
+    delivery: bytes | None = None
 
 
 class Source(Protocol):
@@ -51,26 +66,37 @@ def receiver(
     sources: Mapping[str, Source],
     signals: Signals,
     *,
+    others: Sequence[BaseRoute] = (),
     calls_at_once: int = CALLS_AT_ONCE,
     seconds: float = ANSWER_SECONDS,
+    rates: Rates | None = None,
 ) -> Starlette:
-    """The app. `sources`: by their name in the path."""
-    door = _Door(sources, signals, calls_at_once, seconds)
-    return Starlette(routes=[Route("/hooks/{source}/{place}", door.answer, methods=["POST"])])
+    """The app. `sources`: by their name in the path. `others`: what the same service serves beside."""
+    door = _Door(sources, signals, calls_at_once, seconds, rates or Rates(BURST, PER_SECOND))
+    return Starlette(routes=[Route("/hooks/{source}/{place}", door.answer, methods=["POST"]), *others])
 
 
 class _Door:
     def __init__(
-        self, sources: Mapping[str, Source], signals: Signals, calls_at_once: int, seconds: float
+        self,
+        sources: Mapping[str, Source],
+        signals: Signals,
+        calls_at_once: int,
+        seconds: float,
+        rates: Rates,
     ) -> None:
-        self._sources, self._signals = sources, signals
+        self._sources, self._signals, self._rates = sources, signals, rates
         self._room, self._seconds = calls_at_once, seconds
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="receiver")
 
     async def answer(self, request: Request) -> Response:
-        source = self._sources.get(request.path_params["source"])
-        if source is None:
+        name, place = request.path_params["source"], request.path_params["place"]
+        source = self._sources.get(name)
+        if source is None or not PLACE.fullmatch(place):
             return Response(status_code=404)
+        host = request.client.host if request.client else ""
+        if wait := self._rates.wait((name, network_of(host))):
+            return Response(status_code=429, headers={"Retry-After": str(ceil(wait))})
         if self._room <= 0:
             return _busy()
         # Only the event loop counts, so no lock is needed.
@@ -98,14 +124,14 @@ class _Door:
         work.add_done_callback(lambda _: loop.call_soon_threadsafe(self._leave, None))
 
     def _take(self, source: Source, request: Request, body: bytes) -> Verdict:
-        place = request.path_params["place"]
+        name, place = request.path_params["source"], request.path_params["place"]
         try:
             verdict = source.judge(place, request.headers, body)
             if verdict.news:
-                self._signals.keep(request.path_params["source"], place, body)
+                delivery = body if verdict.delivery is None else verdict.delivery
+                self._signals.keep(name, verdict.about or place, b"\0".join((place.encode(), delivery)))
         except Exception as error:  # noqa: BLE001 - whatever it is, the vendor tries again
             # Without the traceback: it may show the call and a secret.
-            name = request.path_params["source"]
             log.error("A call of %s was not taken: %s", name, type(error).__name__)  # noqa: TRY400
             return Verdict(503)
         return verdict

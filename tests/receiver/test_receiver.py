@@ -1,7 +1,7 @@
 """The receiver keeps that somebody called, once, and answers everybody in time."""
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from datetime import timedelta
 
@@ -10,32 +10,11 @@ import requests
 import sqlalchemy as sa
 
 from mlc_dagster.database import connect, migrate
-from mlc_dagster.database.schema import signals as table
 from mlc_dagster.receiver import Signals, Source, Verdict, receiver
 from mlc_dagster.receiver.app import BODY_BYTES
-from tests.support.postgres import database_url, postgres_url, sqlite_url
+from tests.receiver.conftest import Serve, kept
 from tests.support.serving import served
 from tests.transport.clocks import ManualClock
-
-__all__ = ["database_url", "postgres_url", "sqlite_url"]
-
-
-@pytest.fixture
-def engine(sqlite_url: str) -> Iterator[sa.Engine]:
-    engine = connect(sqlite_url)
-    migrate(engine)
-    yield engine
-    engine.dispose()
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-def signals(engine: sa.Engine, clock: ManualClock) -> Signals:
-    return Signals(engine, clock)
 
 
 class Vendor:
@@ -64,9 +43,6 @@ class Slow:
         return Verdict(200, news=True)
 
 
-Serve = Callable[..., str]
-
-
 @pytest.fixture
 def serve(signals: Signals) -> Iterator[Serve]:
     with ExitStack() as stack:
@@ -89,11 +65,6 @@ def insist(url: str, body: bytes = b"{}") -> None:
         if post(url, body).status_code == 200:
             return
     raise AssertionError("it was never taken")
-
-
-def kept(engine: sa.Engine) -> list[tuple[str, str]]:
-    with engine.connect() as connection:
-        return [tuple(row) for row in connection.execute(sa.select(table.c.source, table.c.place))]
 
 
 def test_a_call_is_a_signal_before_it_is_answered(serve: Serve, engine: sa.Engine) -> None:
@@ -120,9 +91,29 @@ def test_on_either_database_a_delivery_counts_once(database_url: str, clock: Man
     signals = Signals(engine, clock)
     for body in (b"1", b"1", b"2"):
         signals.keep("vendor", "ours", body)
-    signals.keep("vendor", "another", b"1")
+    signals.keep("another", "ours", b"1")
     assert len(kept(engine)) == 3
+    assert signals.waiting("vendor").keys() == {"ours"}
     engine.dispose()
+
+
+def test_when_nobody_takes_signals_no_more_are_kept_than_there_is_room(
+    engine: sa.Engine, clock: ManualClock
+) -> None:
+    signals = Signals(engine, clock, room=3)
+    for number in range(5):
+        signals.keep("vendor", "ours", b"%d" % number)
+    assert len(kept(engine)) == 3
+    signals.handled("vendor", signals.newest("vendor"))
+    signals.keep("vendor", "ours", b"new")
+    assert signals.newest("vendor") is not None
+
+
+def test_signals_of_one_place_are_handled_without_those_of_another(signals: Signals) -> None:
+    signals.keep("vendor", "here", b"1")
+    signals.keep("vendor", "there", b"2")
+    signals.handled("vendor", signals.waiting("vendor")["here"], place="here")
+    assert signals.waiting("vendor").keys() == {"there"}
 
 
 def test_what_comes_while_somebody_looks_is_not_handled_with_it(serve: Serve, signals: Signals) -> None:
@@ -146,7 +137,16 @@ def test_handled_signals_are_forgotten_after_a_week(
     assert len(kept(engine)) == 1
 
 
-@pytest.mark.parametrize("path", ["nobody/ours", "vendor/theirs"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "nobody/ours",
+        "vendor/theirs",
+        "vendor/..%2f..%2fpasswd",
+        "vendor/ours%00",
+        "vendor/" + "x" * 129,
+    ],
+)
 def test_an_unknown_address_keeps_nothing(serve: Serve, engine: sa.Engine, path: str) -> None:
     assert post(f"{serve(Vendor())}/{path}").status_code == 404
     assert kept(engine) == []

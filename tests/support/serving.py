@@ -9,10 +9,15 @@ import uvicorn
 from starlette.types import ASGIApp
 
 
+def free_listener() -> socket.socket:
+    """A listening socket on a free port of this machine."""
+    return socket.create_server(("127.0.0.1", 0))
+
+
 @contextmanager
 def served(app: ASGIApp) -> Iterator[str]:
     """Serve the app in a thread; yields its URL."""
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = free_listener()
     server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_level="error", access_log=False))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()

@@ -6,6 +6,8 @@ with lines as (
         to_json(list({
             'number': cast(line.lineNbr as varchar),
             'quantity': cast(line.orderQty as varchar),
+            -- What is left to come, which an 860 says of each line (POC04). A line may be completed with less.
+            'open': cast(if(line.completed, 0, greatest(line.orderQty - coalesce(line.qtyOnReceipts, 0), 0)) as varchar),
             'uom': line.uom,
             'unit': unit.code,
             'price': cast(line.unitCost as varchar),

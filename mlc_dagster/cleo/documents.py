@@ -64,7 +64,8 @@ def line_by_line(order: PurchaseOrder, before: PurchaseOrder) -> PurchaseOrder:
 
 def same(one: Document, other: Document) -> bool:
     """Whether a partner would read the same in both. Names and addresses of a buyer or seller are master
-    data: a supplier that moved changes none of its documents. Where goods go is a part of the order.
+    data: a supplier that moved changes none of its documents. Where goods go is a part of the order. What is
+    left to receive is told with a change and is none.
     """
     return _matter(one) == _matter(other)
 
@@ -157,7 +158,14 @@ def _matter(document: Document) -> Document:
     )
     if isinstance(document, Invoice):
         return replace(document, parties=parties, notes=())
+    if isinstance(document, PurchaseOrder):
+        return replace(document, parties=parties, lines=tuple(map(_ordered, document.lines)))
     return replace(document, parties=parties)
+
+
+def _ordered(line: OrderLine) -> OrderLine:
+    """What is agreed of a line; goods that came change nothing of that."""
+    return replace(line, open_quantity=None)
 
 
 SELLERS = (Role.SELLER, Role.SHIP_FROM)
@@ -176,6 +184,7 @@ def _order_line(row: Payload, line: Line) -> OrderLine:
         item=_item(line),
         price=Decimal(line["price"]) if line["price"] is not None else None,
         delivery_date=date.fromisoformat(line["date"]) if line.get("date") else None,
+        open_quantity=Decimal(line["open"]) if line.get("open") is not None else None,
     )
 
 
@@ -188,7 +197,7 @@ def _changed(lines: Iterable[OrderLine], before: Iterable[OrderLine]) -> Iterato
             LineChange.ADDED
             if known is None
             else LineChange.UNCHANGED
-            if known == line
+            if known and _ordered(known) == _ordered(line)
             else LineChange.CHANGED
         )
         yield replace(line, change=change)

@@ -1,7 +1,7 @@
 """The form of what a partner says of a supplier: country, postal code, VAT number, what may not be missing.
 
-ISO 3166 for countries, the postal unions' forms for codes, python-stdnum for VAT numbers: form and check digits
-of the European Union (VIES), Northern Ireland, Great Britain, Norway, Iceland and Switzerland. A number that
+ISO 3166 for countries, the postal unions' forms for codes, python-stdnum for VAT numbers: form and check
+digits in the European Union (VIES), Northern Ireland, Great Britain, Norway, Iceland and Switzerland. What
 passes may still belong to nobody: the registers themselves are not asked.
 """
 

@@ -199,7 +199,8 @@ class Transport:
 class OrderLine:
     """One line of an order. `price` is for `price_per` units (1 or 100).
 
-    `change` and `open_quantity` (what is still to be received; the whole quantity when None) are for changes.
+    `change` and `open_quantity` (ordered less received; when None the whole quantity, or nothing of
+    a line that is removed) are for changes.
     """
 
     number: str

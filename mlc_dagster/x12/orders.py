@@ -87,7 +87,7 @@ def _write_line(draft: Draft, line: OrderLine, purpose: Purpose) -> None:
     ids = parts.item_ids(draft, line.item)
     if draft.set_id == "860":
         change = line.change or (LineChange.REMOVED if purpose is Purpose.CANCEL else LineChange.CHANGED)
-        left = line.quantity if line.open_quantity is None else line.open_quantity
+        left = _left(line, change)
         unit = (line.unit,)
         draft.add("POC", line.number, _CHANGES[change], line.quantity, left, unit, line.price, basis, *ids)
     else:
@@ -97,6 +97,13 @@ def _write_line(draft: Draft, line: OrderLine, purpose: Purpose) -> None:
     if line.delivery_date:
         draft.add("DTM", "002", line.delivery_date)
     _write_notes(draft, line.notes, "LINE")
+
+
+def _left(line: OrderLine, change: LineChange) -> Decimal:
+    """POC04, the quantity left to receive: ordered less received."""
+    if line.open_quantity is not None:
+        return line.open_quantity
+    return Decimal(0) if change is LineChange.REMOVED else line.quantity
 
 
 def _hash_total(lines: Iterable[OrderLine], dialect: Dialect) -> Decimal | None:

@@ -131,6 +131,7 @@ def _change(found: Set) -> Document:
                 "line": at(line, 1),
                 "change": at(line, 2),
                 "quantity": number(at(line, 3)),
+                "open": number(at(line, 4)),
                 "unit": at(line, 5),
                 "price": number(at(line, 6)),
                 "items": _items(line, 8),

@@ -71,6 +71,20 @@ def test_a_changed_order_ends_as_it_is_in_the_erp(install: Install, world: World
     assert quantities(held(world)["1"]) == {"1": Decimal(10), "2": Decimal(7), "4": Decimal(2)}
 
 
+def test_a_change_tells_of_each_line_what_is_left_to_receive(ours: Installation, world: World) -> None:
+    ours.deliver(order("1", line(1, "10", open="10"), line(2, "5", open="5"), line(3, "1", open="1")))
+    ours.deliver(order("1", line(1, "10", open="4"), line(2, "7", open="7"), line(4, "2", open="2")))
+    left = {each["line"]: each["open"] for each in held(world)["1"]["lines"] if "open" in each}
+    assert left == {"1": Decimal(4), "2": Decimal(7), "4": Decimal(2)}
+
+
+def test_goods_that_came_are_no_change_of_their_order(ours: Installation, sandbox: Sandbox) -> None:
+    ours.deliver(order("1", line(1, "10", open="10")))
+    sandbox.log.reset()
+    ours.deliver(order("1", line(1, "10", open="4")))
+    assert uploads(sandbox) == 0
+
+
 @pytest.mark.parametrize("form", ["860", "850-04", "850-05"])
 def test_a_cancelled_order_is_cancelled_once(
     install: Install, sandbox: Sandbox, world: World, form: str

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from json import loads
 from pathlib import Path
 from typing import Any
 
@@ -23,19 +24,23 @@ from tests.support.house import House, open_house, running_sandbox
 
 COMPANY = "NO01"
 OPEN = {"Open", "Closed", "Printed", "PendingPrint", "PendingEmail"}
+ORDERS = "cleo/purchase_orders"
 UNRELEASED = {"Hold", "Balanced", "PendingApproval", "Rejected", "Scheduled", "Voided"}
 Lines = Counter[tuple[str, Decimal, Decimal]]
 
 
 @dataclass(frozen=True)
 class Chapter:
-    """One run of the pair: what the ERP held, and what partners hold by kind and number."""
+    """One run of the pair: what the ERP held, and what partners hold by kind and number. `open`: what is left
+    to receive of orders and their lines, as they were last told.
+    """
 
     run: dg.ExecuteInProcessResult
     erp: Mapping[str, list[dict[str, Any]]]
     documents: Mapping[str, Mapping[str, dict[str, Any]]]
     refused: list[dict[str, Any]]
     states: Mapping[str, Counter[str]]
+    open: Mapping[str, dict[str, Decimal]]
     uploads: int
     waiting: list[str]
 
@@ -61,8 +66,13 @@ def chapter(house: House, first: date | None = None) -> Chapter:
         name: Counter(state for state, _ in suite.cleo.answers.standing(name, COMPANY, house.clock.now()))
         for name in suite.destinations()
     }
+    told = {found.entry.number: found.entry.payload for found in suite.cleo.outbox.standing(ORDERS)}
+    left = {
+        number: {line["number"]: Decimal(line["open"]) for line in loads(payload["lines"])}
+        for number, payload in told.items()
+    }
     waiting = [entry.reason for name in states for entry in suite.quarantine.open(name, COMPANY)]
-    return Chapter(run, erp, documents, received["refused"], states, uploads, waiting)
+    return Chapter(run, erp, documents, received["refused"], states, left, uploads, waiting)
 
 
 def rows(sandbox: Sandbox, entity: str) -> list[dict[str, Any]]:
@@ -77,12 +87,22 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Chapte
     with running_sandbox(companies=(COMPANY,), seed=4) as sandbox:
         section = sandbox.cleo.config_section(sandbox.url)
         with open_house(sandbox, folder, pairs=section) as house:
+            receive_half(sandbox)
             chapters = {"first load": chapter(house)}
             sandbox.pass_day()
             still_open, _ = open_days(house.suite(), "cleo", COMPANY)
             chapters["a day later"] = chapter(house, still_open)
             chapters["nothing new"] = chapter(house, still_open)
             yield chapters
+
+
+def receive_half(sandbox: Sandbox) -> None:
+    """Half of the first line of one open order has come."""
+    order = next(row for row in rows(sandbox, "purchaseorder") if row["status"] == "Open")
+    first, *others = order["lines"]
+    lines = [first | {"qtyOnReceipts": Decimal(str(first["orderQty"])) / 2, "completed": False}, *others]
+    order_key = f"{order['orderType']}|{order['orderNbr']}"
+    sandbox.visma.change(COMPANY, "purchaseorder", order_key, {"lines": lines})
 
 
 TOLD = ("first load", "a day later")
@@ -128,6 +148,22 @@ def test_totals_of_orders_are_the_erp_s(story: dict[str, Chapter]) -> None:
         if row["status"] in OPEN:
             net = sum(Decimal(str(line["amount"])) for line in row["lines"] if not line["canceled"])
             assert told[number(row)]["total"] == net
+
+
+def test_what_is_left_to_receive_is_ordered_less_received(story: dict[str, Chapter]) -> None:
+    partly = 0
+    for row in story["first load"].erp["purchaseorder"]:
+        if row["status"] in OPEN:
+            left = {
+                str(line["lineNbr"]): Decimal(0)
+                if line["completed"]
+                else Decimal(str(line["orderQty"])) - Decimal(str(line["qtyOnReceipts"]))
+                for line in row["lines"]
+                if not line["canceled"]
+            }
+            assert story["first load"].open[number(row)] == left
+            partly += any(0 < left.get(str(line["lineNbr"]), 0) < line["orderQty"] for line in row["lines"])
+    assert partly
 
 
 @pytest.mark.parametrize("name", TOLD)

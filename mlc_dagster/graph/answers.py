@@ -10,6 +10,7 @@ from mlc_dagster.cleo.answers import OVERDUE
 from mlc_dagster.cleo.outbox import Standing, State
 from mlc_dagster.graph.resource import SuiteResource
 from mlc_dagster.mappings import Model
+from mlc_dagster.suite import Suite
 
 NAME = "acknowledged"
 # Documents a result names; `mlc cleo status` names all.
@@ -21,7 +22,7 @@ def answer_check(model: Model) -> dg.AssetChecksDefinition:
     """Fails while documents are rejected (an error) or their acknowledgment is overdue (a warning).
 
     It looks at the newest document of each record, of all companies. It calls nobody: the mailbox's own job
-    takes acknowledgments in.
+    takes acknowledgments in, and evaluates this check after each look.
     """
 
     @dg.asset_check(
@@ -30,10 +31,29 @@ def answer_check(model: Model) -> dg.AssetChecksDefinition:
         description="No document is rejected by its partner, and no acknowledgment is overdue.",
     )
     def acknowledged(suite: SuiteResource) -> dg.AssetCheckResult:
-        house = suite.open()
-        return verdict(list(house.cleo.answers.standing(model.key, None, house.clock.now())))
+        return _judged(suite.open(), model.key)
 
     return acknowledged
+
+
+def evaluations(house: Suite) -> Iterator[dg.AssetCheckEvaluation]:
+    """The same check of every destination, for who looks without a delivery: what is overdue becomes so by
+    time, and time passes also while there is nothing to deliver.
+    """
+    for model in house.cleo.settings.answered():
+        result = _judged(house, f"cleo/{model}")
+        yield dg.AssetCheckEvaluation(
+            asset_key=dg.AssetKey(["cleo", model]),
+            check_name=NAME,
+            passed=result.passed,
+            severity=result.severity,
+            description=result.description,
+            metadata=result.metadata,
+        )
+
+
+def _judged(house: Suite, destination: str) -> dg.AssetCheckResult:
+    return verdict(list(house.cleo.answers.standing(destination, None, house.clock.now())))
 
 
 def verdict(standing: Sequence[Told]) -> dg.AssetCheckResult:

@@ -1,12 +1,14 @@
-"""The way in from Cleo in Dagster: the job, and the schedule that starts one look at a time."""
+"""The way in from Cleo in Dagster: the job with the check after it, and a schedule for one look at a time."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from unittest.mock import patch
 
 import dagster as dg
 import pytest
 
 from mlc_dagster.definitions import defs
+from mlc_dagster.graph.answers import NAME
 from mlc_dagster.graph.mailbox import JOB
 from mlc_dagster.suite import Suite
 from mlc_sandbox.server import Sandbox
@@ -63,6 +65,27 @@ def test_a_mailbox_that_cannot_be_reached_fails_the_run_and_the_next_goes_on(
     dock.sandbox.faults.clear()
     assert run(instance).success
     assert len(dock.receipts(notice.number)) == 1
+
+
+def test_a_missing_acknowledgment_is_told_though_nobody_delivers_any_more(
+    dock: Dock, instance: dg.DagsterInstance
+) -> None:
+    dock.settle(destinations={"purchase_orders": {}, "suppliers": {}})
+    dock.sandbox.cleo.switches["partner_answer"] = "silent"
+    dock.deliver("cleo/purchase_orders")
+    assert run(instance).success
+    assert acknowledged(instance) == (True, dg.AssetCheckSeverity.WARN)
+    dock.sandbox.clock.advance(timedelta(hours=25))
+    assert run(instance).success
+    assert acknowledged(instance) == (False, dg.AssetCheckSeverity.WARN)
+
+
+def acknowledged(instance: dg.DagsterInstance) -> tuple[bool, dg.AssetCheckSeverity]:
+    """The check of orders as the UI and whoever alerts see it: its newest evaluation."""
+    key = dg.AssetCheckKey(dg.AssetKey(["cleo", "purchase_orders"]), NAME)
+    newest = instance.event_log_storage.get_latest_asset_check_execution_by_key([key])[key]
+    evaluation = newest.event.dagster_event.asset_check_evaluation_data  # type: ignore[union-attr]
+    return evaluation.passed, evaluation.severity
 
 
 def test_the_schedule_starts_one_look_at_a_time(dock: Dock) -> None:

@@ -218,7 +218,7 @@ class SharedSession:
 def login_http(base_url: str, **options: Any) -> Http:
     """A session for sign-ins, which carry no token."""
     remedies = {401: REMEDY, 403: REMEDY, 404: REMEDY, 405: REMEDY}
-    return Http("Tableau", base_url, remedies=remedies, words=wire.words, **options)
+    return Http("Tableau", base_url, remedies=remedies, words=wire.words, lockout=wire.lockout, **options)
 
 
 def _encoded(value: Mapping[str, Any]) -> str:

@@ -27,8 +27,6 @@ PAGE = 1000
 # At most 64 MB (section 5).
 CHUNK = 32 * 2**20
 UPLOADS_AT_MOST = 3
-# A 429 says its minutes in words, and rarely in a header (section 12).
-LOCKOUT_SECONDS = 120
 REMEDIES: Mapping[int, str] = {
     401: "The session was refused twice. Check the access token, or the scopes of the Connected App.",
     403: "The user has no right to do this. It needs the role Creator or a site administrator, and the right "
@@ -69,6 +67,13 @@ class Found:
     name: str
 
 
+@dataclass(frozen=True)
+class Published(Found):
+    """A published data source."""
+
+    description: str
+
+
 class TableauClient:
     """One site. All methods raise transport's CallFailed."""
 
@@ -94,7 +99,7 @@ class TableauClient:
             timeout=TIMEOUT,
             remedies=REMEDIES,
             words=wire.words,
-            lockout=LOCKOUT_SECONDS,
+            lockout=wire.lockout,
         )
 
     # -- what there is --------------------------------------------------------------------------------------
@@ -111,9 +116,13 @@ class TableauClient:
         answer = self._call("POST", "/projects", data=data, headers=wire.XML, repeatable=False)
         return _element(answer, "project").get("id", "")
 
-    def datasource(self, id: str) -> bool:
-        """Whether there is a data source of this id."""
-        return self._response("GET", f"/datasources/{id}", answers=(404,)).status_code != 404
+    def datasource(self, id: str) -> Published | None:
+        """The data source of this id; None when there is none."""
+        response = self._response("GET", f"/datasources/{id}", answers=(404,))
+        if response.status_code == 404:
+            return None
+        found = _element(_root(response), "datasource")
+        return Published(id, found.get("name", ""), found.get("description", ""))
 
     def datasource_named(self, name: str, project: str) -> str | None:
         """The id of the data source of this name in a project; new ones may show late (section 1)."""

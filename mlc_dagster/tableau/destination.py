@@ -6,6 +6,9 @@ What makes it exact although calls lose their answers and jobs run late (vendors
   that meets no row, no job may be waiting, and only then the rows go again, under the next RequestID.
 - A publication in doubt is made again after a quiet time that is longer than a call can take, and not while a
   job of the data source waits. What is published is all the ledger holds, with the batch.
+- A publication carries its number in its description, so that an older one is known for what it is when it
+  takes the place of a newer one: because it came later than any call should, or because somebody restored
+  it. Then everything is published again.
 - Rows are never appended.
 """
 
@@ -20,9 +23,9 @@ from typing import Any
 from mlc_dagster.delivery import errors as delivery
 from mlc_dagster.delivery.destination import Batch, Outcome
 from mlc_dagster.delivery.rows import Change, Op
-from mlc_dagster.tableau.client import CHUNK, TIMEOUT, JobState, TableauClient
+from mlc_dagster.tableau.client import CHUNK, TIMEOUT, JobState, Published, TableauClient
 from mlc_dagster.tableau.hyper import SCHEMA, TABLE, Content, Unusable, write
-from mlc_dagster.tableau.remembered import Publication, Source
+from mlc_dagster.tableau.remembered import Publication, Source, number_in, numbered
 from mlc_dagster.tableau.shape import Shape
 from mlc_dagster.target import in_delivery_words
 from mlc_dagster.transport import errors as transport
@@ -133,9 +136,11 @@ class DataSource:
         with self._file([self._content(TABLE, self._merged(batch))]) as (path, rows):
             upload = self._client.upload(path)
         under_way = Publication(batch.id, self._now().isoformat())
-        source.save(ours=True, fingerprint="", publication=under_way)
+        number = source.state.publications + 1
+        source.save(ours=True, fingerprint="", publication=under_way, publications=number)
+        described = numbered(self.shape.description, number)
         try:
-            job = self._client.publish(self.shape.title, self.shape.description, project, upload)
+            job = self._client.publish(self.shape.title, described, project, upload)
         except transport.InDoubt:
             raise
         except transport.CallFailed:
@@ -172,16 +177,20 @@ class DataSource:
                 "It is published again with the next run.",
                 partial=self._partial(batch),
             )
-        source.save(id=self._find(source), fingerprint=self.shape.fingerprint, publication=None)
+        found = self._find(source)
+        # Whether an overwrite takes the new description is not known, so what it shows counts.
+        shown = number_in(found.description)
+        source.save(id=found.id, fingerprint=self.shape.fingerprint, publication=None, shown=shown)
         return Outcome(detail={"published": "whole", **({"rows": rows} if rows is not None else {})})
 
-    def _find(self, source: Source) -> str:
-        """The id of what was just published: whether an overwritten one keeps its id is not known."""
-        if source.state.id and self._client.datasource(source.state.id):
-            return source.state.id
+    def _find(self, source: Source) -> Published:
+        """What was just published: whether an overwritten one keeps its id is not known."""
+        if source.state.id and (found := self._client.datasource(source.state.id)):
+            return found
         project = self._project()
         for _ in range(LOOKS):
-            if found := self._client.datasource_named(self.shape.title, project):
+            named = self._client.datasource_named(self.shape.title, project)
+            if named and (found := self._client.datasource(named)):
                 return found
             self._client.clock.sleep(LOOK_SECONDS)
         raise self._unsure("the data source: it is published and does not show yet")
@@ -272,13 +281,25 @@ class DataSource:
         project = self._project()
         source = self._source()
         if source.state.id:
-            if not self._client.datasource(source.state.id):
-                source.save(id="")
+            self._look_at(source)
         elif not source.state.ours and self._client.datasource_named(self.shape.title, project):
             raise delivery.Stop(
                 f"{self.name}: the project {self._place.project} has a data source {self.shape.title!r} that "
                 "is not known to be ours. `mlc tableau setup` takes it over, or rename it. Nothing was sent."
             )
+
+    def _look_at(self, source: Source) -> None:
+        """See whether what is published is gone, or an older publication than the one we know of."""
+        found, known = self._client.datasource(source.state.id), source.state.shown
+        if found is None:
+            source.save(id="")
+            return
+        # None says that somebody wrote another description.
+        shown = number_in(found.description) or known
+        if shown < known:
+            source.save(shown=shown, fingerprint="")
+        elif shown > known:
+            source.save(shown=shown)
 
     def _project(self) -> str:
         found = self._client.project(self._place.project)

@@ -1,9 +1,12 @@
 """What we remember of each data source beside the ledger: in our database, safe at restarts."""
 
+import re
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from mlc_dagster.delivery.memory import Memory
+
+NUMBERED = re.compile(r"\(publication (\d{1,9})\)$")
 
 
 @dataclass(frozen=True)
@@ -20,13 +23,16 @@ class SourceState:
     """A data source as we know it. ours: we have begun to publish it, or were told to take it over.
 
     id: empty before the first publication, or when it is gone. fingerprint: of the columns that were
-    published; empty while it is not known what is published.
+    published; empty while it is not known what is published. publications: how many we have sent; shown: the
+    number that its description told last, 0 for none.
     """
 
     ours: bool = False
     id: str = ""
     fingerprint: str = ""
     publication: Publication | None = None
+    publications: int = 0
+    shown: int = 0
 
 
 class Source:
@@ -48,3 +54,14 @@ class Source:
         state = replace(self.state, **changes)
         self._remembered = self._memory.write(self._name, self._remembered, asdict(state))
         return state
+
+
+def numbered(description: str, number: int) -> str:
+    """The description of a publication: an older one that comes late, or is restored, is known by it."""
+    return f"{description} (publication {number})"
+
+
+def number_in(description: str) -> int:
+    """The number of the publication a description tells; 0 for none."""
+    found = NUMBERED.search(description)
+    return int(found[1]) if found else 0

@@ -1,5 +1,6 @@
 """Tableau's XML and its multipart bodies (vendors/tableau.md sections 1 and 5)."""
 
+import re
 import uuid
 from collections.abc import Mapping
 from xml.etree.ElementTree import Element, SubElement, tostring
@@ -9,6 +10,9 @@ from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import ParseError, fromstring
 
 NAMESPACE = "{http://tableau.com/api}"
+# A 429 says its minutes in words, and rarely in a header (section 12); where it says nothing, this long.
+LOCKOUT_SECONDS = 120
+MINUTES = re.compile(r"retry after (\d{1,4}) minute", re.IGNORECASE)
 XML = {"Content-Type": "text/xml", "Accept": "application/xml"}
 
 
@@ -29,6 +33,12 @@ def words(response: requests.Response) -> str:
         return response.text
     parts = [error.findtext(f"{NAMESPACE}{name}") or "" for name in ("summary", "detail")]
     return f"{error.get('code', '')} {': '.join(part for part in parts if part)}"
+
+
+def lockout(response: requests.Response) -> int:
+    """The seconds a 429 asks us to wait, by its words: `Please retry after 29 minutes.`"""
+    told = MINUTES.search(words(response))
+    return int(told[1]) * 60 if told else LOCKOUT_SECONDS
 
 
 def find(root: Element, path: str) -> Element | None:

@@ -87,11 +87,11 @@ class Http:
         remedies: Mapping[int, str] | None = None,
         words: Callable[[requests.Response], str] | None = None,
         expired: Callable[[requests.Response], bool] | None = None,
-        lockout: int | None = None,
+        lockout: int | Callable[[requests.Response], int] | None = None,
     ) -> None:
         """``remedies``: what an operator should do, by status. ``words``: reads the vendor's message.
         ``expired``: whether an answer asks for a new token, by default 401. ``lockout``: the seconds after
-        which the vendor wants to be asked again where a 429 does not say.
+        which the vendor wants to be asked again where a 429 has no Retry-After that can be read.
         """
         self.vendor, self.base_url = vendor, base_url.rstrip("/")
         self.clock: Clock = clock or SystemClock()
@@ -195,9 +195,16 @@ class Http:
             raise self._no_answer(call, error) from None
         self.counter.add(bytes_in=len(response.content))
         if response.status_code == 429 and self._lockout:
-            response.headers.setdefault("Retry-After", str(self._lockout))
+            self._fill_in(response, self._lockout)
         self.budget.learn(response.headers, response.status_code)
         return response
+
+    def _fill_in(
+        self, response: requests.Response, lockout: int | Callable[[requests.Response], int]
+    ) -> None:
+        """Give a 429 that does not say when to come back a Retry-After."""
+        if retry_after(response.headers, self.clock.now()) is None:
+            response.headers["Retry-After"] = str(lockout if isinstance(lockout, int) else lockout(response))
 
     def _no_answer(self, call: _Call, error: requests.RequestException) -> CallFailed:
         said = f"{type(error).__name__} at {self.base_url}"

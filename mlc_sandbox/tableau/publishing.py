@@ -63,12 +63,13 @@ def publish(world: World, site: Site, wanted: Publication) -> DataSource:
         found = DataSource(luid(), wanted.name, wanted.project, wanted.owner, now, now, luid())
         found.hidden_lists = world.switches["index_lag_lists"]
         site.datasources[found.id] = found
-        event = "created"
+        found.description, event = wanted.description, "created"
     else:
         world.files.drop(found.file)
         event = "updated"
     found.file, found.updated = file, now
-    found.description = wanted.description or found.description
+    if world.switches["overwrite_describes"]:
+        found.description = wanted.description or found.description
     world.note(found, wanted.mode)
     world.webhooks.fire(site, event, found)
     return found

@@ -21,6 +21,7 @@ DEFAULTS: dict[str, Any] = {
     # Publishing (section 5)
     "project_names": "per_parent",  # per_parent | per_site: where a project's name is unique; open
     "overwrite_keeps_id": True,  # open
+    "overwrite_describes": True,  # whether an overwrite's description takes the old one's place; open
     "replace_mode": "ignored",  # ignored | overwrite: what ?replace=true means; open
     "upload_reuse": "refused",  # refused | allowed: a second commit of one upload session; open
     "upload_hours": 24,  # life of an upload session; open

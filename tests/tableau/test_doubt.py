@@ -3,15 +3,17 @@
 Where Tableau's behaviour is not known the sandbox has a switch, and the tests run both ways.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
+from mlc_dagster.delivery import Comparison, reconcile
 from mlc_dagster.delivery.errors import Closed, Stop
 from mlc_sandbox.server import Sandbox
 from mlc_sandbox.tableau import World
-from tests.tableau.site import TITLE, Installation, invoice
+from tests.tableau.site import INVOICES, TITLE, Installation, invoice
 
 PUBLISH, UPDATE, CHUNK = r"POST .*/datasources\?", r"PATCH .*/data\?", r"PUT .*/fileUploads/"
 FIRST = [invoice("1"), invoice("2"), invoice("3")]
@@ -25,12 +27,18 @@ UNKNOWN = [
 ]
 
 
-@pytest.fixture(params=UNKNOWN, ids=lambda switches: ", ".join(switches) or "as assumed")
-def either_way(request: pytest.FixtureRequest, sandbox: Sandbox) -> Iterator[None]:
-    before = {name: sandbox.tableau.switches[name] for name in request.param}
-    sandbox.tableau.switches.update(request.param)
+@contextmanager
+def switched(sandbox: Sandbox, how: Mapping[str, Any]) -> Iterator[None]:
+    before = {name: sandbox.tableau.switches[name] for name in how}
+    sandbox.tableau.switches.update(how)
     yield
     sandbox.tableau.switches.update(before)
+
+
+@pytest.fixture(params=UNKNOWN, ids=lambda switches: ", ".join(switches) or "as assumed")
+def either_way(request: pytest.FixtureRequest, sandbox: Sandbox) -> Iterator[None]:
+    with switched(sandbox, request.param):
+        yield
 
 
 def second(ours: Installation) -> Any:
@@ -146,6 +154,94 @@ def test_a_publication_in_doubt_is_made_again(
     assert len([found for found in world.site().datasources.values() if found.name == TITLE]) == 1
 
 
+@pytest.mark.parametrize("keeps", [True, False], ids=["keeps its id", "gets another id"])
+def test_a_publication_that_shows_after_minutes_is_found_and_not_made_twice(
+    ours: Installation, sandbox: Sandbox, keeps: bool
+) -> None:
+    with switched(sandbox, {"index_lag_lists": 25, "overwrite_keeps_id": keeps}):
+        began = ours.clock.now()
+        ours.heal(lambda: ours.deliver(FIRST))
+        assert (ours.clock.now() - began).total_seconds() > 60
+        ours.heal(lambda: second(ours))
+    assert ours.shown() == ours.wanted(SECOND)
+    assert sandbox.log.count("tableau", method="POST", match=PUBLISH.removeprefix("POST ")) == 1
+
+
+@pytest.mark.parametrize("answered", [True, False])
+def test_a_publication_that_waits_longer_than_the_quiet_time_is_not_overtaken(
+    install: Callable[..., Installation], sandbox: Sandbox, answered: bool
+) -> None:
+    """Its job is in the list of jobs, so nothing is sent until it has ended."""
+    ours = install(job_patience_seconds=5)
+    sandbox.faults.arm("tableau", "job_stuck", match=PUBLISH, seconds=400)
+    if not answered:
+        sandbox.faults.arm("tableau", "drop_connection", match=PUBLISH, when="after")
+    publications = PUBLISH.removeprefix("POST ")
+    with pytest.raises(Closed):
+        ours.deliver(FIRST)
+    ours.clock.sleep(200)
+    with pytest.raises(Closed):
+        ours.deliver(FIRST)
+    assert sandbox.log.count("tableau", method="POST", match=publications) == 1
+    ours.clock.sleep(200)
+    ours.heal(lambda: second(ours))
+    ours.heal(lambda: second(ours))
+    assert ours.shown() == ours.wanted(SECOND)
+
+
+def late_publication(ours: Installation, sandbox: Sandbox, seconds: int) -> Comparison:
+    """The first one comes when nobody expects it any more, and takes the place of the second one."""
+    sandbox.faults.arm("tableau", "late_call", match=PUBLISH, seconds=seconds)
+    ours.heal(lambda: ours.deliver(FIRST))
+    ours.heal(lambda: second(ours))
+    ours.clock.sleep(500)
+    sandbox.tableau.release()
+    return compared(ours)
+
+
+def compared(ours: Installation) -> Comparison:
+    return reconcile(
+        ours.ledger, ours.tableau.read_back("supplier_invoices"), INVOICES, "NO01", tombstone=None
+    )
+
+
+def test_a_publication_that_comes_within_the_quiet_time_does_no_harm(
+    ours: Installation, sandbox: Sandbox
+) -> None:
+    assert late_publication(ours, sandbox, 100).equal
+
+
+def test_a_publication_that_comes_after_the_quiet_time_is_undone_by_the_next_delivery(
+    ours: Installation, sandbox: Sandbox
+) -> None:
+    found = late_publication(ours, sandbox, 400)
+    assert (found.different, found.missing, found.revived) == (2, 1, 1)
+    third(ours)
+    assert ours.shown() == ours.wanted(THIRD)
+    assert sandbox.log.count("tableau", method="POST", match=PUBLISH.removeprefix("POST ")) == 3
+
+
+def test_where_an_overwrite_keeps_the_old_description_a_late_publication_is_only_found(
+    ours: Installation, sandbox: Sandbox
+) -> None:
+    with switched(sandbox, {"overwrite_describes": False}):
+        assert not late_publication(ours, sandbox, 400).equal
+        third(ours)
+        assert not compared(ours).equal
+        # And no number that never changes makes us publish again and again.
+        assert sandbox.log.count("tableau", method="POST", match=PUBLISH.removeprefix("POST ")) == 2
+
+
+def test_a_description_somebody_wrote_is_no_older_publication(
+    ours: Installation, sandbox: Sandbox, world: World
+) -> None:
+    ours.deliver(FIRST)
+    world.datasource(TITLE).description = "Ask finance"
+    second(ours)
+    assert ours.shown() == ours.wanted(SECOND)
+    assert sandbox.log.count("tableau", method="POST", match=PUBLISH.removeprefix("POST ")) == 1
+
+
 def test_a_chunk_without_an_answer_begins_the_upload_again(
     ours: Installation, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -165,11 +261,28 @@ def test_an_upload_that_never_succeeds_leaves_nothing_in_doubt(ours: Installatio
     healed(ours, sandbox)
 
 
-def test_a_lockout_sends_nothing_more_until_it_opens(ours: Installation, sandbox: Sandbox) -> None:
+THROTTLES: list[tuple[dict[str, Any], int]] = [
+    ({"retry_after_header": False, "throttle_text": "minutes"}, 600),
+    ({"retry_after_header": True, "throttle_text": "none"}, 570),
+    ({"retry_after_header": True, "throttle_text": "minutes"}, 570),
+    ({"retry_after_header": False, "throttle_text": "none"}, 120),
+]
+
+
+@pytest.mark.parametrize(("how", "seconds"), THROTTLES)
+def test_a_lockout_is_waited_out_as_its_header_or_else_its_words_say(
+    ours: Installation, sandbox: Sandbox, how: dict[str, Any], seconds: int
+) -> None:
     ours.deliver(FIRST)
-    sandbox.faults.arm("tableau", "rate_limit", match=UPDATE, seconds=600)
+    with switched(sandbox, how):
+        sandbox.faults.arm("tableau", "rate_limit", match=UPDATE, seconds=570)
+        with pytest.raises(Closed) as closed:
+            second(ours)
+    assert seconds - 10 < (closed.value.opens_at - ours.clock.now()).total_seconds() <= seconds
+    sandbox.log.reset()
     with pytest.raises(Closed):
         second(ours)
+    assert sandbox.log.calls("tableau") == []
     healed(ours, sandbox)
 
 

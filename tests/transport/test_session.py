@@ -105,6 +105,14 @@ def test_a_429_without_retry_after_is_stayed_away_from_as_long_as_the_vendor_adv
     assert clock.slept == [0, 10, 0, 2]
 
 
+@pytest.mark.parametrize("text", ["", "29 minutes"])
+def test_a_429_whose_retry_after_cannot_be_read_may_say_it_in_its_text(vendor, clock, text):
+    vendor.answers(Answer(429, headers={"Retry-After": text} if text else {}, body="in 7 seconds"))
+    session = http(vendor, clock, lockout=lambda response: int(response.text.split()[1]))
+    assert session.call("POST", "/x").status_code == 200
+    assert clock.slept == [0, 7]
+
+
 def test_a_long_retry_after_closes_the_budget_and_no_call_is_made_until_then(vendor, clock):
     vendor.answers(Answer(429, headers={"Retry-After": "3600"}))
     session = http(vendor, clock)

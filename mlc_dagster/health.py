@@ -1,6 +1,7 @@
 """Is everything the settings name really there? One question for each part; a failure says what to do."""
 
 from mlc_dagster.suite import Suite
+from mlc_dagster.visma.connect import company_budget
 from mlc_dagster.visma.entities import ENTITIES
 
 
@@ -22,8 +23,15 @@ def destination(suite: Suite, name: str) -> str:
 
 
 def budgets_left(suite: Suite) -> dict[str, int | None]:
-    """The calls left of our share of each budget in its current window; None while the limit is unknown."""
-    left = {f"visma {code}": suite.visma(code).http.budget.left() for code in suite.settings.companies}
+    """The calls left of our share of each budget in its current window; None while the limit is unknown.
+
+    It needs the database and no credential.
+    """
+    visma = suite.settings.visma
+    left = {
+        f"visma {code}": company_budget(visma, code, suite.budgets).left()
+        for code in suite.settings.companies
+    }
     for name in suite.settings.pairs.on():
         left |= suite.target(name).calls_left()
     return left

@@ -18,6 +18,7 @@ from mlc_dagster.delivery.leases import Leases
 from mlc_dagster.lake import Lake
 from mlc_dagster.progress import SentDays
 from mlc_dagster.settings import PairSettings, Settings
+from mlc_dagster.tallies import Tallies
 from mlc_dagster.target import Target
 from mlc_dagster.transport.budget import Budgets
 from mlc_dagster.transport.clock import Clock, SystemClock
@@ -94,6 +95,11 @@ class Suite:
     def sent_days(self) -> SentDays:
         """The days each destination has received."""
         return SentDays(self.engine)
+
+    @cached_property
+    def tallies(self) -> Tallies:
+        """What steps did, added up."""
+        return Tallies(self.engine, self.clock)
 
     @cached_property
     def budgets(self) -> Budgets:

@@ -71,6 +71,7 @@ class Tallies:
         """Every sum by name, by place and company."""
         found: dict[tuple[str, str], dict[str, Tally]] = {}
         with reading(self._engine) as connection:
-            for row in connection.execute(sa.select(tallies)):
-                found.setdefault((row.place, row.company), {})[row.name] = Tally(row.count, row.at)
+            columns = (tallies.c.place, tallies.c.company, tallies.c.name, tallies.c["count"], tallies.c.at)
+            for place, company, name, count, at in connection.execute(sa.select(*columns)):
+                found.setdefault((place, company), {})[name] = Tally(count, at)
         return found

@@ -14,6 +14,7 @@ from mlc_dagster.problems import ProblemsFound
 from mlc_dagster.settings import SecretMissing
 from mlc_dagster.suite import Suite
 from mlc_dagster.transport.errors import Closed, Misconfigured, Refused
+from mlc_dagster.vault import VaultLocked
 
 PAIR_TAG = "mlc/pair"
 COMPANY_TAG = "mlc/company"
@@ -21,7 +22,16 @@ Work = Callable[[str, list[date]], Mapping[str, int]]
 Window = Closed | DeliveryClosed
 
 # No retry can help before somebody has changed something.
-NEED_A_PERSON = (Misconfigured, Refused, Stop, ProblemsFound, SecretMissing, ContractBroken, LakeIncomplete)
+NEED_A_PERSON = (
+    Misconfigured,
+    Refused,
+    Stop,
+    ProblemsFound,
+    SecretMissing,
+    VaultLocked,
+    ContractBroken,
+    LakeIncomplete,
+)
 
 
 def by_company(context: dg.AssetExecutionContext, suite: Suite, work: Work) -> Counter[str] | None:
@@ -39,15 +49,20 @@ def by_company(context: dg.AssetExecutionContext, suite: Suite, work: Work) -> C
     done: dict[str, list[date]] = {}
     failures: dict[str, Exception] = {}
     windows: list[Window] = []
+    place = context.asset_key.to_user_string()
     for company, listed in days.items():
-        try:
-            totals.update(work(company, listed))
-        except (Closed, DeliveryClosed) as window:
-            windows.append(window)
-        except Exception as error:  # noqa: BLE001 - raised once the other companies had their turn
-            failures[company] = error
-        else:
-            done[company] = listed
+        with suite.tallies.step(place, company, suite.calls) as step:
+            try:
+                counts = work(company, listed)
+            except (Closed, DeliveryClosed) as window:
+                step.deferred()
+                windows.append(window)
+            except Exception as error:  # noqa: BLE001 - raised once the other companies had their turn
+                failures[company] = error
+            else:
+                step.succeeded(counts)
+                totals.update(counts)
+                done[company] = listed
     if not windows and not failures:
         return totals
     _mark_done(context, done)

@@ -31,7 +31,7 @@ class PowerBi:
         self._settings, self._parts = settings, parts
         name = f"powerbi:{settings.workspace_id}:{settings.dataset}"
         self.memory = Memory(parts.engine, parts.clock, name)
-        headroom = f"{settings.headroom_percent / 100:.2f}"
+        headroom = _headroom(settings)
         patience = settings.patience_seconds
         budgets = parts.budgets
         self.posts = budgets.token_bucket(
@@ -58,7 +58,11 @@ class PowerBi:
             ),
             posts_per_minute=max(1, settings.posts_per_minute * settings.headroom_percent // 100),
         )
-        self.client = self._connect(headroom)
+
+    @cached_property
+    def client(self) -> PowerBiClient:
+        """The client of the workspace."""
+        return self._connect()
 
     @cached_property
     def star(self) -> Star:
@@ -146,7 +150,7 @@ class PowerBi:
         """None: this vendor tells no end of what it issued."""
         return ()
 
-    def _connect(self, headroom: str) -> PowerBiClient:
+    def _connect(self) -> PowerBiClient:
         settings, parts = self._settings, self._parts
         principal = ServicePrincipal(
             settings.login_url,
@@ -160,7 +164,7 @@ class PowerBi:
             f"powerbi:{settings.client_id.variables}:queries",
             rate=QUERIES_PER_MINUTE,
             per_seconds=60,
-            headroom=headroom,
+            headroom=_headroom(settings),
             patience=settings.patience_seconds,
         )
         connections = Connections(
@@ -173,6 +177,10 @@ class PowerBi:
             parts.clock,
         )
         return PowerBiClient(connections, settings.workspace_id)
+
+
+def _headroom(settings: PowerBiSettings) -> str:
+    return f"{settings.headroom_percent / 100:.2f}"
 
 
 def declared(mappings: Mappings) -> Star:

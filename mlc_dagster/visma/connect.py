@@ -1,7 +1,7 @@
 """Builds a company's client from the settings."""
 
 from mlc_dagster.settings import CompanySettings, VismaSettings
-from mlc_dagster.transport.budget import Budgets
+from mlc_dagster.transport.budget import Budget, Budgets
 from mlc_dagster.transport.clock import Clock
 from mlc_dagster.transport.session import CallCounter
 from mlc_dagster.visma.auth import VismaConnect
@@ -17,17 +17,8 @@ def connect(
     clock: Clock,
     counter: CallCounter,
 ) -> VismaClient:
-    """The client of one company. Visma counts calls per company and client, so each has a budget of its own.
-
-    The limit is not published; it is learnt from the answers (vendors/visma.md section 11).
-    """
-    budget = budgets.fixed_window(
-        f"visma:{code}",
-        limit=None,
-        seconds=3600,
-        headroom=f"{settings.headroom_percent / 100:.2f}",
-        patience=settings.patience_seconds,
-    )
+    """The client of one company."""
+    budget = company_budget(settings, code, budgets)
     login = VismaConnect(
         settings.token_url,
         client_id=settings.client_id.reveal(),
@@ -39,3 +30,17 @@ def connect(
     http = visma_http(settings.base_url, auth=login.auth(), budget=budget, clock=clock, counter=counter)
     identity = Company(code, company.tenant_id, company.company_id)
     return VismaClient(http, identity, send_company_header=settings.send_company_header)
+
+
+def company_budget(settings: VismaSettings, code: str, budgets: Budgets) -> Budget:
+    """Visma counts calls per company and client, so each company has a budget of its own.
+
+    The limit is not published; it is learnt from the answers (vendors/visma.md section 11).
+    """
+    return budgets.fixed_window(
+        f"visma:{code}",
+        limit=None,
+        seconds=3600,
+        headroom=f"{settings.headroom_percent / 100:.2f}",
+        patience=settings.patience_seconds,
+    )

@@ -1,0 +1,160 @@
+"""The files in docker/: right by their linters, and in step with each other and with the code."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+from dagster import DagsterInstance
+from dagster._config import process_config, resolve_to_config_type
+from dagster_docker import DockerRunLauncher
+
+from mlc_dagster.settings import REPOSITORY
+
+DOCKER = REPOSITORY / "docker"
+COMPOSE = DOCKER / "compose" / "compose.yaml"
+VALUES = DOCKER / "kubernetes" / "values.yaml"
+RECEIVER = DOCKER / "kubernetes" / "receiver.yaml"
+YAML_RULES = (
+    "{extends: default, rules: {line-length: {max: 140}, document-start: disable,"
+    " braces: disable, brackets: disable, comments: disable}}"
+)
+
+
+def tool(name: str, *arguments: str | Path) -> None:
+    """Run a linter of the development environment; what it found is the failure's text."""
+    command = [str(Path(sys.executable).parent / name), *map(str, arguments)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def read(path: Path) -> Any:
+    return yaml.safe_load(path.read_text())
+
+
+def test_the_dockerfile_follows_the_rules_of_hadolint() -> None:
+    tool("hadolint", DOCKER / "Dockerfile")
+
+
+def test_the_compose_file_follows_the_compose_specification() -> None:
+    tool("check-jsonschema", "--builtin-schema", "vendor.compose-spec", COMPOSE)
+
+
+def test_the_manifests_follow_kubernetes_own_schemas() -> None:
+    tool("kubernetes-validate", "--strict", RECEIVER)
+
+
+def test_all_yaml_is_tidy() -> None:
+    tool("yamllint", "--strict", "-d", YAML_RULES, DOCKER)
+
+
+def test_the_image_is_locked_by_hashes_and_runs_without_rights() -> None:
+    text = (DOCKER / "Dockerfile").read_text()
+    assert "--require-hashes" in text
+    user = re.findall(r"^USER (\S+)", text, flags=re.MULTILINE)
+    assert user == ["10001:10001"]
+    assert text.index("USER 10001") > text.rindex("RUN ")
+
+
+def test_what_the_image_copies_is_let_through_by_dockerignore() -> None:
+    let_through = re.findall(r"^!(\S+)", (REPOSITORY / ".dockerignore").read_text(), flags=re.MULTILINE)
+    lines = re.findall(r"^COPY (?!--from)(.*)", (DOCKER / "Dockerfile").read_text(), flags=re.MULTILINE)
+    sources = [word for line in lines for word in line.split()[:-1] if not word.startswith("--")]
+    assert sorted(sources) == sorted(let_through)
+    assert all((REPOSITORY / source).exists() for source in sources)
+
+
+def test_the_image_and_the_development_environment_use_the_same_versions() -> None:
+    def pinned(path: Path) -> dict[str, str]:
+        return dict(re.findall(r"^([\w.-]+)==(\S+)", path.read_text(), flags=re.MULTILINE))
+
+    image, runtime = pinned(DOCKER / "requirements.lock"), pinned(REPOSITORY / "requirements.lock")
+    assert {name: image[name] for name in runtime if name in image} == {
+        name: version for name, version in runtime.items() if name in image
+    }
+    assert {"dagster", "duckdb", "pyarrow"} <= runtime.keys() & image.keys()
+
+
+def test_the_instances_differ_by_storage_and_launcher_only() -> None:
+    one, postgres, compose = (
+        read(path)
+        for path in (
+            REPOSITORY / "dagster.yaml",
+            DOCKER / "dagster.yaml",
+            DOCKER / "compose" / "dagster.yaml",
+        )
+    )
+    assert postgres == one | {"storage": postgres["storage"]}
+    assert compose == postgres | {
+        "run_launcher": compose["run_launcher"],
+        "compute_logs": compose["compute_logs"],
+    }
+
+
+def test_dagster_accepts_the_launcher_of_the_compose_file() -> None:
+    launcher = read(DOCKER / "compose" / "dagster.yaml")["run_launcher"]
+    assert (launcher["module"], launcher["class"]) == ("dagster_docker", DockerRunLauncher.__name__)
+    judged = process_config(resolve_to_config_type(DockerRunLauncher.config_type()), launcher["config"])
+    assert judged.success, judged.errors
+
+
+def test_dagster_opens_the_instance_of_one_machine(tmp_path: Path) -> None:
+    (tmp_path / "dagster.yaml").write_text((REPOSITORY / "dagster.yaml").read_text())
+    with DagsterInstance.from_config(str(tmp_path)) as instance:
+        assert instance.run_monitoring_enabled
+
+
+def test_a_run_gets_nothing_that_its_daemon_does_not_have() -> None:
+    handed_on = read(DOCKER / "compose" / "dagster.yaml")["run_launcher"]["config"]["env_vars"]
+    daemon = read(COMPOSE)["services"]["daemon"]["environment"]
+    assert set(handed_on) <= daemon.keys()
+
+
+def test_every_setting_without_a_default_is_in_the_example_environment() -> None:
+    asked = set(re.findall(r"\$\{(\w+):\?", COMPOSE.read_text()))
+    offered = set(
+        re.findall(r"^(\w+)=", (DOCKER / "compose" / "env.example").read_text(), flags=re.MULTILINE)
+    )
+    assert asked == offered
+
+
+def test_only_the_proxy_has_a_port_and_only_launchers_reach_docker() -> None:
+    services = read(COMPOSE)["services"]
+    assert [name for name, service in services.items() if "ports" in service] == ["proxy"]
+    reach = {name for name, service in services.items() if "docker" in service["networks"]}
+    assert reach == {"docker", "daemon", "webserver"}
+    mounted = {name for name, service in services.items() if "docker.sock" in str(service.get("volumes"))}
+    assert mounted == {"docker"}
+
+
+def test_the_proxy_reaches_services_that_exist() -> None:
+    services = read(COMPOSE)["services"]
+    ports = dict(re.findall(r"reverse_proxy ([\w-]+):(\d+)", (DOCKER / "compose" / "Caddyfile").read_text()))
+    assert ports == {"webserver": "3000", "webserver-read-only": "3000", "receiver": "8400"}
+    assert ports.keys() <= services.keys()
+    assert "--read-only" in services["webserver-read-only"]["command"]
+
+
+def test_pods_run_without_rights_and_take_secrets_from_a_secret() -> None:
+    deployment = next(iter(yaml.safe_load_all(RECEIVER.read_text())))
+    code = read(VALUES)["dagster-user-deployments"]["deployments"][0]
+    run = read(VALUES)["runLauncher"]["config"]["k8sRunLauncher"]["runK8sConfig"]
+    container = deployment["spec"]["template"]["spec"]["containers"][0]
+    for pod in (deployment["spec"]["template"]["spec"]["securityContext"], code["podSecurityContext"]):
+        assert pod["runAsNonRoot"]
+        assert pod["runAsUser"] == 10001
+    assert run["podSpecConfig"]["securityContext"] == code["podSecurityContext"]
+    for context in (container["securityContext"], code["securityContext"]):
+        assert not context["allowPrivilegeEscalation"]
+    assert container["envFrom"] == [{"secretRef": {"name": "mlc"}}]
+    assert code["envSecrets"] == [{"name": "mlc"}]
+
+
+def test_the_chart_has_the_version_of_the_locked_library() -> None:
+    version = re.search(
+        r"^dagster==(\S+)", (REPOSITORY / "requirements.lock").read_text(), flags=re.MULTILINE
+    )
+    assert version is not None
+    assert f"--version {version[1]} " in VALUES.read_text()

@@ -15,6 +15,7 @@ from mlc_dagster.graph.partitions import company_day
 from mlc_dagster.graph.policies import freshness
 from mlc_dagster.graph.resource import SuiteResource
 from mlc_dagster.graph.rows import rows_asset, rows_checks
+from mlc_dagster.graph.signals import signals
 from mlc_dagster.graph.source import entity_asset
 from mlc_dagster.graph.wayback import way_back
 from mlc_dagster.mappings import Mappings
@@ -41,7 +42,9 @@ def _built(file: Path, settings_text: str, mappings: Mappings, version: int) -> 
     settings = load_settings(file)
     days = company_day(settings)
     pairs = [pair(name, part, mappings, days) for name, part in settings.pairs.on().items()]
-    return dg.Definitions.merge(source(settings, days), *pairs, way_back(settings), mailbox(settings))
+    return dg.Definitions.merge(
+        source(settings, days), *pairs, way_back(settings), mailbox(settings), signals(settings)
+    )
 
 
 def source(settings: Settings, days: dg.PartitionsDefinition) -> dg.Definitions:

@@ -45,18 +45,19 @@ def span(first: date, last: date) -> list[date]:
 
 def news(suite: Suite, pair: str, company: str) -> bool:
     """Whether the ERP holds rows that the lake has not read: one cheap question an entity."""
-    client = suite.visma(company)
-    return any(
-        has_news(
-            client,
-            suite.lake,
-            entity,
-            company,
-            clock=suite.clock,
-            refused={entry.raw for entry in suite.quarantine.open(f"visma/{entity.name}", company)},
-            zone=suite.settings.timezone,
-        )
-        for entity in entities(suite, pair)
+    return any(entity_news(suite, entity, company) for entity in entities(suite, pair))
+
+
+def entity_news(suite: Suite, entity: Entity, company: str) -> bool:
+    """Whether the ERP holds rows of an entity that the lake has not read: one cheap question."""
+    return has_news(
+        suite.visma(company),
+        suite.lake,
+        entity,
+        company,
+        clock=suite.clock,
+        refused={entry.raw for entry in suite.quarantine.open(f"visma/{entity.name}", company)},
+        zone=suite.settings.timezone,
     )
 
 

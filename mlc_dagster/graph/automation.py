@@ -1,5 +1,6 @@
 """When a pair runs: by its schedule, when the ERP has something new, and when a closed window opens again."""
 
+from collections.abc import Sequence
 from datetime import date, datetime
 
 import dagster as dg
@@ -35,7 +36,7 @@ def schedule(pair: str, settings: PairSettings) -> dg.ScheduleDefinition:
         house = suite.open()
         at = context.scheduled_execution_time.isoformat()
         return [
-            _request(house, pair, company, f"{pair}:{company}:{at}")
+            run_request(house, pair, company, f"{pair}:{company}:{at}")
             for company in house.settings.companies_of(pair)
         ]
 
@@ -62,12 +63,12 @@ def polling_sensor(pair: str, settings: PairSettings) -> dg.SensorDefinition:
         failures: list[CallFailed] = []
         for company in house.settings.companies_of(pair):
             try:
-                reason = _not_now(context.instance, house, pair, company) or _quiet(house, pair, company)
+                reason = not_now(context.instance, house, pair, company) or _quiet(house, pair, company)
             except CallFailed as failure:
                 failures.append(failure)
                 reason = str(failure)
             if reason is None:
-                requests.append(_request(house, pair, company))
+                requests.append(run_request(house, pair, company))
             else:
                 reasons.append(f"{company}: {reason}")
         if not requests and failures:
@@ -106,16 +107,23 @@ def resume_sensor(pair: str, target: dg.AssetSelection) -> dg.SensorDefinition:
     return resume
 
 
-def _request(house: Suite, pair: str, company: str, run_key: str | None = None) -> dg.RunRequest:
+def run_request(
+    house: Suite,
+    pair: str,
+    company: str,
+    run_key: str | None = None,
+    assets: Sequence[dg.AssetKey] | None = None,
+) -> dg.RunRequest:
+    """A run of a pair for a company, from its first day not wholly read. `assets`: all of the target's."""
     first, last = open_days(house, pair, company)
-    return dg.RunRequest(run_key=run_key, tags=_tags(pair, company, first, last))
+    return dg.RunRequest(run_key=run_key, tags=_tags(pair, company, first, last), asset_selection=assets)
 
 
 def _tags(pair: str, company: str, first: date, last: date) -> dict[str, str]:
     return {**range_tags(company, first, last), PAIR_TAG: pair, COMPANY_TAG: company}
 
 
-def _not_now(instance: dg.DagsterInstance, house: Suite, pair: str, company: str) -> str | None:
+def not_now(instance: dg.DagsterInstance, house: Suite, pair: str, company: str) -> str | None:
     """Why no run may start for a company, whatever the ERP has: None when one may."""
     if opens_at := _opens_at(house, pair, company):
         return f"a vendor's window is closed until {opens_at:%Y-%m-%d %H:%M} UTC"

@@ -9,19 +9,21 @@ import pytest
 
 from mlc_dagster.lake import Lake, TableRefused
 from tests.lake.examples import NOON, amounts, note, row, table
+from tests.support.object_store import fresh_folder
 
 DAY, NEXT_DAY = date(2026, 11, 20), date(2026, 11, 21)
 PLACE = ("supplier_invoices", "NO01")
 
 
-@pytest.fixture(params=["local", "file url", "memory"])
+@pytest.fixture(params=["local", "file url", "memory", "object store"])
 def lake(request: pytest.FixtureRequest, tmp_path: Path) -> Lake:
     urls = {
-        "local": str(tmp_path / "lake"),
-        "file url": (tmp_path / "lake").as_uri(),
-        "memory": f"memory://{uuid4().hex}",
+        "local": lambda: str(tmp_path / "lake"),
+        "file url": lambda: (tmp_path / "lake").as_uri(),
+        "memory": lambda: f"memory://{uuid4().hex}",
+        "object store": fresh_folder,
     }
-    return Lake(urls[request.param])
+    return Lake(urls[request.param]())
 
 
 def test_a_day_reads_back_exactly_as_written(lake: Lake) -> None:

@@ -1,5 +1,6 @@
 import os
 import threading
+from collections.abc import Callable
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -22,6 +23,7 @@ from tests.mappings.examples import (
     record,
     write,
 )
+from tests.support.object_store import fresh_folder
 
 MODEL = "target/invoices"
 
@@ -212,8 +214,11 @@ def test_fields_that_older_files_lack_are_null(lake: Lake, tmp_path: Path, mappi
     assert amounts(mappings.run(MODEL, lake, COMPANY, [DAY])) == {"NO01|1": None}
 
 
-def test_a_lake_in_memory_works_the_same(mappings: Mappings) -> None:
-    lake = Lake(f"memory://mappings-{os.getpid()}")
+@pytest.mark.parametrize("place", [lambda: f"memory://mappings-{os.getpid()}", fresh_folder])
+def test_a_lake_in_memory_or_an_object_store_works_the_same(
+    place: Callable[[], str], mappings: Mappings
+) -> None:
+    lake = Lake(place())
     write(lake, "suppliers", record("50000", name="Fjord AS"))
     write(lake, "invoices", invoice("1"))
     (row,) = mappings.run(MODEL, lake, COMPANY, [DAY]).rows()

@@ -1,7 +1,6 @@
 """The processes of docs/deploy.md on this machine: code server, daemon, webservers, receiver, PostgreSQL."""
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -148,7 +147,7 @@ def _process(folder: Path, environment: dict[str, str], *command: str) -> Iterat
         try:
             yield process
         finally:
-            process.send_signal(signal.SIGINT)
+            process.terminate()
             try:
                 process.wait(timeout=30)
             finally:

@@ -19,7 +19,7 @@ PLACE = ("supplier_invoices", "NO01")
 def lake(request: pytest.FixtureRequest, tmp_path: Path) -> Lake:
     urls = {
         "local": lambda: str(tmp_path / "lake"),
-        "file url": lambda: (tmp_path / "lake").as_uri(),
+        "file url": (tmp_path / "lake").as_uri,
         "memory": lambda: f"memory://{uuid4().hex}",
         "object store": fresh_folder,
     }

@@ -105,6 +105,7 @@ def send(suite: Suite, name: str, company: str, days: Sequence[date], *, run_id:
             if report.stopped is None:
                 suite.sent_days.note(name, company, held)
             suite.delivered(name, report)
+            suite.seals.seal()
             return report
     raise AssertionError("unreachable")
 

@@ -95,7 +95,7 @@ class Replays:
 
         While the same is asked for and not done yet, no second one is made: its number is returned.
         """
-        row = {"by": what.by.value, "value": what.value, "pair": what.pair}
+        row: dict[str, Any] = {"by": what.by.value, "value": what.value, "pair": what.pair}
         same = [replays.c[name].is_not_distinct_from(value) for name, value in row.items()]
         waiting = sa.select(replays.c.id).where(*same, replays.c.ended_at.is_(None))
         row |= {"asked_at": self._clock.now(), "asked_by": by, "state": State.ASKED.value, "runs": ""}

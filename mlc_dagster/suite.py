@@ -15,6 +15,7 @@ from sqlalchemy import Engine
 from mlc_dagster.database import connect, migrate
 from mlc_dagster.delivery import Audit, Deferrals, Destination, Ledger, Quarantine, ReadBack, Report
 from mlc_dagster.delivery.leases import Leases
+from mlc_dagster.delivery.seals import Seals
 from mlc_dagster.lake import Lake
 from mlc_dagster.progress import SentDays
 from mlc_dagster.settings import PairSettings, Settings
@@ -80,6 +81,11 @@ class Suite:
     def audit(self) -> Audit:
         """The audit trail."""
         return Audit(self.engine)
+
+    @cached_property
+    def seals(self) -> Seals:
+        """The chain over the audit trail."""
+        return Seals(self.engine, self.clock)
 
     @cached_property
     def quarantine(self) -> Quarantine:

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 
 # The newest migration: a process that finds it in the database has nothing to migrate.
-REVISION = "0010"
+REVISION = "0011"
 
 
 class UtcDateTime(sa.types.TypeDecorator[datetime]):
@@ -129,7 +129,36 @@ events = sa.Table(
     sa.Index(None, "batch_id"),
 )
 
+# The chain over the audit trail: entries holds number and SHA-256 of each event of a seal, digest covers them
+# and the seal before. last_id: the last event of it.
+seals = sa.Table(
+    "seals",
+    metadata,
+    sa.Column("number", sa.BigInteger, nullable=False, autoincrement=False),
+    _time("sealed_at"),
+    sa.Column("last_id", sa.BigInteger, nullable=False),
+    sa.Column("entries", sa.LargeBinary, nullable=False),
+    _text("digest"),
+    sa.PrimaryKeyConstraint("number"),
+)
+
+# What retention must not touch, of a company or of a business number, until somebody releases it.
+holds = sa.Table(
+    "holds",
+    metadata,
+    sa.Column("id", _Number, nullable=False, autoincrement=True),
+    _text("company", null=True),
+    _text("number", null=True),
+    _text("reason"),
+    _text("held_by"),
+    _time("held_at"),
+    _text("released_by", null=True),
+    _time("released_at", null=True),
+    sa.PrimaryKeyConstraint("id"),
+)
+
 # Records refused on the way: stage is visma, contract or preflight, place the entity or the destination.
+# dismissed_by, dismissal: who settled it, and why; while they stand the same refusal stays settled.
 quarantine = sa.Table(
     "quarantine",
     metadata,
@@ -146,6 +175,8 @@ quarantine = sa.Table(
     _time("first_at"),
     _time("last_at"),
     _time("resolved_at", null=True),
+    _text("dismissed_by", null=True),
+    _text("dismissal", null=True),
     sa.PrimaryKeyConstraint("id"),
     sa.Index(None, "stage", "place", "company", "key"),
     sa.Index(None, "number"),

@@ -21,8 +21,10 @@ class Kind(StrEnum):
     DELETED = "deleted"
     FAILED = "failed"
     PENDING = "pending again"
+    UNSAID = "nothing to tell"
     QUARANTINED = "quarantined"
     RELEASED = "released from quarantine"
+    DISMISSED = "dismissed by a person"
     # of a document in the ERP, by the way back
     NOTED = "noted"
     REFUSED = "note refused"
@@ -30,12 +32,23 @@ class Kind(StrEnum):
     ACKNOWLEDGED = "acknowledged"
     WITH_ERRORS = "acknowledged with errors"
     REJECTED = "rejected"
+    # of the vault
+    CREDENTIAL_SET = "credential set"
+    CREDENTIAL_REMOVED = "credential removed"
+    CREDENTIAL_END = "end of credential noted"
+    VAULT_KEY = "vault key changed"
     # of a batch
     INTENDED = "intended"
     RESUMED = "resumed"
     LANDED = "landed"
     IN_DOUBT = "in doubt"
     ABANDONED = "abandoned"
+    # of the trail itself
+    REMOVED = "removed by retention"
+
+
+# Events that are never removed: what the way back relies on, and what explains the gaps of others.
+KEPT = (Kind.NOTED, Kind.REFUSED, Kind.REMOVED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +89,7 @@ class Audit:
 
         In order of time. Empty when nothing is known of the number.
         """
-        own = sa.select(events.c.batch_id).where(events.c.number == number, events.c.batch_id.is_not(None))
-        in_flight = sa.select(batch_members.c.batch_id).where(batch_members.c.number == number)
-        sources = sa.union(
-            *(
-                sa.select(table.c.source_key).where(table.c.number == number, table.c.source_key.is_not(None))
-                for table in (records, batch_members, quarantine)
-            )
-        )
-        unnumbered = sa.and_(events.c.number.is_(None), events.c.source_key.in_(sources))
-        batches = sa.and_(events.c.key.is_(None), events.c.batch_id.in_(own.union(in_flight)))
-        query = sa.select(events).where(sa.or_(events.c.number == number, unnumbered, batches))
+        query = sa.select(events).where(life_of(number))
         with reading(self._engine) as connection:
             return [_event(row) for row in connection.execute(query.order_by(events.c.id))]
 
@@ -105,6 +108,22 @@ class Audit:
         with reading(self._engine) as connection:
             row = connection.execute(query).first()
         return _event(row) if row is not None else None
+
+
+def life_of(number: str) -> sa.ColumnElement[bool]:
+    """The condition that finds all events of a record by its business number, its batches' included."""
+    one = events.alias()
+    own = sa.select(one.c.batch_id).where(one.c.number == number, one.c.batch_id.is_not(None))
+    in_flight = sa.select(batch_members.c.batch_id).where(batch_members.c.number == number)
+    sources = sa.union(
+        *(
+            sa.select(table.c.source_key).where(table.c.number == number, table.c.source_key.is_not(None))
+            for table in (records, batch_members, quarantine)
+        )
+    )
+    unnumbered = sa.and_(events.c.number.is_(None), events.c.source_key.in_(sources))
+    batches = sa.and_(events.c.key.is_(None), events.c.batch_id.in_(own.union(in_flight)))
+    return sa.or_(events.c.number == number, unnumbered, batches)
 
 
 def _event(row: sa.Row[Any]) -> Event:

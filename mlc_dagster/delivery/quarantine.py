@@ -48,6 +48,8 @@ class Entry:
     first_at: datetime
     last_at: datetime
     resolved_at: datetime | None
+    dismissed_by: str | None = None
+    dismissal: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

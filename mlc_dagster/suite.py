@@ -24,7 +24,7 @@ from mlc_dagster.target import Target
 from mlc_dagster.transport.budget import Budgets
 from mlc_dagster.transport.clock import Clock, SystemClock
 from mlc_dagster.transport.session import CallCounter
-from mlc_dagster.vault import KeyRing, Vault
+from mlc_dagster.vault import Vault
 from mlc_dagster.visma.client import VismaClient
 from mlc_dagster.visma.connect import connect as connect_visma
 from mlc_dagster.visma.entities import CATALOG
@@ -115,8 +115,7 @@ class Suite:
     @cached_property
     def vault(self) -> Vault:
         """Credentials that runs receive and keep."""
-        keys = KeyRing(self.settings.vault_key_file)
-        return Vault(self.engine, keys, writer=self.writer, now=self.clock.now)
+        return Vault(self.engine, self.settings.key_ring(), writer=self.writer, now=self.clock.now)
 
     def visma(self, company: str) -> VismaClient:
         """The client of one company."""

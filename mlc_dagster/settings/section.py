@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
@@ -11,38 +12,61 @@ VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 class SecretMissing(Exception):
-    """A credential's environment variable is not set."""
+    """A credential is neither in the environment nor in the vault."""
 
 
 class Secret:
     """A credential named in mlc.yaml as `${NAME}` and looked up only when it is used.
 
-    Neither `repr` nor `str` shows the value, so no log, event or traceback can.
+    The environment of this process goes first, then the vault. Neither `repr` nor `str` shows the value, so
+    no log, event or traceback can.
     """
 
     def __init__(self, text: str) -> None:
         self._text = text
+        self._stored: Callable[[str], str | None] = lambda _: None
 
     def __repr__(self) -> str:
         return f"Secret({', '.join(self.variables) or '***'})"
 
     @property
     def variables(self) -> tuple[str, ...]:
-        """The names of the environment variables it is made of."""
+        """The names of the credentials it is made of."""
         return tuple(VARIABLE.findall(self._text))
+
+    def kept_by(self, stored: Callable[[str], str | None]) -> None:
+        """Say what answers for a name that the environment does not have."""
+        self._stored = stored
 
     def reveal(self) -> str:
         """The value.
 
         Raises:
-            SecretMissing: an environment variable it names is not set.
+            SecretMissing: a name it is made of is neither in the environment nor in the vault.
+            VaultLocked: the vault has it, but does not open.
         """
-        missing = [name for name in self.variables if not os.environ.get(name)]
-        if missing:
+        values = {name: os.environ.get(name) or self._stored(name) for name in self.variables}
+        if missing := [name for name, value in values.items() if not value]:
             raise SecretMissing(
-                f"{', '.join(missing)} is not set. Set it in the environment of this process, then try again."
+                f"{', '.join(missing)} is not set, neither in the environment of this process nor in the "
+                f"vault. Run `mlc credentials set {missing[0]}`, or set it in the environment."
             )
-        return VARIABLE.sub(lambda match: os.environ[match[1]], self._text)
+        return VARIABLE.sub(lambda match: values[match[1]] or "", self._text)
+
+
+def secrets_in(value: object, *place: str) -> Iterator[tuple[tuple[str, ...], Secret]]:
+    """The credentials at and below a part of the settings, each with its place."""
+    if isinstance(value, Secret):
+        yield place, value
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from secrets_in(getattr(value, name), *place, name)
+    elif isinstance(value, Mapping):
+        for name, child in value.items():
+            yield from secrets_in(child, *place, str(name))
+    elif isinstance(value, tuple | list):
+        for number, child in enumerate(value):
+            yield from secrets_in(child, *place, str(number))
 
 
 def _secret(value: object) -> Secret:
@@ -50,7 +74,7 @@ def _secret(value: object) -> Secret:
         return value
     if not isinstance(value, str) or not VARIABLE.search(value):
         raise ValueError(
-            "a credential is given as ${NAME}, the name of an environment variable, never in clear"
+            "a credential is given as ${NAME}, its name in the environment or in the vault, never in clear"
         )
     return Secret(value)
 

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from pydantic import BaseModel, Field, PrivateAttr, ValidationError
 
@@ -14,10 +14,21 @@ from mlc_dagster.settings.asana import AsanaSettings
 from mlc_dagster.settings.cleo import CleoSettings
 from mlc_dagster.settings.powerbi import PowerBiSettings
 from mlc_dagster.settings.receiver import ReceiverSettings
-from mlc_dagster.settings.section import VARIABLE, CompanyCode, PairSettings, Secret, Section, TimeZone
+from mlc_dagster.settings.section import (
+    VARIABLE,
+    CompanyCode,
+    PairSettings,
+    Secret,
+    Section,
+    TimeZone,
+    secrets_in,
+)
 from mlc_dagster.settings.tableau import TableauSettings
 from mlc_dagster.settings.visma import CompanySettings, VismaSettings
 from mlc_dagster.yamlfile import YamlFile
+
+if TYPE_CHECKING:
+    from mlc_dagster.vault import KeyRing
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -37,11 +48,16 @@ class Pairs(Section):
 
 
 class Settings(Section):
-    """All of mlc.yaml. `start_day` is the first day of the partition axis: it also holds everything older."""
+    """All of mlc.yaml. `start_day` is the first day of the partition axis: it also holds everything older.
+
+    `vault_key` is where the vault's key lies unless MLC_VAULT_KEY holds it: `file`, beside the database, or
+    `keyring`, the operating system's.
+    """
 
     start_day: date
     timezone: TimeZone = "Europe/Oslo"
     home: Path = Path(".mlc")
+    vault_key: Literal["file", "keyring"] = "file"
     mappings: Path | None = None
     visma: VismaSettings
     companies: dict[CompanyCode, CompanySettings] = Field(min_length=1)
@@ -64,10 +80,14 @@ class Settings(Section):
         """SQLAlchemy URL of the ledger, the audit trail and the budgets."""
         return os.environ.get("MLC_DATABASE_URL") or f"sqlite:///{self.folder / 'mlc.db'}"
 
-    @property
-    def vault_key_file(self) -> Path:
-        """The key of stored credentials, unless MLC_VAULT_KEY holds it."""
-        return self.folder / "vault.key"
+    def key_ring(self) -> "KeyRing":
+        """The vault's keys."""
+        # Most commands and steps need no key, and the libraries behind them take time to load.
+        from mlc_dagster.vault import KeyFile, KeyRing, OsKeyring  # noqa: PLC0415
+
+        return KeyRing(
+            OsKeyring(str(self.folder)) if self.vault_key == "keyring" else KeyFile(self.folder / "vault.key")
+        )
 
     @property
     def lake_url(self) -> str:
@@ -86,6 +106,23 @@ class Settings(Section):
     def companies_of(self, pair: str) -> list[str]:
         """The codes of the companies a pair carries."""
         return list(self.pairs.on()[pair].companies or self.companies)
+
+    def credentials(self) -> dict[str, list[str]]:
+        """Who uses each credential, by its name: `visma`, a pair, or another section of mlc.yaml."""
+        users: dict[str, list[str]] = {}
+        for place, secret in secrets_in(self):
+            user = place[1] if place[0] == "pairs" else place[0]
+            for name in secret.variables:
+                users.setdefault(name, [])
+                if user not in users[name]:
+                    users[name].append(user)
+        return users
+
+    def _stored(self, name: str) -> str | None:
+        """A credential that the environment does not have."""
+        from mlc_dagster.vault import stored_text  # noqa: PLC0415
+
+        return stored_text(self.database_url, self.key_ring(), name)
 
 
 def config_file() -> Path:
@@ -118,6 +155,8 @@ def load_settings(path: Path | None = None) -> Settings:
     if problems or settings is None:
         raise ProblemsFound(problems)
     settings._file = file.path
+    for _, secret in secrets_in(settings):
+        secret.kept_by(settings._stored)
     return settings
 
 

@@ -1,6 +1,21 @@
-"""Credentials that a run receives and must keep, such as refresh tokens: encrypted in our database."""
+"""Credentials, and what runs receive and must keep, such as refresh tokens: encrypted in our database."""
 
-from mlc_dagster.vault.keys import KeyRing, VaultLocked
-from mlc_dagster.vault.vault import Entry, EntryChanged, Stamp, Vault
+from mlc_dagster.vault.credentials import Credentials, stored_text
+from mlc_dagster.vault.keys import KeyFile, KeyRing, NoNewKey, OsKeyring, VaultLocked
+from mlc_dagster.vault.trail import Change, Stamp
+from mlc_dagster.vault.vault import Entry, EntryChanged, Vault
 
-__all__ = ["Entry", "EntryChanged", "KeyRing", "Stamp", "Vault", "VaultLocked"]
+__all__ = [
+    "Change",
+    "Credentials",
+    "Entry",
+    "EntryChanged",
+    "KeyFile",
+    "KeyRing",
+    "NoNewKey",
+    "OsKeyring",
+    "Stamp",
+    "Vault",
+    "VaultLocked",
+    "stored_text",
+]

@@ -21,7 +21,7 @@ from mlc_dagster.delivery.leases import Leases
 from mlc_dagster.grant import StoredGrant
 from mlc_dagster.transport.clock import Clock, SystemClock
 from mlc_dagster.transport.errors import Again, Misconfigured
-from mlc_dagster.vault import KeyRing, Vault
+from mlc_dagster.vault import KeyFile, KeyRing, Vault
 from mlc_sandbox.anaplan import hub
 from mlc_sandbox.anaplan.oauth import CODE_CLIENT, CODE_SECRET, DEVICE_CLIENT
 from mlc_sandbox.anaplan.world import World
@@ -54,7 +54,7 @@ def stored_in(
     engine: sa.Engine, folder: Path, url: str, clock: Clock, *, client: Client = CODE, writer: str = "run 1"
 ) -> StoredGrant[OAuthService]:
     """The grant as one process sees it."""
-    vault = Vault(engine, KeyRing(folder / "vault.key"), writer=writer, now=clock.now)
+    vault = Vault(engine, KeyRing(KeyFile(folder / "vault.key")), writer=writer, now=clock.now)
     service = open_oauth_service(f"{url}/anaplan", client, clock=clock)
     return StoredGrant(GRANT, service, vault=vault, leases=Leases(engine, clock), clock=clock)
 

@@ -13,7 +13,7 @@ from mlc_dagster.database import connect, migrate
 from mlc_dagster.delivery.leases import Leases
 from mlc_dagster.grant import StoredGrant
 from mlc_dagster.transport.errors import Misconfigured
-from mlc_dagster.vault import KeyRing, Vault
+from mlc_dagster.vault import KeyFile, KeyRing, Vault
 from mlc_sandbox.anaplan.oauth import DEVICE_CLIENT
 from tests.anaplan import tenant
 from tests.support.kill import count, die, http_points, method_points
@@ -42,7 +42,7 @@ class Process:
         clock = ManualClock(datetime.now(UTC) + timedelta(minutes=minutes))
         self.engine = connect(database)
         migrate(self.engine)
-        vault = Vault(self.engine, KeyRing(folder / "vault.key"), writer=writer, now=clock.now)
+        vault = Vault(self.engine, KeyRing(KeyFile(folder / "vault.key")), writer=writer, now=clock.now)
         service = open_oauth_service(anaplan, Client(DEVICE_CLIENT), clock=clock)
         self.grant = StoredGrant(GRANT, service, vault=vault, leases=Leases(self.engine, clock), clock=clock)
 

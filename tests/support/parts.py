@@ -14,7 +14,7 @@ from mlc_dagster.suite import mappings_in
 from mlc_dagster.transport.budget import Budgets
 from mlc_dagster.transport.clock import Clock
 from mlc_dagster.transport.session import CallCounter
-from mlc_dagster.vault import KeyRing, Vault
+from mlc_dagster.vault import KeyFile, KeyRing, Vault
 
 
 @dataclass
@@ -45,4 +45,6 @@ class TestParts:
 
     @property
     def vault(self) -> Vault:
-        return Vault(self.engine, KeyRing(self.folder / "vault.key"), writer="run 1", now=self.clock.now)
+        return Vault(
+            self.engine, KeyRing(KeyFile(self.folder / "vault.key")), writer="run 1", now=self.clock.now
+        )

@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from mlc_dagster.database import connect, migrate
-from mlc_dagster.vault import KeyRing, Vault
+from mlc_dagster.vault import KeyFile, KeyRing, Vault
 from tests.support.postgres import database_url, postgres_url, sqlite_url
 from tests.transport.clocks import ManualClock
 
@@ -39,4 +39,4 @@ def key_file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def vault(engine: sa.Engine, key_file: Path, clock: ManualClock) -> Vault:
-    return Vault(engine, KeyRing(key_file), writer="run 1", now=clock.now)
+    return Vault(engine, KeyRing(KeyFile(key_file)), writer="run 1", now=clock.now)

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from cryptography.fernet import Fernet
 
 from mlc_dagster.database.schema import vault as table
-from mlc_dagster.vault import Entry, EntryChanged, KeyRing, Stamp, Vault, VaultLocked
+from mlc_dagster.vault import Entry, EntryChanged, KeyFile, KeyRing, Stamp, Vault, VaultLocked
 from tests.transport.clocks import ManualClock
 
 SECRET = "rt-0123456789-grønn"
@@ -52,7 +52,7 @@ def test_of_many_who_replace_one_version_one_succeeds(engine: sa.Engine, key_fil
     barrier = threading.Barrier(4)
 
     def write(number: int) -> None:
-        own = Vault(engine, KeyRing(key_file), writer=f"run {number}")
+        own = Vault(engine, KeyRing(KeyFile(key_file)), writer=f"run {number}")
         barrier.wait()
         try:
             own.write("anaplan", f"text {number}", replaces=0)
@@ -68,7 +68,7 @@ def test_of_many_who_replace_one_version_one_succeeds(engine: sa.Engine, key_fil
         thread.join()
     [kept] = [end for end in ends if end != "changed"]
     assert len(ends) == 4
-    assert Vault(engine, KeyRing(key_file), writer="cli").read("anaplan").text == kept  # type: ignore[union-attr]
+    assert Vault(engine, KeyRing(KeyFile(key_file)), writer="cli").read("anaplan").text == kept  # type: ignore[union-attr]
 
 
 def test_a_removed_text_is_gone_but_its_versions_go_on_rising(vault: Vault) -> None:
@@ -90,7 +90,14 @@ def test_no_secret_is_in_the_database_a_repr_or_the_log(
     with engine.connect() as connection:
         stored = str(connection.execute(sa.select(table)).all())
     key = key_file.read_text()
-    for place in (stored, repr(entry), str(entry), repr(vault), repr(KeyRing(key_file)), caplog.text):
+    for place in (
+        stored,
+        repr(entry),
+        str(entry),
+        repr(vault),
+        repr(KeyRing(KeyFile(key_file))),
+        caplog.text,
+    ):
         assert SECRET not in place
         assert "rt-0123" not in place
         assert key not in place
@@ -160,7 +167,7 @@ def test_a_lost_key_is_not_replaced_by_a_new_one(vault: Vault, key_file: Path) -
     vault.write("anaplan", SECRET)
     key_file.unlink()
     for attempt in (lambda: vault.read("anaplan"), lambda: vault.write("tableau", "other")):
-        with pytest.raises(VaultLocked, match="does not exist"):
+        with pytest.raises(VaultLocked, match="there is no key"):
             attempt()
     assert not key_file.exists()
 
@@ -170,12 +177,12 @@ def test_processes_that_write_first_at_once_share_one_key(engine: sa.Engine, key
 
     def write(number: int) -> None:
         barrier.wait()
-        Vault(engine, KeyRing(key_file), writer="cli").write(f"name {number}", f"text {number}")
+        Vault(engine, KeyRing(KeyFile(key_file)), writer="cli").write(f"name {number}", f"text {number}")
 
     threads = [threading.Thread(target=write, args=(number,)) for number in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    own = Vault(engine, KeyRing(key_file), writer="cli")
+    own = Vault(engine, KeyRing(KeyFile(key_file)), writer="cli")
     assert [own.read(f"name {number}").text for number in range(4)] == [f"text {n}" for n in range(4)]  # type: ignore[union-attr]

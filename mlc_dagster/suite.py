@@ -14,6 +14,7 @@ from sqlalchemy import Engine
 
 from mlc_dagster.database import connect, migrate
 from mlc_dagster.delivery import Audit, Deferrals, Destination, Ledger, Quarantine, ReadBack, Report
+from mlc_dagster.delivery.comparisons import Comparisons
 from mlc_dagster.delivery.leases import Leases
 from mlc_dagster.delivery.seals import Seals
 from mlc_dagster.lake import Lake
@@ -91,6 +92,11 @@ class Suite:
     def quarantine(self) -> Quarantine:
         """Refused records."""
         return Quarantine(self.engine, self.clock)
+
+    @cached_property
+    def comparisons(self) -> Comparisons:
+        """The last comparison of each destination with its target."""
+        return Comparisons(self.engine, self.clock)
 
     @cached_property
     def deferrals(self) -> Deferrals:

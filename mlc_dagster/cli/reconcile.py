@@ -50,9 +50,12 @@ def _compared(suite: Suite, wanted: str | None, company: str | None) -> Iterator
         tombstone = suite.mappings.models[name].tombstone
         for code in companies_of(suite, name, company):
             try:
-                yield reconcile(suite.ledger, read_back, name, code, tombstone=tombstone)
+                found = reconcile(suite.ledger, read_back, name, code, tombstone=tombstone)
             except (CallFailed, Stop) as trouble:
                 console.print(f"{name} {code} cannot be read: {trouble}")
+                continue
+            suite.comparisons.keep(found, RUN_ID)
+            yield found
 
 
 def _table(compared: list[Comparison]) -> Table:

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 
 # The newest migration: a process that finds it in the database has nothing to migrate.
-REVISION = "0011"
+REVISION = "0012"
 
 
 class UtcDateTime(sa.types.TypeDecorator[datetime]):
@@ -376,4 +376,20 @@ replays = sa.Table(
     _time("ended_at", null=True),
     sa.PrimaryKeyConstraint("id"),
     sa.Index(None, "ended_at"),
+)
+
+# What the last comparison of a destination with its target found.
+comparisons = sa.Table(
+    "comparisons",
+    metadata,
+    _text("destination"),
+    _text("company"),
+    _time("at"),
+    _text("run_id"),
+    *(
+        sa.Column(name, sa.Integer, nullable=False)
+        for name in ("expected", "found", "missing", "different", "extra")
+    ),
+    _text("detail"),
+    sa.PrimaryKeyConstraint("destination", "company"),
 )

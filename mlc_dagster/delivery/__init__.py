@@ -1,6 +1,7 @@
 """Exact delivery: ledger, planner, engine, audit trail, leases. Knows no vendor."""
 
 from mlc_dagster.delivery.audit import Audit, Event, Kind
+from mlc_dagster.delivery.comparisons import Compared, Comparisons
 from mlc_dagster.delivery.deferrals import Deferral, Deferrals
 from mlc_dagster.delivery.destination import Batch, Destination, FoundRow, Outcome, ReadBack
 from mlc_dagster.delivery.engine import deliver, distrust
@@ -16,7 +17,9 @@ __all__ = [
     "Audit",
     "Batch",
     "Change",
+    "Compared",
     "Comparison",
+    "Comparisons",
     "Deferral",
     "Deferrals",
     "Destination",

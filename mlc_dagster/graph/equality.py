@@ -49,6 +49,8 @@ def equality_check(model: Model) -> dg.AssetChecksDefinition:
         except (CallFailed, Stop) as trouble:
             yield _result(spec, str(trouble), passed=False)
         else:
+            for found in compared:
+                house.comparisons.keep(found, context.run.run_id)
             yield verdict(spec, compared, house.calls())
 
     return equals_the_ledger

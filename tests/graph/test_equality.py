@@ -62,6 +62,9 @@ def test_after_a_delivery_the_target_is_read_and_found_equal(house: House) -> No
     assert told(house).description == f"NO01: all {suppliers} rows are shown as they were delivered."
     assert (shown(house)["NO01 expected"], shown(house)["NO01 found"]) == (suppliers, suppliers)
     assert shown(house)["calls"] == 3, "a token, the views' names, the view"
+    [kept] = house.suite().comparisons.all()
+    assert (kept.destination, kept.company, kept.expected) == ("anaplan/suppliers", "NO01", suppliers)
+    assert kept.equal
 
 
 def test_every_feed_reads_back_equal_as_the_erp_really_fills_it(make_house: MakeHouse) -> None:

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 
 # The newest migration: a process that finds it in the database has nothing to migrate.
-REVISION = "0012"
+REVISION = "0013"
 
 
 class UtcDateTime(sa.types.TypeDecorator[datetime]):
@@ -392,4 +392,39 @@ comparisons = sa.Table(
     ),
     _text("detail"),
     sa.PrimaryKeyConstraint("destination", "company"),
+)
+
+# What is or was wrong: kind and subject say what, number how many runs, rows or records. One row from its
+# beginning to its end.
+alerts = sa.Table(
+    "alerts",
+    metadata,
+    sa.Column("id", _Number, nullable=False, autoincrement=True),
+    _text("kind"),
+    _text("subject"),
+    _text("pair", null=True),
+    sa.Column("severity", sa.Integer, nullable=False),
+    _text("what"),
+    _text("remedy"),
+    _text("link", null=True),
+    sa.Column("number", sa.BigInteger, nullable=False),
+    _time("opened_at"),
+    _time("seen_at"),
+    _time("resolved_at", null=True),
+    sa.PrimaryKeyConstraint("id"),
+    sa.Index(None, "kind", "subject"),
+    sa.Index(None, "resolved_at"),
+)
+
+# What of it each channel was last told. over: also that it is over.
+tellings = sa.Table(
+    "tellings",
+    metadata,
+    sa.Column("alert_id", sa.BigInteger, nullable=False),
+    _text("channel"),
+    _time("told_at"),
+    sa.Column("severity", sa.Integer, nullable=False),
+    sa.Column("told_count", sa.BigInteger, nullable=False),
+    sa.Column("over", sa.Boolean, nullable=False),
+    sa.PrimaryKeyConstraint("alert_id", "channel"),
 )

@@ -223,7 +223,7 @@ def _held(suite: Suite, model: str, company: str) -> dict[date, datetime]:
 def _settle_quarantine(suite: Suite, entity: Entity, report: ReadReport, run_id: str) -> None:
     """Keep the records that did not parse, and release those that came in good order this time."""
     place = f"visma/{entity.name}"
-    if not report.quarantined and not suite.quarantine.open(place, report.company):
+    if not report.quarantined and not suite.quarantine.open(place, report.company, dismissed=True):
         return
     suite.quarantine.settle(
         stage=STAGE,

@@ -61,6 +61,12 @@ def entity_news(suite: Suite, entity: Entity, company: str) -> bool:
     )
 
 
+def _refused(suite: Suite, entity: Entity, company: str) -> set[str]:
+    """The records that did not parse, as they came: no news, whether a person has dismissed them or not."""
+    entries = suite.quarantine.open(f"visma/{entity.name}", company, dismissed=True)
+    return {entry.raw for entry in entries}
+
+
 def left_behind(suite: Suite, destination: str, company: str) -> dict[str, int]:
     """Records of a destination that need somebody or the next run: by state, without zeros."""
     counts = suite.ledger.counts(destination, company)

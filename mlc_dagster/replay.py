@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import json
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
 from mlc_dagster.database import reading
-from mlc_dagster.database.schema import replays
+from mlc_dagster.database.schema import batches, events, replays
+from mlc_dagster.delivery import Entry, Kind, distrust
+from mlc_dagster.delivery import State as LedgerState
 from mlc_dagster.delivery.clock import Clock
+from mlc_dagster.delivery.leases import PATIENCE_SECONDS
+from mlc_dagster.delivery.ledger import chunks
+from mlc_dagster.outlook import today
+from mlc_dagster.suite import Suite
+from mlc_dagster.visma.entities import ENTITIES, Entity
+
+# Whom the audit trail names for marked rows.
+RUN_ID = "mlc replay"
 
 
 class By(StrEnum):
@@ -145,3 +158,226 @@ def _replay(row: sa.Row[Any]) -> Replay:
         said=row.said,
         ended_at=row.ended_at,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """One run of a pair's chain: its company, first and last day."""
+
+    pair: str
+    company: str
+    first: date
+    last: date
+
+
+Rows = Mapping[tuple[str, str], frozenset[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What has to run. rows: by destination and company, the keys that go again although nothing changed.
+
+    notes: what else somebody who asked should know.
+    """
+
+    spans: tuple[Span, ...]
+    rows: Rows = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        count = sum(map(len, self.rows.values()))
+        runs = ", ".join(f"{span.pair} {span.company} {span.first} to {span.last}" for span in self.spans)
+        return " ".join([f"{count} rows go again although unchanged. Runs: {runs}.", *self.notes])
+
+
+# The days a run of Dagster's covered; None when Dagster does not know the run.
+SpanOf = Callable[[str], Span | None]
+
+
+def plan(suite: Suite, what: What, span_of: SpanOf = lambda _: None) -> Plan:
+    """What has to run so that something is done again. Writes nothing, calls nobody.
+
+    A number: its record is read again, and its rows go again. A batch, or a run: the rows it sent go again.
+    A window: its days are read, mapped and compared again; what is unchanged costs no call. An entry in
+    quarantine: its record is looked at again, from where it was refused.
+    Raises NotAReplay, which says what is known instead.
+    """
+    makers = {
+        By.NUMBER: _of_number,
+        By.BATCH: _of_batch,
+        By.WINDOW: _of_window,
+        By.ENTRY: _of_entry,
+    }
+    found = _of_run(suite, what, span_of) if what.by is By.RUN else makers[what.by](suite, what)
+    if not found.spans:
+        raise NotAReplay(f"{what}: no pair that is switched on has anything to do with it.")
+    return found
+
+
+def mark(suite: Suite, planned: Plan, *, by: str, patience: float = PATIENCE_SECONDS) -> int:
+    """Let the plan's rows go again with the next delivery; returns how many. The audit trail says who asked.
+
+    Raises LeaseHeld while a delivery is under way for longer than `patience` seconds.
+    """
+    return sum(
+        distrust(
+            suite.destination(name),
+            company,
+            ledger=suite.ledger,
+            run_id=RUN_ID,
+            reason=f"{by} asked for it to be sent again",
+            keys=keys,
+            patience=patience,
+        )
+        for (name, company), keys in planned.rows.items()
+    )
+
+
+def _of_number(suite: Suite, what: What) -> Plan:
+    standing = [record for record in suite.audit.standing(what.value) if _wanted(what, record.destination)]
+    known = suite.destinations()
+    rows: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for record in standing:
+        if record.state == LedgerState.DELIVERED and record.destination in known:
+            rows[record.destination, record.company].add(record.key)
+    spans = {
+        Span(pair, company, day, day)
+        for entity, company, day in _sightings(suite, what, {record.company for record in standing})
+        for pair in _readers(suite, what, entity, company)
+    }
+    deleted = sum(record.state == LedgerState.DELETED for record in standing)
+    notes = [f"{deleted} rows are deleted at their targets and stay so."] if deleted else []
+    if not spans:
+        spans = {_today(suite, record.destination, record.company) for record in standing}
+        notes += ["The lake does not hold the record: it is not read again."] if spans else []
+    if not spans:
+        raise NotAReplay(
+            f"Nothing is known of {what.value}: not read from the ERP yet, or written differently there."
+        )
+    return Plan(_sorted(spans), _frozen(rows), tuple(notes))
+
+
+def _of_batch(suite: Suite, what: What) -> Plan:
+    with reading(suite.engine) as connection:
+        batch = connection.execute(sa.select(batches).where(batches.c.id == what.value)).first()
+        sent = _sent(connection, [what.value])
+    if batch is None:
+        raise NotAReplay(f"There is no batch {what.value}. `mlc audit NUMBER` shows those of a document.")
+    rows = {place: keys for place, keys in sent.items() if place[0] in suite.destinations()}
+    notes = ["Nobody knows yet whether it landed: the target is asked first."] * (batch.finished_at is None)
+    if not rows and batch.finished_at is not None:
+        notes = ["It changed no row, or the audit trail does not go back so far: only what differs goes."]
+    return Plan((_today(suite, batch.destination, batch.company),), _frozen(rows), tuple(notes))
+
+
+def _of_run(suite: Suite, what: What, span_of: SpanOf) -> Plan:
+    with reading(suite.engine) as connection:
+        own = sa.select(batches.c.id).where(batches.c.run_id == what.value)
+        sent = _sent(connection, connection.execute(own).scalars().all())
+    known = suite.destinations()
+    rows = {place: keys for place, keys in sent.items() if place[0] in known and _wanted(what, place[0])}
+    span = span_of(what.value)
+    spans = {span} if span is not None else {_today(suite, *place) for place in rows}
+    if not spans:
+        raise NotAReplay(
+            f"Nothing is known of the run {what.value}. Name all of its id, as Dagster shows it."
+        )
+    return Plan(_sorted(spans), _frozen(rows))
+
+
+def _of_window(suite: Suite, what: What) -> Plan:
+    company, first, last = what.days
+    if company not in suite.settings.companies:
+        raise NotAReplay(f"There is no company {company}. Known: {', '.join(suite.settings.companies)}.")
+    begin, newest = suite.settings.start_day, today(suite)
+    if last < begin or first > newest:
+        raise NotAReplay(f"{first} to {last} lies outside the days there are: {begin} to {newest}.")
+    pairs = [what.pair] if what.pair else list(suite.settings.pairs.on())
+    carrying = [pair for pair in pairs if company in _companies(suite, pair)]
+    first, last = max(first, begin), min(last, newest)
+    return Plan(tuple(Span(pair, company, first, last) for pair in carrying))
+
+
+def _of_entry(suite: Suite, what: What) -> Plan:
+    entry = suite.quarantine.entry(int(what.value)) if what.value.isdecimal() else None
+    if entry is None:
+        raise NotAReplay(f"There is no entry {what.value} in quarantine. `mlc quarantine list` shows them.")
+    if entry.place in suite.destinations():
+        return Plan((_today(suite, entry.place, entry.company),))
+    source, _, name = entry.place.partition("/")
+    if source != "visma" or name not in ENTITIES:
+        raise NotAReplay(f"{entry.place} {entry.key} waits for a person: see `mlc cleo held`.")
+    day = _stamped(suite, ENTITIES[name], entry)
+    return Plan(
+        tuple(Span(pair, entry.company, day, day) for pair in _readers(suite, what, name, entry.company))
+    )
+
+
+def _sightings(suite: Suite, what: What, companies: Collection[str]) -> Iterator[tuple[str, str, date]]:
+    """Where the lake holds the record: entity, company, and the day of its newest version."""
+    pairs = [what.pair] if what.pair else suite.settings.pairs.on()
+    for name in sorted(set().union(*(_sources(suite, pair) for pair in pairs))):
+        for company in sorted(companies) or suite.settings.companies:
+            if versions := suite.lake.versions(name, company, ENTITIES[name].number, what.value):
+                yield name, company, versions[-1].day
+
+
+def _sources(suite: Suite, pair: str) -> set[str]:
+    """The entities whose records a pair's rows are made from."""
+    mine = [name for name in suite.destinations() if name.startswith(f"{pair}/")]
+    return {suite.mappings.models[name].source for name in mine}
+
+
+def _readers(suite: Suite, what: What, entity: str, company: str) -> list[str]:
+    """The pairs whose rows are made from an entity, or only the one that was named."""
+    pairs = [what.pair] if what.pair else suite.settings.pairs.on()
+    return [pair for pair in pairs if company in _companies(suite, pair) and entity in _sources(suite, pair)]
+
+
+def _stamped(suite: Suite, entity: Entity, entry: Entry) -> date:
+    """The day a record that did not parse belongs to: by its stamp, else the day it was first seen."""
+    day = entry.first_at.astimezone(ZoneInfo(suite.settings.timezone)).date()
+    try:
+        text = json.loads(entry.raw)[entity.stamp]
+        day = date.fromisoformat(str(text)[:10])
+    except (ValueError, KeyError, TypeError):
+        pass
+    return min(max(day, suite.settings.start_day), today(suite))
+
+
+def _sent(connection: sa.Connection, batch_ids: Sequence[str]) -> dict[tuple[str, str], set[str]]:
+    """The keys of the rows that some batches made or changed, by destination and company."""
+    found: dict[tuple[str, str], set[str]] = defaultdict(set)
+    done = (Kind.CREATED.value, Kind.UPDATED.value)
+    for some in chunks(batch_ids):
+        query = sa.select(events.c.destination, events.c.company, events.c.key).where(
+            events.c.batch_id.in_(some), events.c.kind.in_(done), events.c.key.is_not(None)
+        )
+        for destination, company, key in connection.execute(query):
+            found[destination, company].add(key)
+    return found
+
+
+def _today(suite: Suite, destination: str, company: str) -> Span:
+    """A run that reads only the newest day: rows that wait go with any delivery."""
+    day = today(suite)
+    return Span(destination.split("/", 1)[0], company, day, day)
+
+
+def _companies(suite: Suite, pair: str) -> list[str]:
+    if pair not in suite.settings.pairs.on():
+        known = ", ".join(suite.settings.pairs.on())
+        raise NotAReplay(f"The pair {pair} is not switched on. Known: {known}.")
+    return suite.settings.companies_of(pair)
+
+
+def _wanted(what: What, destination: str) -> bool:
+    return what.pair in (None, destination.split("/", 1)[0])
+
+
+def _sorted(spans: Iterable[Span]) -> tuple[Span, ...]:
+    return tuple(sorted(spans, key=lambda span: (span.pair, span.company, span.first)))
+
+
+def _frozen(rows: Mapping[tuple[str, str], set[str]]) -> Rows:
+    return {place: frozenset(keys) for place, keys in sorted(rows.items()) if keys}

@@ -1,4 +1,8 @@
-"""Records refused on the way, with the reason: kept, shown, and released when a later version passes."""
+"""Records refused on the way, with the reason: kept, shown, and released when a later version passes.
+
+A person may dismiss one instead: then it counts as settled until it is refused for another reason, with
+another content, or passes.
+"""
 
 import hashlib
 import json
@@ -13,6 +17,8 @@ from mlc_dagster.database import reading
 from mlc_dagster.database.schema import events, quarantine
 from mlc_dagster.delivery.audit import Kind
 from mlc_dagster.delivery.clock import Clock
+
+_STANDING = sa.or_(quarantine.c.resolved_at.is_(None), quarantine.c.dismissed_by.is_not(None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +40,10 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A record in quarantine. place: the entity or the destination; resolved_at is None while it is there."""
+    """A record in quarantine. place: the entity or the destination; resolved_at is None while it is there.
+
+    dismissed_by, dismissal: who settled it by hand, and why.
+    """
 
     id: int
     stage: str
@@ -95,16 +104,48 @@ class Quarantine:
             )
 
     def open(
-        self, place: str | None = None, company: str | None = None, *, number: str | None = None
+        self,
+        place: str | None = None,
+        company: str | None = None,
+        *,
+        number: str | None = None,
+        stage: str | None = None,
+        dismissed: bool = False,
     ) -> list[Entry]:
-        """All records in quarantine, or those of a place, a company, a business number; oldest first."""
-        asked = {"place": place, "company": company, "number": number}
+        """All records in quarantine, or those of a place, company, business number, stage; oldest first.
+
+        dismissed: those that a person dismissed as well.
+        """
+        asked = {"place": place, "company": company, "number": number, "stage": stage}
         query = sa.select(quarantine).where(
-            quarantine.c.resolved_at.is_(None),
+            _STANDING if dismissed else quarantine.c.resolved_at.is_(None),
             *(quarantine.c[name] == value for name, value in asked.items() if value is not None),
         )
         with reading(self._engine) as connection:
             return [_entry(row) for row in connection.execute(query.order_by(quarantine.c.id))]
+
+    def entry(self, entry_id: int) -> Entry | None:
+        """One record by its number in the quarantine, settled or not; None when there is none."""
+        with reading(self._engine) as connection:
+            row = connection.execute(sa.select(quarantine).where(quarantine.c.id == entry_id)).first()
+        return _entry(row) if row is not None else None
+
+    def dismiss(self, entry_id: int, *, by: str, reason: str) -> bool:
+        """Settle a record by a person's word; False when it is not in quarantine (any more).
+
+        It stays settled until the record changes. The audit trail says who, and why.
+        """
+        at = self._clock.now()
+        own = sa.and_(quarantine.c.id == entry_id, quarantine.c.resolved_at.is_(None))
+        values = {"resolved_at": at, "dismissed_by": by, "dismissal": reason}
+        with self._engine.begin() as connection:
+            found = connection.execute(quarantine.update().where(own).values(values).returning(quarantine))
+            if (row := found.first()) is None:
+                return False
+            entry = _entry(row)
+            visit = Visit(entry.place, entry.company, f"dismissed by {by}", at)
+            _record(connection, visit, Kind.DISMISSED, [entry], by=by, because=reason)
+        return True
 
 
 def settle(
@@ -115,18 +156,33 @@ def settle(
     refused: what was refused now; new or changed ones are written. passed: says of an entry that is not among
     them whether its record was looked at and passed; it is released then. Returns how many were released.
     """
-    entries = {(entry.stage, entry.key): entry for entry in _open(connection, visit)}
+    standing = _standing(connection, visit)
+    entries = {(entry.stage, entry.key): entry for entry in standing if entry.resolved_at is None}
+    dismissed = {(entry.stage, entry.key): entry for entry in standing if entry.resolved_at is not None}
     now = {(item.stage, item.key): item for item in refused}
-    fresh = [item for name, item in now.items() if name not in entries]
+    settled = {name for name, entry in dismissed.items() if name in now and _same(entry, now[name])}
+    fresh = [item for name, item in now.items() if name not in entries and name not in settled]
     changed = [
         (entries[name], item)
         for name, item in now.items()
-        if name in entries and (entries[name].reason, entries[name].raw) != (item.reason, item.raw)
+        if name in entries and not _same(entries[name], item)
     ]
     released = [entry for name, entry in entries.items() if name not in now and passed(entry)]
     _write(connection, visit, fresh, changed)
     _release(connection, visit, released)
+    _forget(
+        connection,
+        [
+            entry
+            for name, entry in dismissed.items()
+            if name not in settled and (name in now or passed(entry))
+        ],
+    )
     return len(released)
+
+
+def _same(entry: Entry, item: Refused) -> bool:
+    return (entry.reason, entry.raw) == (item.reason, item.raw)
 
 
 def _write(
@@ -149,7 +205,16 @@ def _release(connection: sa.Connection, visit: Visit, released: list[Entry]) -> 
     _record(connection, visit, Kind.RELEASED, released)
 
 
-def _record(connection: sa.Connection, visit: Visit, kind: Kind, items: Sequence[Entry | Refused]) -> None:
+def _forget(connection: sa.Connection, dismissed: list[Entry]) -> None:
+    """The record has changed: a person's word about what it was counts no more, and stays in the trail."""
+    values = {"dismissed_by": None, "dismissal": None}
+    for entry in dismissed:
+        connection.execute(quarantine.update().where(quarantine.c.id == entry.id).values(values))
+
+
+def _record(
+    connection: sa.Connection, visit: Visit, kind: Kind, items: Sequence[Entry | Refused], **more: str
+) -> None:
     if not items:
         return
     rows = [
@@ -162,7 +227,7 @@ def _record(connection: sa.Connection, visit: Visit, kind: Kind, items: Sequence
             "key": item.key,
             "number": item.number,
             "kind": kind,
-            "detail": json.dumps({"stage": item.stage, "reason": item.reason}, ensure_ascii=False),
+            "detail": json.dumps({"stage": item.stage, "reason": item.reason, **more}, ensure_ascii=False),
         }
         for item in items
     ]
@@ -185,11 +250,10 @@ def _values(visit: Visit, item: Refused) -> dict[str, object]:
     }
 
 
-def _open(connection: sa.Connection, visit: Visit) -> list[Entry]:
+def _standing(connection: sa.Connection, visit: Visit) -> list[Entry]:
+    """The records of a place and company that are in quarantine, or were dismissed and have not changed."""
     query = sa.select(quarantine).where(
-        quarantine.c.place == visit.place,
-        quarantine.c.company == visit.company,
-        quarantine.c.resolved_at.is_(None),
+        quarantine.c.place == visit.place, quarantine.c.company == visit.company, _STANDING
     )
     return [_entry(row) for row in connection.execute(query)]
 

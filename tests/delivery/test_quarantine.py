@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from mlc_dagster.database.schema import events, quarantine
-from mlc_dagster.delivery import Ledger, Quarantine, Refused
+from mlc_dagster.delivery import Audit, Kind, Ledger, Quarantine, Refused
 from tests.delivery.conftest import Deliver, row
 from tests.support.manual_clock import ManualClock
 from tests.support.shelf import Shelf, wanted
@@ -140,3 +140,65 @@ def test_a_released_record_may_be_refused_again(kept: Quarantine, engine: sa.Eng
         kept.settle(**SOURCE, refused=[], passed=["7"])
     with engine.connect() as connection:
         assert connection.execute(sa.select(sa.func.count()).select_from(quarantine)).scalar_one() == 2
+
+
+def _refuse(kept: Quarantine, raw: str = '{"amount": "abc"}', reason: str = "amount is text") -> None:
+    kept.settle(**SOURCE, refused=[Refused.at_source("visma", "7", "10023", reason, raw)], passed=[])
+
+
+def _dismiss(kept: Quarantine) -> None:
+    assert kept.dismiss(kept.open()[0].id, by="kari", reason="Test data of 2019.")
+
+
+def test_a_dismissed_record_stays_settled_while_it_is_refused_as_it_was(kept: Quarantine) -> None:
+    _refuse(kept)
+    _dismiss(kept)
+    _refuse(kept)
+    assert kept.open() == []
+    (entry,) = kept.open(dismissed=True)
+    assert (entry.dismissed_by, entry.dismissal) == ("kari", "Test data of 2019.")
+
+
+@pytest.mark.parametrize("change", [{"raw": '{"amount": "x"}'}, {"reason": "no date"}])
+def test_a_dismissed_record_comes_back_when_it_changes(kept: Quarantine, change: dict[str, str]) -> None:
+    _refuse(kept)
+    _dismiss(kept)
+    _refuse(kept, **change)
+    (entry,) = kept.open()
+    assert entry.dismissed_by is None
+    assert kept.open(dismissed=True) == [entry]
+
+
+def test_a_dismissed_record_that_passed_once_is_no_longer_dismissed(kept: Quarantine) -> None:
+    _refuse(kept)
+    _dismiss(kept)
+    kept.settle(**SOURCE, refused=[], passed=["7"])
+    _refuse(kept)
+    assert [entry.key for entry in kept.open()] == ["7"]
+
+
+def test_a_record_without_a_readable_key_can_be_dismissed(kept: Quarantine) -> None:
+    kept.settle(**SOURCE, refused=[Refused.at_source("visma", None, None, "no key", "{}")], passed=[])
+    _dismiss(kept)
+    assert kept.open() == []
+
+
+def test_the_trail_says_who_dismissed_and_why(kept: Quarantine, engine: sa.Engine) -> None:
+    _refuse(kept)
+    number = kept.open()[0].id
+    _dismiss(kept)
+    assert not kept.dismiss(number, by="ola", reason="again"), "what is settled is not settled twice"
+    told = [event for event in Audit(engine).history("10023") if event.kind is Kind.DISMISSED]
+    assert [(event.detail["by"], event.detail["because"]) for event in told] == [
+        ("kari", "Test data of 2019.")
+    ]
+
+
+def test_a_dismissed_row_is_no_work_for_the_next_delivery(
+    shelf: Shelf, run: Deliver, kept: Quarantine, ledger: Ledger
+) -> None:
+    run(shelf, refused=[BadRow("a", "a", "INV-a")], scope={"a"})
+    _dismiss(kept)
+    assert ledger.outstanding("shelf/items", "NO01") == set()
+    run(shelf, refused=[BadRow("a", "a", "INV-a")], scope={"a"})
+    assert kept.open() == []

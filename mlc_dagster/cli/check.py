@@ -22,7 +22,7 @@ def run_check() -> int:
     healthy = _all(_steps(suite, settings))
     for target in settings.pairs.on():
         # Without a login every destination would tell the same, and try the refused one once more.
-        healthy &= _try(target, partial(_look, suite, target)) and _all(_destinations(suite, target))
+        healthy &= attempt(target, partial(_look, suite, target)) and _all(_destinations(suite, target))
     healthy &= tell_ends(suite)
     return 0 if healthy else 1
 
@@ -47,7 +47,7 @@ def _look(suite: Suite, target: str) -> str:
 
 def _all(steps: Iterable[Step]) -> bool:
     """Try every step, also after one that fails."""
-    return not [name for name, step in steps if not _try(name, step)]
+    return not [name for name, step in steps if not attempt(name, step)]
 
 
 def _destinations(suite: Suite, target: str) -> Iterator[Step]:
@@ -64,7 +64,8 @@ def _steps(suite: Suite, settings: Settings) -> Iterator[Step]:
         yield f"visma {company}", partial(health.company, suite, company)
 
 
-def _try(name: str, step: Callable[[], str]) -> bool:
+def attempt(name: str, step: Callable[[], str]) -> bool:
+    """Do one step and tell what came of it; False when it failed for a reason that we can explain."""
     try:
         _tell("ok", "green", f"{name}: {step()}")
     except Exception as error:

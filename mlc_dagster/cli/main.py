@@ -14,6 +14,7 @@ import typer
 from mlc_dagster.cli.anaplan import anaplan_app
 from mlc_dagster.cli.asana import asana_app
 from mlc_dagster.cli.cleo import cleo_app
+from mlc_dagster.cli.credentials import credentials_app
 from mlc_dagster.cli.powerbi import powerbi_app
 from mlc_dagster.cli.receiver import receiver_app
 from mlc_dagster.cli.tableau import tableau_app
@@ -30,6 +31,7 @@ sandbox_app = typer.Typer(no_args_is_help=True, help="A local server that speaks
 app.add_typer(anaplan_app, name="anaplan")
 app.add_typer(asana_app, name="asana")
 app.add_typer(cleo_app, name="cleo")
+app.add_typer(credentials_app, name="credentials")
 app.add_typer(powerbi_app, name="powerbi")
 app.add_typer(mappings_app, name="mappings")
 app.add_typer(receiver_app, name="receiver")

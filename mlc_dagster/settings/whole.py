@@ -118,6 +118,10 @@ class Settings(Section):
                     users[name].append(user)
         return users
 
+    def secrets_of(self, section: str) -> list[Secret]:
+        """The credentials of a top-level section of mlc.yaml."""
+        return [secret for _, secret in secrets_in(getattr(self, section))]
+
     def _stored(self, name: str) -> str | None:
         """A credential that the environment does not have."""
         from mlc_dagster.vault import stored_text  # noqa: PLC0415

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from mlc_dagster.graph.alerts import alerts
 from mlc_dagster.graph.answers import answer_check
 from mlc_dagster.graph.automation import chain, polling_sensor, resume_sensor, schedule
 from mlc_dagster.graph.destinations import destination_asset, destination_check
@@ -43,7 +44,12 @@ def _built(file: Path, settings_text: str, mappings: Mappings, version: int) -> 
     days = company_day(settings)
     pairs = [pair(name, part, mappings, days) for name, part in settings.pairs.on().items()]
     return dg.Definitions.merge(
-        source(settings, days), *pairs, way_back(settings), mailbox(settings), signals(settings)
+        source(settings, days),
+        *pairs,
+        way_back(settings),
+        mailbox(settings),
+        alerts(settings),
+        signals(settings),
     )
 
 

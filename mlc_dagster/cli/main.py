@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from mlc_dagster.cli.alerts import alerts_app
 from mlc_dagster.cli.anaplan import anaplan_app
 from mlc_dagster.cli.asana import asana_app
 from mlc_dagster.cli.cleo import cleo_app
@@ -28,6 +29,7 @@ app = typer.Typer(
 )
 mappings_app = typer.Typer(no_args_is_help=True, help="The SQL mappings an integrator edits.")
 sandbox_app = typer.Typer(no_args_is_help=True, help="A local server that speaks the vendors' protocols.")
+app.add_typer(alerts_app, name="alerts")
 app.add_typer(anaplan_app, name="anaplan")
 app.add_typer(asana_app, name="asana")
 app.add_typer(cleo_app, name="cleo")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from pydantic import BaseModel, Field, PrivateAttr, ValidationError
 
 from mlc_dagster.problems import Problem, ProblemsFound
+from mlc_dagster.settings.alerts import AlertSettings
 from mlc_dagster.settings.anaplan import AnaplanSettings
 from mlc_dagster.settings.asana import AsanaSettings
 from mlc_dagster.settings.cleo import CleoSettings
@@ -63,6 +64,7 @@ class Settings(Section):
     companies: dict[CompanyCode, CompanySettings] = Field(min_length=1)
     pairs: Pairs = Field(default_factory=Pairs)
     receiver: ReceiverSettings | None = None
+    alerts: AlertSettings = AlertSettings()
     _file: Path = PrivateAttr(default=Path("mlc.yaml"))
 
     @property

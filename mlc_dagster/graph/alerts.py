@@ -1,0 +1,190 @@
+"""Alerts: a sensor that reads Dagster's finished runs, looks at our database, and tells people."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+
+from mlc_dagster.alerts.book import Book
+from mlc_dagster.alerts.finding import Finding, Kind, Severity
+from mlc_dagster.alerts.round import tell
+from mlc_dagster.delivery.errors import LeaseHeld
+from mlc_dagster.graph import answers, partitions
+from mlc_dagster.graph.resource import SuiteResource
+from mlc_dagster.graph.steps import COMPANY_TAG, PAIR_TAG
+from mlc_dagster.settings import Settings
+from mlc_dagster.transport.errors import redact
+
+NAME = "alerts"
+EVERY_SECONDS = 60
+# A tick has 60 seconds; what is left is read by the next one.
+RUNS_A_TICK = 50
+# Where the sensor begins to read when it never has.
+FIRST_LOOK_BACK = timedelta(days=1)
+# Looked at elsewhere: the first in the database, row by row; the second is also evaluated without a run.
+NOT_TOLD = ("nothing_left_behind", answers.NAME)
+PARTITION = "dagster/partition"
+ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
+WRAPPERS = ("DagsterExecutionStepExecutionError", "RetryRequestedFromPolicy")
+TOLD_OF = {
+    dg.DagsterEventType.ASSET_CHECK_EVALUATION,
+    dg.DagsterEventType.STEP_FAILURE,
+    dg.DagsterEventType.RUN_FAILURE,
+}
+
+
+def alerts(settings: Settings) -> dg.Definitions:
+    """Nothing where nobody is to be told."""
+    return dg.Definitions(sensors=[alert_sensor]) if settings.alerts.channels else dg.Definitions()
+
+
+@dg.sensor(
+    name=NAME,
+    minimum_interval_seconds=EVERY_SECONDS,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Tells people of failed runs and checks, of what is stale, in doubt, refused or ending.",
+)
+def alert_sensor(context: dg.SensorEvaluationContext, suite: SuiteResource) -> dg.SensorResult:
+    """One round. The cursor is the time of the last run that was read."""
+    house = suite.open_for_a_tick()
+    book = Book(house.engine)
+    known = datetime.fromisoformat(context.cursor) if context.cursor else None
+    read_to = read_runs(context.instance, book, known or house.clock.now() - FIRST_LOOK_BACK)
+    read_answers(context.instance, book, house.settings)
+    try:
+        sent = tell(house)
+    except LeaseHeld as held:
+        return dg.SensorResult(skip_reason=str(held), cursor=read_to.isoformat())
+    told = sum(each.alerts for each in sent if each.trouble is None)
+    failed = [f"{each.channel}: {each.trouble}" for each in sent if each.trouble]
+    words = "; ".join([f"Told {told} alerts." if told else "Nothing new.", *failed])
+    return dg.SensorResult(skip_reason=words, cursor=read_to.isoformat())
+
+
+def read_runs(instance: dg.DagsterInstance, book: Book, since: datetime) -> datetime:
+    """Write down what the runs that ended since then say, the oldest first; returns how far that went.
+
+    A run that is read twice says nothing new.
+    """
+    for record in instance.get_run_records(
+        dg.RunsFilter(statuses=ENDED, updated_after=since),
+        limit=RUNS_A_TICK,
+        order_by="update_timestamp",
+        ascending=True,
+    ):
+        run = record.dagster_run
+        since = max(since, record.update_timestamp.replace(tzinfo=UTC))
+        ended = datetime.fromtimestamp(record.end_time, UTC) if record.end_time else since
+        _read_run(instance, book, run, ended)
+    return since
+
+
+def read_answers(instance: dg.DagsterInstance, book: Book, settings: Settings) -> None:
+    """Write down what partners' systems last said: their check is also evaluated without a run."""
+    cleo = settings.pairs.cleo
+    for model in cleo.answered() if cleo else ():
+        key = dg.AssetCheckKey(dg.AssetKey(["cleo", model]), answers.NAME)
+        record = instance.get_latest_asset_check_evaluation_record(key)
+        if record is not None and record.event is not None and record.event.dagster_event is not None:
+            at = datetime.fromtimestamp(record.event.timestamp, UTC)
+            _read_check(book, record.event.dagster_event.asset_check_evaluation_data, "", None, at)
+
+
+def _read_run(instance: dg.DagsterInstance, book: Book, run: dg.DagsterRun, ended: datetime) -> None:
+    company, subject = _company(run), _subject(run)
+    link = f"/runs/{run.run_id}"
+    causes = []
+    for entry in instance.get_records_for_run(run.run_id, of_type=TOLD_OF).records:
+        event = entry.event_log_entry.dagster_event
+        if event is None:
+            continue
+        if event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+            data = event.asset_check_evaluation_data
+            if data.check_name not in NOT_TOLD:
+                at = datetime.fromtimestamp(entry.timestamp, UTC)
+                _read_check(book, data, company, link, at)
+        else:
+            causes.append(_cause(event, company))
+    if run.status is dg.DagsterRunStatus.SUCCESS:
+        book.over(Kind.RUN, subject, ended)
+        return
+    book.happened(
+        Finding(
+            Kind.RUN,
+            subject,
+            Severity.ERROR,
+            next(filter(None, causes), "The run ended without a word: its process or machine may be gone."),
+            "Do what the cause asks for. The next run goes on where this one ended; nothing is lost.",
+            _pair(run),
+            1,
+            link,
+        ),
+        ended,
+    )
+
+
+def _read_check(
+    book: Book, data: dg.AssetCheckEvaluation, company: str, link: str | None, at: datetime
+) -> None:
+    asset = data.asset_key.to_user_string()
+    subject = " ".join(filter(None, [asset, company, data.check_name]))
+    if data.passed:
+        book.over(Kind.CHECK, subject, at)
+        return
+    blocks = " Nothing of it is delivered until it passes." if data.blocking else ""
+    severe = data.severity is dg.AssetCheckSeverity.ERROR
+    book.happened(
+        Finding(
+            Kind.CHECK,
+            subject,
+            Severity.ERROR if severe else Severity.WARNING,
+            _without_company(redact(data.description or "It gives no reason."), company) + blocks,
+            "Open the check in Dagster: it shows what it found and what to do.",
+            data.asset_key.path[0],
+            1,
+            link or f"/assets/{asset}?view=checks",
+        ),
+        at,
+    )
+
+
+def _cause(event: dg.DagsterEvent, company: str) -> str:
+    """The words a run failed with: a step's own where it has some, else the error's."""
+    data = event.event_specific_data
+    said = getattr(data, "user_failure_data", None)
+    error = getattr(data, "error", None)
+    while error is not None and error.cls_name in WRAPPERS and error.cause is not None:
+        error = error.cause
+    words = said.description if said and said.description else error.message if error else event.message or ""
+    # Dagster puts the name of the class before the words.
+    bare = re.sub(r"^(?:\w+\.)+[A-Z]\w*: ", "", " ".join(words.split()))
+    return _without_company(redact(bare), company)
+
+
+def _without_company(words: str, company: str) -> str:
+    """The same cause has the same words for each company."""
+    return words.removeprefix(f"{company}: ") if company else words
+
+
+def _subject(run: dg.DagsterRun) -> str:
+    return " ".join(filter(None, [_pair(run) or _job(run), _company(run)]))
+
+
+def _pair(run: dg.DagsterRun) -> str | None:
+    if tag := run.tags.get(PAIR_TAG):
+        return tag
+    selected = sorted({key.path[0] for key in run.asset_selection or ()} - {"visma"})
+    return selected[0] if len(selected) == 1 else None
+
+
+def _job(run: dg.DagsterRun) -> str:
+    """The job's name; the one Dagster gives to assets says nothing."""
+    return "visma" if run.job_name.startswith("__") else run.job_name
+
+
+def _company(run: dg.DagsterRun) -> str:
+    """The company of a run, or its companies; empty when it has none."""
+    if tag := run.tags.get(COMPANY_TAG):
+        return tag
+    keys = [run.tags.get(name) for name in (partitions.RANGE_START, partitions.RANGE_END, PARTITION)]
+    return " to ".join(dict.fromkeys(key.split("|")[0] for key in keys if key))

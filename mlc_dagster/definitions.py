@@ -18,6 +18,7 @@ from mlc_dagster.graph.resource import SuiteResource
 from mlc_dagster.graph.rows import rows_asset, rows_checks
 from mlc_dagster.graph.signals import signals
 from mlc_dagster.graph.source import entity_asset
+from mlc_dagster.graph.tableau import site
 from mlc_dagster.graph.wayback import way_back
 from mlc_dagster.mappings import Mappings
 from mlc_dagster.settings import PairSettings, Settings, load_settings
@@ -50,6 +51,7 @@ def _built(file: Path, settings_text: str, mappings: Mappings, version: int) -> 
         mailbox(settings),
         alerts(settings),
         signals(settings),
+        site(settings, mappings),
     )
 
 

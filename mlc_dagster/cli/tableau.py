@@ -3,6 +3,7 @@
 Imports inside the command keep `mlc --help` quick.
 """
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -19,15 +20,22 @@ def tableau() -> None:
 def setup(
     yes: Annotated[bool, typer.Option("--yes", help="Do it without asking.")] = False,
 ) -> None:
-    """Make the project, and take over data sources that have our names. Shows a plan first."""
-    from mlc_dagster.cli.console import console
+    """Make the project and webhooks, and take over data sources that have our names. Shows a plan first."""
     from mlc_dagster.settings import load_settings
     from mlc_dagster.suite import Suite
 
-    needed = Suite(load_settings()).tableau.setup
+    settings = load_settings()
+    needed = Suite(settings).tableau.setup(settings.receiver.url if settings.receiver else None)
     plan = needed.plan()
-    for step in plan.steps or ("the project is there, and every data source of our names is ours",):
-        console.print(f"- {step}", highlight=False, markup=False)
+    _say(plan.steps or ["the project is there, and every data source of our names is ours"])
+    _say([plan.hooks.unable] if plan.hooks.unable else [])
     if plan.steps and not yes:
         typer.confirm("Do this?", abort=True)
-    needed.apply(plan)
+    _say(needed.apply(plan))
+
+
+def _say(lines: Sequence[str]) -> None:
+    from mlc_dagster.cli.console import console
+
+    for line in lines:
+        console.print(f"- {line}", highlight=False, markup=False)

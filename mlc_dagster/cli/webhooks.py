@@ -62,10 +62,15 @@ def _asana(suite: Suite) -> Source | None:
     return suite.asana.hooks if suite.settings.pairs.asana is not None else None
 
 
+def _tableau(suite: Suite) -> Source | None:
+    return suite.tableau.hooks if suite.settings.pairs.tableau is not None else None
+
+
 # Each makes a vendor's source, or None where it is switched off.
 SOURCES: Mapping[str, Callable[[Suite], Source | None]] = {
     "visma": _visma,
     "asana": _asana,
+    "tableau": _tableau,
 }
 
 

@@ -5,11 +5,11 @@ until a date parses (sections 1 and 7). It drives the sandbox in tests instead.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from xml.etree.ElementTree import Element
+from xml.etree.ElementTree import Element, SubElement
 
 import requests
 
@@ -36,8 +36,10 @@ REMEDIES: Mapping[int, str] = {
 SUCCESS, FAILED = (0, 3), (1, 2)
 # Of a write: not repeated; an upload session or a data source that is gone is no matter of the settings.
 ONCE: Mapping[str, Any] = {"repeatable": False, "overrides": {404: Refused}}
+EVENT_PREFIX = "webhook-source-event-"
 WAITING = ("Pending", "InProgress")
-OTHER_JOBS = ("refresh_extracts", "increment_extracts", "subscription", "flow")
+REFRESHES = ("refresh_extracts", "increment_extracts", "flow")
+OTHER_JOBS = (*REFRESHES, "subscription")
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,39 @@ class Published(Found):
     """A published data source."""
 
     description: str
+
+
+@dataclass(frozen=True)
+class Hook:
+    """A webhook: the event it tells of, and the address it calls, which holds a secret."""
+
+    id: str
+    event: str
+    url: str = field(repr=False)
+    enabled: bool
+
+
+@dataclass(frozen=True)
+class RefreshTask:
+    """A schedule that refreshes an extract. kind: datasource or workbook; failures: in a row, up to now."""
+
+    kind: str
+    target: str
+    failures: int
+
+
+@dataclass(frozen=True)
+class RefreshRun:
+    """One refresh of an extract or run of a flow that has ended. kind: the list's word for which of them.
+
+    created: as Tableau writes it (UTC).
+    """
+
+    job: str
+    kind: str
+    title: str
+    created: str
+    failed: bool
 
 
 class TableauClient:
@@ -210,11 +245,27 @@ class TableauClient:
 
         How the list calls our jobs is not known (section 7), so every job counts that is certainly no other.
         """
-        created = f"createdAt:gte:{since:%Y-%m-%dT%H:%M:%SZ}"
         return any(
             job.get("status") in WAITING and not any(word in job.get("jobType", "") for word in OTHER_JOBS)
-            for job in self._pages("/jobs", "backgroundJobs/backgroundJob", filter=created)
+            for job in self._jobs_since(since)
         )
+
+    def refresh_tasks(self) -> Iterator[RefreshTask]:
+        """The refresh tasks we may see, of data sources and workbooks (section 8)."""
+        for task in wire.every(self._call("GET", "/tasks/extractRefreshes"), "tasks/task/extractRefresh"):
+            failures = int(task.get("consecutiveFailedCount", "0"))
+            for kind in ("datasource", "workbook"):
+                if (target := wire.find(task, kind)) is not None:
+                    yield RefreshTask(kind, target.get("id", ""), failures)
+
+    def refresh_runs(self, since: datetime) -> Iterator[RefreshRun]:
+        """The refreshes and flows that were started since then and have ended (section 7)."""
+        for job in self._jobs_since(since):
+            kind, status = job.get("jobType", ""), job.get("status")
+            if any(word in kind for word in REFRESHES) and status in ("Success", "Failed"):
+                created = job.get("createdAt", "")
+                title = job.get("title", "")
+                yield RefreshRun(job.get("id", ""), kind, title, created, status == "Failed")
 
     def run_task(self, id: str) -> None:
         """Start an extract refresh task now (section 8)."""
@@ -225,7 +276,36 @@ class TableauClient:
         """Start a flow now."""
         self._response("POST", f"/flows/{id}/run", data=b"<tsRequest/>", headers=wire.XML, repeatable=False)
 
+    # -- webhooks -------------------------------------------------------------------------------------------
+
+    def webhooks(self) -> list[Hook]:
+        """All webhooks of the site; only a site administrator sees them (section 10)."""
+        found = wire.every(self._call("GET", "/webhooks"), "webhooks/webhook")
+        return [_hook(each) for each in found]
+
+    def create_webhook(self, name: str, event: str, url: str) -> None:
+        """Let Tableau post to an https address when something happens. Not repeatable."""
+        root = Element("tsRequest")
+        webhook = SubElement(root, "webhook", {"name": name})
+        SubElement(SubElement(webhook, "webhook-source"), EVENT_PREFIX + event)
+        destination = SubElement(webhook, "webhook-destination")
+        SubElement(destination, "webhook-destination-http", {"method": "POST", "url": url})
+        self._response("POST", "/webhooks", data=wire.body(root), headers=wire.XML, repeatable=False)
+
+    def enable_webhook(self, id: str) -> None:
+        """Switch one on again that Tableau has switched off."""
+        data = wire.request("webhook", {"isEnabled": "true"})
+        self._response("PUT", f"/webhooks/{id}", data=data, headers=wire.XML)
+
+    def delete_webhook(self, id: str) -> None:
+        """Delete one; that it is gone already is as good."""
+        self._response("DELETE", f"/webhooks/{id}", answers=(404,))
+
     # -- calls ----------------------------------------------------------------------------------------------
+
+    def _jobs_since(self, since: datetime) -> Iterator[Element]:
+        created = f"createdAt:gte:{since:%Y-%m-%dT%H:%M:%SZ}"
+        yield from self._pages("/jobs", "backgroundJobs/backgroundJob", filter=created)
 
     def _uploaded(self, path: Path) -> str:
         started = self._call("POST", "/fileUploads", data=b"", headers=wire.XML, repeatable=True)
@@ -276,6 +356,19 @@ def _element(root: Element, name: str) -> Element:
 
 def _found(element: Element) -> Found:
     return Found(element.get("id", ""), element.get("name", ""))
+
+
+def _hook(element: Element) -> Hook:
+    source = wire.find(element, "webhook-source")
+    names = [event.tag.removeprefix(wire.NAMESPACE) for event in source] if source is not None else []
+    http = wire.find(element, "webhook-destination/webhook-destination-http")
+    return Hook(
+        element.get("id", ""),
+        names[0].removeprefix(EVENT_PREFIX) if names else "",
+        http.get("url", "") if http is not None else "",
+        # Servers that do not know the attribute do not switch any off.
+        element.get("isEnabled", "true") == "true",
+    )
 
 
 def _top(element: Element, name: str) -> bool:

@@ -3,18 +3,21 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 
-from mlc_dagster.delivery import Report
+from mlc_dagster.delivery import Quarantine, Refused, Report
 from mlc_dagster.delivery.memory import Memory
 from mlc_dagster.settings.tableau import AccessToken, TableauSettings
 from mlc_dagster.tableau.auth import App, Credentials, Pat, SharedSession, login_http
 from mlc_dagster.tableau.client import TableauClient
 from mlc_dagster.tableau.destination import DataSource, Payload, Place
 from mlc_dagster.tableau.expiry import expiries
+from mlc_dagster.tableau.failures import Failure, failures
 from mlc_dagster.tableau.readback import ExtractReadBack
+from mlc_dagster.tableau.references import Names, Relations, dangling
 from mlc_dagster.tableau.refresh import Refreshes
-from mlc_dagster.tableau.remembered import Source
+from mlc_dagster.tableau.remembered import PREFIX, Source
 from mlc_dagster.tableau.setup import Setup
 from mlc_dagster.tableau.shape import Shape
+from mlc_dagster.tableau.webhooks import FLOW_ENDED, REFRESHES_FAILED, Secret, TableauHooks, Webhooks
 from mlc_dagster.target import Expiry, NotSetUp, Parts
 
 
@@ -60,11 +63,27 @@ class Tableau:
             clock=self._parts.clock,
         )
 
+    @cached_property
+    def _hook_secret(self) -> Secret:
+        return Secret(self._parts.vault, f"tableau/webhook/{self._place.name}")
+
     @property
-    def setup(self) -> Setup:
-        """The set-up of the project."""
-        titles = [self._shape(model).title for model in self._settings.destinations]
-        return Setup(self.client, self.memory, self._settings.project, titles)
+    def hooks(self) -> TableauHooks:
+        """Tableau as a source of the receiver."""
+        return TableauHooks(self._hook_secret)
+
+    def setup(self, address: str | None) -> Setup:
+        """The set-up of the project. `address`: where Tableau reaches our receiver; None for no webhooks."""
+        webhooks = None
+        if address is not None:
+            events = [*REFRESHES_FAILED, *([FLOW_ENDED] if self._settings.run_flows else [])]
+            webhooks = Webhooks(self.client, self._hook_secret, address, events)
+        return Setup(self.client, self.memory, self._settings.project, list(self._models), webhooks)
+
+    @property
+    def _models(self) -> dict[str, str]:
+        """Our models, by the title of their data source."""
+        return {self._shape(model).title: model for model in self._settings.destinations}
 
     def destination(self, model: str) -> DataSource:
         """The data source of one model of the mappings."""
@@ -101,6 +120,40 @@ class Tableau:
             **{f"Flow {id}": partial(client.run_flow, id) for id in settings.run_flows},
         }
         Refreshes(self.memory, starts).delivered(changed=report.changed, last=model == last)
+
+    @property
+    def published(self) -> bool:
+        """Whether any data source of ours is there, as far as we know."""
+        seen = self.memory.all().items()
+        return any(value.value.get("id") for name, value in seen if name.startswith(PREFIX))
+
+    def failures(self) -> list[Failure]:
+        """The refreshes and flows of the site that failed last. Raises transport's CallFailed."""
+        return failures(self.client, self._models)
+
+    def dangling(self, model: str, companies: Sequence[str], run_id: str) -> dict[str, list[Refused]]:
+        """The delivered rows, by company, that name something that is gone; they are put into quarantine.
+
+        Users and groups of the site, and rows of our other data sources. Raises transport's CallFailed.
+        """
+        parts, name = self._parts, f"tableau/{model}"
+        declared = parts.mappings.models[name]
+        judges = (
+            Names(self.client, self._shape(model)),
+            Relations(parts.ledger, declared, self._settings.destinations),
+        )
+        quarantine, found = Quarantine(parts.engine, parts.clock), {}
+        for company in companies:
+            found[company], sound = dangling(parts.ledger, name, company, judges)
+            quarantine.settle(
+                stage="preflight",
+                place=name,
+                company=company,
+                refused=found[company],
+                passed=sound,
+                run_id=run_id,
+            )
+        return found
 
     def look(self) -> str:
         """Sign in and look for the project."""

@@ -25,6 +25,7 @@ from mlc_dagster.delivery.destination import Batch, Outcome
 from mlc_dagster.delivery.rows import Change, Op
 from mlc_dagster.tableau.client import CHUNK, TIMEOUT, JobState, Published, TableauClient
 from mlc_dagster.tableau.hyper import SCHEMA, TABLE, Content, Unusable, write
+from mlc_dagster.tableau.references import Names
 from mlc_dagster.tableau.remembered import Publication, Source, number_in, numbered
 from mlc_dagster.tableau.shape import Shape
 from mlc_dagster.target import in_delivery_words
@@ -88,7 +89,7 @@ class DataSource:
         """
         with self._translated():
             self._look()
-            known = _Names(self._client, self.shape)
+            known = Names(self._client, self.shape)
             reasons = {
                 change.row.key: _unfit(self.shape, change.row.payload) or known.missing(change.row.payload)
                 for change in changes
@@ -369,27 +370,6 @@ class DataSource:
 
     def _now(self) -> datetime:
         return self._client.clock.now()
-
-
-class _Names:
-    """The users and groups of the site, asked for once and only where a contract names such columns."""
-
-    def __init__(self, client: TableauClient, shape: Shape) -> None:
-        self._known: dict[str, tuple[str, set[str]]] = {}
-        section = shape.section
-        if section.users:
-            self._known[section.users] = "user", {found.name.casefold() for found in client.users()}
-        if section.groups:
-            self._known[section.groups] = "group", {found.name.casefold() for found in client.groups()}
-
-    def missing(self, payload: Payload) -> str:
-        """Which user or group of a row the site has not; empty when it has them."""
-        unknown = [
-            f"the site has no {kind} {name!r}"
-            for column, (kind, names) in self._known.items()
-            if (name := payload.get(column)) and str(name).casefold() not in names
-        ]
-        return " and ".join(unknown)
 
 
 def _unfit(shape: Shape, payload: Payload) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from mlc_dagster.delivery.memory import Memory
 
+PREFIX = "datasource:"
 NUMBERED = re.compile(r"\(publication (\d{1,9})\)$")
 
 
@@ -39,7 +40,7 @@ class Source:
     """The state of one data source, written before every call that may not be forgotten."""
 
     def __init__(self, memory: Memory, title: str) -> None:
-        self._memory, self._name = memory, f"datasource:{title}"
+        self._memory, self._name = memory, f"{PREFIX}{title}"
         self._remembered = memory.read(self._name)
 
     @property

@@ -55,6 +55,11 @@ class Shape:
         return cls(section.datasource, contract.description, key, columns, section)
 
     @property
+    def names_people(self) -> bool:
+        """Whether its rows name users or groups of the site."""
+        return bool(self.section.users or self.section.groups)
+
+    @property
     def fingerprint(self) -> str:
         """What has to be equal for an update to fit what is published: names, types and the key."""
         text = "\n".join(f"{column.name} {column.sql}" for column in (self.key, *self.columns))

@@ -1,6 +1,7 @@
 """An installation of ours that delivers rows to a site of the sandbox."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -15,6 +16,7 @@ from mlc_dagster.settings.tableau import TableauSettings
 from mlc_dagster.tableau.connect import Tableau
 from mlc_dagster.tableau.destination import DataSource
 from mlc_dagster.transport.clock import Clock
+from mlc_sandbox.server import Sandbox
 from tests.support.parts import TestParts
 
 INVOICES, SUPPLIERS, TITLE = "tableau/supplier_invoices", "tableau/suppliers", "Supplier invoices"
@@ -61,6 +63,15 @@ def supplier(number: str, name: str = "Blåbær AS", company: str = "NO01") -> R
     fixed = {"code": code, "company": company, "supplier_number": number, "name": name, "status": "Active"}
     others = dict.fromkeys(("supplier_class", "currency", "country", "city", "vat_registration_id"))
     return Row(code, number, number, {**fixed, **others})
+
+
+@contextmanager
+def switched(sandbox: Sandbox, **how: Any) -> Iterator[None]:
+    """Tableau behaves so for a while."""
+    before = {name: sandbox.tableau.switches[name] for name in how}
+    sandbox.tableau.switches.update(how)
+    yield
+    sandbox.tableau.switches.update(before)
 
 
 @dataclass

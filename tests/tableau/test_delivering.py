@@ -102,9 +102,9 @@ def test_a_data_source_of_that_name_that_is_not_ours_is_left_alone_until_it_is_t
     )
     with pytest.raises(Stop, match="mlc tableau setup"):
         stranger.deliver([supplier("2")], name=SUPPLIERS)
-    setup = stranger.tableau.setup
+    setup = stranger.tableau.setup(None)
     plan = setup.plan()
-    assert plan.steps == ("take over the data source 'Suppliers': the next delivery replaces its rows",)
+    assert plan.steps == ["take over the data source 'Suppliers': the next delivery replaces its rows"]
     setup.apply(plan)
     stranger.deliver([supplier("1"), supplier("2")], name=SUPPLIERS)
     assert set(stranger.shown(SUPPLIERS)) == {"NO01|1", "NO01|2"}
@@ -114,10 +114,10 @@ def test_set_up_makes_the_project(install: Callable[..., Installation]) -> None:
     ours = install(project="Finance")
     with pytest.raises(Stop, match="no project 'Finance'"):
         ours.deliver([invoice("1")])
-    setup = ours.tableau.setup
-    assert setup.plan().steps == ("create the project 'Finance'",)
+    setup = ours.tableau.setup(None)
+    assert setup.plan().steps == ["create the project 'Finance'"]
     setup.apply(setup.plan())
-    assert setup.plan().steps == ()
+    assert setup.plan().steps == []
     assert ours.deliver([invoice("1")]).complete
 
 

@@ -3,8 +3,7 @@
 Where Tableau's behaviour is not known the sandbox has a switch, and the tests run both ways.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from mlc_dagster.delivery import Comparison, reconcile
 from mlc_dagster.delivery.errors import Closed, Stop
 from mlc_sandbox.server import Sandbox
 from mlc_sandbox.tableau import World
-from tests.tableau.site import INVOICES, TITLE, Installation, invoice
+from tests.tableau.site import INVOICES, TITLE, Installation, invoice, switched
 
 PUBLISH, UPDATE, CHUNK = r"POST .*/datasources\?", r"PATCH .*/data\?", r"PUT .*/fileUploads/"
 FIRST = [invoice("1"), invoice("2"), invoice("3")]
@@ -27,17 +26,9 @@ UNKNOWN = [
 ]
 
 
-@contextmanager
-def switched(sandbox: Sandbox, how: Mapping[str, Any]) -> Iterator[None]:
-    before = {name: sandbox.tableau.switches[name] for name in how}
-    sandbox.tableau.switches.update(how)
-    yield
-    sandbox.tableau.switches.update(before)
-
-
 @pytest.fixture(params=UNKNOWN, ids=lambda switches: ", ".join(switches) or "as assumed")
 def either_way(request: pytest.FixtureRequest, sandbox: Sandbox) -> Iterator[None]:
-    with switched(sandbox, request.param):
+    with switched(sandbox, **request.param):
         yield
 
 
@@ -158,7 +149,7 @@ def test_a_publication_in_doubt_is_made_again(
 def test_a_publication_that_shows_after_minutes_is_found_and_not_made_twice(
     ours: Installation, sandbox: Sandbox, keeps: bool
 ) -> None:
-    with switched(sandbox, {"index_lag_lists": 25, "overwrite_keeps_id": keeps}):
+    with switched(sandbox, index_lag_lists=25, overwrite_keeps_id=keeps):
         began = ours.clock.now()
         ours.heal(lambda: ours.deliver(FIRST))
         assert (ours.clock.now() - began).total_seconds() > 60
@@ -224,7 +215,7 @@ def test_a_publication_that_comes_after_the_quiet_time_is_undone_by_the_next_del
 def test_where_an_overwrite_keeps_the_old_description_a_late_publication_is_only_found(
     ours: Installation, sandbox: Sandbox
 ) -> None:
-    with switched(sandbox, {"overwrite_describes": False}):
+    with switched(sandbox, overwrite_describes=False):
         assert not late_publication(ours, sandbox, 400).equal
         third(ours)
         assert not compared(ours).equal
@@ -274,7 +265,7 @@ def test_a_lockout_is_waited_out_as_its_header_or_else_its_words_say(
     ours: Installation, sandbox: Sandbox, how: dict[str, Any], seconds: int
 ) -> None:
     ours.deliver(FIRST)
-    with switched(sandbox, how):
+    with switched(sandbox, **how):
         sandbox.faults.arm("tableau", "rate_limit", match=UPDATE, seconds=570)
         with pytest.raises(Closed) as closed:
             second(ours)

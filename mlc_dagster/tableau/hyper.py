@@ -107,6 +107,10 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
 def _qualified(table: str) -> str:
     return f"{quoted(SCHEMA)}.{quoted(table)}"
 
@@ -129,11 +133,13 @@ def _insert(connection: "Connection", content: Content, parquet: Path) -> int:
         for column in content.columns
     )
     connection.execute_command(f"CREATE TABLE {_qualified(content.table)} ({declared})")
+    for column in content.columns:
+        place = f"{_qualified(content.table)}.{quoted(column.name)}"
+        connection.execute_command(f"COMMENT ON COLUMN {place} IS {_literal(column.comment)}")
     names = ", ".join(quoted(column.name) for column in content.columns)
-    source = "'" + str(parquet).replace("'", "''") + "'"
     connection.execute_command(
         f"INSERT INTO {_qualified(content.table)} ({names}) SELECT {names} "
-        f"FROM external({source}, format => 'parquet')"
+        f"FROM external({_literal(str(parquet))}, format => 'parquet')"
     )
     key = quoted(content.key.name)
     twice = connection.execute_list_query(

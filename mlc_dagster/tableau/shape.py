@@ -18,11 +18,12 @@ SQL_TYPES = {
 
 @dataclass(frozen=True)
 class Column:
-    """source: its name in the contract; name: in Tableau."""
+    """source: its name in the contract; name: in Tableau; comment: the contract's description."""
 
     source: str
     name: str
     type: ColumnType
+    comment: str = ""
 
     @property
     def sql(self) -> str:
@@ -48,7 +49,7 @@ class Shape:
         if not isinstance(section, SourceSection):
             raise TypeError(f"{model.key} has no section `tableau`")
         columns = tuple(
-            Column(name, section.caption(name), column.column_type)
+            Column(name, section.caption(name), column.column_type, column.description)
             for name, column in contract.columns.items()
         )
         key = next(column for column in columns if column.source == contract.key[0])

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tableauhyperapi import CreateMode
 
 from mlc_dagster.settings import REPOSITORY
 from mlc_dagster.suite import mappings_in
@@ -26,7 +27,10 @@ def test_no_file_is_left_beside_the_written_one(
     shape: Shape, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    # A hyperd of its own, which starts in this folder and ends with it.
+    monkeypatch.setattr(hyper, "_HYPERD", hyper._Hyperd())
     hyper.write(tmp_path / "x.hyper", [content(shape, [invoice("1").payload])])
+    hyper._HYPERD._process.close()
     assert [each.name for each in tmp_path.iterdir()] == ["x.hyper"]
 
 
@@ -60,6 +64,17 @@ def test_a_value_of_before_a_column_changed_its_type_is_left_empty(shape: Shape,
     hyper.write(tmp_path / "x.hyper", [content(shape, [old, new])])
     found = {row["code"]: row["due_date"] for row in hyper.rows(tmp_path / "x.hyper", shape)}
     assert found == {"NO01|Invoice|1": None, "NO01|Invoice|2": new["due_date"]}
+
+
+def test_the_contracts_descriptions_are_comments_of_the_columns(shape: Shape, tmp_path: Path) -> None:
+    file = tmp_path / "x.hyper"
+    hyper.write(file, [content(shape, [invoice("1").payload])])
+    query = "SELECT objsubid, description FROM pg_catalog.pg_description"
+    with hyper._connected(file, CreateMode.NONE) as connection:
+        found = dict(connection.execute_list_query(query))
+    described = {column.name: column.comment for column in shape.columns}
+    assert found == {number: text for number, text in enumerate(described.values(), 1) if text}
+    assert described["Reference number"] == "The document number in Visma."
 
 
 def test_a_key_that_stands_twice_is_refused(shape: Shape, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from starlette.applications import Starlette
 
 from mlc_dagster.asana.webhooks import Webhooks
 from mlc_dagster.cli.console import console
+from mlc_dagster.pages import pages
 from mlc_dagster.receiver import Signals, Source, receiver, server
 from mlc_dagster.settings import load_settings
 from mlc_dagster.suite import Suite
@@ -30,14 +31,15 @@ def serve_receiver(host: str, port: int) -> None:
             f"Port {port} of {host} cannot be opened: {error.strerror}. Choose another."
         ) from None
     known = ", ".join(sources_of(suite)) or "no vendor"
-    console.print(f"Receiver: http://{host}:{port}/hooks for {known}   Ctrl-C stops it.")
     section = suite.settings.receiver
+    shown = f"   Pages: http://{host}:{port}/" if section and section.pages else ""
+    console.print(f"Receiver: http://{host}:{port}/hooks for {known}{shown}   Ctrl-C stops it.")
     server(app, proxies=section.proxies if section else ()).run(sockets=[listener])
 
 
 def app_of(suite: Suite) -> Starlette:
-    """The receiver of all vendors whose webhooks are switched on."""
-    return receiver(sources_of(suite), Signals(suite.engine, suite.clock))
+    """The receiver of all vendors whose webhooks are switched on, and the operator's pages."""
+    return receiver(sources_of(suite), Signals(suite.engine, suite.clock), others=pages(suite))
 
 
 def sources_of(suite: Suite) -> dict[str, Source]:

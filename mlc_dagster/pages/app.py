@@ -1,0 +1,289 @@
+"""The routes of the operator's pages: they read our database and write that somebody wants a replay."""
+
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from datetime import timedelta
+from math import ceil
+from typing import Any
+from urllib.parse import quote, urlencode
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from mlc_dagster.database import reading
+from mlc_dagster.overview import PairHealth, overview
+from mlc_dagster.pages import words
+from mlc_dagster.pages.life import LISTED, Lives
+from mlc_dagster.pages.quarantine import Filter, QuarantineList, pretty
+from mlc_dagster.pages.session import COOKIE, LASTS, Sessions
+from mlc_dagster.pages.web import HEADERS, Static, Templates, form, go_to, own_path
+from mlc_dagster.receiver import Rates, network_of
+from mlc_dagster.replay import By, NotAReplay, Replays, What
+from mlc_dagster.settings.receiver import PagesSettings
+from mlc_dagster.suite import Suite
+
+# Tries of the token from one address: five at once, then one in ten seconds.
+TRIES, TRIES_PER_SECOND = 5, 0.1
+# Counting is for all who look within this time.
+OVERVIEW_SECONDS = 5.0
+LONGEST_NUMBER, LONGEST_NAME = 100, 80
+Page = Callable[[Request], Response]
+Posted = Callable[[Request, Mapping[str, str]], Response]
+
+
+def pages(suite: Suite) -> list[BaseRoute]:
+    """The routes: health always, pages where `receiver: pages:` stands in mlc.yaml.
+
+    Raises WeakToken and SecretMissing.
+    """
+    section = suite.settings.receiver
+    settings = section.pages if section else None
+    sessions = Sessions(settings.token.reveal(), suite.clock) if settings else None
+    probes = _Probes(suite)
+    routes: list[BaseRoute] = [Route("/healthz", probes.health)]
+    if settings is None or sessions is None:
+        return routes
+    secure = bool(section and section.url and section.url.startswith("https://"))
+    return [*routes, *_Pages(suite, settings, sessions, secure=secure).routes()]
+
+
+class _Probes:
+    """What machines ask: whether we are well."""
+
+    def __init__(self, suite: Suite) -> None:
+        self._suite = suite
+
+    def health(self, request: Request) -> Response:  # noqa: ARG002
+        """200 while the database answers."""
+        try:
+            with reading(self._suite.engine) as connection:
+                connection.execute(sa.text("SELECT 1"))
+        except sa.exc.SQLAlchemyError:
+            return PlainTextResponse(
+                "the database does not answer\n", 503, headers={"Cache-Control": "no-store"}
+            )
+        return PlainTextResponse("ok\n", headers={"Cache-Control": "no-store"})
+
+
+class _Pages:
+    def __init__(self, suite: Suite, settings: PagesSettings, sessions: Sessions, *, secure: bool) -> None:
+        self._suite, self._settings, self._sessions, self._secure = suite, settings, sessions, secure
+        self._zone = ZoneInfo(suite.settings.timezone)
+        self._static, self._lives = Static(), Lives(suite)
+        self._quarantine = QuarantineList(suite.engine)
+        self._replays = Replays(suite.engine, suite.clock)
+        self._tries = Rates(TRIES, TRIES_PER_SECOND)
+        self._counted: tuple[float, list[PairHealth]] | None = None
+        self._templates = Templates(
+            at=lambda at: words.local(at, self._zone),
+            static=self._static.version,
+            words=words,
+            zone=suite.settings.timezone,
+            companies={code: company.name for code, company in suite.settings.companies.items()},
+            pairs=list(suite.settings.pairs.on()),
+            replay=settings.replay,
+            run_link=_run_link(suite),
+            target_link=_target_link(suite),
+            listed=LISTED,
+        )
+
+    def routes(self) -> Iterator[Route]:
+        """All pages."""
+        yield Route("/static/{name}", self._static.answer)
+        yield Route("/login", self._login)
+        yield Route("/login", self._posted(self._log_in, known=False), methods=["POST"])
+        yield Route("/logout", self._posted(self._log_out), methods=["POST"])
+        for path, page in {
+            "/": self._home,
+            "/search": self._search,
+            "/quarantine": self._quarantined,
+            "/quarantine/{id:int}": self._entry,
+            "/reconcile": self._reconcile,
+            "/replays": self._replay_list,
+        }.items():
+            yield Route(path, self._shown(page))
+        if self._settings.replay:
+            yield Route("/replays", self._posted(self._ask), methods=["POST"])
+
+    def _shown(self, page: Page) -> Callable[[Request], Response]:
+        """A page for people who are logged in."""
+
+        def answer(request: Request) -> Response:
+            if not self._known(request):
+                target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+                return go_to(f"/login?{urlencode({'next': target})}" if target != "/" else "/login")
+            return page(request)
+
+        return answer
+
+    def _posted(self, take: Posted, *, known: bool = True) -> Callable[[Request], Awaitable[Response]]:
+        """What takes a form. known: only of a session, from a page of its own."""
+
+        async def answer(request: Request) -> Response:
+            fields = await form(request)
+            if fields is None:
+                return PlainTextResponse("That is no form of ours.\n", 400, headers=dict(HEADERS))
+            cookie = request.cookies.get(COOKIE, "")
+            ours = self._known(request) and self._sessions.form_is_ours(cookie, fields.get("form", ""))
+            if known and not ours:
+                return self._templates.page("refused.html", 403, title="Not taken")
+            return await run_in_threadpool(take, request, fields)
+
+        return answer
+
+    def _known(self, request: Request) -> bool:
+        return self._sessions.valid(request.cookies.get(COOKIE, ""))
+
+    def _page(self, request: Request, name: str, status: int = 200, **values: Any) -> Response:
+        token = self._sessions.form_token(request.cookies.get(COOKIE, ""))
+        values = {"form_token": token, "asked": "", "path": request.url.path, **values}
+        return self._templates.page(name, status, **values)
+
+    def _login(self, request: Request) -> Response:
+        target = own_path(request.query_params.get("next", "/"))
+        if self._known(request):
+            return go_to(target)
+        return self._templates.page("login.html", title="Log in", target=target, said="")
+
+    def _log_in(self, request: Request, fields: Mapping[str, str]) -> Response:
+        target = own_path(fields.get("next", "/"))
+        if wait := self._tries.wait(network_of(request.client.host if request.client else "")):
+            said = f"Too many tries from this address. Wait {ceil(wait)} seconds."
+            return self._templates.page("login.html", 429, title="Log in", target=target, said=said)
+        if not self._sessions.knows(fields.get("token", "")):
+            said = "That is not the token."
+            return self._templates.page("login.html", 401, title="Log in", target=target, said=said)
+        answer = go_to(target)
+        self._set_cookie(answer, self._sessions.start(), int(LASTS.total_seconds()))
+        return answer
+
+    def _log_out(self, request: Request, fields: Mapping[str, str]) -> Response:  # noqa: ARG002
+        answer = go_to("/login")
+        self._set_cookie(answer, "", 0)
+        return answer
+
+    def _set_cookie(self, answer: Response, value: str, seconds: int) -> None:
+        answer.set_cookie(
+            COOKIE, value, max_age=seconds, httponly=True, samesite="strict", secure=self._secure
+        )
+
+    def _home(self, request: Request) -> Response:
+        health = self._overview()
+        by_pair = {
+            pair: [each for each in health if each.pair == pair]
+            for pair in dict.fromkeys(each.pair for each in health)
+        }
+        trouble = list(_trouble(health))
+        return self._page(request, "home.html", title="Overview", by_pair=by_pair, trouble=trouble)
+
+    def _overview(self) -> list[PairHealth]:
+        now = time.monotonic()
+        if self._counted is None or now - self._counted[0] > OVERVIEW_SECONDS:
+            self._counted = now, overview(self._suite, self._suite.clock.now())
+        return self._counted[1]
+
+    def _search(self, request: Request) -> Response:
+        asked = request.query_params.get("number", "").strip()[:LONGEST_NUMBER]
+        lives = self._lives.find(asked) if asked else []
+        similar = [] if lives else self._lives.similar(asked)
+        title = f"Where is {asked}?" if asked else "Search"
+        return self._page(
+            request,
+            "search.html",
+            404 if asked and not lives else 200,
+            title=title,
+            asked=asked,
+            lives=lives,
+            similar=similar,
+        )
+
+    def _quarantined(self, request: Request) -> Response:
+        asked = request.query_params
+        wanted = Filter(
+            **{name: asked.get(name, "") for name in ("pair", "company", "stage")},
+            before=int(asked["before"]) if asked.get("before", "").isdecimal() else None,
+        )
+        found = self._quarantine.some(wanted)
+        older = {**wanted.fields(), "before": found[-1].id} if len(found) == self._quarantine.SHOWN else None
+        return self._page(
+            request,
+            "quarantine.html",
+            title="Quarantine",
+            entries=found,
+            wanted=wanted,
+            stages=self._quarantine.stages(),
+            older=f"/quarantine?{urlencode(older)}" if older else None,
+        )
+
+    def _entry(self, request: Request) -> Response:
+        entry = self._quarantine.one(request.path_params["id"])
+        if entry is None:
+            return self._page(request, "missing.html", 404, title="Not found")
+        raw = pretty(entry.raw)
+        return self._page(request, "entry.html", title=f"Held back: {entry.key}", entry=entry, raw=raw)
+
+    def _reconcile(self, request: Request) -> Response:
+        compared = self._suite.comparisons.all()
+        worst_first = sorted(compared, key=lambda each: each.equal)
+        return self._page(request, "reconcile.html", title="Targets compared", compared=worst_first)
+
+    def _replay_list(self, request: Request, said: str = "", status: int = 200) -> Response:
+        asked = {name: request.query_params.get(name, "")[:LONGEST_NUMBER] for name in ("by", "value")}
+        recent = self._replays.recent()
+        return self._page(
+            request, "replays.html", status, title="Replays", recent=recent, wanted=asked, said=said
+        )
+
+    def _ask(self, request: Request, fields: Mapping[str, str]) -> Response:
+        value, name = fields.get("value", "")[:LONGEST_NUMBER], fields.get("name", "")[:LONGEST_NAME]
+        pair = fields.get("pair") or None
+        by = {"number": By.NUMBER, "batch": By.BATCH}.get(fields.get("by", ""))
+        if by is None or not value or not name or (pair and pair not in self._suite.settings.pairs.on()):
+            said = "Nothing was asked for: a number or a batch is needed, and your name."
+            return self._replay_list(request, said, 400)
+        try:
+            number = self._replays.ask(What(by, value, pair), by=f"{name} (pages)")
+        except NotAReplay as wrong:
+            return self._replay_list(request, str(wrong), 400)
+        return go_to(f"/replays#replay-{number}")
+
+
+def _trouble(health: list[PairHealth]) -> Iterator[tuple[str, str]]:
+    """What somebody should look at, in words, with where: empty on a good day."""
+    for each in health:
+        where = f"{words.system(each.pair).removeprefix('the ')} {each.company}"
+        if each.stale:
+            yield f"{where} was last brought up to date {words.ago(each.lag)}.", "/"
+        if each.failed:
+            yield f"{where} refused {each.failed:,} rows.", "/"
+        if each.quarantined:
+            link = f"/quarantine?{urlencode({'pair': each.pair, 'company': each.company})}"
+            yield f"{where}: {each.quarantined:,} records are held back.", link
+        since = each.in_doubt.since
+        if since is not None and each.at - since > timedelta(hours=1):
+            sent = words.ago(each.at - since)
+            yield f"{where}: {each.in_doubt.rows:,} rows are in doubt; the oldest was sent {sent}.", "/"
+
+
+def _run_link(suite: Suite) -> Callable[[str], str | None]:
+    """The address of a run in Dagster's own pages, where `alerts: dagster_url:` tells it."""
+    alerts = suite.settings.alerts
+    root = alerts.dagster_url if alerts else None
+    return lambda run: f"{root}/runs/{quote(run, safe='')}" if root and "-" in run else None
+
+
+def _target_link(suite: Suite) -> Callable[[str, str | None], str | None]:
+    """The address of a row at its target, where the target has one for people."""
+    asana = suite.settings.pairs.asana
+    open_to_people = asana is not None and asana.api_url.startswith("https://app.asana.com/")
+
+    def link(destination: str, target_id: str | None) -> str | None:
+        if not open_to_people or not destination.startswith("asana/") or not target_id:
+            return None
+        return f"https://app.asana.com/0/0/{quote(target_id, safe='')}"
+
+    return link

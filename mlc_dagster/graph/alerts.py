@@ -1,6 +1,7 @@
 """Alerts: a sensor that reads Dagster's finished runs, looks at our database, and tells people."""
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
@@ -9,9 +10,11 @@ from mlc_dagster.alerts.book import Book
 from mlc_dagster.alerts.finding import Finding, Kind, Severity
 from mlc_dagster.alerts.round import tell
 from mlc_dagster.delivery.errors import LeaseHeld
-from mlc_dagster.graph import answers, partitions
+from mlc_dagster.graph import answers
+from mlc_dagster.graph.partitions import RANGE_END, RANGE_START
 from mlc_dagster.graph.resource import SuiteResource
 from mlc_dagster.graph.steps import COMPANY_TAG, PAIR_TAG
+from mlc_dagster.overview import SOURCE
 from mlc_dagster.settings import Settings
 from mlc_dagster.transport.errors import redact
 
@@ -25,6 +28,7 @@ FIRST_LOOK_BACK = timedelta(days=1)
 NOT_TOLD = ("nothing_left_behind", answers.NAME)
 PARTITION = "dagster/partition"
 ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
+REMEDY = "Do what the cause asks for. The next run goes on where this one ended; nothing is lost."
 WRAPPERS = ("DagsterExecutionStepExecutionError", "RetryRequestedFromPolicy")
 TOLD_OF = {
     dg.DagsterEventType.ASSET_CHECK_EVALUATION,
@@ -49,8 +53,9 @@ def alert_sensor(context: dg.SensorEvaluationContext, suite: SuiteResource) -> d
     house = suite.open_for_a_tick()
     book = Book(house.engine)
     known = datetime.fromisoformat(context.cursor) if context.cursor else None
-    read_to = read_runs(context.instance, book, known or house.clock.now() - FIRST_LOOK_BACK)
-    read_answers(context.instance, book, house.settings)
+    read_to = read_runs(context.instance, book, house.settings, known or house.clock.now() - FIRST_LOOK_BACK)
+    cleo = house.settings.pairs.cleo
+    read_answers(context.instance, book, cleo.answered() if cleo else [])
     try:
         sent = tell(house)
     except LeaseHeld as held:
@@ -61,7 +66,7 @@ def alert_sensor(context: dg.SensorEvaluationContext, suite: SuiteResource) -> d
     return dg.SensorResult(skip_reason=words, cursor=read_to.isoformat())
 
 
-def read_runs(instance: dg.DagsterInstance, book: Book, since: datetime) -> datetime:
+def read_runs(instance: dg.DagsterInstance, book: Book, settings: Settings, since: datetime) -> datetime:
     """Write down what the runs that ended since then say, the oldest first; returns how far that went.
 
     A run that is read twice says nothing new.
@@ -75,14 +80,13 @@ def read_runs(instance: dg.DagsterInstance, book: Book, since: datetime) -> date
         run = record.dagster_run
         since = max(since, record.update_timestamp.replace(tzinfo=UTC))
         ended = datetime.fromtimestamp(record.end_time, UTC) if record.end_time else since
-        _read_run(instance, book, run, ended)
+        _read_run(instance, book, run, ended, settings)
     return since
 
 
-def read_answers(instance: dg.DagsterInstance, book: Book, settings: Settings) -> None:
+def read_answers(instance: dg.DagsterInstance, book: Book, models: Sequence[str]) -> None:
     """Write down what partners' systems last said: their check is also evaluated without a run."""
-    cleo = settings.pairs.cleo
-    for model in cleo.answered() if cleo else ():
+    for model in models:
         key = dg.AssetCheckKey(dg.AssetKey(["cleo", model]), answers.NAME)
         record = instance.get_latest_asset_check_evaluation_record(key)
         if record is not None and record.event is not None and record.event.dagster_event is not None:
@@ -90,9 +94,11 @@ def read_answers(instance: dg.DagsterInstance, book: Book, settings: Settings) -
             _read_check(book, record.event.dagster_event.asset_check_evaluation_data, "", None, at)
 
 
-def _read_run(instance: dg.DagsterInstance, book: Book, run: dg.DagsterRun, ended: datetime) -> None:
-    company, subject = _company(run), _subject(run)
-    link = f"/runs/{run.run_id}"
+def _read_run(
+    instance: dg.DagsterInstance, book: Book, run: dg.DagsterRun, ended: datetime, settings: Settings
+) -> None:
+    companies = _companies(run, list(settings.companies))
+    company, link = " ".join(companies), f"/runs/{run.run_id}"
     causes = []
     for entry in instance.get_records_for_run(run.run_id, of_type=TOLD_OF).records:
         event = entry.event_log_entry.dagster_event
@@ -101,26 +107,18 @@ def _read_run(instance: dg.DagsterInstance, book: Book, run: dg.DagsterRun, ende
         if event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
             data = event.asset_check_evaluation_data
             if data.check_name not in NOT_TOLD:
-                at = datetime.fromtimestamp(entry.timestamp, UTC)
-                _read_check(book, data, company, link, at)
+                _read_check(book, data, company, link, datetime.fromtimestamp(entry.timestamp, UTC))
         else:
             causes.append(_cause(event, company))
-    if run.status is dg.DagsterRunStatus.SUCCESS:
-        book.over(Kind.RUN, subject, ended)
-        return
-    book.happened(
-        Finding(
-            Kind.RUN,
-            subject,
-            Severity.ERROR,
-            next(filter(None, causes), "The run ended without a word: its process or machine may be gone."),
-            "Do what the cause asks for. The next run goes on where this one ended; nothing is lost.",
-            _pair(run),
-            1,
-            link,
-        ),
-        ended,
-    )
+    cause = next(filter(None, causes), "It ended without a word: its process or machine may be gone.")
+    for part in _parts(run):
+        pair = next((name for name in settings.pairs.on() if part.startswith(name)), None)
+        for each in companies or [""]:
+            subject = f"{part} {each}".rstrip()
+            if run.status is dg.DagsterRunStatus.SUCCESS:
+                book.over(Kind.RUN, subject, ended)
+            else:
+                book.happened(Finding(Kind.RUN, subject, Severity.ERROR, cause, REMEDY, pair, 1, link), ended)
 
 
 def _read_check(
@@ -166,25 +164,19 @@ def _without_company(words: str, company: str) -> str:
     return words.removeprefix(f"{company}: ") if company else words
 
 
-def _subject(run: dg.DagsterRun) -> str:
-    return " ".join(filter(None, [_pair(run) or _job(run), _company(run)]))
-
-
-def _pair(run: dg.DagsterRun) -> str | None:
+def _parts(run: dg.DagsterRun) -> list[str]:
+    """What a run works for: its pairs, by its tag or by the assets it selects; else the name of its job."""
     if tag := run.tags.get(PAIR_TAG):
-        return tag
-    selected = sorted({key.path[0] for key in run.asset_selection or ()} - {"visma"})
-    return selected[0] if len(selected) == 1 else None
+        return [tag]
+    selected = {key.path[0] for key in run.asset_selection or ()}
+    # Every chain begins with reading the ERP.
+    return sorted(selected - {SOURCE} or selected) or [run.job_name]
 
 
-def _job(run: dg.DagsterRun) -> str:
-    """The job's name; the one Dagster gives to assets says nothing."""
-    return "visma" if run.job_name.startswith("__") else run.job_name
-
-
-def _company(run: dg.DagsterRun) -> str:
-    """The company of a run, or its companies; empty when it has none."""
+def _companies(run: dg.DagsterRun, known: list[str]) -> list[str]:
+    """The companies of a run, by its tag or its partitions; none when it is not for some of them only."""
     if tag := run.tags.get(COMPANY_TAG):
-        return tag
-    keys = [run.tags.get(name) for name in (partitions.RANGE_START, partitions.RANGE_END, PARTITION)]
-    return " to ".join(dict.fromkeys(key.split("|")[0] for key in keys if key))
+        return [tag]
+    keys = [run.tags.get(name) for name in (RANGE_START, RANGE_END, PARTITION)]
+    named = [company for key in keys if key and (company := key.split("|")[0]) in known]
+    return known[known.index(named[0]) : known.index(named[-1]) + 1] if named else []

@@ -1,0 +1,238 @@
+"""What Dagster's finished runs say is told: failed runs and checks, until they go well."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster._core.test_utils import create_run_for_test
+
+from mlc_dagster.alerts.book import Alert, Book
+from mlc_dagster.alerts.finding import Severity
+from mlc_dagster.graph.alerts import alert_sensor, read_answers, read_runs
+from mlc_dagster.graph.partitions import RANGE_START, key, range_tags
+from mlc_dagster.graph.resource import SuiteResource
+from mlc_dagster.graph.steps import COMPANY_TAG, PAIR_TAG
+from mlc_dagster.suite import Suite
+from mlc_dagster.transport import SystemClock
+from tests.support.desk import open_desk
+from tests.support.postbox import Postbox, webhook
+from tests.support.postgres import sqlite_url
+
+__all__ = ["sqlite_url"]
+
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+CHANNELS = 'alerts: {channels: {chat: {to: "${ALERTS_CHAT}"}}}\n'
+
+
+class Work:
+    """What the asset and its checks do in the next run."""
+
+    failure: str | None = None
+    rows_fail = False
+
+
+@dg.asset(key=["anaplan", "suppliers"])
+def suppliers() -> None:
+    if Work.failure:
+        raise dg.Failure(Work.failure, allow_retries=False)
+
+
+@dg.asset_check(asset=["anaplan", "suppliers"], blocking=True)
+def unique_key() -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(passed=not Work.rows_fail, description="NO01: 3 rows have one key.")
+
+
+@dg.asset_check(asset=["anaplan", "suppliers"])
+def nothing_left_behind() -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(passed=False, severity=dg.AssetCheckSeverity.WARN)
+
+
+@pytest.fixture
+def work() -> Iterator[type[Work]]:
+    yield Work
+    Work.failure, Work.rows_fail = None, False
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield instance
+
+
+@pytest.fixture
+def chat(monkeypatch: pytest.MonkeyPatch) -> Iterator[Postbox]:
+    with webhook() as box:
+        monkeypatch.setenv("ALERTS_CHAT", f"json://127.0.0.1:{box.port}/")
+        yield box
+
+
+@pytest.fixture
+def suite(tmp_path: Path, sqlite_url: str, chat: Postbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Suite]:
+    monkeypatch.setenv("MLC_DATABASE_URL", sqlite_url)
+    suite = open_desk(tmp_path, sqlite_url, SystemClock(), CHANNELS)
+    yield suite
+    suite.engine.dispose()
+
+
+def run(instance: dg.DagsterInstance, company: str | None = "NO01") -> dg.ExecuteInProcessResult:
+    """A run of the pair as its schedule starts one; without a company as somebody does in the UI."""
+    tags = {PAIR_TAG: "anaplan", COMPANY_TAG: company} if company else {}
+    definitions = dg.Definitions([suppliers], asset_checks=[unique_key, nothing_left_behind])
+    return definitions.resolve_implicit_global_asset_job_def().execute_in_process(
+        instance=instance,
+        tags=tags,
+        raise_on_error=False,
+        asset_selection=[suppliers.key],
+        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+    )
+
+
+def open_now(instance: dg.DagsterInstance, suite: Suite, since: datetime = LONG_AGO) -> list[Alert]:
+    book = Book(suite.engine)
+    read_runs(instance, book, suite.settings, since)
+    return book.open()
+
+
+def test_a_failed_run_is_open_with_its_cause_and_its_link_until_one_goes_well(
+    work: type[Work], instance: dg.DagsterInstance, suite: Suite
+) -> None:
+    work.failure = "NO01: Anaplan POST /imports: status 503. Try later."
+    failed = run(instance)
+    [alert] = open_now(instance, suite)
+    assert (alert.finding.kind, alert.finding.subject) == ("A run fails", "anaplan NO01")
+    assert alert.finding.what == "Anaplan POST /imports: status 503. Try later."
+    assert alert.finding.link == f"/runs/{failed.run_id}"
+    work.failure = None
+    run(instance)
+    assert open_now(instance, suite) == []
+
+
+def test_a_run_of_another_company_that_goes_well_says_nothing_of_this_one(
+    work: type[Work], instance: dg.DagsterInstance, suite: Suite
+) -> None:
+    work.failure = "It broke."
+    run(instance)
+    work.failure = None
+    run(instance, "SE01")
+    assert [alert.finding.subject for alert in open_now(instance, suite)] == ["anaplan NO01"]
+
+
+def test_runs_that_are_read_twice_count_once(
+    work: type[Work], instance: dg.DagsterInstance, suite: Suite
+) -> None:
+    work.failure = "It broke."
+    run(instance)
+    run(instance)
+    for _ in range(3):
+        [alert] = open_now(instance, suite)
+        assert alert.finding.count == 2
+    work.failure = None
+    run(instance)
+    for _ in range(2):
+        assert open_now(instance, suite) == [], "an old failure does not come back"
+
+
+def test_reading_goes_on_where_it_ended(work: type[Work], instance: dg.DagsterInstance, suite: Suite) -> None:
+    work.failure = "It broke."
+    run(instance)
+    read_to = read_runs(instance, Book(suite.engine), suite.settings, LONG_AGO)
+    assert datetime.now(UTC) - read_to < timedelta(minutes=5)
+    assert read_runs(instance, Book(suite.engine), suite.settings, read_to) == read_to
+    run(instance, "SE01")
+    assert read_runs(instance, Book(suite.engine), suite.settings, read_to) > read_to
+
+
+def test_a_run_somebody_started_in_the_ui_is_told_by_what_it_made(
+    work: type[Work], instance: dg.DagsterInstance, suite: Suite
+) -> None:
+    work.failure = "It broke."
+    run(instance, company=None)
+    assert [alert.finding.subject for alert in open_now(instance, suite)] == ["anaplan"]
+
+
+def test_a_blocking_check_is_told_with_what_it_means_and_the_ledgers_own_check_is_not(
+    work: type[Work], instance: dg.DagsterInstance, suite: Suite
+) -> None:
+    work.rows_fail = True
+    run(instance)
+    [check] = [alert for alert in open_now(instance, suite) if alert.finding.kind == "A check fails"]
+    assert check.finding.subject == "anaplan/suppliers NO01 unique_key"
+    assert check.finding.what == "3 rows have one key. Nothing of it is delivered until it passes."
+    assert check.finding.severity is Severity.ERROR
+    work.rows_fail = False
+    run(instance)
+    assert open_now(instance, suite) == []
+
+
+def test_a_check_without_a_run_is_told_as_it_was_last_evaluated(
+    instance: dg.DagsterInstance, suite: Suite
+) -> None:
+    book = Book(suite.engine)
+
+    def evaluated(*, passed: bool) -> None:
+        instance.report_runless_asset_event(
+            dg.AssetCheckEvaluation(
+                asset_key=dg.AssetKey(["cleo", "purchase_orders"]),
+                check_name="acknowledged",
+                passed=passed,
+                severity=dg.AssetCheckSeverity.WARN,
+                description="Documents: 2 overdue.",
+                metadata={},
+            )
+        )
+
+    read_answers(instance, book, ["purchase_orders"])
+    assert book.open() == []
+    evaluated(passed=False)
+    read_answers(instance, book, ["purchase_orders"])
+    [alert] = book.open()
+    assert (alert.finding.what, alert.finding.severity) == ("Documents: 2 overdue.", Severity.WARNING)
+    evaluated(passed=True)
+    read_answers(instance, book, ["purchase_orders"])
+    assert book.open() == []
+
+
+def test_a_tick_of_the_sensor_tells_and_keeps_its_place(
+    work: type[Work], instance: dg.DagsterInstance, suite: Suite, chat: Postbox
+) -> None:
+    resource = SuiteResource(settings_file=str(suite.settings.file))
+
+    def tick(cursor: str | None) -> dg.SensorResult:
+        with dg.build_sensor_context(
+            instance=instance, cursor=cursor, resources={"suite": resource}
+        ) as context:
+            return alert_sensor(context)  # type: ignore[return-value]
+
+    work.failure = "It broke."
+    run(instance)
+    first = tick(None)
+    assert str(first.skip_reason.skip_message if first.skip_reason else "") == "Told 1 alerts."
+    assert "A run fails: anaplan NO01" in chat.last
+    again = tick(first.cursor)
+    assert str(again.skip_reason.skip_message if again.skip_reason else "") == "Nothing new."
+    assert again.cursor == first.cursor
+
+
+def test_a_run_over_companies_is_told_of_each(
+    work: type[Work], instance: dg.DagsterInstance, suite: Suite
+) -> None:
+    day = datetime(2026, 11, 16, tzinfo=UTC).date()
+    tags = {**range_tags("SE01", day, day), RANGE_START: key("NO01", day)}
+    create_run_for_test(
+        instance, job_name="__ASSET_JOB", tags=tags, asset_selection=frozenset([suppliers.key])
+    )
+    [started] = instance.get_runs()
+    instance.report_run_failed(started)
+    assert [alert.finding.subject for alert in open_now(instance, suite)] == ["anaplan NO01", "anaplan SE01"]
+    run(instance, "SE01")
+    assert [alert.finding.subject for alert in open_now(instance, suite)] == ["anaplan NO01"]
+
+
+def test_a_run_whose_machine_went_away_is_told_too(instance: dg.DagsterInstance, suite: Suite) -> None:
+    create_run_for_test(instance, job_name="cleo_mailbox")
+    [started] = instance.get_runs()
+    instance.report_run_failed(started, "The process is gone.")
+    [alert] = open_now(instance, suite)
+    assert (alert.finding.subject, alert.finding.what) == ("cleo_mailbox", "The process is gone.")

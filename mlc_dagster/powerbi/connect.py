@@ -185,4 +185,5 @@ def _headroom(settings: PowerBiSettings) -> str:
 
 def declared(mappings: Mappings) -> Star:
     """The dataset as the contracts declare it; needs no settings of the pair."""
-    return star(mappings.models[key] for key in mappings.in_order("powerbi"))
+    models = mappings.models  # every look at it asks the folder whether a file has changed
+    return star(models[key] for key in mappings.in_order("powerbi"))

@@ -1,5 +1,6 @@
 """The push dataset as the contracts declare it: tables, columns, relationships, measures."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -306,8 +307,8 @@ def _doubles(made: Star) -> Iterator[Problem]:
     measures = [measure.name for measure in made.measures]
     columns = [f"{table.name}[{column.name}]" for table in made.tables for column in table.columns]
     for kind, names in (("table", tables), ("measure", measures), ("column", columns)):
-        lowered = [name.lower() for name in names]
-        for name in sorted({name for name in names if lowered.count(name.lower()) > 1}):
+        often = Counter(name.lower() for name in names)
+        for name in sorted({name for name in names if often[name.lower()] > 1}):
             yield Problem("dbt_like_mappings/powerbi", 0, f"Two are called {kind} `{name}`.", "Rename one.")
 
 

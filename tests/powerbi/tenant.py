@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,9 @@ import sqlalchemy as sa
 
 from mlc_dagster.delivery import Ledger, Report, Row, deliver
 from mlc_dagster.delivery.errors import Closed
-from mlc_dagster.powerbi.connect import PowerBi
+from mlc_dagster.powerbi.connect import PowerBi, declared
 from mlc_dagster.powerbi.destination import PushTable
-from mlc_dagster.powerbi.star import Star, star
+from mlc_dagster.powerbi.star import Star
 from mlc_dagster.settings import REPOSITORY
 from mlc_dagster.settings.powerbi import PowerBiSettings, PowerBiTable
 from mlc_dagster.suite import mappings_in
@@ -24,10 +25,10 @@ FACT, DIMENSION = "powerbi/supplier_invoices", "powerbi/suppliers"
 DAY = date(2026, 11, 20)
 
 
+@cache
 def shipped() -> Star:
     """The dataset as the shipped contracts declare it."""
-    mappings = mappings_in(REPOSITORY / "dbt_like_mappings")
-    return star(mappings.models[key] for key in mappings.in_order("powerbi"))
+    return declared(mappings_in(REPOSITORY / "dbt_like_mappings"))
 
 
 def invoice(number: str, amount: str = "100.00", company: str = "NO01", **changes: Any) -> Row:

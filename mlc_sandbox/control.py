@@ -17,6 +17,7 @@ from starlette.routing import Route
 
 from mlc_sandbox import state
 from mlc_sandbox.core import JsonResponse
+from mlc_sandbox.echo import NAME as ECHO
 
 if TYPE_CHECKING:
     from mlc_sandbox.server import Sandbox
@@ -120,8 +121,8 @@ class ControlRoutes:
         wanted = dict(asked.body)
         vendor, name, params = wanted.pop("vendor"), wanted.pop("name"), wanted.pop("params", {})
         known = getattr(self.sandbox.vendors[vendor], "fault_names", None)
-        if known is not None and name not in known:
-            raise ValueError(f"{vendor} has no fault {name!r}; there are: {', '.join(known)}.")
+        if known is not None and name not in (*known, ECHO):
+            raise ValueError(f"{vendor} has no fault {name!r}; there are: {', '.join((*known, ECHO))}.")
         unknown = set(wanted) - {"times", "after", "match", "probability", "seed"}
         if unknown:
             raise ValueError(

@@ -21,6 +21,7 @@ from mlc_sandbox.asana import AsanaVendor
 from mlc_sandbox.cleo import CleoVendor
 from mlc_sandbox.control import ControlRoutes
 from mlc_sandbox.core import UNANSWERED, Call, CallLog, Faults, SandboxClock, Vendor
+from mlc_sandbox.echo import Echo
 from mlc_sandbox.powerbi import PowerBIVendor
 from mlc_sandbox.tableau import TableauVendor
 from mlc_sandbox.visma import VismaVendor
@@ -69,14 +70,14 @@ class Protocol(AutoHTTPProtocol):  # type: ignore[misc,valid-type]
 def create_app(
     vendors: Sequence[Vendor],
     clock: SandboxClock,
-    faults: Faults,  # noqa: ARG001 - vendors hold them; part of the agreed shape
+    faults: Faults,
     log: CallLog,
     control: Sequence[BaseRoute] = (),
 ) -> ASGIApp:
     """The sandbox as an ASGI app: `/<vendor>/...` for each vendor, `/control/...` besides."""
     routes: list[BaseRoute] = [Mount(f"/{vendor.name}", routes=vendor.routes()) for vendor in vendors]
     routes.append(Mount("/control", routes=list(control)))
-    return Logged(Starlette(routes=routes), log, clock)
+    return Logged(Echo(Starlette(routes=routes), faults), log, clock)
 
 
 def uvicorn_server(app: ASGIApp, **options: Any) -> uvicorn.Server:

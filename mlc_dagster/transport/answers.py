@@ -5,7 +5,7 @@ from typing import Any
 import requests
 
 from mlc_dagster.transport.errors import CallFailed
-from mlc_dagster.transport.session import decimal_json, request_id
+from mlc_dagster.transport.session import decimal_json, request_id, without_echo
 
 
 def json_object(vendor: str, response: requests.Response, *, check: str) -> dict[str, Any]:
@@ -27,6 +27,6 @@ def broken(vendor: str, response: requests.Response, why: str, *, check: str) ->
         response.request.path_url,
         status=response.status_code,
         request_id=request_id(response),
-        excerpt_text=f"{why}: {response.text}",
+        excerpt_text=f"{why}: {without_echo(response.text, response)}",
         remedy=f"The answer is not what {vendor} documents. Check {check}; report it if it stays.",
     )

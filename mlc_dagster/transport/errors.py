@@ -9,6 +9,9 @@ EXCERPT_CHARACTERS = 300
 _HIDDEN = r"[\w-]*(?:token|secret|password|passwd|api_?key|authorization|signature|signed|credential)[\w-]*"
 _REDACTIONS = (
     (re.compile(rf'("{_HIDDEN}"\s*:\s*)("(?:[^"\\]|\\.)*"|[^",}}\s]+)', re.IGNORECASE), r'\1"***"'),
+    # JSON within JSON, XML attributes
+    (re.compile(rf'(\\"{_HIDDEN}\\"\s*:\s*\\").*?(?=\\")', re.IGNORECASE), r"\1***"),
+    (re.compile(rf"""\b({_HIDDEN}\s*=\s*\\?["'])[^"'\\]*""", re.IGNORECASE), r"\1***"),
     (re.compile(rf"\b({_HIDDEN})=[^&\s\"'<>]+", re.IGNORECASE), r"\1=***"),
     (re.compile(r"\b(Bearer|Basic|AnaplanAuthToken)\s+[\w.~+/=-]+", re.IGNORECASE), r"\1 ***"),
     (re.compile(r"\beyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?"), "***"),

@@ -2,6 +2,7 @@
 
 import json as json_module
 import logging
+import re
 import threading
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -22,6 +23,9 @@ from mlc_dagster.transport.retry import never_sent, pause, retry_after, untruste
 REPEATABLE = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 REQUEST_ID_HEADERS = ("Ipp-Request-Id", "X-Request-Id", "X-Correlation-Id", "Request-Id", "RequestId")
 PARALLEL_CONNECTIONS = 16
+# Headers that prove who we are, under whatever name a vendor has chosen; shorter words are no proof.
+PROOF = re.compile(r"auth|token|key|secret|cookie", re.IGNORECASE)
+PROOF_CHARACTERS = 8
 
 log = logging.getLogger(__name__)
 
@@ -225,7 +229,7 @@ class Http:
             call.path,
             status=status,
             request_id=request_id(response),
-            excerpt_text=self._words(response),
+            excerpt_text=without_echo(self._words(response), response),
             remedy=self._remedies.get(status),
         )
         # After Retry-After the budget knows when it opens: the next attempt waits there, or raises Closed.
@@ -267,6 +271,15 @@ def response_words(response: requests.Response) -> str:
             if isinstance(by_name.get(name), str) and by_name[name]:
                 return str(by_name[name])
     return response.text
+
+
+def without_echo(text: str, response: requests.Response) -> str:
+    """The text without what we proved ourselves with: some servers repeat the headers they were sent."""
+    for name, value in response.request.headers.items():
+        if PROOF.search(name):
+            for proof in sorted({str(value), *str(value).split()}, key=len, reverse=True):
+                text = text.replace(proof, "***") if len(proof) >= PROOF_CHARACTERS else text
+    return text
 
 
 def decimal_json(text: str) -> Any:

@@ -201,3 +201,18 @@ class TestDrift:
                 return [record.key for record in latest]
 
         assert moved(1) == moved(1) != moved(2)
+
+
+class TestEcho:
+    def test_any_vendors_answer_repeats_the_call_with_its_headers_and_body(self, erp: Erp) -> None:
+        sandbox = erp.sandbox
+        for vendor, form in (("anaplan", "text"), ("tableau", "json")):
+            sandbox.faults.arm(vendor, "echo", status=502, form=form, match="POST")
+            url = f"{sandbox.url}/{vendor}/anything"
+            answer = requests.post(url, data="a=1&b=2", headers={"X-Proof": "hunter2"}, timeout=10)
+            assert answer.status_code == 502
+            said = answer.json()["message"] if form == "json" else answer.text
+            assert f"POST {url}" in said
+            assert "x-proof: hunter2" in said
+            assert said.endswith("a=1&b=2")
+            assert requests.post(url, timeout=10).status_code == 404

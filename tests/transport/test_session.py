@@ -192,6 +192,8 @@ SECRET = "s3cr3t-Value.42"
         f"Authorization: Bearer {SECRET}",
         f'{{"error": 5, "tokenInfo": {{"tokenValue": "{SECRET}"}}}}',
         "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U",
+        f'<credentials personalAccessTokenName="n" personalAccessTokenSecret="{SECRET}"/>',
+        f'{{"message": "got {{\\"client_id\\": \\"c\\", \\"client_secret\\": \\"{SECRET}\\"}}"}}',
     ],
 )
 def test_no_secret_of_an_answer_reaches_the_error(vendor, clock, body):
@@ -202,6 +204,16 @@ def test_no_secret_of_an_answer_reaches_the_error(vendor, clock, body):
     assert SECRET not in shown
     assert "dozjgNryP4J3jVmNHl0w5N" not in shown
     assert failed.value.__suppress_context__ or failed.value.__context__ is None
+
+
+@pytest.mark.parametrize("header", ["Authorization", "X-Vendor-Auth", "Cookie"])
+@pytest.mark.parametrize("scheme", ["", "Scheme ", "session="])
+def test_an_answer_that_repeats_our_headers_does_not_show_them(vendor, clock, header, scheme):
+    vendor.decide = lambda received: Answer(400, f"We were sent: {dict(received.headers)}")
+    with pytest.raises(Refused, match="We were sent") as failed:
+        http(vendor, clock).call("POST", "/x", headers={header: scheme + SECRET})
+    assert SECRET not in str(failed.value)
+    assert "***" in str(failed.value)
 
 
 def test_an_excerpt_is_short(vendor, clock):

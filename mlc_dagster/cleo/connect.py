@@ -10,6 +10,7 @@ from mlc_dagster.cleo.mailbox import Mailbox
 from mlc_dagster.cleo.outbox import Outbox
 from mlc_dagster.cleo.replies import Replies
 from mlc_dagster.cleo.rest import RestMailbox
+from mlc_dagster.cleo.settlements import Settlements
 from mlc_dagster.cleo.sftp import SftpMailbox
 from mlc_dagster.cleo.suppliers import NAME, SupplierFeed, Taken
 from mlc_dagster.delivery import ReadBack, Report
@@ -49,6 +50,11 @@ class Cleo:
         """What partners' systems said of them."""
         return Answers(self.outbox, self.settings)
 
+    @cached_property
+    def settlements(self) -> Settlements:
+        """What people have settled with partners."""
+        return Settlements(self._parts.engine, self._parts.clock)
+
     @property
     def inbox(self) -> Inbox:
         """What partners put into the mailbox, as far as it needs no ERP: acknowledgments."""
@@ -80,6 +86,7 @@ class Cleo:
             self.settings,
             mailbox=self.mailbox,
             outbox=self.outbox,
+            settlements=self.settlements,
             clock=parts.clock,
         )
 

@@ -17,6 +17,7 @@ from mlc_dagster.cleo import documents
 from mlc_dagster.cleo.answers import overdue
 from mlc_dagster.cleo.mailbox import Mailbox
 from mlc_dagster.cleo.outbox import Entry, Made, Outbox, Standing, State, Stored
+from mlc_dagster.cleo.settlements import Settlements
 from mlc_dagster.delivery import errors as delivery
 from mlc_dagster.delivery.destination import Batch, Outcome
 from mlc_dagster.delivery.rows import Change, Op
@@ -41,12 +42,23 @@ from mlc_dagster.x12.writer import Written, write
 HELD, CANCELLED = "held", "cancelled"
 GONE = (
     "{number} is gone from the ERP, or its supplier from lookups/edi_partners.csv, and {partner} has it. "
-    "Only what the ERP shows as cancelled is cancelled by itself: tell the partner what shall become of it."
+    "Only what the ERP shows as cancelled is cancelled by itself. Tell the partner what shall become of it, "
+    "then run `mlc cleo settle {number}`."
 )
 REVIVED = (
     "{number} was cancelled at {partner}, and X12 has no word to bring a document back. Enter it in the ERP "
-    "under a new number."
+    "under a new number, then run `mlc cleo settle {number}`."
 )
+UNCHANGEABLE = (
+    "Invoice {number} changed after {partner} got it, which takes no changed invoice (`invoice_change`). "
+    "Send a credit note from the ERP, or agree on the difference; then run `mlc cleo settle {number}`."
+)
+# Why there is nothing to tell.
+UNHEARD = "The partner never heard of it."
+STANDS = "It is {standing} in the ERP."
+TOO_EARLY = "It is dated {date}, before the first documents of {partner}: {start} by `documents_from`."
+AS_IT_IS = "{partner} has it as it is."
+CALLED_OFF = "It is cancelled at {partner}."
 # Documents of one file: enough to spare files, few enough that one answer is soon there.
 MAX_ROWS, MAX_BYTES = 50, 2_000_000
 Maker = Callable[[Mapping[str, Any], Purpose], Document]
@@ -72,13 +84,13 @@ class Draft:
 
 @dataclass
 class Drafts:
-    """What becomes of changes. `refused`: why some cannot be told, by key. `quiet`: keys of which there is
-    nothing to tell, because the partner has them so or need not know.
+    """What becomes of changes. `refused`: why some cannot be told, by key. `quiet`: why there is nothing to
+    tell of others: the partner has them so, or need not know, or a person has settled it.
     """
 
     ready: list[Draft] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
-    quiet: list[str] = field(default_factory=list)
+    quiet: dict[str, str] = field(default_factory=dict)
 
 
 class EdiFeed:
@@ -94,11 +106,13 @@ class EdiFeed:
         *,
         mailbox: Mailbox,
         outbox: Outbox,
+        settlements: Settlements,
         clock: Clock,
     ) -> None:
         self.name, self.target = f"cleo/{model}", "cleo"
         self._make, self._settings = MAKERS[model], settings
         self._mailbox, self._outbox, self._clock = mailbox, outbox, clock
+        self._settlements = settlements
 
     def preflight(self, changes: Sequence[Change]) -> Mapping[str, str]:
         """Write each document once without sending it: what the partner could not read stays here.
@@ -125,11 +139,16 @@ class EdiFeed:
         for interchange in built:
             if interchange.state is State.BUILT:
                 self._file(interchange)
-        again = [self._renamed(interchange) for interchange in self._overdue(drafts.quiet)]
+        again = [self._renamed(interchange) for interchange in self._overdue(list(drafts.quiet))]
         for interchange in again:
             self._file(interchange)
         files = [interchange.file for interchange in (*built, *again)]
-        return Outcome(target_ids=_places(built), refused=drafts.refused, detail={"files": files})
+        return Outcome(
+            target_ids=_places(built),
+            refused=drafts.refused,
+            unsaid=drafts.quiet,
+            detail={"files": files},
+        )
 
     def resolve(self, batch: Batch) -> Outcome:
         """Go on: the same bytes again are no second document."""
@@ -139,38 +158,73 @@ class EdiFeed:
         """One a file, and the look before."""
         return 1 + len({change.row.payload["partner"] for change in changes}) if changes else 0
 
+    def advice(self, changes: Sequence[Change]) -> str:
+        """How many documents are too old to be told."""
+        told = self._outbox.told(self.name, {change.row.key for change in changes})
+        early = sum(change.row.key not in told and bool(self._too_early(change)) for change in changes)
+        words = (
+            f"{early} of these documents are older than their partners' `documents_from`, and are not sent"
+        )
+        return words if early else ""
+
     def _drafts(self, changes: Sequence[Change], company: str) -> Drafts:
-        """The documents of changes, and why others cannot be written. Each is tried alone."""
+        """The documents of changes, and why others cannot be written. Each is tried alone.
+
+        What the partner has, and cannot be told, a person may have settled: it keeps what it has then.
+        """
         told = self._outbox.told(self.name, {change.row.key for change in changes})
         drafts = Drafts()
         for change in changes:
             key = change.row.key
             try:
                 draft = self._draft(change, told.get(key))
-                if draft is None:
-                    drafts.quiet.append(key)
-                    continue
-                self._write([draft], company, 1, 1)
+                if isinstance(draft, Draft):
+                    self._write([draft], company, 1, 1)
             except RefusedError as words:
-                drafts.refused[key] = str(words)
-            else:
+                settled = self._settlements.of(self.name, change) if key in told else None
+                if settled is None:
+                    drafts.refused[key] = str(words)
+                    continue
+                draft = str(settled)
+            if isinstance(draft, Draft):
                 drafts.ready.append(draft)
+            else:
+                drafts.quiet[key] = draft
         return drafts
 
-    def _draft(self, change: Change, told: Standing | None) -> Draft | None:
-        """What to tell the partner: None when it has the document so, or need not know.
+    def _draft(self, change: Change, told: Standing | None) -> Draft | str:
+        """What to tell the partner, or why there is nothing to tell.
 
         Raises RefusedError: it cannot be told, or a person has to.
         """
+        return self._first(change) if told is None else self._next(change, told)
+
+    def _first(self, change: Change) -> Draft | str:
+        """Of a document the partner does not have."""
         row, standing = change.row.payload, change.row.payload.get("standing")
-        if told is None:
-            if change.op is Op.DELETE or standing in (HELD, CANCELLED):
-                return None
-            return self._document(change, str(row["partner"]), Purpose.ORIGINAL, row)
+        if change.op is Op.DELETE:
+            return UNHEARD
+        if standing in (HELD, CANCELLED):
+            return STANDS.format(standing=standing)
+        return self._too_early(change) or self._document(change, str(row["partner"]), Purpose.ORIGINAL, row)
+
+    def _too_early(self, change: Change) -> str:
+        """Why a document is older than those its partner is to get; empty where it is not."""
+        name, day = str(change.row.payload["partner"]), change.row.payload["date"]
+        partner = self._settings.partners.get(name)
+        if partner is None or day >= partner.documents_from:
+            return ""
+        return TOO_EARLY.format(date=day, partner=name, start=partner.documents_from)
+
+    def _next(self, change: Change, told: Standing) -> Draft | str:
+        """Of a document the partner has."""
+        row, standing = change.row.payload, change.row.payload.get("standing")
         before, cancelled = told.entry.payload, told.entry.purpose == Purpose.CANCEL.value
         # While somebody works on it in the ERP, the partner keeps what it has.
-        if standing == HELD or (cancelled and (change.op is Op.DELETE or standing == CANCELLED)):
-            return None
+        if standing == HELD:
+            return STANDS.format(standing=standing)
+        if cancelled and (change.op is Op.DELETE or standing == CANCELLED):
+            return CALLED_OFF.format(partner=told.partner)
         if change.op is Op.DELETE:
             raise RefusedError(GONE.format(number=change.row.number, partner=told.partner))
         if cancelled:
@@ -178,7 +232,7 @@ class EdiFeed:
         if standing == CANCELLED:
             return self._document(change, told.partner, Purpose.CANCEL, before)
         if documents.same(self._make(row, Purpose.ORIGINAL), self._make(before, Purpose.ORIGINAL)):
-            return None
+            return AS_IT_IS.format(partner=told.partner)
         return self._document(change, told.partner, Purpose.CHANGE, row, before)
 
     def _document(
@@ -194,6 +248,9 @@ class EdiFeed:
             known = ", ".join(self._settings.partners)
             raise RefusedError(f"Partner {name!r} is not in mlc.yaml, which has {known}.")
         partner, document = self._settings.partners[name], self._make(row, purpose)
+        changed = isinstance(document, Invoice) and purpose is not Purpose.ORIGINAL
+        if changed and partner.invoice_change == "none":
+            raise RefusedError(UNCHANGEABLE.format(number=change.row.number, partner=name))
         if isinstance(document, PurchaseOrder) and purpose is not Purpose.ORIGINAL:
             document = replace(document, changed_on=self._local().date())
             if before is not None and partner.order_change == "860":

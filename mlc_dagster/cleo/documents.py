@@ -71,16 +71,7 @@ def same(one: Document, other: Document) -> bool:
 
 
 def invoice(row: Payload, purpose: Purpose) -> Invoice:
-    """A supplier's invoice or credit note. One that was sent is not changed any more.
-
-    Raises RefusedError for everything but a new one: X12 corrects an invoice by another document.
-    """
-    if purpose is not Purpose.ORIGINAL:
-        raise RefusedError(
-            f"Invoice {row['reference_number']} was sent already. An 810 is neither changed nor taken back. "
-            "Send a credit note from the ERP, or agree on the difference with the partner.",
-            record=row["reference_number"],
-        )
+    """A supplier's invoice or credit note, whole."""
     seller = replace(_seller(row), vat_number=row["supplier_vat_number"] or "")
     return Invoice(
         number=row["supplier_reference"] or row["reference_number"],
@@ -90,6 +81,7 @@ def invoice(row: Payload, purpose: Purpose) -> Invoice:
         lines=tuple(_invoice_line(row, line) for line in _lines(row)),
         parties=(seller, _buyer(row)),
         kind=InvoiceKind.CREDIT_NOTE if row["credit"] else InvoiceKind.INVOICE,
+        purpose=purpose,
         order_number=row["order_number"] or "",
         original_invoice=row["original_invoice"] or "",
         terms=PaymentTerms(due_date=row["due_date"]) if row["due_date"] else None,
@@ -141,7 +133,7 @@ def fields(document: Document) -> dict[str, Any]:
     if isinstance(document, PurchaseOrder | Invoice):
         told |= {"date": document.issued_on.isoformat(), "currency": document.currency}
         told["total"] = None if document.total is None else format(document.total, "f")
-    if isinstance(document, PurchaseOrder | ReceivingAdvice | ShipNotice):
+    if not isinstance(document, Acknowledgment):
         told["purpose"] = document.purpose.value
     if isinstance(document, Invoice):
         told["order"] = document.order_number
@@ -168,6 +160,13 @@ def _ordered(line: OrderLine) -> OrderLine:
     return replace(line, open_quantity=None)
 
 
+# The columns of a row that `same` does not look at, as they are the buyer's or the supplier's own.
+MASTER_DATA = frozenset(
+    {
+        *("company_name", "supplier_name", "supplier_street", "supplier_city", "supplier_postal_code"),
+        *("supplier_country", "supplier_vat_number"),
+    }
+)
 SELLERS = (Role.SELLER, Role.SHIP_FROM)
 
 

@@ -13,10 +13,24 @@ cleo_app = typer.Typer(no_args_is_help=True, help="What is done by hand for Cleo
 
 @cleo_app.command()
 def status() -> None:
-    """Show where documents stand, and what is rejected or overdue. Exit code 1 when there is something."""
+    """Show where documents stand, and what is rejected, overdue or not told. Exit code 1 when any is."""
     from mlc_dagster.cli.partners import show_status
 
     sys.exit(show_status())
+
+
+@cleo_app.command()
+def settle(
+    number: Annotated[str, typer.Argument(help="Of an order, invoice or receipt that is not told.")],
+    reason: Annotated[str, typer.Option(help="What was agreed with the partner; it stays on record.")],
+    by: Annotated[
+        str | None, typer.Option(help="Who agreed it; without it the user of this machine.")
+    ] = None,
+) -> None:
+    """Let a partner keep what it has of a document that cannot be told. Until it changes again in the ERP."""
+    from mlc_dagster.cli.partners import settle_document
+
+    settle_document(number, reason, by)
 
 
 @cleo_app.command()

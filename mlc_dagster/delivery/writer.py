@@ -90,7 +90,11 @@ class Writer:
             _learn_ids(connection, batch.id, outcome.target_ids)
             self._deliver(connection, batch.id)
             self._delete(connection, batch)
-            self._trace(connection, batch.id, sa.case(*_kinds_by_op()), {})
+            self._trace(connection, batch.id, sa.case(*_kinds_by_op()), {}, without=outcome.unsaid)
+            if unsaid := [change for change in batch.changes if change.row.key in outcome.unsaid]:
+                self._trace_each(
+                    connection, unsaid, Kind.UNSAID, batch.id, lambda change: outcome.unsaid[change.row.key]
+                )
             self._close(connection, batch.id, BatchState.LANDED, None)
             refused = {"refused": len(outcome.refused)} if outcome.refused else {}
             detail = {"rows": len(batch.changes), **refused, **outcome.detail}
@@ -273,9 +277,14 @@ class Writer:
         yield sa.literal(self._clock.now(), UtcDateTime).label("updated_at")
 
     def _trace(
-        self, connection: sa.Connection, batch_id: str, kind: sa.ColumnElement[str], detail: Mapping[str, Any]
+        self,
+        connection: sa.Connection,
+        batch_id: str,
+        kind: sa.ColumnElement[str],
+        detail: Mapping[str, Any],
+        without: Collection[str] = (),
     ) -> None:
-        """One event for every member of a batch, in one statement."""
+        """One event for every member of a batch but some, in one statement."""
         fixed = self._event(Kind.PENDING, batch_id, json.dumps(detail, ensure_ascii=False))
         columns = {name: sa.literal(value, events.c[name].type) for name, value in fixed.items()} | {
             "kind": kind
@@ -283,6 +292,8 @@ class Writer:
         columns |= {name: batch_members.c[name] for name in ("source_key", "key", "number")}
         members = sa.select(*(column.label(name) for name, column in columns.items()))
         members = members.where(batch_members.c.batch_id == batch_id).order_by(batch_members.c.position)
+        for keys in chunks(sorted(without)):
+            members = members.where(batch_members.c.key.not_in(keys))
         connection.execute(events.insert().from_select(list(columns), members))
 
     def _trace_each(

@@ -1,6 +1,7 @@
 """The section of the Cleo pair: the mailbox, ourselves, and the partners behind it."""
 
 from base64 import b64decode
+from datetime import date
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -76,11 +77,13 @@ class Partner(Identity):
     """What is agreed with one partner (vendors/x12.md: a partner's guideline beats the sheet).
 
     `file`: the interchange inside a JSON document with its business fields, or as it is. `acknowledge`: ask
-    for a TA1. `overdue_hours`: when a missing 997 is told. `order_change`, `receipt`, `tax_rate`,
-    `credit_sign`, `hash_total`: as the partner wants them.
+    for a TA1. `overdue_hours`: when a missing 997 is told. `order_change`, `invoice_change`,
+    `receipt`, `tax_rate`, `credit_sign`, `hash_total`: as the partner wants them. `documents_from`: the first
+    date whose documents go; with what is older the partner was served otherwise, or not at all.
     """
 
     name: str
+    documents_from: date
     version: Literal["004010", "005010"] = "004010"
     charset: Literal["basic", "latin1", "utf8"] = "basic"
     element: str = Field(default="*", min_length=1, max_length=1)
@@ -91,6 +94,7 @@ class Partner(Identity):
     acknowledge: bool = False
     overdue_hours: int = Field(default=24, ge=1)
     order_change: Literal["860", "850-04", "850-05"] = "860"
+    invoice_change: Literal["none", "replace"] = "none"
     receipt: Literal["856", "861"] = "856"
     tax_rate: Literal["fraction", "percent"] = "fraction"
     credit_sign: Literal["positive", "negative"] = "positive"

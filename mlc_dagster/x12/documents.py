@@ -271,6 +271,7 @@ class Invoice:
     lines: tuple[InvoiceLine, ...]
     parties: tuple[Party, ...]
     kind: InvoiceKind = InvoiceKind.INVOICE
+    purpose: Purpose = Purpose.ORIGINAL
     order_number: str = ""
     order_date: date | None = None
     original_invoice: str = ""

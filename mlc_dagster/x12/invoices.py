@@ -4,13 +4,15 @@ calculated here.
 
 from mlc_dagster.x12 import parts
 from mlc_dagster.x12.dialect import Dialect
-from mlc_dagster.x12.documents import Invoice, InvoiceKind, InvoiceLine, Role, Tax, TaxCategory
+from mlc_dagster.x12.documents import Invoice, InvoiceKind, InvoiceLine, Purpose, Role, Tax, TaxCategory
 from mlc_dagster.x12.draft import Draft
 from mlc_dagster.x12.structure import Loop
 from mlc_dagster.x12.syntax import Segment
 
 _CREDITS = frozenset({"CR", "CN"})
 _NOTE_WIDTH = 80
+# BIG08; none is an original, as most partners have it. A change carries the whole invoice, so it replaces.
+_PURPOSES = {Purpose.ORIGINAL: None, Purpose.CHANGE: "05", Purpose.CANCEL: "01"}
 # X12 has no code for a reverse charge: "not taxable" and this note, by agreement (sheet, section 6).
 REVERSE_CHARGE = "REVERSE CHARGE"
 
@@ -22,7 +24,8 @@ def draft(invoice: Invoice, dialect: Dialect) -> Draft:
     sign = -1 if credit and dialect.credit_sign == "negative" else 1
     kind = "CR" if credit else "DI"
     order = (invoice.order_date, invoice.order_number)
-    draft.add("BIG", invoice.issued_on, invoice.number, *order, None, None, kind)
+    purpose = _PURPOSES[invoice.purpose]
+    draft.add("BIG", invoice.issued_on, invoice.number, *order, None, None, kind, purpose)
     _write_notes(draft, invoice)
     draft.add("CUR", "SE", invoice.currency)
     if invoice.original_invoice:
@@ -86,6 +89,7 @@ def read(root: Loop, dialect: Dialect) -> Invoice:
         lines=tuple(_read_line(loop, dialect, sign, reversed_charge) for loop in root.inner("IT1")),
         parties=parts.read_parties(root, Role.SELLER),
         kind=InvoiceKind.CREDIT_NOTE if credit else InvoiceKind.INVOICE,
+        purpose=parts.purpose(heading, 8) if heading.text(8) else Purpose.ORIGINAL,
         order_number=heading.text(4),
         order_date=parts.day(heading, 3),
         original_invoice=parts.reference(root, "OI"),

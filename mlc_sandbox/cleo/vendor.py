@@ -19,6 +19,8 @@ from mlc_sandbox.cleo.switches import Switches
 from mlc_sandbox.cleo.world import VENDOR, World
 from mlc_sandbox.core import CallLog, Faults, SandboxClock
 
+# Before the first document of the simulated ERP.
+EVERYTHING_FROM = "2000-01-01"
 # What a new installation carries; one model each.
 MODELS = ("purchase_orders", "purchase_receipts", "supplier_invoices", "suppliers")
 
@@ -97,6 +99,7 @@ class CleoVendor:
                     "qualifier": partner.qualifier,
                     "id": partner.id,
                     "name": partner.name,
+                    "documents_from": EVERYTHING_FROM,
                     "charset": "basic" if partner.charset == "ascii" else partner.charset,
                 }
                 for partner in self.world.partners.values()

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from typer.testing import CliRunner, Result
 
+from mlc_dagster.cli.main import app
 from mlc_dagster.database import connect, migrate
 from mlc_sandbox.cleo import CleoVendor
 from mlc_sandbox.cleo.world import World
@@ -76,6 +78,18 @@ def install(
         return Installation(way or rest, engine, SandboxTime(sandbox.clock), partners)
 
     return made
+
+
+@pytest.fixture
+def commands(ours: Installation, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """Runs `mlc cleo ...` on our installation, which has no mlc.yaml and no ERP."""
+    monkeypatch.setattr("mlc_dagster.cli.partners.load_settings", lambda: None)
+    monkeypatch.setattr("mlc_dagster.cli.partners.Suite", lambda _: ours)
+
+    def mlc(*words: str) -> Result:
+        return CliRunner(env={"COLUMNS": "200"}).invoke(app, ["cleo", *words])
+
+    return mlc
 
 
 @pytest.fixture

@@ -16,12 +16,14 @@ from mlc_dagster.cleo.inbox import Received
 from mlc_dagster.cleo.outbox import Standing
 from mlc_dagster.delivery import Audit, Ledger, Report, Row, deliver
 from mlc_dagster.delivery.errors import Closed
+from mlc_dagster.delivery.quarantine import Quarantine
 from mlc_dagster.settings.cleo import CleoSettings
 from mlc_dagster.transport.clock import Clock
 from tests.support.parts import TestParts
 
 ORDERS, INVOICES, RECEIPTS = "cleo/purchase_orders", "cleo/supplier_invoices", "cleo/purchase_receipts"
 DAY = date(2026, 11, 20)
+START = {"documents_from": date(2026, 11, 1)}
 SELLER = {
     "supplier_number": "50000",
     "supplier_name": "Blåbær & Sønn AS",
@@ -138,8 +140,13 @@ class Installation:
     @property
     def cleo(self) -> Cleo:
         partners = {
-            "nordedi": {"id": "NORDEDI", "name": "Nordisk EDI-hub"},
-            "kontinent": {"id": "KONTINENT", "name": "Kontinent Logistik GmbH", "charset": "latin1"},
+            "nordedi": {"id": "NORDEDI", "name": "Nordisk EDI-hub", **START},
+            "kontinent": {
+                "id": "KONTINENT",
+                "name": "Kontinent Logistik GmbH",
+                "charset": "latin1",
+                **START,
+            },
         }
         settings = CleoSettings.model_validate(
             {
@@ -155,6 +162,10 @@ class Installation:
             }
         )
         return Cleo(settings, TestParts(self.engine, self.clock))
+
+    @property
+    def quarantine(self) -> Quarantine:
+        return Quarantine(self.engine, self.clock)
 
     @property
     def ledger(self) -> Ledger:

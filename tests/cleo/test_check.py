@@ -1,11 +1,11 @@
 """What an operator is told of documents that are not accepted: the asset check and `mlc cleo status`."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import dagster as dg
-import pytest
+from typer.testing import Result
 
-from mlc_dagster.cli.partners import show_status
 from mlc_dagster.graph.answers import verdict
 from mlc_sandbox.server import Sandbox
 from tests.cleo.tenant import Installation, order
@@ -41,19 +41,16 @@ def test_a_rejection_is_an_error_with_the_partner_s_words(ours: Installation, sa
 
 
 def test_the_status_command_counts_and_names(
-    ours: Installation, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ours: Installation, sandbox: Sandbox, commands: Callable[..., Result]
 ) -> None:
-    class House:
-        cleo, clock = ours.cleo, ours.clock
-
-    monkeypatch.setattr("mlc_dagster.cli.partners.load_settings", lambda: None)
-    monkeypatch.setattr("mlc_dagster.cli.partners.Suite", lambda _: House)
     ours.deliver(order("1"))
     ours.receive()
-    assert show_status() == 0
-    assert "cleo/purchase_orders" in capsys.readouterr().out
+    told = commands("status")
+    assert told.exit_code == 0
+    assert "cleo/purchase_orders" in told.output
     sandbox.cleo.switches["partner_answer"] = "reject_group"
     ours.deliver(order("2"))
     ours.receive()
-    assert show_status() == 1
-    assert "mlc resend" in capsys.readouterr().out
+    told = commands("status")
+    assert told.exit_code == 1
+    assert "mlc resend" in told.output

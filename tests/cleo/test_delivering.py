@@ -2,16 +2,27 @@
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from mlc_dagster.delivery import Audit, distrust
+from mlc_dagster.delivery import Audit, Change, Op, Row, distrust
 from mlc_sandbox.cleo.mailbox import UPLOAD
 from mlc_sandbox.cleo.world import World
 from mlc_sandbox.server import Sandbox
-from tests.cleo.tenant import INVOICES, RECEIPTS, Installation, invoice, line, order, receipt
+from tests.cleo.tenant import (
+    DAY,
+    INVOICES,
+    ORDERS,
+    RECEIPTS,
+    Installation,
+    invoice,
+    line,
+    order,
+    receipt,
+)
 
 Install = Callable[..., Installation]
 UPLOADS = "/files/upload"
@@ -190,6 +201,69 @@ def test_an_invoice_that_changed_is_refused_in_words_and_nothing_loops(
         assert (report.quarantined, report.failed, report.stopped) == (1, 0, None)
     assert uploads(sandbox) == 0
     assert ours.deliver(invoice("7"), name=INVOICES).quarantined == 0
+
+
+def test_a_partner_that_takes_changed_invoices_gets_the_whole_invoice_again(
+    install: Install, world: World
+) -> None:
+    ours = install(nordedi={"invoice_change": "replace"})
+    ours.deliver(invoice("7"), name=INVOICES)
+    ours.deliver(invoice("7", line(1, "11")), name=INVOICES)
+    found = held(world, "810")["F-7"]
+    assert (found["purpose"], found["total"]) == ("replace", Decimal("1725.62"))
+    ours.receive()
+    assert ours.states(INVOICES) == {"7": "acknowledged"}
+
+
+@pytest.mark.parametrize(
+    ("row", "name"),
+    [(order("1"), ORDERS), (invoice("7"), INVOICES), (receipt("700001"), RECEIPTS)],
+    ids=["order", "invoice", "receipt"],
+)
+def test_documents_from_before_the_partner_s_first_date_are_not_sent(
+    install: Install, sandbox: Sandbox, row: Row, name: str
+) -> None:
+    ours = install(nordedi={"documents_from": DAY + timedelta(days=1)})
+    destination = ours.destination(name)
+    advice = destination.advice([Change.of(Op.CREATE, row)])
+    assert advice.startswith("1 of these documents are older than their partners' `documents_from`")
+    ours.deliver(row, name=name)
+    assert uploads(sandbox) == 0
+    story = Audit(ours.engine).history(row.number)
+    assert [event.kind.value for event in story] == ["intended", "nothing to tell", "landed"]
+    assert (
+        story[1].detail["reason"].startswith("It is dated 2026-11-20, before the first documents of nordedi")
+    )
+
+
+def test_documents_of_the_first_date_itself_are_sent(install: Install, world: World) -> None:
+    ours = install(nordedi={"documents_from": DAY})
+    assert ours.destination().advice([Change.of(Op.CREATE, order("1"))]) == ""
+    ours.deliver(order("1"))
+    assert set(held(world)) == {"1"}
+
+
+def test_a_later_change_of_an_order_from_before_the_first_date_is_not_sent_either(
+    install: Install, sandbox: Sandbox
+) -> None:
+    ours = install(nordedi={"documents_from": DAY + timedelta(days=1)})
+    ours.deliver(order("1"))
+    ours.deliver(order("1", line(1, "7")))
+    assert uploads(sandbox) == 0
+
+
+def test_an_earlier_first_date_and_a_resend_send_what_was_left_out_and_nothing_else(
+    install: Install, sandbox: Sandbox, world: World
+) -> None:
+    later = install(nordedi={"documents_from": DAY + timedelta(days=1)})
+    new = order("2", date=DAY + timedelta(days=1))
+    later.deliver(order("1"), new)
+    assert set(held(world)) == {"2"}
+    ours = install(nordedi={"documents_from": DAY})
+    distrust(ours.destination(), "NO01", ledger=ours.ledger, run_id="r", reason="asked")
+    ours.deliver(order("1"), new)
+    assert set(held(world)) == {"1", "2"}
+    assert uploads(sandbox) == 2
 
 
 @pytest.mark.parametrize("form", ["856", "861"])

@@ -11,7 +11,7 @@ from mlc_dagster.settings.cleo import CleoSettings
 from mlc_dagster.transport.errors import Misconfigured
 from mlc_sandbox.cleo.world import World
 from mlc_sandbox.server import Sandbox
-from tests.cleo.tenant import Installation, order
+from tests.cleo.tenant import START, Installation, order
 
 OTHER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE2ERT+u9wCwTm0e0ovuhLbJ4Cr6fdCkIGzfPAkjSAaG"
 
@@ -112,7 +112,7 @@ def test_a_host_key_that_is_none_is_found_when_the_settings_are_read(section: di
                 "user": "${CLEO_USER}",
                 "password": "${CLEO_PASSWORD}",
                 "identities": {"NO01": {"id": "MLCNO01"}},
-                "partners": {"nordedi": {"id": "NORDEDI", "name": "Nordisk EDI-hub"}},
+                "partners": {"nordedi": {"id": "NORDEDI", "name": "Nordisk EDI-hub", **START}},
                 "destinations": {"purchase_orders": {}},
             }
         )

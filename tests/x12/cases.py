@@ -257,6 +257,13 @@ CASES: dict[str, tuple[Document, Dialect]] = {
     ),
     "order_cancelled_850": (replace(ORDER, purpose=Purpose.CANCEL), Dialect(change_as="850-04")),
     "invoice": (INVOICE, Dialect()),
+    "invoice_replaced": (
+        replace(
+            INVOICE,
+            purpose=Purpose.CHANGE,
+        ),
+        Dialect(),
+    ),
     "invoice_several_vat_rates": (
         replace(
             INVOICE,

@@ -200,6 +200,7 @@ def invoices(draw: st.DrawFn) -> Invoice:
         lines=lines,
         parties=draw(parties(Role.SELLER, Role.BUYER)),
         kind=draw(st.sampled_from(InvoiceKind)),
+        purpose=draw(st.sampled_from(Purpose)),
         order_number=draw(ids),
         order_date=draw(st.none() | days),
         original_invoice=draw(st.just("") | ids),

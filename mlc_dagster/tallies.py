@@ -12,6 +12,7 @@ from mlc_dagster.database.engine import add_up
 from mlc_dagster.database.schema import tallies
 from mlc_dagster.transport.clock import Clock
 
+Calls = Callable[[], Mapping[str, int]]
 # Steps that ended well, that failed, and that a vendor's closed window put off.
 SUCCEEDED, FAILED, DEFERRED = "steps_succeeded", "steps_failed", "steps_deferred"
 
@@ -55,7 +56,7 @@ class Tallies:
                 add_up(connection, tallies, rows, "count")
 
     @contextmanager
-    def step(self, place: str, company: str, calls: Callable[[], Mapping[str, int]]) -> Iterator[Step]:
+    def step(self, place: str, company: str, calls: Calls) -> Iterator[Step]:
         """Add what a step does for one company, its calls with it, however it ends.
 
         A step that is killed adds nothing: these are figures for people, the ledger is what is exact.
@@ -64,8 +65,16 @@ class Tallies:
         try:
             yield step
         finally:
-            made = {name: count - before[name] for name, count in calls().items()}
-            self.add(place, company, {**step.counts, **made, step.end: 1})
+            self.add(place, company, {**step.counts, **_since(before, calls()), step.end: 1})
+
+    @contextmanager
+    def calls(self, place: str, company: str, calls: Calls) -> Iterator[None]:
+        """Add the calls that are made meanwhile, as `Suite.calls` counts them."""
+        before = calls()
+        try:
+            yield
+        finally:
+            self.add(place, company, _since(before, calls()))
 
     def all(self) -> dict[tuple[str, str], dict[str, Tally]]:
         """Every sum by name, by place and company."""
@@ -75,3 +84,7 @@ class Tallies:
             for place, company, name, count, at in connection.execute(sa.select(*columns)):
                 found.setdefault((place, company), {})[name] = Tally(count, at)
         return found
+
+
+def _since(before: Mapping[str, int], now: Mapping[str, int]) -> dict[str, int]:
+    return {name: count - before.get(name, 0) for name, count in now.items()}

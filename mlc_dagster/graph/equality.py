@@ -82,7 +82,8 @@ def verdict(
 
 
 def _compare(house: Suite, model: Model, read_back: ReadBack, company: str) -> Comparison:
-    return reconcile(house.ledger, read_back, model.key, company, tombstone=model.tombstone)
+    with house.tallies.calls(model.key, company, house.calls):
+        return reconcile(house.ledger, read_back, model.key, company, tombstone=model.tombstone)
 
 
 def _result(

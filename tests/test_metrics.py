@@ -1,0 +1,122 @@
+"""Prometheus' scrape: made from the database, in its own format, without a credential."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from mlc_dagster.alerts.round import look
+from mlc_dagster.delivery.quarantine import Refused
+from mlc_dagster.metrics import render
+from mlc_dagster.suite import Suite
+from tests.support.desk import open_desk
+from tests.support.manual_clock import START, ManualClock
+from tests.support.postgres import database_url, postgres_url, sqlite_url
+
+__all__ = ["database_url", "postgres_url", "sqlite_url"]
+
+LABELS = ("budget", "pair", "place", "company", "state", "kind", "severity")
+Samples = dict[tuple[str, ...], float]
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def suite(tmp_path: Path, database_url: str, clock: ManualClock) -> Iterator[Suite]:
+    suite = open_desk(tmp_path, database_url, clock)
+    yield suite
+    suite.engine.dispose()
+
+
+def scrape(suite: Suite, name: str) -> Samples:
+    """The samples of one metric, by the values of their labels."""
+    return {
+        tuple(sample.labels[label] for label in LABELS if label in sample.labels): sample.value
+        for family in text_string_to_metric_families(render(suite).decode())
+        for sample in family.samples
+        if sample.name == name
+    }
+
+
+def deliver(suite: Suite, calls: int, **counts: int) -> None:
+    """One step of a run, in a process of its own as far as the database can see."""
+    made = {"calls": 0, "retries": 0, "bytes_in": 0, "bytes_out": 0}
+    with suite.tallies.step("anaplan/suppliers", "NO01", lambda: dict(made)) as step:
+        made["calls"] += calls
+        step.succeeded(counts)
+
+
+def test_an_empty_installation_is_scraped_without_guessing(suite: Suite) -> None:
+    assert scrape(suite, "mlc_lag_seconds") == {}
+    assert scrape(suite, "mlc_stale_after_seconds")["anaplan", "NO01"] == 36 * 3600
+    assert scrape(suite, "mlc_records")["anaplan", "anaplan/suppliers", "SE01", "held"] == 0
+    assert scrape(suite, "mlc_budget_left_calls").keys() == {("anaplan",), ("powerbi",)}
+
+
+def test_every_metric_says_what_it_is_and_has_a_type(suite: Suite) -> None:
+    families = list(text_string_to_metric_families(render(suite).decode()))
+    assert families
+    for family in families:
+        assert family.name.startswith("mlc_")
+        assert family.documentation.endswith(".")
+        assert family.type in ("gauge", "counter")
+
+
+def test_what_runs_did_adds_up_over_processes(suite: Suite) -> None:
+    deliver(suite, calls=3, created=10)
+    deliver(suite, calls=4, created=1, updated=2, pending=5)
+    place = ("anaplan", "anaplan/suppliers", "NO01")
+    assert scrape(suite, "mlc_calls_total") == {place: 7}
+    assert scrape(suite, "mlc_rows_total") == {(*place, "created"): 11, (*place, "updated"): 2}
+    assert scrape(suite, "mlc_steps_total") == {(*place, "succeeded"): 2}
+
+
+def test_a_step_that_fails_counts_its_calls_too(suite: Suite) -> None:
+    made = {"calls": 0}
+
+    def call_and_fail() -> None:
+        with suite.tallies.step("anaplan/suppliers", "NO01", lambda: dict(made)):
+            made["calls"] = 9
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        call_and_fail()
+    place = ("anaplan", "anaplan/suppliers", "NO01")
+    assert scrape(suite, "mlc_calls_total") == {place: 9}
+    assert scrape(suite, "mlc_steps_total") == {(*place, "failed"): 1}
+
+
+def test_the_lag_grows_with_time(suite: Suite, clock: ManualClock) -> None:
+    for model in ("suppliers", "gl_accounts"):
+        with suite.tallies.step(f"anaplan/{model}", "NO01", dict) as step:
+            step.succeeded({})
+    clock.pass_time(90)
+    assert scrape(suite, "mlc_lag_seconds") == {("anaplan", "NO01"): 90}
+    assert scrape(suite, "mlc_last_success_timestamp_seconds") == {("anaplan", "NO01"): START.timestamp()}
+
+
+def test_quarantine_waiting_work_and_open_alerts_are_shown(suite: Suite, clock: ManualClock) -> None:
+    refused = [Refused("contract", "k", None, None, "no", "{}")]
+    suite.quarantine.settle(
+        stage="contract", place="anaplan/suppliers", company="NO01", refused=refused, passed=[], run_id="r"
+    )
+    opens_at = START + timedelta(hours=1)
+    suite.deferrals.store(
+        pair="anaplan",
+        company="NO01",
+        first_day=START.date(),
+        last_day=START.date(),
+        opens_at=opens_at,
+        reason="closed",
+    )
+    look(suite)
+    assert scrape(suite, "mlc_quarantined")["anaplan", "anaplan/suppliers", "NO01"] == 1
+    assert scrape(suite, "mlc_deferred_until_timestamp_seconds") == {
+        ("anaplan", "NO01"): opens_at.timestamp()
+    }
+    assert scrape(suite, "mlc_alerts") == {("In quarantine", "warning"): 1}

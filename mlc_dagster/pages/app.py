@@ -151,12 +151,15 @@ class _Pages:
 
     def _log_in(self, request: Request, fields: Mapping[str, str]) -> Response:
         target = own_path(fields.get("next", "/"))
-        if wait := self._tries.wait(network_of(request.client.host if request.client else "")):
+        caller = network_of(request.client.host if request.client else "")
+        if wait := self._tries.wait(caller):
             said = f"Too many tries from this address. Wait {ceil(wait)} seconds."
             return self._templates.page("login.html", 429, title="Log in", target=target, said=said)
         if not self._sessions.knows(fields.get("token", "")):
             said = "That is not the token."
             return self._templates.page("login.html", 401, title="Log in", target=target, said=said)
+        # Only wrong tries count.
+        self._tries.forget(caller)
         answer = go_to(target)
         self._set_cookie(answer, self._sessions.start(), int(LASTS.total_seconds()))
         return answer
@@ -259,14 +262,18 @@ def _trouble(health: list[PairHealth]) -> Iterator[tuple[str, str]]:
         if each.stale:
             yield f"{where} was last brought up to date {words.ago(each.lag)}.", "/"
         if each.failed:
-            yield f"{where} refused {each.failed:,} rows.", "/"
+            yield f"{where}: {_count(each.failed, 'row')} refused.", "/"
         if each.quarantined:
             link = f"/quarantine?{urlencode({'pair': each.pair, 'company': each.company})}"
-            yield f"{where}: {each.quarantined:,} records are held back.", link
+            yield f"{where}: {_count(each.quarantined, 'record')} held back.", link
         since = each.in_doubt.since
         if since is not None and each.at - since > timedelta(hours=1):
             sent = words.ago(each.at - since)
-            yield f"{where}: {each.in_doubt.rows:,} rows are in doubt; the oldest was sent {sent}.", "/"
+            yield f"{where}: {_count(each.in_doubt.rows, 'row')} in doubt; the oldest was sent {sent}.", "/"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
 def _run_link(suite: Suite) -> Callable[[str], str | None]:

@@ -26,6 +26,8 @@ from mlc_dagster.delivery.rows import decode
 from mlc_dagster.pages import words
 from mlc_dagster.suite import Suite
 
+# Where a number may be known; each has an index of it.
+TABLES = (records, quarantine, batch_members, interchange_documents)
 # Rows of one destination that are listed; all are counted.
 LISTED = 40
 SUGGESTED = 12
@@ -119,7 +121,7 @@ class Lives:
         beyond = asked[:-1] + chr(ord(asked[-1]) + 1)
         found: set[str] = set()
         with reading(self._suite.engine) as connection:
-            for table in (records, quarantine):
+            for table in TABLES:
                 number = table.c.number
                 begins = (number >= asked, number < beyond, number.startswith(asked, autoescape=True))
                 query = sa.select(number).distinct().where(*begins)
@@ -127,8 +129,7 @@ class Lives:
         return sorted(found)[:SUGGESTED]
 
     def _known(self, numbers: Sequence[str]) -> list[str]:
-        tables = (records, quarantine, batch_members, interchange_documents)
-        query = sa.union(*(sa.select(each.c.number).where(each.c.number.in_(numbers)) for each in tables))
+        query = sa.union(*(sa.select(each.c.number).where(each.c.number.in_(numbers)) for each in TABLES))
         with reading(self._suite.engine) as connection:
             known = set(connection.execute(query).scalars())
         return [number for number in numbers if number in known]
@@ -142,7 +143,11 @@ class Lives:
         mine |= {each.company for each in held} | {each.company for each in documents}
         mine |= {entry.company for entry in kept}
         for company in sorted(mine):
-            here = [each for each in held if each.company == company]
+            # Documents first, their lines after them.
+            here = sorted(
+                (each for each in held if each.company == company),
+                key=lambda each: (words.system(each.destination), each.destination.endswith("_lines")),
+            )
             sent = [each for each in documents if each.company == company]
             refused = [entry for entry in kept if entry.company == company]
             in_doubt = {place: rows for (code, place), rows in doubts.items() if code == company}

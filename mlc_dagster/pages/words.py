@@ -38,6 +38,13 @@ EVENTS: Mapping[Kind, tuple[str, str]] = {
     Kind.ABANDONED: ("the batch was given up; its rows go again", "waits"),
 }
 
+# What is made, changed or removed at a partner is a document that goes there.
+THROUGH_CLEO: Mapping[Kind, str] = {
+    Kind.CREATED: "sent through Cleo",
+    Kind.UPDATED: "sent through Cleo as a change",
+    Kind.DELETED: "cancelled through Cleo",
+}
+
 
 def system(place: str) -> str:
     """The system a destination or an entity belongs to, as people call it."""
@@ -47,6 +54,8 @@ def system(place: str) -> str:
 
 def happened(kind: Kind, place: str) -> str:
     """What an event says happened, in words."""
+    if place.startswith("cleo/") and kind in THROUGH_CLEO:
+        return THROUGH_CLEO[kind]
     words, _ = EVENTS.get(kind, (kind.value, "quiet"))
     return words.format(system=system(place))
 
@@ -66,7 +75,8 @@ def kind_of(place: str, count: int = 2) -> str:
 
 def counted(places: Counter[str]) -> str:
     """Rows of several destinations, such as: 1 supplier invoice and 3 supplier invoice lines."""
-    parts = [f"{count:,} {kind_of(place, count)}" for place, count in sorted(places.items())]
+    lines_last = sorted(places.items(), key=lambda each: (each[0].endswith("_lines"), each[0]))
+    parts = [f"{count:,} {kind_of(place, count)}" for place, count in lines_last]
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 

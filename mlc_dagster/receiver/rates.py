@@ -37,6 +37,11 @@ class Rates:
                 self._buckets.popitem(last=False)
         return wait
 
+    def forget(self, caller: Hashable) -> None:
+        """Let the caller begin anew."""
+        with self._lock:
+            self._buckets.pop(caller, None)
+
 
 def network_of(host: str) -> str:
     """What counts as one caller: an IPv4 address, or the /64 that a single IPv6 customer has."""

@@ -1,0 +1,172 @@
+"""What the pages say, and that they say it as text whatever the ERP holds."""
+
+import re
+from html import unescape
+
+import pytest
+import requests
+
+from mlc_dagster.replay import Replays
+from tests.pages.conftest import NASTY, Installation
+
+
+def text(page: str) -> str:
+    """What a person reads of a page."""
+    return " ".join(unescape(re.sub(r"<[^>]*>", " ", page)).split())
+
+
+def sentences(page: str) -> list[str]:
+    return [
+        text(each) for each in re.findall(r'<li class="(?:good|waits|bad|quiet)"><b>.*?</li>', page, re.S)
+    ]
+
+
+def test_where_is_an_invoice_is_answered_with_one_sentence_for_each_target(
+    installation: Installation,
+) -> None:
+    page = installation.page("/search?number=10023")
+    assert sentences(page) == [
+        "Anaplan there Anaplan has 1 supplier invoice and 2 supplier invoice lines, "
+        "last written on 20 Nov 2026 13:00.",
+        "Asana there Asana has 1 supplier invoice, last written on 20 Nov 2026 13:00.",
+        "Cleo nothing Cleo has nothing under this number.",
+    ]
+    assert "1234.5000" in page, "the amount as it was delivered, every digit"
+    assert "Supplier invoice made in Anaplan" in text(page)
+    assert "Supplier invoice lines made in Anaplan (2 rows)" in text(page)
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        ("10024", "refused Anaplan refused 1 supplier invoice on 20 Nov 2026 13:00: No such account: 4711."),
+        ("10025", "waits Waits for the next run to Anaplan: 1 supplier invoice. the shelf is closed"),
+        ("10026", "in doubt 1 supplier invoice went to Asana and the answer is not known yet."),
+        ("10027", "held back before Cleo: amount: 'abc' is not a number"),
+        ("50001", "Visma.net held back Supplier 50001 is held back when it was read: vatZone.id"),
+        (
+            "20001",
+            "accepted The purchase order went to Nordisk EDI-hub on 20 Nov 2026 13:00 and was accepted",
+        ),
+        ("20002", "rejected on 20 Nov 2026 13:02: codes: 5; errors: PO1 at 7: code 8"),
+    ],
+)
+def test_what_stands_in_the_way_is_said_with_its_reason(
+    installation: Installation, number: str, said: str
+) -> None:
+    assert said in " ".join(sentences(installation.page(f"/search?number={number}")))
+
+
+@pytest.mark.parametrize("written", ["0010023", " 10023 ", "000010023"])
+def test_zeros_in_front_and_blanks_around_do_not_hide_a_document(
+    installation: Installation, written: str
+) -> None:
+    assert "Anaplan has 1 supplier invoice" in text(installation.page(f"/search?number={written}"))
+
+
+def test_an_unknown_number_is_said_to_be_unknown_with_those_that_begin_like_it(
+    installation: Installation, browser: requests.Session
+) -> None:
+    answer = browser.get(f"{installation.url}/search?number=1002", timeout=40)
+    assert answer.status_code == 404
+    assert "No target knows 1002" in text(answer.text)
+    assert re.findall(r"number=(\d+)\"", answer.text) == ["10023", "10024", "10025", "10026", "10027"]
+
+
+def test_the_overview_names_what_a_person_should_look_at(installation: Installation) -> None:
+    page = installation.page("/")
+    told = text(page)
+    assert "Anaplan NO01: 1 row refused." in told
+    assert "Cleo NO01: 1 record held back." in told
+    assert "/quarantine?pair=cleo&amp;company=NO01" in page
+    assert "Visma.net to Asana" in told
+
+
+def test_the_quarantine_is_filtered_and_shows_each_reason(installation: Installation) -> None:
+    everything = text(installation.page("/quarantine"))
+    assert "amount: 'abc' is not a number" in everything
+    assert "vatZone.id: a text is needed" in everything
+    of_cleo = text(installation.page("/quarantine?pair=cleo&company=NO01&stage=contract"))
+    assert "amount: 'abc' is not a number" in of_cleo
+    assert "vatZone.id" not in of_cleo
+    assert "Nothing is held back here." in text(installation.page("/quarantine?pair=asana"))
+
+
+def test_a_record_in_quarantine_is_shown_as_it_came_with_every_digit(installation: Installation) -> None:
+    [entry] = installation.suite.quarantine.open(number="50001")
+    page = installation.page(f"/quarantine/{entry.id}")
+    assert "&#34;limit&#34;: 1.10" in page
+    assert "&lt;b&gt;x&lt;/b&gt;" in page
+    assert "vatZone.id: a text is needed" in page
+
+
+def test_comparisons_show_what_was_sent_and_what_is_shown(installation: Installation) -> None:
+    told = text(installation.page("/reconcile"))
+    assert "Anaplan supplier invoices NO01 differs 2 2 0 1 0" in told
+    assert "NO01|Invoice|10023 differs amount 1234.5000" in told
+
+
+@pytest.mark.parametrize(
+    "path", ["/search?number=10030", "/search?number=10027", "/reconcile", "/quarantine"]
+)
+def test_what_the_erp_holds_is_text_and_never_markup(installation: Installation, path: str) -> None:
+    page = installation.page(path)
+    assert NASTY not in page
+    assert "<b>x</b>" not in page
+    entries = installation.suite.quarantine.open(number="10027")
+    assert NASTY not in installation.page(f"/quarantine/{entries[0].id}")
+
+
+def test_what_somebody_searches_for_is_text_too(installation: Installation) -> None:
+    page = installation.page('/search?number="><img src=x onerror=alert(1)>')
+    assert "<img" not in page
+    assert "&lt;img" in page
+
+
+@pytest.mark.parametrize(
+    "path", ["/quarantine/999999", "/quarantine/x", "/nothing", "/static/../app.py", "/static/..%2fapp.py"]
+)
+def test_what_is_not_there_is_not_found(
+    installation: Installation, browser: requests.Session, path: str
+) -> None:
+    assert browser.get(installation.url + path, timeout=40).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "path", ["/quarantine?before=' OR 1", "/search?number=%00%ff", "/quarantine?pair=%25"]
+)
+def test_odd_questions_have_plain_answers(
+    installation: Installation, browser: requests.Session, path: str
+) -> None:
+    assert browser.get(installation.url + path, timeout=40).status_code in (200, 404)
+
+
+def test_a_replay_is_asked_for_once_and_shown_with_who_asked(
+    installation: Installation, browser: requests.Session
+) -> None:
+    page = browser.get(f"{installation.url}/search?number=10023", timeout=40).text
+    [form, *_] = re.findall(r'name="form" value="([0-9a-f]+)"', page)
+    asked = {"form": form, "by": "number", "value": "10023", "pair": "asana", "name": "Kari <i>N</i>"}
+    for _ in range(2):
+        answer = browser.post(f"{installation.url}/replays", data=asked, timeout=40)
+        assert answer.status_code == 200
+    [replay] = Replays(installation.suite.engine, installation.clock).recent()
+    assert (replay.what.value, replay.what.pair, replay.asked_by) == (
+        "10023",
+        "asana",
+        "Kari <i>N</i> (pages)",
+    )
+    assert "number 10023 to asana only Kari <i>N</i> (pages)" in text(answer.text)
+    assert "<i>N</i>" not in answer.text
+
+
+@pytest.mark.parametrize("change", [{"name": ""}, {"value": ""}, {"by": "everything"}, {"pair": "nobody"}])
+def test_a_replay_of_nothing_by_nobody_is_not_taken(
+    installation: Installation, browser: requests.Session, change: dict[str, str]
+) -> None:
+    page = browser.get(f"{installation.url}/replays", timeout=40).text
+    [form, *_] = re.findall(r'name="form" value="([0-9a-f]+)"', page)
+    asked = {"form": form, "by": "batch", "value": "b", "pair": "", "name": "Kari", **change}
+    answer = browser.post(f"{installation.url}/replays", data=asked, timeout=40)
+    assert answer.status_code == 400
+    assert "Nothing was asked for" in answer.text

@@ -14,6 +14,7 @@ from mlc_dagster.graph.equality import equality_check
 from mlc_dagster.graph.mailbox import mailbox
 from mlc_dagster.graph.partitions import company_day
 from mlc_dagster.graph.policies import freshness
+from mlc_dagster.graph.replay import replay_sensor
 from mlc_dagster.graph.resource import SuiteResource
 from mlc_dagster.graph.rows import rows_asset, rows_checks
 from mlc_dagster.graph.signals import signals
@@ -62,7 +63,7 @@ def source(settings: Settings, days: dg.PartitionsDefinition) -> dg.Definitions:
     )
     return dg.Definitions(
         assets=[entity_asset(entity, days, freshness(strictest)) for entity in ENTITIES.values()],
-        sensors=[resume_sensor("visma", dg.AssetSelection.groups("visma"))],
+        sensors=[resume_sensor("visma", dg.AssetSelection.groups("visma")), replay_sensor(settings)],
         resources={"suite": SuiteResource(settings_file=str(settings.file))},
         executor=dg.in_process_executor,
     )

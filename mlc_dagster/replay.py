@@ -190,11 +190,11 @@ class Plan:
         return " ".join([f"{count} rows go again although unchanged. Runs: {runs}.", *self.notes])
 
 
-# The days a run of Dagster's covered; None when Dagster does not know the run.
-SpanOf = Callable[[str], Span | None]
+# What a run of Dagster's covered; nothing when Dagster does not know it.
+SpansOf = Callable[[str], Collection[Span]]
 
 
-def plan(suite: Suite, what: What, span_of: SpanOf = lambda _: None) -> Plan:
+def plan(suite: Suite, what: What, spans_of: SpansOf = lambda _: ()) -> Plan:
     """What has to run so that something is done again. Writes nothing, calls nobody.
 
     A number: its record is read again, and its rows go again. A batch, or a run: the rows it sent go again.
@@ -202,13 +202,15 @@ def plan(suite: Suite, what: What, span_of: SpanOf = lambda _: None) -> Plan:
     quarantine: its record is looked at again, from where it was refused.
     Raises NotAReplay, which says what is known instead.
     """
+    if what.pair is not None:
+        _companies(suite, what.pair)
     makers = {
         By.NUMBER: _of_number,
         By.BATCH: _of_batch,
         By.WINDOW: _of_window,
         By.ENTRY: _of_entry,
     }
-    found = _of_run(suite, what, span_of) if what.by is By.RUN else makers[what.by](suite, what)
+    found = _of_run(suite, what, spans_of) if what.by is By.RUN else makers[what.by](suite, what)
     if not found.spans:
         raise NotAReplay(f"{what}: no pair that is switched on has anything to do with it.")
     return found
@@ -270,14 +272,14 @@ def _of_batch(suite: Suite, what: What) -> Plan:
     return Plan((_today(suite, batch.destination, batch.company),), _frozen(rows), tuple(notes))
 
 
-def _of_run(suite: Suite, what: What, span_of: SpanOf) -> Plan:
+def _of_run(suite: Suite, what: What, spans_of: SpansOf) -> Plan:
     with reading(suite.engine) as connection:
         own = sa.select(batches.c.id).where(batches.c.run_id == what.value)
         sent = _sent(connection, connection.execute(own).scalars().all())
     known = suite.destinations()
     rows = {place: keys for place, keys in sent.items() if place[0] in known and _wanted(what, place[0])}
-    span = span_of(what.value)
-    spans = {span} if span is not None else {_today(suite, *place) for place in rows}
+    spans = {span for span in spans_of(what.value) if what.pair in (None, span.pair)}
+    spans = spans or {_today(suite, *place) for place in rows}
     if not spans:
         raise NotAReplay(
             f"Nothing is known of the run {what.value}. Name all of its id, as Dagster shows it."
@@ -316,13 +318,13 @@ def _of_entry(suite: Suite, what: What) -> Plan:
 def _sightings(suite: Suite, what: What, companies: Collection[str]) -> Iterator[tuple[str, str, date]]:
     """Where the lake holds the record: entity, company, and the day of its newest version."""
     pairs = [what.pair] if what.pair else suite.settings.pairs.on()
-    for name in sorted(set().union(*(_sources(suite, pair) for pair in pairs))):
+    for name in sorted(set().union(*(sources_of(suite, pair) for pair in pairs))):
         for company in sorted(companies) or suite.settings.companies:
             if versions := suite.lake.versions(name, company, ENTITIES[name].number, what.value):
                 yield name, company, versions[-1].day
 
 
-def _sources(suite: Suite, pair: str) -> set[str]:
+def sources_of(suite: Suite, pair: str) -> set[str]:
     """The entities whose records a pair's rows are made from."""
     mine = [name for name in suite.destinations() if name.startswith(f"{pair}/")]
     return {suite.mappings.models[name].source for name in mine}
@@ -331,7 +333,9 @@ def _sources(suite: Suite, pair: str) -> set[str]:
 def _readers(suite: Suite, what: What, entity: str, company: str) -> list[str]:
     """The pairs whose rows are made from an entity, or only the one that was named."""
     pairs = [what.pair] if what.pair else suite.settings.pairs.on()
-    return [pair for pair in pairs if company in _companies(suite, pair) and entity in _sources(suite, pair)]
+    return [
+        pair for pair in pairs if company in _companies(suite, pair) and entity in sources_of(suite, pair)
+    ]
 
 
 def _stamped(suite: Suite, entity: Entity, entry: Entry) -> date:

@@ -17,6 +17,7 @@ from mlc_dagster.cli.asana import asana_app
 from mlc_dagster.cli.cleo import cleo_app
 from mlc_dagster.cli.credentials import credentials_app
 from mlc_dagster.cli.powerbi import powerbi_app
+from mlc_dagster.cli.quarantine_app import quarantine_app
 from mlc_dagster.cli.receiver import receiver_app
 from mlc_dagster.cli.tableau import tableau_app
 from mlc_dagster.cli.x12 import x12_app
@@ -36,6 +37,7 @@ app.add_typer(cleo_app, name="cleo")
 app.add_typer(credentials_app, name="credentials")
 app.add_typer(powerbi_app, name="powerbi")
 app.add_typer(mappings_app, name="mappings")
+app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(receiver_app, name="receiver")
 app.add_typer(sandbox_app, name="sandbox")
 app.add_typer(tableau_app, name="tableau")
@@ -131,6 +133,33 @@ def resend(
     from mlc_dagster.cli.resend import resend as send_again
 
     sys.exit(send_again(destination, company, yes=yes))
+
+
+@app.command()
+def replay(
+    number: Annotated[
+        str | None, typer.Argument(help="A business number, such as an invoice number.")
+    ] = None,
+    *,
+    batch: Annotated[str | None, typer.Option(help="A batch, as `mlc audit` names it.")] = None,
+    run: Annotated[str | None, typer.Option(help="A run, by the whole id Dagster shows.")] = None,
+    company: Annotated[str | None, typer.Option(help="Its days, with --from and --to.")] = None,
+    since: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First day.")] = None,
+    until: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last day.")] = None,
+    pair: Annotated[str | None, typer.Option(help="Only this pair, such as anaplan.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Do something again: a document, a batch, a run, or some days of a company. Shows its plan first.
+
+    What is named by NUMBER, --batch or --run is sent again although unchanged; days are compared again.
+    """
+    from mlc_dagster.cli.replay import asked_for
+    from mlc_dagster.cli.replay import replay as do_again
+
+    what = asked_for(
+        number=number, batch=batch, run=run, company=company, days=(_day(since), _day(until)), pair=pair
+    )
+    sys.exit(do_again(what, yes=yes))
 
 
 @app.command()

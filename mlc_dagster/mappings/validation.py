@@ -98,7 +98,7 @@ def _output_problems(model: Model, outputs: list[Output]) -> Iterator[Problem]:
     contract = YamlFile(Path(model.contract_file))
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield model.template.problem(
-            _line_of(model, name), f"The model returns `{name}` twice.", "Rename one."
+            line_of(model, name), f"The model returns `{name}` twice.", "Rename one."
         )
     for name in model.contract.identity:
         if name not in names:
@@ -120,13 +120,13 @@ def _output_problems(model: Model, outputs: list[Output]) -> Iterator[Problem]:
         if (column := model.contract.columns.get(output.name)) is None:
             message = f"The model returns `{output.name}`, which the contract does not declare."
             yield model.template.problem(
-                _line_of(model, output.name), message, f"Add it to {contract.name}, or drop it."
+                line_of(model, output.name), message, f"Add it to {contract.name}, or drop it."
             )
             continue
         try:
             cast(output.name, column.column_type, column.max_length, output.type)
         except CannotCast as error:
-            yield model.template.problem(_line_of(model, output.name), error.message, error.remedy)
+            yield model.template.problem(line_of(model, output.name), error.message, error.remedy)
 
 
 def _test_problems(
@@ -155,7 +155,8 @@ def _rows_relation(connection: duckdb.DuckDBPyConnection, model: Model) -> Itera
     connection.unregister("contract_rows")
 
 
-def _line_of(model: Model, column: str) -> int:
+def line_of(model: Model, column: str) -> int:
+    """The line of a model's SQL that makes a column, as far as its name tells."""
     lines = model.template.text.split("\n")
     numbered = list(enumerate(lines, 1))
     named = [number for number, line in numbered if f"as {column}" in line or f'as "{column}"' in line]

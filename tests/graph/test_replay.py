@@ -1,0 +1,129 @@
+"""What was asked for outside Dagster becomes runs, once, and what came of them is noted."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import dagster as dg
+import pytest
+from dagster._core.test_utils import create_run_for_test
+
+from mlc_dagster.delivery import State as LedgerState
+from mlc_dagster.delivery.leases import Leases
+from mlc_dagster.graph.replay import REPLAY_TAG, replay_sensor, spans_of
+from mlc_dagster.graph.resource import SuiteResource
+from mlc_dagster.replay import By, Replays, Span, State, What
+from tests.support.house import House
+
+NAME = "anaplan/suppliers"
+Tick = Callable[[], list[dg.RunRequest]]
+
+
+@pytest.fixture
+def tick(house: House) -> Tick:
+    """One tick of the sensor; the runs it asks for."""
+    sensor = replay_sensor(house.settings)
+    suite = SuiteResource(settings_file=str(house.settings.file))
+    repository = house.definitions.get_repository_def()
+
+    def once() -> list[dg.RunRequest]:
+        context = dg.build_sensor_context(
+            instance=house.instance, resources={"suite": suite}, repository_def=repository
+        )
+        with context:
+            found = sensor(context)
+        return list(found.run_requests or []) if isinstance(found, dg.SensorResult) else []  # type: ignore[union-attr]
+
+    return once
+
+
+@pytest.fixture
+def asked(house: House) -> Replays:
+    return Replays(house.suite().engine, house.clock)
+
+
+def started(house: House, request: dg.RunRequest, status: dg.DagsterRunStatus) -> str:
+    """Store the run that a daemon would make of a request."""
+    tags = {**request.tags, "dagster/run_key": str(request.run_key)}
+    return create_run_for_test(house.instance, status=status, tags=tags).run_id
+
+
+def a_supplier(house: House) -> str:
+    return str(house.sandbox.visma.truth("NO01", "supplier")[0]["number"])
+
+
+def test_a_request_becomes_one_run_and_its_end_is_noted(house: House, tick: Tick, asked: Replays) -> None:
+    assert house.run().success
+    number = a_supplier(house)
+    asked.ask(What(By.NUMBER, number), by="kari")
+    [request] = tick()
+    assert request.tags[REPLAY_TAG] == "1"
+    assert {key.path[0] for key in request.asset_selection or ()} == {"visma", "anaplan"}
+    assert house.suite().ledger.counts(NAME, "NO01")[LedgerState.PENDING] == 1
+    [again] = tick()
+    assert again.run_key == request.run_key, "Dagster starts one run for a key"
+    run_id = started(house, request, dg.DagsterRunStatus.STARTED)
+    assert tick() == []
+    [replay] = asked.open()
+    assert (replay.state, replay.runs) == (State.RUNNING, (run_id,))
+    assert tick() == []
+    assert asked.open() == [replay]
+    house.instance.delete_run(run_id)
+    started(house, request, dg.DagsterRunStatus.SUCCESS)
+    assert tick() == []
+    [replay] = asked.recent()
+    assert replay.state is State.DONE
+    assert "1 rows go again although unchanged" in str(replay.said)
+
+
+def test_the_rows_are_marked_once_whatever_becomes_of_the_daemon(
+    house: House, tick: Tick, asked: Replays
+) -> None:
+    assert house.run().success
+    asked.ask(What(By.NUMBER, a_supplier(house)), by="kari")
+    [request] = tick()
+    assert house.run(first=house.today).success
+    started(house, request, dg.DagsterRunStatus.SUCCESS)
+    tick()
+    assert LedgerState.PENDING not in house.suite().ledger.counts(NAME, "NO01")
+
+
+def test_a_run_that_fails_is_told(house: House, tick: Tick, asked: Replays) -> None:
+    days = What.window("NO01", house.today - timedelta(days=1), house.today)
+    asked.ask(days, by="kari")
+    [request] = tick()
+    run_id = started(house, request, dg.DagsterRunStatus.FAILURE)
+    tick()
+    tick()
+    [replay] = asked.recent()
+    assert replay.state is State.FAILED
+    assert run_id[:8] in str(replay.said)
+
+
+def test_what_cannot_be_done_again_is_told_and_holds_nobody_up(
+    house: House, tick: Tick, asked: Replays
+) -> None:
+    asked.ask(What(By.NUMBER, "nowhere"), by="kari")
+    asked.ask(What.window("NO01", house.today, house.today), by="kari")
+    assert len(tick()) == 1
+    [_, first] = asked.recent()
+    assert (first.state, "Nothing is known of nowhere" in str(first.said)) == (State.FAILED, True)
+
+
+def test_a_delivery_under_way_is_waited_for(house: House, tick: Tick, asked: Replays) -> None:
+    assert house.run().success
+    asked.ask(What(By.NUMBER, a_supplier(house)), by="kari")
+    suite = house.suite()
+    with Leases(suite.engine, suite.clock).hold([f"delivery:{NAME}:NO01"], "another run"):
+        assert tick() == []
+    assert len(tick()) == 1
+
+
+def test_a_run_is_done_again_over_its_own_companies_and_days(house: House) -> None:
+    run = house.run()
+    assert spans_of(house.instance, house.settings, run.run_id) == [
+        Span("anaplan", "NO01", house.days[0], house.today)
+    ]
+    tags = {"dagster/partition": f"SE01|{house.today}"}
+    only_read = house.materialize("visma/suppliers", tags=tags)
+    assert spans_of(house.instance, house.settings, only_read.run_id) == []
+    assert spans_of(house.instance, house.settings, "unknown") == []

@@ -14,6 +14,7 @@ import typer
 from mlc_dagster.cli.alerts import alerts_app
 from mlc_dagster.cli.anaplan import anaplan_app
 from mlc_dagster.cli.asana import asana_app
+from mlc_dagster.cli.audit_app import audit_app
 from mlc_dagster.cli.cleo import cleo_app
 from mlc_dagster.cli.credentials import credentials_app
 from mlc_dagster.cli.powerbi import powerbi_app
@@ -21,6 +22,7 @@ from mlc_dagster.cli.quarantine_app import quarantine_app
 from mlc_dagster.cli.receiver import receiver_app
 from mlc_dagster.cli.tableau import tableau_app
 from mlc_dagster.cli.x12 import x12_app
+from mlc_dagster.logs import set_up
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -33,6 +35,7 @@ sandbox_app = typer.Typer(no_args_is_help=True, help="A local server that speaks
 app.add_typer(alerts_app, name="alerts")
 app.add_typer(anaplan_app, name="anaplan")
 app.add_typer(asana_app, name="asana")
+app.add_typer(audit_app, name="audit")
 app.add_typer(cleo_app, name="cleo")
 app.add_typer(credentials_app, name="credentials")
 app.add_typer(powerbi_app, name="powerbi")
@@ -49,6 +52,7 @@ Folder = Annotated[Path, typer.Option(help="Where the demo keeps its state.")]
 
 def main() -> None:
     """Run the command. Our own errors say what to do next; only others need a traceback."""
+    set_up()
     try:
         app()
     except Exception as error:
@@ -175,16 +179,6 @@ def reconcile(
     from mlc_dagster.cli.reconcile import show_reconcile
 
     sys.exit(show_reconcile(destination, company, repair=repair, yes=yes))
-
-
-@app.command()
-def audit(
-    number: Annotated[str, typer.Argument(help="A business number, such as an invoice number.")],
-) -> None:
-    """Show the life of a record: read, mapped, sent, refused, over all targets."""
-    from mlc_dagster.cli.audit import show_audit
-
-    sys.exit(show_audit(number))
 
 
 @mappings_app.command("compile")

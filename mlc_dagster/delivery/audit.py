@@ -101,6 +101,12 @@ class Audit:
             rows = connection.execute(query.order_by(records.c.destination, records.c.company, records.c.key))
             return [Standing(*row) for row in rows]
 
+    def event(self, number: int) -> Event | None:
+        """One event by its own number; None when there is none."""
+        with reading(self._engine) as connection:
+            row = connection.execute(sa.select(events).where(events.c.id == number)).first()
+        return _event(row) if row is not None else None
+
     def newest(self, destination: str, kind: Kind) -> Event | None:
         """The last event of a kind at a destination; None when there is none."""
         own = (events.c.destination == destination, events.c.kind == kind.value)

@@ -26,7 +26,7 @@ from mlc_dagster.delivery.clock import Clock
 EVENTS_IN_A_SEAL = 5_000
 # So long new events may have to wait while the last ones are being written; else the next call seals them.
 LOCK_TIMEOUT = "2s"
-# Where a removal stands in the trail.
+# Where a removal stands in the trail, for all companies.
 TRAIL = "mlc/audit"
 
 _ENTRY = struct.Struct(">q32s")
@@ -164,10 +164,10 @@ class Seals:
             verdict.breaks(Broken(kept.number, None, words))
         return verdict
 
-    def since(self, at: datetime | None) -> Iterator[Seal]:
-        """The seals made at that time or later, oldest first."""
+    def all(self) -> Iterator[Seal]:
+        """Every seal, oldest first."""
         with reading(self._engine) as connection:
-            yield from _all(connection, at)
+            yield from _all(connection)
 
     def removable(self, before: datetime, held: sa.ColumnElement[bool]) -> int:
         """How many events `remove` would take."""
@@ -203,7 +203,7 @@ class Seals:
             return 0
         left = connection.execute(sa.select(events.c.id).where(here)).scalars().all()
         detail = {"removed": len(gone), "before": text_of(before), "runs": _runs(gone, left)}
-        row = {"at": self._clock.now(), "run_id": by, "destination": TRAIL, "company": ""}
+        row = {"at": self._clock.now(), "run_id": by, "destination": TRAIL, "company": "*"}
         connection.execute(events.insert(), {**row, "kind": Kind.REMOVED.value, "detail": _ENCODE(detail)})
         return len(gone)
 
@@ -345,10 +345,8 @@ def _old(before: datetime, held: sa.ColumnElement[bool]) -> sa.ColumnElement[boo
     return sa.and_(events.c.at < before, events.c.kind.not_in(kept), held.is_not(sa.true()))
 
 
-def _all(connection: sa.Connection, since: datetime | None = None) -> Iterator[Seal]:
-    query = sa.select(seals.c.number, seals.c.sealed_at, seals.c.entries, seals.c.digest)
-    if since is not None:
-        query = query.where(seals.c.sealed_at >= since)
+def _all(connection: sa.Connection) -> Iterator[Seal]:
+    query = sa.select(*(seals.c[name] for name in ("number", "sealed_at", "entries", "digest")))
     for row in connection.execute(query.order_by(seals.c.number).execution_options(yield_per=20)):
         yield Seal(*row)
 

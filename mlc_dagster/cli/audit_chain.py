@@ -1,0 +1,65 @@
+"""`mlc audit verify` and `mlc audit export`: the audit trail for those who have to trust it."""
+
+from datetime import date
+from pathlib import Path
+
+from mlc_dagster.cli.console import console
+from mlc_dagster.delivery import Event
+from mlc_dagster.delivery.export import export
+from mlc_dagster.delivery.seals import Broken, Head
+from mlc_dagster.settings import load_settings
+from mlc_dagster.suite import Suite
+
+
+def verify(kept: str | None, *, only_head: bool) -> int:
+    """Print what a look at the whole trail found; 1 when something is broken.
+
+    Raises:
+        NotAHead: `kept` is no seal as it is printed.
+    """
+    suite = Suite(load_settings())
+    verdict = suite.seals.verify(Head.parse(kept) if kept is not None else None)
+    if verdict.first is not None:
+        console.print(f"BROKEN: {verdict.broken} places do not fit the seals. The first:")
+        console.print(_told(verdict.first, suite.audit.event(verdict.first.event or 0)))
+        return 1
+    if only_head:
+        console.print(str(verdict.head or "nothing is sealed yet"))
+        return int(verdict.head is None)
+    console.print(f"{verdict.events} events in {verdict.seals} seals are as they were sealed.")
+    if verdict.removed:
+        console.print(f"{verdict.removed} events were removed by retention, as the trail says.")
+    if verdict.unsealed:
+        console.print(
+            f"{verdict.unsealed} events are newer than the last seal; the next delivery seals them."
+        )
+    console.print(f"Newest seal: {verdict.head or 'none yet'}")
+    return 0
+
+
+def write_export(folder: Path, first: date, last: date, form: str) -> None:
+    """Write the trail of some days into a folder and say what is there.
+
+    Raises:
+        FolderNotEmpty: it holds files.
+    """
+    suite = Suite(load_settings())
+    done = export(suite.engine, suite.seals, folder, first=first, last=last, form=form, now=suite.clock.now())
+    console.print(
+        f"{done.events} events and {done.seals} seals are in {folder}; README.txt says how to read them."
+    )
+
+
+def _told(broken: Broken, event: Event | None) -> str:
+    """What is broken, with what stands there now."""
+    if broken.event is None:
+        return f"seal {broken.seal} {broken.words}."
+    now = (
+        ""
+        if event is None
+        else (
+            f" It says now: {event.at:%Y-%m-%d %H:%M:%S} UTC, {event.destination} {event.company} "
+            f"{event.number or ''} {event.kind}, batch {event.batch_id}, {dict(event.detail)}"
+        )
+    )
+    return f"event {broken.event} of seal {broken.seal} {broken.words}.{now}"

@@ -8,16 +8,15 @@ from typing import Any
 from urllib.parse import quote, urlencode
 from zoneinfo import ZoneInfo
 
-import sqlalchemy as sa
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from mlc_dagster.database import reading
 from mlc_dagster.overview import PairHealth, overview
 from mlc_dagster.pages import words
 from mlc_dagster.pages.life import LISTED, Lives
+from mlc_dagster.pages.probes import Probes
 from mlc_dagster.pages.quarantine import Filter, QuarantineList, pretty
 from mlc_dagster.pages.session import COOKIE, LASTS, Sessions
 from mlc_dagster.pages.web import HEADERS, Static, Templates, form, go_to, own_path
@@ -36,37 +35,19 @@ Posted = Callable[[Request, Mapping[str, str]], Response]
 
 
 def pages(suite: Suite) -> list[BaseRoute]:
-    """The routes: health always, pages where `receiver: pages:` stands in mlc.yaml.
+    """The routes: health and metrics always, pages where `receiver: pages:` stands in mlc.yaml.
 
     Raises WeakToken and SecretMissing.
     """
     section = suite.settings.receiver
     settings = section.pages if section else None
     sessions = Sessions(settings.token.reveal(), suite.clock) if settings else None
-    probes = _Probes(suite)
-    routes: list[BaseRoute] = [Route("/healthz", probes.health)]
+    probes = Probes(suite, sessions)
+    routes: list[BaseRoute] = [Route("/healthz", probes.health), Route("/metrics", probes.metrics)]
     if settings is None or sessions is None:
         return routes
     secure = bool(section and section.url and section.url.startswith("https://"))
     return [*routes, *_Pages(suite, settings, sessions, secure=secure).routes()]
-
-
-class _Probes:
-    """What machines ask: whether we are well."""
-
-    def __init__(self, suite: Suite) -> None:
-        self._suite = suite
-
-    def health(self, request: Request) -> Response:  # noqa: ARG002
-        """200 while the database answers."""
-        try:
-            with reading(self._suite.engine) as connection:
-                connection.execute(sa.text("SELECT 1"))
-        except sa.exc.SQLAlchemyError:
-            return PlainTextResponse(
-                "the database does not answer\n", 503, headers={"Cache-Control": "no-store"}
-            )
-        return PlainTextResponse("ok\n", headers={"Cache-Control": "no-store"})
 
 
 class _Pages:

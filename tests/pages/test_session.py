@@ -175,6 +175,19 @@ def test_a_token_that_is_short_or_missing_is_told_before_anything_is_served(
         app_of(suite)
 
 
+def test_metrics_are_for_this_machine_and_for_who_has_the_token(installation: Installation) -> None:
+    url = f"{installation.url}/metrics"
+    answer = requests.get(url, timeout=40)
+    assert answer.status_code == 200
+    assert "mlc_" in answer.text
+    elsewhere = {"X-Forwarded-For": "198.51.100.7"}
+    rebound = {"Host": "evil.example:8400"}
+    for headers in (elsewhere, rebound, {**elsewhere, "Authorization": "Bearer wrong"}):
+        assert requests.get(url, headers=headers, timeout=40).status_code == 401
+    known = {**elsewhere, "Authorization": f"Bearer {TOKEN}"}
+    assert requests.get(url, headers=known, timeout=40).text.startswith("# HELP")
+
+
 def test_health_says_when_the_database_is_gone(tmp_path: Path) -> None:
     suite = open_suite(tmp_path, ManualClock())
     with in_public(app_of(suite)) as url:

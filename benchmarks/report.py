@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.bench import REPOSITORY, Result
-from benchmarks.rows import DELTA, DLT, FULL, HALF_LOAD, SAME
+from benchmarks.rows import DELTA, DLT, FULL, HALF_LOAD, SAME, WRITERS
 
 DOCUMENT = REPOSITORY / "docs" / "performance.md"
 CHART = REPOSITORY / "docs" / "images" / "performance.svg"
@@ -84,7 +84,9 @@ class Bar:
 
 def verdicts(found: Medians) -> list[Bar]:
     """Every bar of which all parts were measured."""
-    return [bar for judge in (_against_floor, _against_dlt, _own, _starting) for bar in judge(found)]
+    return [
+        bar for judge in (_against_floor, _against_dlt, _own, _extracting, _starting) for bar in judge(found)
+    ]
 
 
 def _against_floor(found: Medians) -> Iterable[Bar]:
@@ -129,6 +131,22 @@ def _own(found: Medians) -> Iterable[Bar]:
 def engine_seconds(numbers: Numbers) -> float:
     """What our own work takes: from opened settings to the end, without the time the server was answering."""
     return numbers["engine_wall"] - numbers["answering"]
+
+
+def _extracting(found: Medians) -> Iterable[Bar]:
+    sizes: dict[str, list[Numbers]] = {}
+    for (row, _, client), numbers in found.items():
+        if row == "extract":
+            sizes.setdefault(client, []).append(numbers)
+    if not sizes:
+        return
+    ours, route = (sorted(sizes[writer], key=lambda numbers: numbers["rows"]) for writer in WRITERS)
+    speed, best = (numbers[-1]["rows"] / numbers[-1]["engine_wall"] for numbers in (ours, route))
+    measured = f"{speed / best:.2f} x: {speed:,.0f} and {best:,.0f} rows a second"
+    yield Bar("extract: at least half the speed of a finished Parquet file", measured, speed * 2 >= best)
+    peak, growth = ours[-1]["own_peak"] / MEGA, ours[-1]["own_peak"] / ours[0]["own_peak"]
+    measured = f"{peak:.0f} MB; {growth:.2f} x with ten times the rows"
+    yield Bar("extract: peak memory flat", measured, growth < 1.1)
 
 
 def _starting(found: Medians) -> Iterable[Bar]:

@@ -16,6 +16,9 @@ FILES = "*.parquet"
 # Ours also puts pages aside as Arrow files, from which a read that was cut off goes on.
 OURS = "**/*.[ap]*"
 
+# Of an extract: see clients/extract.py.
+WRITERS = ("ours", "parquet")
+
 # Client, destination, numbers: see clients/dlt_pipeline.py.
 DLT = (
     ("dlt files", "filesystem", "doubles"),
@@ -176,10 +179,23 @@ def startup(bench: Bench, rounds: int) -> Iterator[Result]:
             yield bench.run("startup", case, "ours", command, env=home)
 
 
+def extract(bench: Bench, rounds: int) -> Iterator[Result]:
+    """A Tableau extract of as many rows as there are invoices, and of ten times as many.
+
+    By our writer, and by the fastest route of the vendor's sheet.
+    """
+    for _ in range(rounds):
+        for count in (bench.invoices, 10 * bench.invoices):
+            for writer in WRITERS:
+                command = bench.script("extract", writer, str(count), str(bench.folder / "extract"))
+                yield _held(bench.run("extract", f"{count:,} rows, {writer}", writer, command), rows=count)
+
+
 ROWS: dict[str, Callable[[Bench, int], Iterator[Result]]] = {
     "read": read,
     "deliver": deliver,
     "history": history,
+    "extract": extract,
     "startup": startup,
 }
 

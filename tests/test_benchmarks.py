@@ -26,8 +26,8 @@ def results(bench: Bench) -> list[Result]:
         return list(ROWS["read"](bench, 1))
 
 
-def test_reading_delivering_history_and_start_up_have_a_row_each() -> None:
-    assert set(ROWS) == {"read", "deliver", "history", "startup"}
+def test_reading_delivering_history_extracts_and_start_up_have_a_row_each() -> None:
+    assert set(ROWS) == {"read", "deliver", "history", "extract", "startup"}
 
 
 def test_floors_and_ours_are_measured_in_every_case(results: list[Result]) -> None:
@@ -77,3 +77,10 @@ def test_a_client_that_did_not_do_its_work_is_not_measured(
     more = Bench(bench.url, bench.folder, INVOICES + 1, bench.bytes)
     with pytest.raises(Untrue, match=r"floor 1: changed should be 101"):
         list(ROWS["read"](more, 1))
+
+
+def test_our_extract_is_measured_beside_the_sheets_route(bench: Bench) -> None:
+    found = list(ROWS["extract"](bench, 1))
+    assert [one.numbers["rows"] for one in found] == [INVOICES, INVOICES, 10 * INVOICES, 10 * INVOICES]
+    bars = [bar.text for bar in verdicts(medians(found))]
+    assert [text.partition(":")[0] for text in bars] == ["extract", "extract"]

@@ -1,7 +1,8 @@
 """Writes and reads .hyper files with tableauhyperapi (vendors/tableau.md section 13).
 
-Rows go from Arrow batches to a Parquet file and from there by SQL into an explicitly created table: exact
-types, checks before anything is sent, flat memory. One hyperd a process, without log and telemetry.
+Rows go from Arrow batches to Parquet files, piece by piece, and from there by SQL into an explicitly created
+table: exact types, checks before anything is sent, flat memory. One hyperd a process, without log and
+telemetry.
 """
 
 import atexit
@@ -9,6 +10,7 @@ import tempfile
 import threading
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -26,7 +28,9 @@ if TYPE_CHECKING:
 
 # The names that samples and older servers expect (section 5).
 SCHEMA, TABLE = "Extract", "Extract"
-ROWS_A_BATCH = 20_000
+ROWS_A_BATCH, BATCHES_A_PIECE = 20_000, 10
+# A piece is read once, right after it was written.
+PLAIN: Mapping[str, Any] = {"compression": "none", "use_dictionary": False, "write_statistics": False}
 
 
 class Unusable(Exception):
@@ -51,15 +55,16 @@ def write(path: Path, contents: Sequence[Content]) -> int:
     """
     from tableauhyperapi import CreateMode  # noqa: PLC0415 - heavy, and only deliveries need it
 
-    counts = []
-    with tempfile.TemporaryDirectory(prefix="mlc-hyper-", dir=path.parent) as folder:
-        parquet = Path(folder) / "rows.parquet"
-        with _connected(path, CreateMode.CREATE_AND_REPLACE) as connection:
-            connection.execute_command(f"CREATE SCHEMA {quoted(SCHEMA)}")
-            for content in contents:
-                _to_parquet(content, parquet)
-                counts.append(_insert(connection, content, parquet))
-    return counts[0]
+    with (
+        tempfile.TemporaryDirectory(prefix="mlc-hyper-", dir=path.parent) as folder,
+        _connected(path, CreateMode.CREATE_AND_REPLACE) as connection,
+    ):
+        connection.execute_command(f"CREATE SCHEMA {quoted(SCHEMA)}")
+        for content in contents:
+            _create(connection, content)
+            _fill(connection, content, Path(folder))
+            _check(connection, content)
+        return int(connection.execute_scalar_query(f"SELECT COUNT(*) FROM {_qualified(contents[0].table)}"))
 
 
 def rows(downloaded: Path, shape: Shape) -> Iterator[dict[str, Any]]:
@@ -98,8 +103,21 @@ class _Hyperd:
                 atexit.register(self._process.close)
             return self._process.endpoint
 
+    def close(self) -> None:
+        """End it."""
+        with self._lock:
+            if self._process is not None:
+                atexit.unregister(self._process.close)
+                self._process.close()
+                self._process = None
+
 
 _HYPERD = _Hyperd()
+
+
+def close() -> None:
+    """End the hyperd of this process, if there is one; the next file starts another."""
+    _HYPERD.close()
 
 
 def quoted(name: str) -> str:
@@ -127,7 +145,7 @@ def _connected(path: Path, mode: Any) -> Iterator["Connection"]:
         raise Unusable(str(error).partition("\n")[0].rstrip(".: ")) from error
 
 
-def _insert(connection: "Connection", content: Content, parquet: Path) -> int:
+def _create(connection: "Connection", content: Content) -> None:
     declared = ", ".join(
         f"{quoted(column.name)} {column.sql}" + (" NOT NULL" if column == content.key else "")
         for column in content.columns
@@ -136,27 +154,56 @@ def _insert(connection: "Connection", content: Content, parquet: Path) -> int:
     for column in content.columns:
         place = f"{_qualified(content.table)}.{quoted(column.name)}"
         connection.execute_command(f"COMMENT ON COLUMN {place} IS {_literal(column.comment)}")
+
+
+def _fill(connection: "Connection", content: Content, folder: Path) -> None:
+    """Hyper takes in one piece while the next one is made: at most two are in memory."""
+    file = folder / "piece.parquet"
+    with ThreadPoolExecutor(1) as hand:
+        taken: Future[None] | None = None
+        for piece in _pieces(batches(content.columns, content.rows)):
+            if taken is not None:
+                taken.result()
+            taken = hand.submit(_insert, connection, content, piece, file)
+        if taken is not None:
+            taken.result()
+
+
+def _insert(connection: "Connection", content: Content, piece: Sequence[pa.RecordBatch], file: Path) -> None:
+    with pq.ParquetWriter(file, piece[0].schema, **PLAIN) as writer:
+        for batch in piece:
+            writer.write_batch(batch)
     names = ", ".join(quoted(column.name) for column in content.columns)
     connection.execute_command(
         f"INSERT INTO {_qualified(content.table)} ({names}) SELECT {names} "
-        f"FROM external({_literal(str(parquet))}, format => 'parquet')"
+        f"FROM external({_literal(str(file))}, format => 'parquet')"
     )
+
+
+def _check(connection: "Connection", content: Content) -> None:
     key = quoted(content.key.name)
     twice = connection.execute_list_query(
         f"SELECT {key} FROM {_qualified(content.table)} GROUP BY {key} HAVING COUNT(*) > 1 LIMIT 1"
     )
     if twice:
         raise Unusable(f"two companies have a row {twice[0][0]!r}: put the company into the key")
-    return int(connection.execute_scalar_query(f"SELECT COUNT(*) FROM {_qualified(content.table)}"))
 
 
-def _to_parquet(content: Content, path: Path) -> None:
-    schema = pa.schema([pa.field(column.name, column.type.arrow) for column in content.columns])
-    rows = iter(content.rows)
-    with pq.ParquetWriter(path, schema) as writer:
-        while some := list(islice(rows, ROWS_A_BATCH)):
-            arrays = [_array(column, some) for column in content.columns]
-            writer.write_batch(pa.record_batch(arrays, schema=schema))
+def batches(columns: Sequence[Column], rows: Iterable[Mapping[str, Any]]) -> Iterator[pa.RecordBatch]:
+    """Rows by the contract's column names, as batches by Tableau's."""
+    left, shape = iter(rows), schema(columns)
+    while some := list(islice(left, ROWS_A_BATCH)):
+        yield pa.record_batch([_array(column, some) for column in columns], schema=shape)
+
+
+def schema(columns: Sequence[Column]) -> pa.Schema:
+    """Columns by Tableau's names."""
+    return pa.schema([pa.field(column.name, column.type.arrow) for column in columns])
+
+
+def _pieces(found: Iterator[pa.RecordBatch]) -> Iterator[list[pa.RecordBatch]]:
+    while piece := list(islice(found, BATCHES_A_PIECE)):
+        yield piece
 
 
 def _array(column: Column, rows: Sequence[Mapping[str, Any]]) -> pa.Array:

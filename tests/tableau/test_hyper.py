@@ -30,7 +30,7 @@ def test_no_file_is_left_beside_the_written_one(
     # A hyperd of its own, which starts in this folder and ends with it.
     monkeypatch.setattr(hyper, "_HYPERD", hyper._Hyperd())
     hyper.write(tmp_path / "x.hyper", [content(shape, [invoice("1").payload])])
-    hyper._HYPERD._process.close()
+    hyper.close()
     assert [each.name for each in tmp_path.iterdir()] == ["x.hyper"]
 
 

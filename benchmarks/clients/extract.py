@@ -1,0 +1,96 @@
+"""Writing a .hyper file of so many rows with 15 columns: `extract.py WRITER ROWS FOLDER`.
+
+`ours` takes rows one by one, as a delivery has them. `parquet` is the fastest route of the vendor's sheet
+(section 13): a finished Parquet file by `INSERT .. SELECT FROM external()`. Both start a hyperd and count it;
+neither counts what it starts from, the rows or the file.
+"""
+
+import sys
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from resource import RUSAGE_SELF, getrusage
+from time import perf_counter, process_time
+from typing import Any
+
+import pyarrow.parquet as pq
+from bare import tell
+from tableauhyperapi import Connection, CreateMode, HyperProcess, Telemetry
+
+from mlc_dagster.mappings.types import ColumnType
+from mlc_dagster.tableau import hyper
+from mlc_dagster.tableau.shape import Column
+
+MONEY = "decimal(18,4)"
+KINDS = (*("text",) * 6, *("integer",) * 2, *("date",) * 2, "timestamp", *(MONEY,) * 3, "boolean")
+COLUMNS = tuple(Column(f"c{n}", f"Column {n}", ColumnType.parse(kind)) for n, kind in enumerate(KINDS))
+KEY = COLUMNS[0]
+# Rows are used again with another key, so that making them costs next to nothing.
+SOME = 50_000
+DAY, TIME = date(2026, 1, 1), datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def some_rows() -> list[dict[str, Any]]:
+    """Rows as the ledger's payloads are."""
+    names = [column.source for column in COLUMNS]
+    return [dict(zip(names, values(number), strict=True)) for number in range(SOME)]
+
+
+def values(number: int) -> tuple[Any, ...]:
+    """One row, with as many different values as documents have."""
+    texts = (f"{number}", "NO01", f"Supplier {number % 900}", "Open", f"PO{number % 7000}", None)
+    days = (DAY + timedelta(days=number % 365), DAY + timedelta(days=number % 397))
+    money = (Decimal(number * step).scaleb(-4) for step in (10_001, 2_500, 37))
+    stamp = TIME + timedelta(seconds=number * 37)
+    return (*texts, number, number % 13, *days, stamp, *money, number % 3 == 0)
+
+
+def all_rows(rows: list[dict[str, Any]], count: int) -> Iterator[dict[str, Any]]:
+    """So many rows, each with a key of its own."""
+    for number in range(count):
+        row = rows[number % SOME]
+        row[KEY.source] = f"NO01|Invoice|{number}"
+        yield row
+
+
+def ours(folder: Path, rows: Iterator[dict[str, Any]]) -> None:
+    """As a publication writes its file."""
+    hyper.write(folder / "ours.hyper", [hyper.Content(hyper.TABLE, COLUMNS, KEY, rows)])
+    hyper.close()
+
+
+def by_parquet(folder: Path, parquet: Path) -> None:
+    """The sheet's route."""
+    quiet = {"log_config": "", "default_database_version": "2"}
+    file = folder / "route.hyper"
+    declared = ", ".join(f'"{column.name}" {column.sql}' for column in COLUMNS)
+    with (
+        HyperProcess(Telemetry.DO_NOT_SEND_USAGE_DATA_TO_TABLEAU, parameters=quiet) as process,
+        Connection(process.endpoint, str(file), CreateMode.CREATE_AND_REPLACE) as connection,
+    ):
+        connection.execute_command('CREATE SCHEMA "Extract"')
+        connection.execute_command(f'CREATE TABLE "Extract"."Extract" ({declared})')
+        connection.execute_command(
+            f"INSERT INTO \"Extract\".\"Extract\" SELECT * FROM external('{parquet}', format => 'parquet')"
+        )
+
+
+def parquet_of(folder: Path, rows: Iterator[dict[str, Any]]) -> Path:
+    """The finished file the sheet's route starts from."""
+    file = folder / "rows.parquet"
+    with pq.ParquetWriter(file, hyper.schema(COLUMNS)) as writer:
+        for batch in hyper.batches(COLUMNS, rows):
+            writer.write_batch(batch)
+    return file
+
+
+writer, count, folder = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
+folder.mkdir(parents=True, exist_ok=True)
+made = all_rows(some_rows(), count)
+source: Any = made if writer == "ours" else parquet_of(folder, made)
+wall, cpu = perf_counter(), process_time()
+(ours if writer == "ours" else by_parquet)(folder, source)
+took = {"engine_wall": perf_counter() - wall, "engine_cpu": process_time() - cpu}
+# Of this process: hyperd takes what memory the machine has.
+tell(rows=count, own_peak=getrusage(RUSAGE_SELF).ru_maxrss * 1024, **took)

@@ -122,6 +122,17 @@ class TestModes:
             tenant.publish(tenant.pen.write([invoice(2)], INVOICES[:-1]), mode="Append")
         assert refused(error) == "400011"
 
+    @pytest.mark.parametrize(("replaces", "text"), [(True, "second"), (False, "first")])
+    def test_an_overwrite_may_leave_the_old_description(
+        self, tenant: Tenant, replaces: bool, text: str
+    ) -> None:
+        tenant.switches["overwrite_describes"] = replaces
+        for description in ("first", "second"):
+            item = tsc.DatasourceItem(tenant.project, "Invoices")
+            item.description = description
+            tenant.server.datasources.publish(item, tenant.pen.write([invoice(1)]), "Overwrite")
+        assert tenant.world.datasource("Invoices").description == text
+
     @pytest.mark.parametrize(("mode", "accepted"), [("ignored", False), ("overwrite", True)])
     def test_what_replace_means_is_a_switch(self, tenant: Tenant, mode: str, accepted: bool) -> None:
         tenant.switches["replace_mode"] = mode

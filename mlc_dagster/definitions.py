@@ -16,6 +16,7 @@ from mlc_dagster.graph.partitions import company_day
 from mlc_dagster.graph.policies import freshness
 from mlc_dagster.graph.replay import replay_sensor
 from mlc_dagster.graph.resource import SuiteResource
+from mlc_dagster.graph.retention import retention_of
 from mlc_dagster.graph.rows import rows_asset, rows_checks
 from mlc_dagster.graph.signals import signals
 from mlc_dagster.graph.source import entity_asset
@@ -53,6 +54,7 @@ def _built(file: Path, settings_text: str, mappings: Mappings, version: int) -> 
         alerts(settings),
         signals(settings),
         site(settings, mappings),
+        retention_of(settings),
     )
 
 

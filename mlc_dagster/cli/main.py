@@ -20,6 +20,7 @@ from mlc_dagster.cli.credentials import credentials_app
 from mlc_dagster.cli.powerbi import powerbi_app
 from mlc_dagster.cli.quarantine_app import quarantine_app
 from mlc_dagster.cli.receiver import receiver_app
+from mlc_dagster.cli.retention_app import retention_app
 from mlc_dagster.cli.tableau import tableau_app
 from mlc_dagster.cli.x12 import x12_app
 from mlc_dagster.logs import set_up
@@ -42,6 +43,7 @@ app.add_typer(powerbi_app, name="powerbi")
 app.add_typer(mappings_app, name="mappings")
 app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(receiver_app, name="receiver")
+app.add_typer(retention_app, name="retention")
 app.add_typer(sandbox_app, name="sandbox")
 app.add_typer(tableau_app, name="tableau")
 app.add_typer(x12_app, name="x12")

@@ -45,10 +45,12 @@ class Kind(StrEnum):
     ABANDONED = "abandoned"
     # of the trail itself
     REMOVED = "removed by retention"
+    HELD = "put on legal hold"
+    UNHELD = "released from legal hold"
 
 
 # Events that are never removed: what the way back relies on, and what explains the gaps of others.
-KEPT = (Kind.NOTED, Kind.REFUSED, Kind.REMOVED)
+KEPT = (Kind.NOTED, Kind.REFUSED, Kind.REMOVED, Kind.HELD, Kind.UNHELD)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from mlc_dagster.settings.asana import AsanaSettings
 from mlc_dagster.settings.cleo import CleoSettings
 from mlc_dagster.settings.powerbi import PowerBiSettings
 from mlc_dagster.settings.receiver import ReceiverSettings
+from mlc_dagster.settings.retention import RetentionSettings
 from mlc_dagster.settings.section import (
     VARIABLE,
     CompanyCode,
@@ -64,6 +65,7 @@ class Settings(Section):
     companies: dict[CompanyCode, CompanySettings] = Field(min_length=1)
     pairs: Pairs = Field(default_factory=Pairs)
     receiver: ReceiverSettings | None = None
+    retention: RetentionSettings = Field(default_factory=RetentionSettings)
     alerts: AlertSettings = AlertSettings()
     _file: Path = PrivateAttr(default=Path("mlc.yaml"))
 

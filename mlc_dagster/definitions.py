@@ -22,6 +22,7 @@ from mlc_dagster.graph.signals import signals
 from mlc_dagster.graph.source import entity_asset
 from mlc_dagster.graph.tableau import site
 from mlc_dagster.graph.wayback import way_back
+from mlc_dagster.logs import set_up
 from mlc_dagster.mappings import Mappings
 from mlc_dagster.settings import PairSettings, Settings, load_settings
 from mlc_dagster.suite import mappings_in
@@ -35,6 +36,7 @@ warnings.filterwarnings("ignore", category=dg.PreviewWarning)
 @dg.definitions
 def defs() -> dg.Definitions:
     """Visma's entities, the pairs that are switched on, and what runs them."""
+    set_up()
     settings = load_settings()
     mappings = mappings_in(settings.mappings_folder)
     return _built(settings.file, repr(settings), mappings, mappings.version)

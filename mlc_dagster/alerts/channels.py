@@ -4,7 +4,7 @@ import logging
 import re
 from urllib.parse import unquote
 
-from mlc_dagster.transport.errors import redact
+from mlc_dagster.redaction import redact
 
 # A sensor's tick has 60 seconds for all channels.
 _SECONDS = 5

@@ -22,6 +22,7 @@ from mlc_dagster.delivery.quarantine import Entry, Refused, key_of
 from mlc_dagster.delivery.report import Report
 from mlc_dagster.delivery.rows import Change, Op, Refusal, Row, raw_text
 from mlc_dagster.delivery.writer import Writer
+from mlc_dagster.logs import about
 
 # A destination that fails so many batches in a row is down: the rest need not wait for its retries.
 FAILURES_IN_A_ROW = 3
@@ -138,6 +139,10 @@ class _Delivery:
                 return
 
     def _resolve(self, batch: Batch, writer: Writer) -> None:
+        with about(batch=batch.id):
+            self._judge(batch, writer)
+
+    def _judge(self, batch: Batch, writer: Writer) -> None:
         writer.resume(batch)
         try:
             outcome = self._destination.resolve(batch)
@@ -190,7 +195,9 @@ class _Delivery:
         for part in _split(changes, self._destination.max_rows, self._destination.max_bytes):
             if self._stopping is not None:
                 break
-            self._send(self._writer.intend(part))
+            batch = self._writer.intend(part)
+            with about(batch=batch.id):
+                self._send(batch)
             left -= len(part)
         if left and self._stopping is not None:
             rest = changes[len(changes) - left :]

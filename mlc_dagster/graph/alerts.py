@@ -16,7 +16,7 @@ from mlc_dagster.graph.resource import SuiteResource
 from mlc_dagster.graph.steps import COMPANY_TAG, PAIR_TAG
 from mlc_dagster.overview import SOURCE
 from mlc_dagster.settings import Settings
-from mlc_dagster.transport.errors import redact
+from mlc_dagster.redaction import redact
 
 NAME = "alerts"
 EVERY_SECONDS = 60

@@ -5,6 +5,7 @@ import dagster as dg
 from mlc_dagster.cleo.inbox import summary
 from mlc_dagster.graph.answers import evaluations
 from mlc_dagster.graph.resource import SuiteResource
+from mlc_dagster.logs import about
 from mlc_dagster.mailbox import receive
 from mlc_dagster.settings import Settings
 
@@ -23,7 +24,8 @@ def mailbox(settings: Settings) -> dg.Definitions:
 def take_in(context: dg.OpExecutionContext, suite: SuiteResource) -> None:
     """One look at the mailbox, and what it means for the documents that were sent."""
     house = suite.open()
-    context.add_output_metadata(summary(receive(house, run_id=context.run_id)))
+    with about(run=context.run_id, pair="cleo"):
+        context.add_output_metadata(summary(receive(house, run_id=context.run_id)))
     # An op of a job without assets may not yield the result of a check.
     for evaluation in evaluations(house):
         context.instance.report_runless_asset_event(evaluation)

@@ -10,6 +10,7 @@ from mlc_dagster.delivery.errors import Closed as DeliveryClosed
 from mlc_dagster.delivery.errors import Stop
 from mlc_dagster.flow import ContractBroken, LakeIncomplete
 from mlc_dagster.graph import partitions
+from mlc_dagster.logs import about
 from mlc_dagster.problems import ProblemsFound
 from mlc_dagster.settings import SecretMissing
 from mlc_dagster.suite import Suite
@@ -49,9 +50,12 @@ def by_company(context: dg.AssetExecutionContext, suite: Suite, work: Work) -> C
     done: dict[str, list[date]] = {}
     failures: dict[str, Exception] = {}
     windows: list[Window] = []
-    place = context.asset_key.to_user_string()
+    place, pair = context.asset_key.to_user_string(), _pair(context, suite.settings.pairs.on())
     for company, listed in days.items():
-        with suite.tallies.step(place, company, suite.calls) as step:
+        with (
+            about(run=context.run.run_id, pair=pair, company=company, place=place),
+            suite.tallies.step(place, company, suite.calls) as step,
+        ):
             try:
                 counts = work(company, listed)
             except (Closed, DeliveryClosed) as window:

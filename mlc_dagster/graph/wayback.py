@@ -7,6 +7,7 @@ import dagster as dg
 from mlc_dagster.delivery.errors import LeaseHeld
 from mlc_dagster.graph.automation import RETRY_AFTER_SECONDS
 from mlc_dagster.graph.resource import SuiteResource
+from mlc_dagster.logs import about
 from mlc_dagster.receiver import Signals
 from mlc_dagster.settings import Settings
 from mlc_dagster.suite import Suite
@@ -32,7 +33,8 @@ def way_back(settings: Settings) -> dg.Definitions:
 @dg.op(description="Writes what people said at Asana's tasks into the notes of the documents in Visma.")
 def write_notes(context: dg.OpExecutionContext, suite: SuiteResource) -> None:
     """One pass over all projects."""
-    done = carry_back(suite.open(), run_id=context.run_id)
+    with about(run=context.run_id, pair="asana"):
+        done = carry_back(suite.open(), run_id=context.run_id)
     context.add_output_metadata({name: getattr(done, name) for name in done.__dataclass_fields__})
 
 

@@ -5,6 +5,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from itertools import islice
 from typing import TypeVar
 
+from mlc_dagster.logs import carried
+
 # No concurrency limit is documented; integrators run at most eight requests at once (section 11).
 MOST = 8
 # One answer is taken in while the next one travels.
@@ -26,7 +28,7 @@ def as_they_come(ask: Callable[[Asked], Answer], items: Iterable[Asked]) -> Iter
     slow vendor is asked eight times at once, and from a quick one no pile of answers fills the memory. A
     failure stops what has not begun; it is raised when all that had begun is yielded.
     """
-    left, allowed = iter(items), FEWEST
+    left, allowed, ask = iter(items), FEWEST, carried(ask)
     waiting: dict[Future[Answer], Asked] = {}
     failure: BaseException | None = None
     with ThreadPoolExecutor(MOST) as pool:
@@ -61,6 +63,7 @@ def handed_on(
 
     A failure of one is raised when what had begun has ended.
     """
+    work = carried(work)
     with ThreadPoolExecutor(HANDS) as pool:
         under_way: dict[Future[Result], Asked] = {}
         for item, answer in answers:
@@ -73,8 +76,9 @@ def handed_on(
 
 def one_ahead(items: Iterator[Answer]) -> Iterator[Answer]:
     """Yield the items, each made in a thread while the caller works with the one before."""
+    made = carried(lambda: next(items, _NO_MORE))
     with ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(next, items, _NO_MORE)
+        coming = pool.submit(made)
         while (item := coming.result()) is not _NO_MORE:
-            coming = pool.submit(next, items, _NO_MORE)
+            coming = pool.submit(made)
             yield item  # type: ignore[misc]

@@ -1,7 +1,7 @@
 """The routes of the operator's pages: they read our database and write that somebody wants a replay."""
 
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from math import ceil
 from typing import Any
@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from mlc_dagster.delivery import Compared
 from mlc_dagster.overview import PairHealth, overview
 from mlc_dagster.pages import words
 from mlc_dagster.pages.life import LISTED, Lives
@@ -161,7 +162,11 @@ class _Pages:
             pair: [each for each in health if each.pair == pair]
             for pair in dict.fromkeys(each.pair for each in health)
         }
-        trouble = list(_trouble(health))
+        trouble = [
+            *_trouble(health),
+            *_held_elsewhere(health, self._quarantine.counts()),
+            *_unlike(self._suite.comparisons.all()),
+        ]
         return self._page(request, "home.html", title="Overview", by_pair=by_pair, trouble=trouble)
 
     def _overview(self) -> list[PairHealth]:
@@ -251,6 +256,29 @@ def _trouble(health: list[PairHealth]) -> Iterator[tuple[str, str]]:
         if since is not None and each.at - since > timedelta(hours=1):
             sent = words.ago(each.at - since)
             yield f"{where}: {_count(each.in_doubt.rows, 'row')} in doubt; the oldest was sent {sent}.", "/"
+
+
+def _held_elsewhere(
+    health: list[PairHealth], held_back: Mapping[tuple[str, str], int]
+) -> Iterator[tuple[str, str]]:
+    """What is held back at places that are no destination, such as the mailbox partners write to."""
+    known = {(place.name, place.company) for each in health for place in each.places}
+    for (place, company), count in held_back.items():
+        if (place, company) not in known:
+            where = f"{words.system(place).removeprefix('the ')}, {words.kind_of(place)}, {company}"
+            link = f"/quarantine?{urlencode({'pair': place.split('/', 1)[0], 'company': company})}"
+            yield f"{where}: {_count(count, 'record')} held back.", link
+
+
+def _unlike(compared: Sequence[Compared]) -> Iterator[tuple[str, str]]:
+    """Targets that did not show what they were sent."""
+    for each in compared:
+        if not each.equal:
+            where = f"{words.system(each.destination)} {each.company}"
+            yield (
+                f"{where} shows {words.kind_of(each.destination)} otherwise than they were sent.",
+                "/reconcile",
+            )
 
 
 def _count(number: int, what: str) -> str:

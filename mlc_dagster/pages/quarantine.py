@@ -56,6 +56,13 @@ class QuarantineList:
             rows = connection.execute(query.order_by(quarantine.c.id.desc()).limit(self.SHOWN))
             return [Entry(*row) for row in rows]
 
+    def counts(self) -> dict[tuple[str, str], int]:
+        """How much is held back, by place and company."""
+        where = (quarantine.c.place, quarantine.c.company)
+        query = sa.select(*where, sa.func.count()).where(quarantine.c.resolved_at.is_(None)).group_by(*where)
+        with reading(self._engine) as connection:
+            return {(row[0], row[1]): row[2] for row in connection.execute(query)}
+
     def stages(self) -> list[str]:
         """The stages that hold something back."""
         query = sa.select(quarantine.c.stage).distinct().where(quarantine.c.resolved_at.is_(None))

@@ -68,6 +68,7 @@ def mark(kind: Kind) -> str:
 def kind_of(place: str, count: int = 2) -> str:
     """What a destination's rows are called: anaplan/supplier_invoices is supplier invoice, or invoices."""
     name = place.rsplit("/", maxsplit=1)[-1].replace("_", " ")
+    name = f"GL {name[3:]}" if name.startswith("gl ") else name
     if count != 1 or not name.endswith("s"):
         return name
     return f"{name[:-3]}y" if name.endswith("ies") else name[:-1]

@@ -133,6 +133,10 @@ def a_day(made: Installation) -> None:
         refused=[Refused("visma", "50001", "50001", "50001", "vatZone.id: a text is needed",
                          '{"number": "50001", "name": "<b>x</b>", "limit": 1.10}')],
     )  # fmt: skip
+    made.suite.quarantine.settle(
+        stage="inbox", place="cleo/inbox", company="NO01", passed=(), run_id="run-2",
+        refused=[Refused("inbox", "855", None, None, "no such order", "ISA*00")],
+    )  # fmt: skip
     edi(made)
     wrong = Comparison("anaplan/supplier_invoices", "NO01", expected=2, found=2, different=1)
     wrong.differences = [

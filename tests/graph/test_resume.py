@@ -16,6 +16,7 @@ from mlc_dagster import flow
 from mlc_dagster.lake import Lake, Spool
 from mlc_dagster.visma.entities import ENTITIES
 from mlc_dagster.visma.reader import ReadReport
+from tests.graph.conftest import MakeHouse
 from tests.support.house import House
 
 SUPPLIERS = ENTITIES["suppliers"]
@@ -43,8 +44,9 @@ flow.read(Suite(load_settings()), ENTITIES["suppliers"], "NO01", span(first, las
 
 
 @pytest.fixture
-def house(house: House) -> Iterator[House]:
-    """Its ERP gives three suppliers a page."""
+def house(make_house: MakeHouse) -> Iterator[House]:
+    """Its ERP gives three suppliers a page, and has changed suppliers on more than four days."""
+    house = make_house(destinations=["suppliers"], days=8)
     switches = house.sandbox.visma.switches
     before = switches["page_cap"]
     switches["page_cap"] = 3

@@ -147,11 +147,12 @@ def open_house(
     *,
     destinations: Sequence[str] | None = None,
     patience: int = 60,
+    days: int = 4,
     **settings: Any,
 ) -> Iterator[House]:
     """A new installation at a sandbox with an empty Anaplan model; by default with all destinations.
 
-    `settings` replace top-level settings.
+    `days` is how long the axis is, today included. `settings` replace top-level settings.
     """
     sandbox.faults.clear()
     sandbox.visma.limits.windows.clear()
@@ -160,7 +161,8 @@ def open_house(
     sandbox.anaplan.switches["rate_per_minute"] = 0
     sandbox.log.reset()
     file, credentials = write_config(folder, sandbox.url, sandbox.vendors.values())
-    _adapt(file, destinations, patience, settings)
+    start = sandbox.clock.wire().astimezone(OSLO).date() - timedelta(days=days - 1)
+    _adapt(file, destinations, patience, {"start_day": start, **settings})
     secrets = dict(line.split("=", 1) for line in credentials.read_text().splitlines())
     clock = SandboxTime(sandbox.clock)
     with ExitStack() as stack:

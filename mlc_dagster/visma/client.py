@@ -14,7 +14,7 @@ from mlc_dagster.transport import Auth, Budget, CallCounter, CallFailed, Clock, 
 from mlc_dagster.visma.entity import Entity, Filter, Paging
 from mlc_dagster.visma.parallel import as_they_come, handed_on, in_parallel
 from mlc_dagster.visma.records import record_key
-from mlc_dagster.visma.wire import Listed
+from mlc_dagster.visma.wire import Intake, Listed
 
 # Asked for on every list; the server lowers it to its cap and says so in maxPageSize (section 4).
 PAGE_SIZE = 1000
@@ -153,7 +153,7 @@ class VismaClient:
     ) -> Page:
         """Return one page: of all, or of what changed at or after ``since`` (ERP wall time, no zone)."""
         query = _since(entity, since)
-        return self._page(entity, number, query, self._body(entity, number, query, size))
+        return self._page(Intake(entity), entity, number, query, self._body(entity, number, query, size))
 
     def pages(
         self,
@@ -173,10 +173,10 @@ class VismaClient:
         if entity.paging is Paging.BY_ID:
             return [take(Page(1, Listed.parts(self._by_id(entity)), alone=True))]
         query = {**_since(entity, since), **(extra or {})}
-        answers = dict(held or {})
+        answers, intake = dict(held or {}), Intake(entity)
 
         def taken(number: int, body: bytes) -> tuple[Taken, Told]:
-            page = self._page(entity, number, query, body)
+            page = self._page(intake, entity, number, query, body)
             return take(page), page.told
 
         read, known = 0, 1
@@ -196,11 +196,13 @@ class VismaClient:
             params |= {"pageNumber": str(number), "pageSize": str(size or self.page_size)}
         return self.call("GET", entity.path, params=params).content
 
-    def _page(self, entity: Entity, number: int, query: Mapping[str, str], body: bytes) -> Page:
+    def _page(
+        self, intake: Intake, entity: Entity, number: int, query: Mapping[str, str], body: bytes
+    ) -> Page:
         """Return an answer as a page; one cut short by a gateway is asked for again."""
         for attempt in range(READS_OF_BROKEN_JSON):
             try:
-                page = Page(number, Listed.of(entity, body), alone=False)
+                page = Page(number, intake.listed(body), alone=False)
             except TypeError as error:
                 raise self._contract_broken(entity.path, str(error)) from None
             except ValueError:

@@ -8,7 +8,10 @@ from functools import cached_property
 import pyarrow as pa
 
 from mlc_dagster.lake import with_system
-from mlc_dagster.visma.fields import Field, wire_struct
+from mlc_dagster.visma.fields import Field, lake_columns, wire_struct
+
+# The state of a document that may be deleted, and the number of a line: the same name in all entities.
+STATUS, LINE = "status", "lineNumber"
 
 
 class Filter(Enum):
@@ -67,12 +70,25 @@ class Entity:
     @cached_property
     def schema(self) -> pa.Schema:
         """The columns in the lake: the lake's own first, then the declared fields."""
-        return with_system(pa.schema([(f.name, f.lake_type) for f in self.fields]))
+        return with_system(lake_columns(self.fields))
 
     @cached_property
     def wire(self) -> pa.StructType:
         """The type a JSON record is taken in as."""
         return wire_struct(self.fields)
+
+    @cached_property
+    def indexed(self) -> frozenset[str]:
+        """The paths of the fields that are looked at before a record is written, and of their sections."""
+        names = [name.removesuffix("?") for name in self.key]
+        names += [self.stamp] if self.stamp else []
+        names += [STATUS] if self.unreleased else []
+        names += [f"{self.lines}.{LINE}"] if self.lines else []
+        return frozenset(
+            ".".join(steps[:depth])
+            for steps in (name.split(".") for name in names)
+            for depth in range(1, len(steps) + 1)
+        )
 
     @property
     def paged(self) -> bool:

@@ -1,7 +1,7 @@
 """Field declarations in the notation of vendors/visma.md section 6, and the Arrow types made from them."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -162,6 +162,32 @@ def wire_struct(fields: tuple[Field, ...]) -> pa.StructType:
     """Return the struct type JSON objects with these fields are taken in as."""
     declared = [pa.field(f.name, f.wire_type) for f in fields]
     return pa.struct(declared if any(f.name == "value" for f in fields) else [*declared, WRAPPER])
+
+
+def used(fields: tuple[Field, ...], array: pa.StructArray, path: str = "") -> Iterator[str]:
+    """Yield the path, such as `supplier.number`, of each field that is not null in all records."""
+    for field in fields:
+        values, name = pc.struct_field(array, field.name), path + field.name
+        if values.null_count < len(values):
+            yield name
+            if field.fields:
+                yield from used(field.fields, values.flatten() if field.many else values, f"{name}.")
+
+
+def only(fields: tuple[Field, ...], paths: Collection[str], path: str = "") -> tuple[Field, ...]:
+    """Return the fields with these paths. A section keeps one field at least: Arrow counts by columns."""
+    found = []
+    for field in fields:
+        name = path + field.name
+        if name in paths:
+            inner = only(field.fields, paths, f"{name}.") or field.fields[:1]
+            found.append(replace(field, fields=inner))
+    return tuple(found)
+
+
+def lake_columns(fields: tuple[Field, ...]) -> pa.Schema:
+    """Return the fields as columns in the lake's types."""
+    return pa.schema([(field.name, field.lake_type) for field in fields])
 
 
 def typed(array: pa.Array, field: Field, zone: str) -> pa.Array:

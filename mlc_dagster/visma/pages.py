@@ -18,8 +18,8 @@ import pyarrow.compute as pc
 
 from mlc_dagster.lake import Spool
 from mlc_dagster.visma.client import Page, Told
-from mlc_dagster.visma.entity import Entity
-from mlc_dagster.visma.merge import joined, several
+from mlc_dagster.visma.entity import LINE, STATUS, Entity
+from mlc_dagster.visma.merge import conform, joined, several
 from mlc_dagster.visma.records import BadRecord, Rows
 
 # Rows are loaded in pieces of about this size: each looks at every page that holds any of it.
@@ -112,12 +112,12 @@ class Pages:
             table = kept if isinstance(kept, pa.Table) else self._spool.load(kept)
             found.append(table.take(pa.array(rows[own])))
             if len(found) == MANY_TABLES:
-                found = [pa.concat_tables(found).combine_chunks()]
+                found = [_united(found)]
         if np.any(np.diff(by_place) < 0):
             # One table first: to take from several Arrow would copy them all once more.
-            found = [pa.concat_tables(found).combine_chunks()]
+            found = [_united(found)]
             found = [found.pop().take(pa.array(np.argsort(by_place)))]
-        table = pa.concat_tables(found)
+        table = conform(_united(found), self._entity.schema)
         return joined(self._entity, table) if self._entity.lines else table
 
     def _index(self, table: pa.Table, place: int) -> pa.Table:
@@ -128,10 +128,10 @@ class Pages:
             "_row": pa.array(np.arange(len(table), dtype=np.int32)),
         }
         if self._entity.unreleased:
-            columns["status"] = table.column("status")
+            columns[STATUS] = table.column(STATUS)
         if self._entity.lines:
             lists = table.column(self._entity.lines).combine_chunks()
-            numbers = pc.struct_field(lists.values, "lineNumber")
+            numbers = pc.struct_field(lists.values, LINE)
             columns["_lines"] = pa.ListArray.from_arrays(lists.offsets, numbers, mask=lists.is_null())
         # Copied: a slice would keep the whole page in memory.
         return pa.table(columns).combine_chunks()
@@ -172,6 +172,11 @@ class Pages:
                 held[note["page"]] = kept, kept.told
                 self.since = note["since"]
                 self._passes[note["pass"]] = datetime.fromisoformat(note["begun"])
+
+
+def _united(tables: list[pa.Table]) -> pa.Table:
+    """Return the rows of all in one piece; each may lack columns the others have."""
+    return pa.concat_tables(tables, promote_options="permissive").combine_chunks()
 
 
 def _release() -> None:

@@ -9,9 +9,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mlc_dagster.lake import with_system
 from mlc_dagster.transport import exact_json
 from mlc_dagster.visma.entity import Entity
-from mlc_dagster.visma.fields import MOMENT, typed
+from mlc_dagster.visma.fields import MOMENT, Field, lake_columns, typed
 from mlc_dagster.visma.tidy import Misfit, tidy_record, unwrapped
 from mlc_dagster.visma.wire import Listed
 
@@ -35,17 +36,17 @@ class BadRecord:
 
 @dataclass(frozen=True)
 class Rows:
-    """Typed records and the ones that are none."""
+    """Typed records and the ones that are none. Columns and parts of sections nothing came for may lack."""
 
     table: pa.Table
     bad: tuple[BadRecord, ...] = ()
 
 
 def to_rows(entity: Entity, company: str, listed: Listed, *, read_at: datetime, zone: str) -> Rows:
-    """Turn records into a table with the entity's schema. One bad record never costs the others."""
+    """Turn records into a table with columns of the entity. One bad record never costs the others."""
     if listed.array is not None:
         try:
-            table = _table(entity, listed.array, read_at, zone)
+            table = _table(entity, listed.fields, listed.array, read_at, zone)
         except _MISFITS:
             pass  # Such as a date that is none: the records are looked at one by one.
         else:
@@ -53,7 +54,8 @@ def to_rows(entity: Entity, company: str, listed: Listed, *, read_at: datetime, 
                 return Rows(table)
     records = listed.parsed
     try:
-        return _keyed(entity, company, records, _table(entity, _taken(entity, records), read_at, zone))
+        table = _table(entity, entity.fields, _taken(entity, records), read_at, zone)
+        return _keyed(entity, company, records, table)
     except _MISFITS:
         return _one_by_one(entity, company, records, read_at, zone)
 
@@ -71,8 +73,10 @@ def _taken(entity: Entity, records: Sequence[Any]) -> pa.StructArray:
     return pa.array(records, type=entity.wire)
 
 
-def _table(entity: Entity, taken: pa.StructArray, read_at: datetime, zone: str) -> pa.Table:
-    columns = {f.name: typed(pc.struct_field(taken, f.name), f, zone) for f in entity.fields}
+def _table(
+    entity: Entity, fields: tuple[Field, ...], taken: pa.StructArray, read_at: datetime, zone: str
+) -> pa.Table:
+    columns = {f.name: typed(pc.struct_field(taken, f.name), f, zone) for f in fields}
     count = len(taken)
     stamp_text = pc.struct_field(taken, entity.stamp) if entity.stamp else pa.nulls(count, pa.string())
     system = {
@@ -82,7 +86,7 @@ def _table(entity: Entity, taken: pa.StructArray, read_at: datetime, zone: str) 
         "_read_at": pa.repeat(pa.scalar(read_at, MOMENT), count),
         "_deleted": pa.repeat(pa.scalar(False), count),
     }
-    return pa.table([*system.values(), *columns.values()], schema=entity.schema)
+    return pa.table([*system.values(), *columns.values()], schema=with_system(lake_columns(fields)))
 
 
 def _keys(entity: Entity, columns: dict[str, pa.Array]) -> pa.Array:
@@ -126,7 +130,8 @@ def _one_by_one(entity: Entity, company: str, records: Sequence[Any], read_at: d
             good.append(record)
         except Misfit as misfit:
             bad.append(_bad(entity, company, record, str(misfit)))
-    rows = _keyed(entity, company, good, _table(entity, _taken(entity, tidied), read_at, zone))
+    table = _table(entity, entity.fields, _taken(entity, tidied), read_at, zone)
+    rows = _keyed(entity, company, good, table)
     return Rows(rows.table, (*bad, *rows.bad))
 
 

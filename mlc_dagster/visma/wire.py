@@ -2,6 +2,9 @@
 
 Arrow's reader takes numbers from their text, so money stays exact, and it makes no Python object of a value.
 It knows no tolerance: what the vendor wraps, misspells or breaks is left to the JSON parser and `tidy.py`.
+
+A company uses a part of the fields an entity has, and each declared field that does not come costs about as
+much as one that does. So a list's first answer tells which fields to look for in the others.
 """
 
 from collections.abc import Sequence
@@ -14,6 +17,7 @@ from pyarrow import json as arrow_json
 
 from mlc_dagster.transport import decimal_json
 from mlc_dagster.visma.entity import Entity
+from mlc_dagster.visma.fields import Field, only, used, wire_struct
 from mlc_dagster.visma.tidy import unwrapped
 
 # Where the totals stand: inside each record (section 4).
@@ -22,18 +26,14 @@ _LIST = "records"
 
 
 class Listed:
-    """The records of one answer; `array` holds them typed as declared, and is None when one does not fit."""
+    """The records of one answer. `array` holds them typed as declared, and is None when one does not fit;
+    `fields` are the declared fields it has, all others came in no record.
+    """
 
-    def __init__(self, body: bytes = b"", *, array: pa.StructArray | None = None) -> None:
-        self._body, self.array = body, array
-
-    @classmethod
-    def of(cls, entity: Entity, body: bytes) -> "Listed":
-        """Take an answer in. Raises ValueError when it is no JSON, TypeError when it is no array."""
-        listed = cls(body, array=_as_declared(entity, body))
-        if listed.array is None and not isinstance(listed.parsed, list):
-            raise TypeError("the answer is no JSON array")
-        return listed
+    def __init__(
+        self, body: bytes = b"", *, array: pa.StructArray | None = None, fields: tuple[Field, ...] = ()
+    ) -> None:
+        self._body, self.array, self.fields = body, array, fields
 
     @classmethod
     def parts(cls, records: Sequence[Any]) -> "Listed":
@@ -70,9 +70,49 @@ class Listed:
         return self._totals[1]
 
 
-def _as_declared(entity: Entity, body: bytes) -> pa.StructArray | None:
+class Intake:
+    """Takes in the answers of one list. Thread-safe."""
+
+    def __init__(self, entity: Entity) -> None:
+        self._entity = entity
+        self._known: frozenset[str] | None = None
+
+    def listed(self, body: bytes) -> Listed:
+        """Take an answer in. Raises ValueError when it is no JSON, TypeError when it is no array."""
+        for take in (self._known_only, self._everything):
+            if (listed := take(body)) is not None:
+                return listed
+        listed = Listed(body)
+        if not isinstance(listed.parsed, list):
+            raise TypeError("the answer is no JSON array")
+        return listed
+
+    def _known_only(self, body: bytes) -> Listed | None:
+        """Take in the fields that came before; None when others came too, or a value does not fit."""
+        known = self._known
+        if known is None:
+            return None
+        fields = only(self._entity.fields, known)
+        # Arrow adds what it was not asked for, with a type of its own guess; nobody looks at its values.
+        array = _as_declared(fields, body, others="infer")
+        if array is None or _has_more(self._entity.fields, array.type, known):
+            return None
+        return Listed(body, array=array, fields=fields)
+
+    def _everything(self, body: bytes) -> Listed | None:
+        """Take in all declared fields, and keep in mind which came; None when a value does not fit."""
+        entity = self._entity
+        array = _as_declared(entity.fields, body, others="ignore")
+        if array is None:
+            return None
+        # What another thread learns at this moment may be lost: then it is learned once more.
+        self._known = (self._known or entity.indexed).union(used(entity.fields, array))
+        return Listed(body, array=array, fields=only(entity.fields, self._known))
+
+
+def _as_declared(fields: tuple[Field, ...], body: bytes, *, others: str) -> pa.StructArray | None:
     """Return the records in the types they are declared in; None when any of them is otherwise."""
-    record = pa.struct([*entity.wire, TOTALS])
+    record = pa.struct([*wire_struct(fields), TOTALS])
     # One object with one column: Arrow's reader wants objects, the vendor answers with an array.
     wrapped = b'{"' + _LIST.encode() + b'":' + body + b"}"
     try:
@@ -82,17 +122,33 @@ def _as_declared(entity: Entity, body: bytes) -> pa.StructArray | None:
             parse_options=arrow_json.ParseOptions(
                 explicit_schema=pa.schema([(_LIST, pa.list_(record))]),
                 newlines_in_values=True,
-                unexpected_field_behavior="ignore",
+                unexpected_field_behavior=others,
             ),
         )
         # The reader itself looks neither at the digits of a decimal nor at the encoding of a text.
         table.validate(full=True)
     except pa.ArrowException:
         return None
+    if table.column_names != [_LIST]:
+        return None
     lists = table.column(_LIST).combine_chunks()
     if len(lists) != 1 or lists.null_count:
         return None
     return lists.flatten()
+
+
+def _has_more(fields: tuple[Field, ...], type_: pa.StructType, known: frozenset[str], path: str = "") -> bool:
+    """Whether records of a type have declared fields that are not among the known ones, null apart."""
+    for field in fields:
+        place, name = type_.get_field_index(field.name), path + field.name
+        if place < 0 or pa.types.is_null(type_.field(place).type):
+            continue
+        if name not in known:
+            return True
+        one = type_.field(place).type
+        if field.fields and _has_more(field.fields, one.value_type if field.many else one, known, f"{name}."):
+            return True
+    return False
 
 
 def _parsed_totals(records: Sequence[Any]) -> tuple[int | None, int | None]:

@@ -14,7 +14,7 @@ NAME = "echo"
 
 
 class Echo:
-    """ASGI app that answers a call hit by the fault with the call itself: line, headers and body.
+    """ASGI app that answers a call hit by the fault with the call itself: body, headers and line.
 
     Its parameters: `status` (500), and `form`: `text` as it came, or `json` with an error's usual field.
     """
@@ -42,6 +42,7 @@ class Echo:
 
 
 async def _said(request: Request) -> str:
-    headers = [f"{name}: {value}" for name, value in request.headers.items()]
+    """What is most telling comes first: clients shorten what they show."""
     body = (await request.body()).decode("utf-8", "replace")
-    return "\n".join([f"{request.method} {request.url}", *headers, "", body])
+    headers = [f"{name}: {value}" for name, value in reversed(request.headers.items())]
+    return "\n".join([body, *headers, f"{request.method} {request.url}"])

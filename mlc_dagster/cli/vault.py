@@ -18,11 +18,12 @@ from mlc_dagster.cli.check import Step, attempt
 from mlc_dagster.cli.console import console
 from mlc_dagster.settings import load_settings
 from mlc_dagster.suite import Suite
-from mlc_dagster.vault import Credentials, Stamp
+from mlc_dagster.vault import Change, Credentials, Stamp
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 STDIN = "-"
 UNKNOWN = "unknown"
+RUNS = "runs, which renew it"
 
 
 class NotTaken(Exception):
@@ -75,7 +76,7 @@ def show() -> None:
         )
     for entry, stamp in suite.vault.names().items():
         if entry not in {f"credential/{name}" for name in stored}:
-            table.add_row(entry, "runs, which renew it", "vault", *_written(stamp), "")
+            table.add_row(entry, RUNS, "vault", *_written(stamp), "")
     console.print(table)
 
 
@@ -131,14 +132,16 @@ def change_key() -> None:
 
 
 def forget(name: str, *, yes: bool) -> int:
-    """Ask, and remove a credential from the vault; 1 when the answer is no, or there is none."""
+    """Ask, and remove a credential, or what runs keep; 1 when the answer is no, or there is none."""
     suite = _suite()
-    if not yes and not typer.confirm(
-        f"Forget {name}? Used by: {_listed(suite.settings.credentials().get(name))}"
-    ):
+    users = _listed(suite.settings.credentials().get(name)) if _is_ours(name) else RUNS
+    if not yes and not typer.confirm(f"Forget {name}? Used by: {users}"):
         console.print("Nothing was changed.")
         return 1
-    if not Credentials(suite.vault).remove(name):
+    removed = (
+        Credentials(suite.vault).remove(name) if _is_ours(name) else suite.vault.remove(name, Change.REMOVED)
+    )
+    if not removed:
         console.print(f"The vault has no {name}.")
         return 1
     console.print(f"{name} is gone from the vault. Revoke it at its vendor too: it opens the door as before.")
@@ -190,6 +193,11 @@ def _value(name: str, source: Sequence[str]) -> str:
     if not value.strip():
         raise NotTaken("The value is empty; nothing was changed.")
     return value
+
+
+def _is_ours(name: str) -> bool:
+    """Whether people give it a value; what runs keep has a path for a name, such as anaplan/oauth."""
+    return "/" not in name
 
 
 def _check_name(name: str) -> None:

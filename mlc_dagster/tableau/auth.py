@@ -58,6 +58,11 @@ class Credentials(Protocol):
         """Which credentials these are; no secret."""
         ...
 
+    @property
+    def secret(self) -> str:
+        """What proves that they are ours."""
+        ...
+
     def attributes(self, now: datetime) -> Mapping[str, str]:
         """Attributes of the `credentials` element of a sign-in."""
         ...
@@ -143,9 +148,10 @@ class SharedSession:
         self._http, self._site, self._credentials = http, site, credentials
         self._vault, self._leases, self._memory = vault, leases, memory
         self._clock: Clock = http.clock
-        # Another server, site or token is another session.
-        which = hashlib.sha256(f"{http.base_url}\n{site}\n{credentials.name}".encode()).hexdigest()[:24]
-        self._entry = f"tableau/session/{which}"
+        # Another server, site or token is another session. So is another secret: a wrong one would go unseen
+        # for as long as the session of the one before lasts.
+        which = "\n".join([http.base_url, site, credentials.name, credentials.secret])
+        self._entry = f"tableau/session/{hashlib.sha256(which.encode()).hexdigest()[:24]}"
         self._lock = threading.Lock()
         self._session: Session | None = None
         self._refused: set[str] = set()

@@ -35,6 +35,15 @@ def test_a_session_that_somebody_ended_is_replaced_once_for_all(ours: Installati
     assert sign_ins(sandbox) == 2
 
 
+def test_another_secret_is_tried_at_once_not_when_the_old_ones_session_ends(
+    ours: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours.tableau.look()
+    monkeypatch.setenv("TABLEAU_PAT_SECRET", "not-the-secret")
+    with pytest.raises(Misconfigured, match="The sign-in was refused"):
+        ours.tableau.look()
+
+
 @pytest.mark.parametrize("ends", ["idle", "absolute"])
 def test_a_session_is_renewed_before_it_ends(ours: Installation, sandbox: Sandbox, ends: str) -> None:
     sandbox.tableau.switches.update({"session_ends": ends})

@@ -65,8 +65,11 @@ def receive(suite: Suite, *, run_id: str) -> Received:
             assert isinstance(found, ShipNotice)  # noqa: S101 - the only set of a group SH that we read
             return shipments.take(Announced.of(company, partner, found))
 
-        inbox = suite.cleo.inbox_for({"SH": notice}, _suppliers(suite, run_id).take)
-        return inbox.receive(run_id)
+        suppliers = _suppliers(suite, run_id)
+        done = suite.cleo.inbox_for({"SH": notice}, suppliers.take).receive(run_id)
+        if suite.cleo.connections is not None:
+            done.add(suppliers.take_in(suite.cleo.connections.rows()))
+        return done
 
 
 def held(suite: Suite) -> list[Entry]:
@@ -230,7 +233,7 @@ def _suppliers(suite: Suite, run_id: str) -> SupplierChanges:
     return SupplierChanges(
         VismaErp(suite),
         cleo.settings,
-        mailbox=cleo.mailbox,
+        side=cleo.supplier_side,
         ledger=suite.ledger,
         engine=suite.engine,
         clock=suite.clock,

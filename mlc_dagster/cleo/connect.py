@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 
 from mlc_dagster.cleo.answers import Answers
+from mlc_dagster.cleo.connections import Connections
 from mlc_dagster.cleo.destination import EdiFeed
 from mlc_dagster.cleo.inbox import Handler, Inbox
 from mlc_dagster.cleo.mailbox import Mailbox
@@ -12,7 +13,7 @@ from mlc_dagster.cleo.replies import Replies
 from mlc_dagster.cleo.rest import RestMailbox
 from mlc_dagster.cleo.settlements import Settlements
 from mlc_dagster.cleo.sftp import SftpMailbox
-from mlc_dagster.cleo.suppliers import NAME, SupplierFeed, Taken
+from mlc_dagster.cleo.suppliers import NAME, Files, Objects, SupplierFeed, SupplierSide, Taken
 from mlc_dagster.delivery import ReadBack, Report
 from mlc_dagster.settings.cleo import CleoSettings
 from mlc_dagster.target import Expiry, Parts
@@ -39,6 +40,21 @@ class Cleo:
         return SftpMailbox(
             settings.sftp, *login, budget=self._budget, counter=parts.counter, clock=parts.clock
         )
+
+    @cached_property
+    def connections(self) -> Objects | None:
+        """Suppliers as connections; None where they are files."""
+        settings, mailbox = self.settings, self.mailbox
+        chosen = settings.suppliers.connections if settings.suppliers else None
+        if chosen is None or not isinstance(mailbox, RestMailbox):
+            return None
+        companies = settings.companies or list(settings.identities)
+        return Objects(Connections(chosen, mailbox.http, companies))
+
+    @property
+    def supplier_side(self) -> SupplierSide:
+        """The other side's master data."""
+        return self.connections or Files(self.mailbox, self.settings.folders)
 
     @cached_property
     def outbox(self) -> Outbox:
@@ -80,7 +96,7 @@ class Cleo:
         """The documents of one model, or supplier master data."""
         parts = self._parts
         if f"cleo/{model}" == NAME:
-            return SupplierFeed(self.settings, self.mailbox, parts.ledger, parts.engine, parts.clock)
+            return SupplierFeed(self.supplier_side, parts.ledger, parts.engine, parts.clock)
         return EdiFeed(
             model,
             self.settings,

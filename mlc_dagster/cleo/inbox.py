@@ -62,6 +62,11 @@ class Received:
     worked: Counter[Worked] = field(default_factory=Counter)
     noted: Noted = field(default_factory=Noted)
 
+    def add(self, taken: Taken) -> None:
+        """Count what became of suppliers."""
+        self.worked.update(taken.worked)
+        self.refused += taken.refused
+
 
 @dataclass(frozen=True)
 class Arrival:
@@ -199,8 +204,7 @@ class Inbox:
             taken = self._suppliers(name, content)
         except Unreadable as words:
             return [str(words)]
-        done.worked.update(taken.worked)
-        done.refused += taken.refused
+        done.add(taken)
         # Files of suppliers have no sender and no numbers: their bytes alone tell them apart.
         self._insert(SUPPLIERS, name, content, digest, partner=SUPPLIERS, company="")
         return []

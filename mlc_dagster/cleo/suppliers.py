@@ -1,20 +1,21 @@
-"""Supplier master data, both ways, as files in the mailbox (vendors/cleo.md section 7, form 1).
+"""Supplier master data, both ways: files in the mailbox, or connections (vendors/cleo.md section 7).
 
-Out: what changed in the ERP, a file a batch. In: what the other side changed. Each change from there is what
-differs from the version both sides last agreed on; settings say field by field who is right. A change that
-came in and was taken is not sent back: both sides agree already.
+Out: what changed in the ERP. In: what the other side changed. Each change from there is what differs from the
+version both sides last agreed on; settings say field by field who is right. A change that came in and was
+taken is not sent back: both sides agree already.
 """
 
 import csv
 import hashlib
 import io
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import sqlalchemy as sa
 
+from mlc_dagster.cleo.connections import Connections
 from mlc_dagster.cleo.held import PLACE, Doubt, Held, Review
 from mlc_dagster.cleo.mailbox import Mailbox
 from mlc_dagster.cleo.shipments import Worked
@@ -23,11 +24,11 @@ from mlc_dagster.delivery import Ledger
 from mlc_dagster.delivery import errors as delivery
 from mlc_dagster.delivery.audit import Kind
 from mlc_dagster.delivery.destination import Batch, Outcome
-from mlc_dagster.delivery.memory import Memory
+from mlc_dagster.delivery.memory import Memory, Remembered
 from mlc_dagster.delivery.notes import Document, Notes, Told
 from mlc_dagster.delivery.quarantine import Quarantine, Refused
 from mlc_dagster.delivery.rows import Change, Op
-from mlc_dagster.settings.cleo import CleoSettings, SupplierRules
+from mlc_dagster.settings.cleo import SUPPLIER_FIELDS, CleoSettings, Folders, SupplierRules
 from mlc_dagster.transport import errors as transport
 from mlc_dagster.transport.clock import Clock
 
@@ -38,10 +39,12 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "address": ("address_line1", "address_line2", "postal_code", "city", "country"),
     "vat_number": ("vat_number",),
 }
-FIELDS = tuple(name for group in GROUPS.values() for name in group)
+FIELDS = SUPPLIER_FIELDS
 STAGE = "inbox"
 
 Values = Mapping[str, str]
+Where = tuple[str, str]  # company and number of a supplier
+NOTHING = Remembered({})
 
 
 class SupplierErp(Protocol):
@@ -54,6 +57,67 @@ class SupplierErp(Protocol):
     def change_supplier(self, company: str, number: str, values: Values) -> None:
         """Set fields, under the record's version: what others write in between is kept."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """A supplier as the other side is to have it. `changed`: the fields that are news to it."""
+
+    row: Mapping[str, Any]
+    changed: Collection[str]
+
+
+class SupplierSide(Protocol):
+    """The other side's master data. Every method may be repeated and raises transport's CallFailed."""
+
+    def look(self) -> None:
+        """See whether it can be reached."""
+        ...
+
+    def tell(self, name: str, news: Sequence[News]) -> str:
+        """Tell news under a name of their own; says where they stand."""
+        ...
+
+
+class Files:
+    """Form 1: a file in the mailbox with whole rows. The same name and rows are the same bytes."""
+
+    def __init__(self, mailbox: Mailbox, folders: Folders) -> None:
+        self._mailbox, self._folders = mailbox, folders
+
+    def look(self) -> None:
+        """List the folder we read from: the other one may be for writing only."""
+        self._mailbox.list(self._folders.download)
+
+    def tell(self, name: str, news: Sequence[News]) -> str:
+        """Put the file."""
+        file = f"suppliers_{name}.json"
+        content = json.dumps({"suppliers": [each.row for each in news]}, ensure_ascii=False, indent=1)
+        self._mailbox.put(self._folders.upload, file, content.encode())
+        return file
+
+
+class Objects:
+    """Form 2: a connection a supplier, of which only the news are written. None is ever removed."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    def look(self) -> None:
+        """Ask for one connection."""
+        self._connections.look()
+
+    def tell(self, name: str, news: Sequence[News]) -> str:  # noqa: ARG002 - an object has its own name
+        """Write each."""
+        for each in news:
+            row = each.row
+            if not row.get("deleted"):
+                self._connections.set(row["company"], row["number"], _fields(row), each.changed)
+        return "connections"
+
+    def rows(self) -> Iterator[dict[str, str]]:
+        """What stands there of each supplier."""
+        return self._connections.rows(FIELDS)
 
 
 class Unreadable(Exception):
@@ -94,6 +158,13 @@ class Agreed:
         payload = self._ledger.payloads(NAME, self._company, [key]).get(key)
         return None if payload is None else _fields(payload)
 
+    def all(self, numbers: Sequence[str]) -> dict[str, Values]:
+        """The fields of those that were told or taken in, by number."""
+        keys = [f"{self._company}|{number}" for number in numbers]
+        payloads = self._ledger.payloads(NAME, self._company, keys)
+        told = {key.partition("|")[2]: _fields(payload) for key, payload in payloads.items()}
+        return {**told, **{number: values for number, values in self.taken_in().items() if number in numbers}}
+
     def taken_in(self) -> dict[str, Values]:
         """By number: what was taken in since the last delivery."""
         return {number: dict(found.value) for number, found in self._memory.all().items() if found.value}
@@ -109,25 +180,19 @@ class Agreed:
 
 
 class SupplierFeed:
-    """The destination: a file for each batch, named and written from the batch alone, so a repetition is the
-    same file with the same bytes.
-    """
+    """The destination: what is told of a batch follows from the batch alone, so a repetition is the same."""
 
     name, target = NAME, "cleo"
     max_rows, max_bytes, tombstone = 500, 2_000_000, None
     exclusive: tuple[str, ...] = ()
 
-    def __init__(
-        self, settings: CleoSettings, mailbox: Mailbox, ledger: Ledger, engine: sa.Engine, clock: Clock
-    ) -> None:
-        self._settings, self._mailbox, self._ledger = settings, mailbox, ledger
-        self._engine, self._clock = engine, clock
+    def __init__(self, side: SupplierSide, ledger: Ledger, engine: sa.Engine, clock: Clock) -> None:
+        self._side, self._ledger, self._engine, self._clock = side, ledger, engine, clock
 
     def preflight(self, changes: Sequence[Change]) -> Mapping[str, str]:  # noqa: ARG002 - nothing is refused
-        """Look into the mailbox. Raises Stop when it refuses us, Closed when no call may be made."""
+        """Look at the other side. Raises Stop when it refuses us, Closed when no call may be made."""
         try:
-            # The other folder may be for writing only.
-            self._mailbox.list(self._settings.folders.download)
+            self._side.look()
         except transport.Closed as closed:
             raise delivery.Closed(str(closed), closed.opens_at) from closed
         except transport.Misconfigured as failure:
@@ -137,25 +202,31 @@ class SupplierFeed:
         return {}
 
     def send(self, batch: Batch) -> Outcome:
-        """File what the other side does not have yet."""
+        """Tell what the other side does not have yet."""
         agreed = Agreed(self._engine, self._clock, self._ledger, batch.company)
         known = agreed.taken_in()
         news = [change for change in batch.changes if not _agrees(change, known)]
-        file = f"suppliers_{batch.company}_{batch.id}.json"
+        where = ""
         if news:
-            content = _content([_row(change) for change in news])
+            told = [News(_row(change), self._changed(agreed, change)) for change in news]
             try:
-                self._mailbox.put(self._settings.folders.upload, file, content)
+                where = self._side.tell(f"{batch.company}_{batch.id}", told)
             except transport.CallFailed as failure:
                 opens_at = failure.opens_at if isinstance(failure, transport.Closed) else None
                 raise delivery.InDoubtError(
-                    f"{file} goes again with the same bytes. {failure}", opens_at=opens_at
+                    f"The same suppliers are told again, which changes nothing twice. {failure}",
+                    opens_at=opens_at,
                 ) from failure
         for change in batch.changes:
             if change.row.number in known:
                 agreed.delivered(change.row.number)
-        ids = {change.row.key: file for change in batch.changes}
-        return Outcome(target_ids=ids, detail={"files": [file] if news else [], "rows": len(news)})
+        ids = {change.row.key: where for change in batch.changes if where}
+        return Outcome(target_ids=ids, detail={"files": [where] if where else [], "rows": len(news)})
+
+    def _changed(self, agreed: Agreed, change: Change) -> list[str]:
+        """The fields of which the other side has something else; all of a supplier it never heard of."""
+        base, row = agreed.of(change.row.number), _fields(change.row.payload)
+        return [name for name in FIELDS if base is None or row[name] != base[name]]
 
     def resolve(self, batch: Batch) -> Outcome:
         """Go on: the same file again changes nothing."""
@@ -174,13 +245,13 @@ class SupplierChanges:
         erp: SupplierErp,
         settings: CleoSettings,
         *,
-        mailbox: Mailbox,
+        side: SupplierSide,
         ledger: Ledger,
         engine: sa.Engine,
         clock: Clock,
         run_id: str,
     ) -> None:
-        self._erp, self._settings, self._mailbox, self._ledger = erp, settings, mailbox, ledger
+        self._erp, self._settings, self._side, self._ledger = erp, settings, side, ledger
         self._engine, self._clock, self._run_id = engine, clock, run_id
         self._review, self._quarantine = Review(engine, clock, run_id), Quarantine(engine, clock)
         self._notes = Notes(engine, clock, run_id)
@@ -197,9 +268,51 @@ class SupplierChanges:
             raise Unreadable(
                 "mlc.yaml has no `suppliers` in the section of Cleo: nobody is told who is right."
             )
+        return self._take(read_file(name, content), rules, hashlib.sha256(content).hexdigest()[:16])
+
+    def take_in(self, rows: Iterable[Values]) -> Taken:
+        """Work off what stands at the other side now, of the suppliers in which it differs.
+
+        What waits for a person is not judged again until it changes: that would ask the ERP with every look.
+        Raises CallFailed, as `take`.
+        """
+        rules = self._settings.suppliers
+        if rules is None:
+            return Taken()
+        memory = Memory(self._engine, self._clock, f"{NAME}/waiting")
+        before, waiting = memory.all(), self._waiting()
+        news = {
+            where: (row, difference)
+            for where, row, difference in self._differences(rows)
+            if (difference or where in waiting) and before.get("|".join(where), NOTHING).value != difference
+        }
+        taken = self._take([row for row, _ in news.values()], rules, "")
+        waiting = self._waiting()
+        for where, (_, difference) in news.items():
+            name = "|".join(where)
+            memory.write(name, before.get(name, NOTHING), difference if where in waiting else {})
+        return taken
+
+    def _differences(self, rows: Iterable[Values]) -> Iterator[tuple[Where, Values, dict[str, list[str]]]]:
+        """Each row with its place, and the fields that differ from the agreed version: theirs, agreed."""
+        found, known = list(rows), dict[Where, Values]()
+        for company in {row["company"] for row in found}:
+            agreed = Agreed(self._engine, self._clock, self._ledger, company)
+            numbers = [row["number"] for row in found if row["company"] == company]
+            known |= {(company, number): values for number, values in agreed.all(numbers).items()}
+        for row in found:
+            where = (row["company"], row["number"])
+            base = known.get(where, {})
+            differing = [name for name in FIELDS if row[name] != base.get(name)]
+            yield where, row, {name: [row[name], base.get(name, "")] for name in differing}
+
+    def _waiting(self) -> set[tuple[str, str | None]]:
+        return {(entry.company, entry.number) for entry in self._quarantine.open(PLACE)}
+
+    def _take(self, rows: Iterable[Values], rules: SupplierRules, mark: str) -> Taken:
         taken = Taken()
-        overruled: dict[str, list[Mapping[str, Any]]] = {}
-        for row in read_file(name, content):
+        overruled: dict[str, list[News]] = {}
+        for row in rows:
             company, number = row["company"], row["number"]
             reasons = list(self._refusals(row))
             if reasons:
@@ -211,7 +324,9 @@ class SupplierChanges:
             taken.worked.append(worked)
             if told:
                 overruled.setdefault(company, []).append(told)
-        self._tell(overruled, content)
+        for company, news in overruled.items():
+            # Nothing has changed in the ERP that would tell it.
+            self._side.tell(f"{company}_{mark}_erp", news)
         return taken
 
     def carry_out(self, company: str, number: str, values: Values) -> list[Doubt]:
@@ -244,8 +359,8 @@ class SupplierChanges:
 
     def _merge(
         self, company: str, number: str, theirs: Values, rules: SupplierRules
-    ) -> tuple[Worked, Mapping[str, Any] | None]:
-        """Carry out one row by the rules. Also returns the ERP's row where it is to be told again."""
+    ) -> tuple[Worked, News | None]:
+        """Carry out one row by the rules. Also returns what is to be told again, as the ERP is right."""
         base, now = self._base(company, number), self._erp.supplier(company, number) or {}
         changed = [name for name in FIELDS if theirs[name] != base[name]]
         by_rule = {
@@ -268,7 +383,8 @@ class SupplierChanges:
             Agreed(self._engine, self._clock, self._ledger, company).keep(
                 number, {**base, **{name: theirs[name] for name in settled}, **ours}
             )
-        told = {"company": company, "number": number, **now, **by_rule["cleo"]} if by_rule["erp"] else None
+        row = {"company": company, "number": number, **now, **by_rule["cleo"]}
+        told = News(row, by_rule["erp"].keys()) if by_rule["erp"] else None
         if held:
             return Worked.HELD, told
         return (Worked.POSTED if by_rule["cleo"] else Worked.REPEATED), told
@@ -312,13 +428,6 @@ class SupplierChanges:
             passed=() if reasons else [key],
             run_id=self._run_id,
         )
-
-    def _tell(self, overruled: Mapping[str, list[Mapping[str, Any]]], content: bytes) -> None:
-        """Where the ERP is right the other side is told so: nothing has changed here that would tell it."""
-        mark = hashlib.sha256(content).hexdigest()[:16]
-        for company, rows in overruled.items():
-            file = f"suppliers_{company}_{mark}_erp.json"
-            self._mailbox.put(self._settings.folders.upload, file, _content(rows))
 
 
 def read_file(name: str, content: bytes) -> list[dict[str, str]]:
@@ -373,7 +482,3 @@ def _row(change: Change) -> Mapping[str, Any]:
     payload = change.row.payload
     row = {"company": payload["company"], "number": payload["number"], **_fields(payload)}
     return {**row, "deleted": True} if change.op is Op.DELETE else row
-
-
-def _content(rows: Sequence[Mapping[str, Any]]) -> bytes:
-    return json.dumps({"suppliers": rows}, ensure_ascii=False, indent=1).encode()

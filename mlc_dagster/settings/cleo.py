@@ -101,15 +101,46 @@ class Partner(Identity):
     hash_total: Literal["none", "literal", "plain"] = "none"
 
 
+SUPPLIER_FIELDS = (
+    *("name", "address_line1", "address_line2", "postal_code", "city", "country"),
+    "vat_number",
+)
 Rule = Literal["erp", "cleo", "held"]
 
 
+class SupplierConnections(Section):
+    """Where suppliers stand in Harmony's connections (vendors/cleo.md section 7, form 2); all of it assumed.
+
+    alias: with {number}, and {company} where the pair carries several. type: of a connection that is made.
+    fields: the place of each field in the object, names with dots between them.
+    """
+
+    path: str = Field(default="/api/connections", pattern=r"^/")
+    alias: str = Field(default="{number}", pattern=r"^[^{}]*(\{company\}[^{}]+)?\{number\}[^{}]*$")
+    type: str = "sftp"
+    fields: dict[str, str] = Field(default_factory=dict, validate_default=True)
+
+    @field_validator("fields")
+    @classmethod
+    def _every_field(cls, named: dict[str, str]) -> dict[str, str]:
+        if unknown := sorted(named.keys() - set(SUPPLIER_FIELDS)):
+            raise ValueError(f"a supplier has no {unknown[0]}, but {', '.join(SUPPLIER_FIELDS)}")
+        places = {name: f"supplier.{name}" for name in SUPPLIER_FIELDS} | named
+        if len(set(places.values())) < len(places):
+            raise ValueError("two fields stand in one place")
+        return places
+
+
 class SupplierRules(Section):
-    """Who is right where the other side changes a supplier: the ERP, Cleo, or a person is asked (held)."""
+    """Who is right where the other side changes a supplier: the ERP, Cleo, or a person is asked (held).
+
+    connections: suppliers are objects of Harmony's instead of files in the mailbox.
+    """
 
     name: Rule = "held"
     address: Rule = "held"
     vat_number: Rule = "held"
+    connections: SupplierConnections | None = None
 
 
 class CleoDestination(Section):
@@ -139,6 +170,11 @@ class CleoSettings(PairSettings):
     def _one_way(self) -> Self:
         if (self.rest is None) == (self.sftp is None):
             raise ValueError("name either `rest` or `sftp`: the way to the mailbox")
+        connections = self.suppliers.connections if self.suppliers else None
+        if connections and self.rest is None:
+            raise ValueError("`suppliers.connections` are reached by `rest` only")
+        if connections and len(self.identities) > 1 and "{company}" not in connections.alias:
+            raise ValueError("`suppliers.connections.alias` needs {company}: companies may share numbers")
         missing = [code for code in self.companies or () if code not in self.identities]
         if missing:
             raise ValueError(f"`identities` lacks {missing[0]}: who it is on an envelope")

@@ -328,6 +328,36 @@ def test_letters_beyond_ascii_arrive_in_the_charset_agreed(install: Install, wor
     assert held(world)["1"]["parties"]["SE"]["name"] == "Blåbær & Sønn AS"
 
 
+@pytest.mark.parametrize(
+    ("agreed", "name", "row", "said"),
+    [
+        ({}, INVOICES, invoice("7"), b"~TXI*VA*313.75*.25*****1255"),
+        ({"tax_rate": "percent"}, INVOICES, invoice("7"), b"~TXI*VA*313.75*25*****1255"),
+        ({"credit_sign": "positive"}, INVOICES, invoice("8", credit=True), b"~TDS*156875~"),
+        ({"credit_sign": "negative"}, INVOICES, invoice("8", credit=True), b"~TDS*-156875~"),
+        ({"hash_total": "none"}, ORDERS, order("1"), b"~CTT*2~"),
+        ({"hash_total": "plain"}, ORDERS, order("1"), b"~CTT*2*12.5~"),
+        ({"hash_total": "literal"}, ORDERS, order("1"), b"~CTT*2*35~"),
+        ({"element": "|", "component": "^"}, ORDERS, order("1"), b"~ST|850|0001~BEG|00|SA|1|"),
+        ({"segment": "'"}, ORDERS, order("1"), b"'ST*850*0001'"),
+        ({"version": "005010"}, ORDERS, order("1"), b"*X*005010~"),
+        ({"usage": "production"}, ORDERS, order("1"), b"*0*P*>~"),
+        ({"acknowledge": True}, ORDERS, order("1"), b"*1*T*>~"),
+        ({"group_id": "NORDGROUP"}, ORDERS, order("1"), b"~GS*PO*MLCNO01*NORDGROUP*"),
+        ({"receipt": "861"}, RECEIPTS, receipt("700001"), b"~ST*861*0001~BRA*700001*"),
+        ({"receipt": "856"}, RECEIPTS, receipt("700001"), b"~ST*856*0001~BSN*00*700001*"),
+    ],
+    ids=lambda value: str(value) if isinstance(value, dict) else "",
+)
+def test_what_is_agreed_with_a_partner_stands_in_its_interchange(
+    install: Install, agreed: dict[str, Any], name: str, row: Row, said: bytes
+) -> None:
+    ours = install(nordedi={"file": "raw", **agreed})
+    ours.deliver(row, name=name)
+    (stored,) = ours.cleo.outbox.find()
+    assert said in stored.content
+
+
 @pytest.mark.parametrize("version", ["004010", "005010"])
 def test_both_versions_are_accepted(install: Install, world: World, version: str) -> None:
     ours = install(nordedi={"version": version})

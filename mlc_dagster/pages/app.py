@@ -1,5 +1,6 @@
 """The routes of the operator's pages: they read our database and write that somebody wants a replay."""
 
+import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
@@ -16,7 +17,7 @@ from starlette.routing import BaseRoute, Route
 from mlc_dagster.delivery import Compared
 from mlc_dagster.overview import PairHealth, overview
 from mlc_dagster.pages import words
-from mlc_dagster.pages.life import LISTED, Lives
+from mlc_dagster.pages.life import LISTED, Lives, readings
 from mlc_dagster.pages.probes import Probes
 from mlc_dagster.pages.quarantine import Filter, QuarantineList, pretty
 from mlc_dagster.pages.session import COOKIE, LASTS, Sessions
@@ -58,6 +59,7 @@ class _Pages:
         self._static, self._lives = Static(), Lives(suite)
         self._quarantine = QuarantineList(suite.engine)
         self._replays = Replays(suite.engine, suite.clock)
+        self._reading = threading.Lock()
         self._tries = Rates(TRIES, TRIES_PER_SECOND)
         self._counted: tuple[float, list[PairHealth]] | None = None
         self._templates = Templates(
@@ -82,6 +84,7 @@ class _Pages:
         for path, page in {
             "/": self._home,
             "/search": self._search,
+            "/readings": self._readings,
             "/quarantine": self._quarantined,
             "/quarantine/{id:int}": self._entry,
             "/reconcile": self._reconcile,
@@ -188,6 +191,16 @@ class _Pages:
             asked=asked,
             lives=lives,
             similar=similar,
+        )
+
+    def _readings(self, request: Request) -> Response:
+        asked = request.query_params.get("number", "").strip()[:LONGEST_NUMBER]
+        # Files are looked through for it, so one at a time.
+        with self._reading:
+            found = list(readings(self._suite, asked)) if asked else []
+        title = f"When was {asked} read from the ERP?"
+        return self._page(
+            request, "readings.html", 200 if found else 404, title=title, asked=asked, found=found
         )
 
     def _quarantined(self, request: Request) -> Response:

@@ -25,6 +25,7 @@ from mlc_dagster.delivery.ledger import UNRESOLVED
 from mlc_dagster.delivery.rows import decode
 from mlc_dagster.pages import words
 from mlc_dagster.suite import Suite
+from mlc_dagster.visma.entities import ENTITIES
 
 # Where a number may be known; each has an index of it.
 TABLES = (records, quarantine, batch_members, interchange_documents)
@@ -301,6 +302,26 @@ class Lives:
 
     def _at(self, rows: Sequence[Held]) -> str:
         return words.local(max(each.updated_at for each in rows), self._zone)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One version of a record as it was read from the ERP. stamp: when it was changed there, in its words."""
+
+    company: str
+    entity: str
+    key: str
+    stamp: str | None
+    read_at: datetime
+    deleted: bool
+
+
+def readings(suite: Suite, number: str) -> Iterator[Reading]:
+    """Every version of a number that the lake holds. Looks through the lake's files: seconds, not moments."""
+    for company in suite.settings.companies:
+        for entity in ENTITIES.values():
+            for found in suite.lake.versions(entity.name, company, entity.number, number):
+                yield Reading(company, entity.name, found.key, found.stamp, found.read_at, found.deleted)
 
 
 def spellings(asked: str) -> list[str]:

@@ -19,8 +19,10 @@ from mlc_dagster.settings import REPOSITORY, load_settings
 from mlc_dagster.suite import Suite
 from tests.receiver.conftest import in_public
 from tests.support.manual_clock import ManualClock
+from tests.support.postgres import postgres_url
 from tests.support.shelf import Shelf
 
+__all__ = ["postgres_url"]
 TOKEN = "a token of the tests, long enough"
 # What somebody may well type into the ERP.
 NASTY = "<script>document.title = 'taken'</script>"

@@ -1,13 +1,32 @@
 """What the pages say, and that they say it as text whatever the ERP holds."""
 
 import re
+from datetime import date
 from html import unescape
+from pathlib import Path
 
 import pytest
 import requests
 
+from mlc_dagster.cli.webhooks import app_of
 from mlc_dagster.replay import Replays
-from tests.pages.conftest import NASTY, Installation
+from tests.lake.examples import note, row, table
+from tests.pages.conftest import NASTY, Installation, a_day, open_suite
+from tests.receiver.conftest import in_public
+from tests.support.manual_clock import ManualClock
+
+# Made up by each installation.
+BATCH = r"batch \w{8}"
+PAGES = [
+    "/",
+    "/search?number=10023",
+    "/search?number=1002",
+    "/readings?number=10023",
+    "/quarantine?pair=cleo&company=NO01&stage=contract",
+    "/reconcile",
+    "/replays",
+    "/metrics",
+]
 
 
 def text(page: str) -> str:
@@ -70,7 +89,27 @@ def test_an_unknown_number_is_said_to_be_unknown_with_those_that_begin_like_it(
     answer = browser.get(f"{installation.url}/search?number=1002", timeout=40)
     assert answer.status_code == 404
     assert "No target knows 1002" in text(answer.text)
-    assert re.findall(r"number=(\d+)\"", answer.text) == ["10023", "10024", "10025", "10026", "10027"]
+    assert re.findall(r"/search\?number=(\d+)\"", answer.text) == [
+        "10023",
+        "10024",
+        "10025",
+        "10026",
+        "10027",
+    ]
+
+
+def test_what_no_target_has_may_still_have_been_read(
+    installation: Installation, browser: requests.Session
+) -> None:
+    page = browser.get(f"{installation.url}/search?number=77777", timeout=40).text
+    assert "/readings?number=77777" in page
+    answer = browser.get(f"{installation.url}/readings?number=77777", timeout=40)
+    assert answer.status_code == 404
+    assert "Nothing with the number 77777 was read" in text(answer.text)
+    lake = installation.suite.lake
+    lake.write_day("supplier_invoices", "NO01", date(2026, 11, 20), table(row("77777")), note())
+    told = text(browser.get(f"{installation.url}/readings?number=77777", timeout=40).text)
+    assert "77777 NO01 supplier invoice 2026-11-20T12:00:00+00:00 20 Nov 2026 13:00" in told
 
 
 def test_the_overview_names_what_a_person_should_look_at(installation: Installation) -> None:
@@ -170,3 +209,22 @@ def test_a_replay_of_nothing_by_nobody_is_not_taken(
     answer = browser.post(f"{installation.url}/replays", data=asked, timeout=40)
     assert answer.status_code == 400
     assert "Nothing was asked for" in answer.text
+
+
+@pytest.mark.postgres
+def test_postgresql_says_the_same(
+    installation: Installation, postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLC_DATABASE_URL", postgres_url)
+    clock = ManualClock()
+    suite = open_suite(tmp_path, clock, pages={"token": "${PAGES_TOKEN}", "replay": True})
+    with in_public(app_of(suite)) as url:
+        made = Installation(suite, clock, url, tmp_path)
+        a_day(made)
+        with made.browser() as theirs, installation.browser() as ours:
+            for path in PAGES[1:5]:
+                told = text(theirs.get(url + path, timeout=40).text)
+                same = text(ours.get(installation.url + path, timeout=40).text)
+                assert re.sub(BATCH, "", told) == re.sub(BATCH, "", same), path
+            assert all(theirs.get(url + path, timeout=40).status_code in (200, 404) for path in PAGES)
+    suite.engine.dispose()

@@ -27,7 +27,7 @@ def settle(
         str | None, typer.Option(help="Who agreed it; without it the user of this machine.")
     ] = None,
 ) -> None:
-    """Let a partner keep what it has of a document that cannot be told. Until it changes again in the ERP."""
+    """Let a partner keep what it has of a document that cannot be told, until it changes again in the ERP."""
     from mlc_dagster.cli.partners import settle_document
 
     settle_document(number, reason, by)

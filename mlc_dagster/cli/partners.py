@@ -1,6 +1,5 @@
 """`mlc cleo status` and `settle`: where documents stand with their partners, and what a person agreed."""
 
-import getpass
 from collections import Counter
 from collections.abc import Iterator
 
@@ -10,6 +9,7 @@ from mlc_dagster.cleo.answers import OVERDUE
 from mlc_dagster.cleo.outbox import Standing, State
 from mlc_dagster.cleo.settlements import Settled
 from mlc_dagster.cli.console import console
+from mlc_dagster.cli.person import person
 from mlc_dagster.delivery import Entry, distrust
 from mlc_dagster.settings import load_settings
 from mlc_dagster.suite import Suite
@@ -58,7 +58,7 @@ def settle_document(number: str, reason: str, by: str | None) -> None:
     found = [(entry, told) for entry, told in _untold(suite, number) if told is not None]
     if not found:
         raise NothingToSettle(number)
-    settled = Settled(by or getpass.getuser(), reason)
+    settled = Settled(by or person(), reason)
     for entry, told in found:
         suite.cleo.settlements.keep(entry, settled)
         # The next delivery looks at it again, whatever days it is asked for.

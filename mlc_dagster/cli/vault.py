@@ -1,9 +1,7 @@
 """What `mlc credentials` does. No value is ever an argument, and none is ever printed."""
 
 import os
-import pwd
 import re
-import socket
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import date
@@ -16,6 +14,7 @@ from rich.table import Table
 from mlc_dagster import health
 from mlc_dagster.cli.check import Step, attempt
 from mlc_dagster.cli.console import console
+from mlc_dagster.cli.person import person
 from mlc_dagster.settings import load_settings
 from mlc_dagster.suite import Suite
 from mlc_dagster.vault import Change, Credentials, Stamp
@@ -151,11 +150,7 @@ def forget(name: str, *, yes: bool) -> int:
 def _suite() -> Suite:
     """The suite, in the name of who sits at the terminal: the audit trail tells who changed what."""
     suite = Suite(load_settings())
-    try:
-        user = pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:  # containers run under ids without a name
-        user = str(os.getuid())
-    suite.writer = f"{user}@{socket.gethostname()}"
+    suite.writer = person()
     return suite
 
 

@@ -1,8 +1,8 @@
 """Writing a .hyper file of so many rows with 15 columns: `extract.py WRITER ROWS FOLDER`.
 
-`ours` takes rows one by one, as a delivery has them. `parquet` is the fastest route of the vendor's sheet
-(section 13): a finished Parquet file by `INSERT .. SELECT FROM external()`. Both start a hyperd and count it;
-neither counts what it starts from, the rows or the file.
+`ours` takes rows as the ledger has them, JSON texts, and parses them too. `parquet` is the fastest route of
+the vendor's sheet (section 13): a finished Parquet file by `INSERT .. SELECT FROM external()`. Both start a
+hyperd and count it; neither counts what it starts from, the texts or the file.
 """
 
 import sys
@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from bare import tell
 from tableauhyperapi import Connection, CreateMode, HyperProcess, Telemetry
 
+from mlc_dagster.delivery.rows import encode
 from mlc_dagster.mappings.types import ColumnType
 from mlc_dagster.tableau import hyper
 from mlc_dagster.tableau.shape import Column
@@ -26,35 +27,35 @@ MONEY = "decimal(18,4)"
 KINDS = (*("text",) * 6, *("integer",) * 2, *("date",) * 2, "timestamp", *(MONEY,) * 3, "boolean")
 COLUMNS = tuple(Column(f"c{n}", f"Column {n}", ColumnType.parse(kind)) for n, kind in enumerate(KINDS))
 KEY = COLUMNS[0]
-# Rows are used again with another key, so that making them costs next to nothing.
-SOME = 50_000
 DAY, TIME = date(2026, 1, 1), datetime(2026, 1, 1, tzinfo=UTC)
+# Rows are used again with another key, so that making them costs next to nothing.
+SOME, MARK = 50_000, "NO01|Invoice|"
 
 
-def some_rows() -> list[dict[str, Any]]:
-    """Rows as the ledger's payloads are."""
+def some_rows() -> list[tuple[str, str]]:
+    """Texts as the ledger keeps them: what stands before the number in the key, and what after it."""
     names = [column.source for column in COLUMNS]
-    return [dict(zip(names, values(number), strict=True)) for number in range(SOME)]
+    texts = (encode(dict(zip(names, (MARK, *values(number)), strict=True))) for number in range(SOME))
+    return [(before + MARK, after) for before, _, after in (text.partition(MARK) for text in texts)]
 
 
 def values(number: int) -> tuple[Any, ...]:
-    """One row, with as many different values as documents have."""
-    texts = (f"{number}", "NO01", f"Supplier {number % 900}", "Open", f"PO{number % 7000}", None)
+    """One row without its key, with as many different values as documents have."""
+    texts = ("NO01", f"Supplier {number % 900}", "Open", f"PO{number % 7000}", None)
     days = (DAY + timedelta(days=number % 365), DAY + timedelta(days=number % 397))
     money = (Decimal(number * step).scaleb(-4) for step in (10_001, 2_500, 37))
     stamp = TIME + timedelta(seconds=number * 37)
     return (*texts, number, number % 13, *days, stamp, *money, number % 3 == 0)
 
 
-def all_rows(rows: list[dict[str, Any]], count: int) -> Iterator[dict[str, Any]]:
+def all_rows(rows: list[tuple[str, str]], count: int) -> Iterator[str]:
     """So many rows, each with a key of its own."""
     for number in range(count):
-        row = rows[number % SOME]
-        row[KEY.source] = f"NO01|Invoice|{number}"
-        yield row
+        before, after = rows[number % SOME]
+        yield f"{before}{number}{after}"
 
 
-def ours(folder: Path, rows: Iterator[dict[str, Any]]) -> None:
+def ours(folder: Path, rows: Iterator[str]) -> None:
     """As a publication writes its file."""
     hyper.write(folder / "ours.hyper", [hyper.Content(hyper.TABLE, COLUMNS, KEY, rows)])
     hyper.close()
@@ -76,12 +77,12 @@ def by_parquet(folder: Path, parquet: Path) -> None:
         )
 
 
-def parquet_of(folder: Path, rows: Iterator[dict[str, Any]]) -> Path:
+def parquet_of(folder: Path, rows: Iterator[str]) -> Path:
     """The finished file the sheet's route starts from."""
     file = folder / "rows.parquet"
     with pq.ParquetWriter(file, hyper.schema(COLUMNS)) as writer:
-        for batch in hyper.batches(COLUMNS, rows):
-            writer.write_batch(batch)
+        for table in hyper.tables(COLUMNS, rows):
+            writer.write_table(table)
     return file
 
 

@@ -8,7 +8,7 @@ from mlc_dagster.delivery.memory import Memory
 from mlc_dagster.settings.tableau import AccessToken, TableauSettings
 from mlc_dagster.tableau.auth import App, Credentials, Pat, SharedSession, login_http
 from mlc_dagster.tableau.client import TableauClient
-from mlc_dagster.tableau.destination import DataSource, Payload, Place
+from mlc_dagster.tableau.destination import DataSource, Place
 from mlc_dagster.tableau.expiry import expiries
 from mlc_dagster.tableau.failures import Failure, failures
 from mlc_dagster.tableau.readback import ExtractReadBack
@@ -89,10 +89,10 @@ class Tableau:
         """The data source of one model of the mappings."""
         ledger, name, shape = self._parts.ledger, f"tableau/{model}", self._shape(model)
 
-        def holdings() -> Iterator[tuple[str, str, Payload]]:
+        def holdings() -> Iterator[tuple[str, str, str]]:
             for company in ledger.companies(name):
-                for held in ledger.held(name, company):
-                    yield company, held.row.key, held.row.payload
+                for key, text in ledger.held_texts(name, company):
+                    yield company, key, text
 
         return DataSource(
             name,

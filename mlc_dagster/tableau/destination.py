@@ -53,7 +53,7 @@ class Place:
     project: str
 
 
-Holdings = Callable[[], Iterable[tuple[str, str, Payload]]]
+Holdings = Callable[[], Iterable[tuple[str, str, str]]]
 
 
 class DataSource:
@@ -74,7 +74,7 @@ class DataSource:
         count: Callable[[], int],
         job_patience: float,
     ) -> None:
-        """`holdings`: company, key and payload of all rows that the ledger says are there."""
+        """`holdings`: company, key and payload, as text, of all rows that the ledger says are there."""
         self.name, self.shape, self._client, self._source, self._place = name, shape, client, source, place
         self._holdings, self._count, self._patience = holdings, count, job_patience
         self.target = f"{place.name}|{shape.title}"
@@ -196,20 +196,20 @@ class DataSource:
             self._client.clock.sleep(LOOK_SECONDS)
         raise self._unsure("the data source: it is published and does not show yet")
 
-    def _merged(self, batch: Batch) -> Iterator[Payload]:
+    def _merged(self, batch: Batch) -> Iterator[str]:
         """All rows the data source shall hold: the ledger's, with the batch's changes."""
         changed = {change.row.key for change in batch.changes}
-        yield from (change.row.payload for change in batch.changes if change.op is not Op.DELETE)
-        for company, key, payload in self._holdings():
+        yield from (change.text for change in batch.changes if change.op is not Op.DELETE)
+        for company, key, text in self._holdings():
             if company != batch.company or key not in changed:
-                yield payload
+                yield text
 
     # -- an update ------------------------------------------------------------------------------------------
 
     def _update(self, source: Source, batch: Batch, attempt: int = 0) -> Outcome:
         """Upsert and delete the rows of a batch in one request."""
-        kept = [change.row.payload for change in batch.changes if change.op is not Op.DELETE]
-        gone = [change.row.payload for change in batch.changes if change.op is Op.DELETE]
+        kept = [change.text for change in batch.changes if change.op is not Op.DELETE]
+        gone = [change.text for change in batch.changes if change.op is Op.DELETE]
         contents = [self._content(TABLE, kept)] if kept else []
         # A delete refuses columns it does not compare, so its table holds keys alone.
         contents += [replace(self._content(GONE, gone), columns=(self.shape.key,))] if gone else []
@@ -326,7 +326,7 @@ class DataSource:
         if self._client.waiting(since - timedelta(hours=1)):
             raise self._unsure("a job that waits or runs")
 
-    def _content(self, table: str, rows: Iterable[Payload]) -> Content:
+    def _content(self, table: str, rows: Iterable[str]) -> Content:
         return Content(table, self.shape.columns, self.shape.key, rows)
 
     @contextmanager

@@ -1,13 +1,14 @@
 """`mlc demo`: a sandbox ERP, a first load of every pair, a day passes, a second load, and what it all did."""
 
 from collections.abc import Sequence
-from itertools import product
+from itertools import chain, product
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import dagster as dg
 import yaml
+from rich.table import Table
 
 from mlc_dagster.cleo.inbox import summary
 from mlc_dagster.cli import folder as folders
@@ -16,9 +17,10 @@ from mlc_dagster.cli.progress import Progress
 from mlc_dagster.cli.report import Line, lines_of, table_of
 from mlc_dagster.cli.sandbox import Sandbox
 from mlc_dagster.cli.signals import stop_on_signals
+from mlc_dagster.cli.workers import Tell, side_by_side
 from mlc_dagster.definitions import defs
 from mlc_dagster.delivery import Kind
-from mlc_dagster.graph.run import run_pair, steps_done
+from mlc_dagster.graph.run import run_pair
 from mlc_dagster.mailbox import receive
 from mlc_dagster.outlook import open_days
 from mlc_dagster.settings import Settings, load_settings
@@ -68,10 +70,11 @@ def _run(folder: Path, seed: int, scale: str, pairs: Sequence[str]) -> None:
         settings = load_settings()
         console.print(f"Sandbox ERP with {', '.join(settings.companies)} at {sandbox.url}")
         _set_up(Suite(settings))
-        console.print(table_of("First load", _load("First load", settings)))
+        _set_limits(settings)
+        console.print(_load("First load", settings))
         _take_in(Suite(settings))
         console.print(_happened(sandbox.pass_day()))
-        console.print(table_of("A day later", _load("A day later", settings)))
+        console.print(_load("A day later", settings))
         _take_in(Suite(settings))
         console.print(_next_steps(folder, _an_invoice(Suite(settings))))
 
@@ -99,25 +102,40 @@ def _set_up(suite: Suite) -> None:
         console.print(f"Asana: {len(plan.make)} custom fields", highlight=False)
 
 
-def _load(title: str, settings: Settings) -> list[Line]:
-    """Run every pair for every company over the days still open, as a schedule would."""
-    definitions, suite = defs(), Suite(settings)
-    jobs = [(pair, company) for pair in settings.pairs.on() for company in settings.companies_of(pair)]
-    lines: list[Line] = []
-    with dg.DagsterInstance.get() as instance, Progress(title, len(jobs)) as progress:
-        for pool, limit in {"visma": VISMA_POOL, **dict.fromkeys(settings.pairs.on(), 1)}.items():
-            instance.event_log_storage.set_concurrency_slots(pool, limit)
-        for pair, company in jobs:
-            progress.begin(f"{company} to {pair}")
+def _load(title: str, settings: Settings) -> Table:
+    """Run every pair for every company over the days still open, as a schedule would: the pairs at once."""
+    works = {pair: settings.companies_of(pair) for pair in settings.pairs.on()}
+    lines: dict[str, list[Line]] = {pair: [] for pair in works}
+    started = perf_counter()
+    with Progress(title, works) as progress, side_by_side(deliver, list(works)) as told:
+        for pair, (seconds, found) in told:
+            lines[pair] += found
+            progress.done(pair, seconds)
+    return table_of(f"{title}, {perf_counter() - started:.0f} s", list(chain.from_iterable(lines.values())))
+
+
+def deliver(pair: str, tell: Tell) -> None:
+    """Run a pair for one company after the other, and tell its seconds and lines of the report.
+
+    Raises:
+        DemoFailed: a run failed; the text says where to look.
+    """
+    settings, definitions = load_settings(), defs()
+    with dg.DagsterInstance.get() as instance:
+        for company in settings.companies_of(pair):
             started = perf_counter()
-            with progress.watching(lambda chosen=(pair, company): steps_done(instance, *chosen)):  # type: ignore[misc]
-                first, last = open_days(suite, pair, company)
-                run = run_pair(definitions, instance, pair=pair, company=company, first=first, last=last)
+            first, last = open_days(Suite(settings), pair, company)
+            run = run_pair(definitions, instance, pair=pair, company=company, first=first, last=last)
             if not run.success:
                 raise DemoFailed(f"{company} to {pair} failed in run {run.run_id}. `make ui` shows its log.")
-            lines += lines_of(company, pair, run)
-            progress.end(perf_counter() - started)
-    return lines
+            tell((perf_counter() - started, lines_of(company, pair, run)))
+
+
+def _set_limits(settings: Settings) -> None:
+    """Open Dagster's storage before others do, and set what may run at once when the UI starts runs."""
+    with dg.DagsterInstance.get() as instance:
+        for pool, limit in {"visma": VISMA_POOL, **dict.fromkeys(settings.pairs.on(), 1)}.items():
+            instance.event_log_storage.set_concurrency_slots(pool, limit)
 
 
 def _take_in(suite: Suite) -> None:

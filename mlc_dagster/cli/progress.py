@@ -1,70 +1,42 @@
-"""Progress of long terminal work: a bar on a terminal, plain lines elsewhere."""
+"""Progress of long terminal work: a line for each part of it on a terminal, plain lines elsewhere."""
 
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Self
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as RichProgress
+from rich.progress import Progress as Bars
 
-WATCH_SECONDS = 0.5
+from mlc_dagster.cli.console import console
 
 
 class Progress:
-    """Counts the parts of a piece of work. Use it as a context manager."""
+    """Counts the steps of works that go on side by side. Use it as a context manager.
 
-    def __init__(self, title: str, total: int) -> None:
-        self._title, self._part = title, ""
-        self._console = Console()
-        self._bar: RichProgress | None = None
-        if self._console.is_terminal:
-            columns = (
-                SpinnerColumn(),
-                TextColumn("{task.description}"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TimeElapsedColumn(),
-            )
-            self._bar = RichProgress(*columns, console=self._console, transient=True)
-            self._task = self._bar.add_task(title, total=total)
+    `works` names the steps of each work, in order.
+    """
+
+    def __init__(self, title: str, works: Mapping[str, Sequence[str]]) -> None:
+        self._title, self._left = title, {name: list(steps) for name, steps in works.items()}
+        name, step = TextColumn("{task.description}"), TextColumn("{task.fields[step]}")
+        columns = (SpinnerColumn(), name, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), step)
+        self._bars = Bars(*columns, console=console, transient=True, disable=not console.is_terminal)
+        self._tasks = {
+            name: self._bars.add_task(f"{title}: {name}", total=len(steps), step=self._next(name))
+            for name, steps in works.items()
+        }
 
     def __enter__(self) -> Self:
-        if self._bar:
-            self._bar.start()
+        self._bars.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._bar:
-            self._bar.stop()
+        self._bars.stop()
 
-    def begin(self, part: str) -> None:
-        """A part starts."""
-        self._part = part
-        if self._bar:
-            self._bar.update(self._task, description=f"{self._title}: {part}")
+    def done(self, name: str, seconds: float) -> None:
+        """The step of a work that was under way is done."""
+        step = self._left[name].pop(0)
+        self._bars.update(self._tasks[name], advance=1, step=self._next(name))
+        console.print(f"{self._title}: {step} to {name} done in {seconds:.1f} s")
 
-    @contextmanager
-    def watching(self, steps: Callable[[], int]) -> Iterator[None]:
-        """Show, on a terminal, how many steps of the part are done, while the block runs."""
-        done = threading.Event()
-
-        def watch() -> None:
-            while self._bar and not done.wait(WATCH_SECONDS):
-                text = f"{self._title}: {self._part}, {steps()} steps"
-                self._bar.update(self._task, description=text)
-
-        watcher = threading.Thread(target=watch, daemon=True)
-        watcher.start()
-        try:
-            yield
-        finally:
-            done.set()
-            watcher.join()
-
-    def end(self, seconds: float) -> None:
-        """The part is done."""
-        if self._bar:
-            self._bar.advance(self._task)
-        self._console.print(f"{self._title}: {self._part} done in {seconds:.1f} s", highlight=False)
+    def _next(self, name: str) -> str:
+        return next(iter(self._left[name]), "done")

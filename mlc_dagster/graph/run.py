@@ -52,15 +52,6 @@ def run_pair(
     return PairRun(result.run_id, result.success, _metadata(result), _seconds(result))
 
 
-def steps_done(instance: dg.DagsterInstance, pair: str, company: str) -> int:
-    """How many steps of the newest run of a pair and company have ended well; for a progress bar."""
-    runs = instance.get_runs(dg.RunsFilter(tags={PAIR_TAG: pair, COMPANY_TAG: company}), limit=1)
-    if not runs:
-        return 0
-    stats = instance.get_run_stats(runs[0].run_id)
-    return getattr(stats, "steps_succeeded", 0)
-
-
 def _interrupted(event: dg.DagsterEvent) -> bool:
     # Dagster takes the signal, ends the run and goes on as if nothing were left to do.
     source = event.step_failure_data.error_source if event.is_step_failure else None

@@ -11,19 +11,21 @@ import requests
 
 from tests.cli.conftest import MLC
 
+PAIRS = ("--pair", "asana", "--pair", "cleo")
+
 
 @pytest.mark.parametrize(
     ("number", "when"),
     [
         pytest.param(signal.SIGINT, "Sandbox ERP", id="Ctrl-C before the first run"),
-        pytest.param(signal.SIGTERM, "done in", id="SIGTERM in the second run"),
+        pytest.param(signal.SIGTERM, "done in", id="SIGTERM while pairs run"),
     ],
 )
 def test_a_demo_that_is_told_to_stop_was_interrupted_and_did_not_fail(
     tmp_path: Path, number: signal.Signals, when: str
 ) -> None:
     demo = subprocess.Popen(
-        [*MLC, "demo", "--folder", str(tmp_path / "demo"), "--scale", "0.01"],
+        [*MLC, "demo", "--folder", str(tmp_path / "demo"), "--scale", "0.01", *PAIRS],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -46,3 +48,11 @@ def test_a_demo_that_is_told_to_stop_was_interrupted_and_did_not_fail(
     url = re.search(r"http://\S+", said)[0]  # type: ignore[index]
     with pytest.raises(requests.ConnectionError):
         requests.get(f"{url}/control/state", timeout=5)
+    assert processes_of(demo.pid) == []
+
+
+def processes_of(session: int) -> list[str]:
+    """What a session's leader has left running; ended ones may wait for the system to note it."""
+    command = ["ps", "-o", "stat=,args=", "-s", str(session)]
+    listed = subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines()
+    return [process for process in listed if not process.startswith("Z")]

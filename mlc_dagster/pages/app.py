@@ -14,6 +14,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from mlc_dagster.alerts.book import Book
+from mlc_dagster.alerts.finding import Kind as AlertKind
 from mlc_dagster.delivery import Compared
 from mlc_dagster.overview import PairHealth, overview
 from mlc_dagster.pages import words
@@ -32,6 +34,8 @@ TRIES, TRIES_PER_SECOND = 5, 0.1
 # Counting is for all who look within this time.
 OVERVIEW_SECONDS = 5.0
 LONGEST_NUMBER, LONGEST_NAME = 100, 80
+# Alerts of what the overview counts itself.
+COUNTED_HERE = (AlertKind.STALE, AlertKind.DOUBT, AlertKind.REFUSED, AlertKind.QUARANTINE)
 Page = Callable[[Request], Response]
 Posted = Callable[[Request, Mapping[str, str]], Response]
 
@@ -56,6 +60,7 @@ class _Pages:
     def __init__(self, suite: Suite, settings: PagesSettings, sessions: Sessions, *, secure: bool) -> None:
         self._suite, self._settings, self._sessions, self._secure = suite, settings, sessions, secure
         self._zone = ZoneInfo(suite.settings.timezone)
+        self._dagster = suite.settings.alerts.dagster_url if suite.settings.alerts else None
         self._static, self._lives = Static(), Lives(suite)
         self._quarantine = QuarantineList(suite.engine)
         self._replays = Replays(suite.engine, suite.clock)
@@ -70,7 +75,7 @@ class _Pages:
             companies={code: company.name for code, company in suite.settings.companies.items()},
             pairs=list(suite.settings.pairs.on()),
             replay=settings.replay,
-            run_link=_run_link(suite),
+            run_link=_run_link(self._dagster),
             target_link=_target_link(suite),
             listed=LISTED,
         )
@@ -169,6 +174,7 @@ class _Pages:
             *_trouble(health),
             *_held_elsewhere(health, self._quarantine.counts()),
             *_unlike(self._suite.comparisons.all()),
+            *_alerts(Book(self._suite.engine), self._dagster),
         ]
         return self._page(request, "home.html", title="Overview", by_pair=by_pair, trouble=trouble)
 
@@ -294,14 +300,22 @@ def _unlike(compared: Sequence[Compared]) -> Iterator[tuple[str, str]]:
             )
 
 
+def _alerts(book: Book, dagster: str | None) -> Iterator[tuple[str, str]]:
+    """What the alerts know and our own counting does not: runs, checks, credentials that end."""
+    for alert in book.open():
+        found = alert.finding
+        if found.kind not in COUNTED_HERE:
+            times = f" ({found.count} times)" if found.count > 1 else ""
+            link = f"{dagster}{found.link}" if dagster and found.link else "/"
+            yield f"{found.kind}, {found.subject}{times}: {found.what} {found.remedy}", link
+
+
 def _count(number: int, what: str) -> str:
     return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
-def _run_link(suite: Suite) -> Callable[[str], str | None]:
-    """The address of a run in Dagster's own pages, where `alerts: dagster_url:` tells it."""
-    alerts = suite.settings.alerts
-    root = alerts.dagster_url if alerts else None
+def _run_link(root: str | None) -> Callable[[str], str | None]:
+    """The address of a run in Dagster's own pages, where `alerts: dagster_url:` tells theirs."""
     return lambda run: f"{root}/runs/{quote(run, safe='')}" if root and "-" in run else None
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import requests
 
+from mlc_dagster.alerts.book import Book
+from mlc_dagster.alerts.finding import Finding, Kind, Severity
 from mlc_dagster.cli.webhooks import app_of
 from mlc_dagster.replay import Replays
 from tests.lake.examples import note, row, table
@@ -121,6 +123,18 @@ def test_the_overview_names_what_a_person_should_look_at(installation: Installat
     assert "Cleo, inbox, NO01: 1 record held back." in told, "also where nothing is delivered to"
     assert "Anaplan NO01 shows supplier invoices otherwise than they were sent." in told
     assert "Visma.net to Asana" in told
+
+
+def test_the_overview_shows_open_alerts_of_what_it_does_not_count_itself(installation: Installation) -> None:
+    book = Book(installation.suite.engine)
+    ends = Finding(Kind.EXPIRY, "TABLEAU_PAT", Severity.WARNING, "It ends on 2026-12-01.", "Make a new one.")
+    stale = Finding(Kind.STALE, "anaplan NO01", Severity.ERROR, "Two days old.", "Look at the schedule.")
+    book.settle((Kind.EXPIRY, Kind.STALE), [ends, stale], installation.clock.now())
+    told = text(installation.page("/"))
+    assert "A credential ends, TABLEAU_PAT: It ends on 2026-12-01. Make a new one." in told
+    assert "Two days old." not in told
+    book.settle((Kind.EXPIRY, Kind.STALE), [], installation.clock.now())
+    assert "TABLEAU_PAT" not in installation.page("/")
 
 
 def test_the_quarantine_is_filtered_and_shows_each_reason(installation: Installation) -> None:

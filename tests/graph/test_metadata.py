@@ -8,6 +8,7 @@ import dagster as dg
 
 from mlc_dagster.graph import metadata
 from mlc_dagster.graph.partitions import key, range_tags
+from mlc_dagster.overview import overview
 from tests.support.house import House
 
 
@@ -37,6 +38,14 @@ def test_a_run_tells_what_was_read_mapped_and_sent_and_what_it_cost(house: House
     calls, looks = house.sandbox.log.count("anaplan"), house.sandbox.log.count("anaplan", match="/views")
     assert looks
     assert sent["calls"] == calls - looks - 1, "the proof's calls, a login among them, are the check's own"
+    sums = house.suite().tallies.all()
+    delivered = {name: tally.count for name, tally in sums["anaplan/suppliers", "NO01"].items()}
+    assert (delivered["created"], delivered["steps_succeeded"]) == (suppliers, 1)
+    assert delivered["calls"] == calls, "those of the proof are among them"
+    assert sums["visma/suppliers", "NO01"]["calls"].count == read["calls"]
+    [glance] = [one for one in overview(house.suite(), house.clock.now()) if one.company == "NO01"][1:]
+    assert (glance.held, glance.pending, glance.stale) == (suppliers, 0, False)
+    assert glance.lag is not None
 
 
 def test_each_partition_tells_its_own_rows(house: House) -> None:

@@ -135,8 +135,10 @@ def test_a_change_that_was_killed_anywhere_loses_nothing_and_is_finished_by_the_
     def change() -> None:
         Vault(connect(database_url), KeyRing(KeyFile(key_file)), writer="cli").change_key()
 
-    instruments = [method_points(KeyFile, "replace"), method_points(sa.Connection, "commit", "_commit_impl")]
-    for number, _ in enumerate(count(change, instruments), start=1):
+    instruments = [method_points(KeyFile, "replace"), method_points(sa.Connection, "_commit_impl")]
+    points = count(change, instruments)
+    assert {name.rpartition(".")[2] for name in points} == {"replace", "_commit_impl"}
+    for number in range(1, len(points) + 1):
         die(change, instruments, at=number)
         own = Vault(connect(database_url), KeyRing(KeyFile(key_file)), writer="cli")
         assert own.read("anaplan").text == SECRET, number  # type: ignore[union-attr]

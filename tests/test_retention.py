@@ -29,6 +29,7 @@ from mlc_dagster.retention import Holds, NoSuchHold, Removed, old, remove
 from mlc_dagster.settings.retention import RetentionSettings
 from mlc_dagster.suite import Suite
 from tests.support.manual_clock import ManualClock
+from tests.support.postgres import fresh_postgres
 
 REALLY, MARKED = "anaplan/gl_actuals", "asana/supplier_invoices"
 ALL_DAYS: dict[str, int] = dict.fromkeys(RetentionSettings.model_fields, 90)
@@ -40,9 +41,10 @@ def clock() -> ManualClock:
     return ManualClock()
 
 
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[sa.Engine]:
-    engine = connect(f"sqlite:///{tmp_path / 'mlc.db'}")
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[sa.Engine]:
+    url = f"sqlite:///{tmp_path / 'mlc.db'}" if request.param == "sqlite" else fresh_postgres()
+    engine = connect(url)
     migrate(engine)
     yield engine
     engine.dispose()

@@ -4,6 +4,8 @@ import hashlib
 import json
 import re
 import struct
+import subprocess
+import sys
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -114,3 +116,23 @@ def test_an_export_never_mixes_with_files_that_are_there(
             now=clock.now(),
         )
     assert (tmp_path / "events.csv").read_text() == "mine"
+
+
+def test_the_script_of_the_guide_verifies_an_export_and_finds_a_change(
+    engine: sa.Engine, chain: Seals, clock: ManualClock, tmp_path: Path
+) -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "audit.md").read_text("utf-8")
+    script = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)[0]
+    day, folder = clock.now().date(), tmp_path / "export"
+    export(engine, chain, folder, first=day - timedelta(days=9), last=day, form="parquet", now=clock.now())
+
+    def look() -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, "-c", script, str(folder)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+    assert look().stdout == f"whole; the newest seal is {chain.head()}\n"
+    table = pyarrow.parquet.read_table(folder / "events.parquet")
+    rows = table.to_pylist()
+    rows[3]["detail"] = "{}"
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows, table.schema), folder / "events.parquet")
+    assert "AssertionError" in look().stderr

@@ -1,5 +1,6 @@
 """Prometheus' scrape: made from the database, in its own format, without a credential."""
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -10,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from mlc_dagster.alerts.round import look
 from mlc_dagster.delivery.quarantine import Refused
 from mlc_dagster.metrics import render
+from mlc_dagster.settings import REPOSITORY
 from mlc_dagster.suite import Suite
 from tests.support.desk import open_desk
 from tests.support.manual_clock import START, ManualClock
@@ -120,3 +122,18 @@ def test_quarantine_waiting_work_and_open_alerts_are_shown(suite: Suite, clock: 
         ("anaplan", "NO01"): opens_at.timestamp()
     }
     assert scrape(suite, "mlc_alerts") == {("In quarantine", "warning"): 1}
+
+
+@pytest.mark.parametrize("file", ["docs/metrics.md", "docker/grafana/mlc.json"])
+def test_every_metric_that_is_written_about_is_there(suite: Suite, file: str) -> None:
+    deliver(suite, calls=1)
+    named = set(re.findall(r"\bmlc_(?!dagster)[a-z_]+", (REPOSITORY / file).read_text("utf-8")))
+    families = text_string_to_metric_families(render(suite).decode())
+    there = {family.name + ("_total" if family.type == "counter" else "") for family in families}
+    assert named <= there
+
+
+def test_every_metric_is_written_about(suite: Suite) -> None:
+    guide = (REPOSITORY / "docs" / "metrics.md").read_text("utf-8")
+    for family in text_string_to_metric_families(render(suite).decode()):
+        assert f"`{family.name}{'_total' if family.type == 'counter' else ''}`" in guide

@@ -113,8 +113,10 @@ class Cleo:
         """Nothing follows."""
 
     def look(self) -> str:
-        """Log in and list the download folder."""
+        """Log in, list the download folder, and ask for a connection where suppliers are such."""
         waiting = len(self.mailbox.list(self.settings.folders.download))
+        if self.connections is not None:
+            self.connections.look()
         return f"mailbox, {waiting} files to take in"
 
     def calls_left(self) -> Mapping[str, int | None]:

@@ -10,6 +10,7 @@ from mlc_dagster.cleo.inbox import Received
 from mlc_dagster.cleo.shipments import Worked
 from mlc_dagster.delivery.errors import Stop
 from mlc_dagster.settings.cleo import CleoSettings
+from mlc_dagster.transport.errors import Misconfigured
 from mlc_sandbox.server import Sandbox
 from tests.cleo.dock import COMPANY, Dock, open_dock
 
@@ -214,6 +215,8 @@ def test_an_account_that_may_not_see_connections_stops_with_what_to_do(dock: Doc
     number = dock.supplier()
     with pytest.raises(Stop, match="may not do this"):
         change(dock, number, "Forbudt AS")
+    with pytest.raises(Misconfigured, match="for connections where suppliers are such"):
+        dock.suite().cleo.look()
     dock.sandbox.cleo.switches["configuration_api"] = "allowed"
 
 

@@ -25,8 +25,8 @@ UNTOLD_LIFE = timedelta(minutes=10)
 REMEDIES: Mapping[int, str] = {
     400: "Check user and password of the Cleo pair: the log-in was refused.",
     401: "Check user and password of the Cleo pair: the log-in was refused.",
-    403: "The mailbox account may not do this. Check the folders of mlc.yaml, and its permissions in Cleo for "
-    "them, and for connections where suppliers are such.",
+    403: "The mailbox account may not do this. Check the folders of mlc.yaml, and its permissions in Cleo "
+    "for them, and for connections where suppliers are such.",
     404: "Check the paths under `rest` in mlc.yaml with Cleo: they are not published.",
 }
 _object = partial(json_object, "Cleo", check="base_url and the paths under `rest`")

@@ -1,8 +1,10 @@
 """The receiver over a database of its own, served as `mlc receiver serve` serves it."""
 
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,10 +22,19 @@ __all__ = ["database_url", "postgres_url", "sqlite_url"]
 Serve = Callable[..., str]
 
 
-@pytest.fixture
-def engine(sqlite_url: str) -> Iterator[sa.Engine]:
-    engine = connect(sqlite_url)
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite database with its tables, to be copied."""
+    file = tmp_path_factory.mktemp("migrated") / "mlc.db"
+    engine = connect(f"sqlite:///{file}")
     migrate(engine)
+    engine.dispose()
+    return file
+
+
+@pytest.fixture
+def engine(migrated: Path, tmp_path: Path) -> Iterator[sa.Engine]:
+    engine = connect(f"sqlite:///{shutil.copy(migrated, tmp_path / 'mlc.db')}")
     yield engine
     engine.dispose()
 

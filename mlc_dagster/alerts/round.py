@@ -9,7 +9,7 @@ from mlc_dagster.alerts.channels import NotSent, send
 from mlc_dagster.alerts.finding import OF_DAGSTER, Finding, Kind, Severity
 from mlc_dagster.alerts.findings import findings
 from mlc_dagster.alerts.message import body, news, title
-from mlc_dagster.settings import SecretMissing
+from mlc_dagster.settings import SecretMissing, Settings
 from mlc_dagster.settings.alerts import AlertChannel, AlertSettings
 from mlc_dagster.suite import Suite
 from mlc_dagster.vault import VaultLocked
@@ -34,6 +34,9 @@ def look(suite: Suite) -> Book:
     now = suite.clock.now()
     book = Book(suite.engine)
     book.settle(LOOKED_AT, findings(suite, now), now)
+    for alert in book.open():
+        if alert.finding.kind in OF_DAGSTER and not _is_on(suite.settings, alert.finding):
+            book.over(alert.finding.kind, alert.finding.subject, now)
     return book
 
 
@@ -55,6 +58,17 @@ def try_all(settings: AlertSettings) -> Iterator[Sent]:
     for name, channel in settings.channels.items():
         words = f"A test of the channel `{name}`. Nothing is wrong, and nothing is to be done."
         yield Sent(name, 0, _try(channel, "mlc: a test", words))
+
+
+def _is_on(settings: Settings, finding: Finding) -> bool:
+    """Whether something still runs that can say it went well: not where the settings have let go of it."""
+    if finding.pair is None:
+        return True
+    pair = settings.pairs.on().get(finding.pair)
+    if pair is None or finding.kind is Kind.RUN:
+        return pair is not None
+    asset = finding.subject.split()[0]
+    return asset.split("/")[-1] in pair.names()
 
 
 def _tell_each(suite: Suite, settings: AlertSettings, book: Book) -> Iterator[Sent]:

@@ -7,10 +7,12 @@ import pytest
 
 from mlc_dagster.alerts.book import Book
 from mlc_dagster.alerts.finding import Finding, Kind, Severity
-from mlc_dagster.alerts.round import tell, try_all
+from mlc_dagster.alerts.round import look, tell, try_all
+from mlc_dagster.database.schema import batches
 from mlc_dagster.delivery.errors import LeaseHeld
 from mlc_dagster.delivery.quarantine import Refused
 from mlc_dagster.suite import Suite
+from mlc_dagster.vault.credentials import Credentials
 from tests.alerts.conftest import SECRET
 from tests.support.manual_clock import START, ManualClock
 from tests.support.postbox import Postbox
@@ -278,3 +280,44 @@ def test_what_is_out_of_date_in_doubt_waiting_or_ending_is_found(
     tell(suite)
     assert "Out of date: anaplan NO01" in chat.last
     assert "`anaplan_resume`" in chat.last
+
+
+def test_a_batch_nobody_has_judged_is_told_after_an_hour_also_one_whose_sender_died(
+    suite: Suite, chat: Postbox, clock: ManualClock
+) -> None:
+    for state, company in (("in doubt", "NO01"), ("open", "SE01")):
+        row = {"id": state, "destination": "anaplan/suppliers", "company": company, "run_id": "r"}
+        row |= {"token": state, "state": state, "checkpoint": "{}"}
+        with suite.engine.begin() as connection:
+            connection.execute(batches.insert().values(**row, size=40, created_at=clock.now()))
+    clock.pass_time(HOUR)
+    assert tell(suite) == []
+    clock.pass_time(1)
+    tell(suite)
+    assert "In doubt for too long: anaplan/suppliers NO01, anaplan/suppliers SE01 (80 rows)" in chat.last
+
+
+def test_a_credential_that_ends_is_told_a_month_before_and_again_when_it_is_pressing(
+    suite: Suite, chat: Postbox, mail: Postbox, clock: ManualClock
+) -> None:
+    Credentials(suite.vault).note_end("ANAPLAN_PASSWORD", START.date() + timedelta(days=31))
+    assert tell(suite) == []
+    clock.pass_time(24 * HOUR)
+    tell(suite)
+    assert "A credential ends: ANAPLAN_PASSWORD" in chat.last
+    assert "`mlc credentials set ANAPLAN_PASSWORD --ends DATE`" in chat.last
+    assert mail.titles == []
+    clock.pass_time(24 * 24 * HOUR)
+    tell(suite)
+    assert mail.titles == ["mlc: 1 new"], "within a week it is an error"
+
+
+def test_what_the_settings_have_let_go_of_is_over(suite: Suite) -> None:
+    failed(suite, "tableau NO01")
+    failed(suite)
+    for asset in ("anaplan/rows/suppliers", "anaplan/rows/invoices"):
+        check = Finding(Kind.CHECK, f"{asset} NO01 unique_key", Severity.ERROR, "3", "Look.", "anaplan")
+        Book(suite.engine).happened(check, suite.clock.now())
+    suite.clock.sleep(1)
+    open_now = [alert.finding.subject for alert in look(suite).open()]
+    assert open_now == ["anaplan NO01", "anaplan/rows/suppliers NO01 unique_key"]

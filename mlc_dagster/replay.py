@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
@@ -211,9 +211,13 @@ def plan(suite: Suite, what: What, spans_of: SpansOf = lambda _: ()) -> Plan:
         By.ENTRY: _of_entry,
     }
     found = _of_run(suite, what, spans_of) if what.by is By.RUN else makers[what.by](suite, what)
-    if not found.spans:
+    covered = {(span.pair, span.company) for span in found.spans}
+    rest = {_today(suite, *place) for place in found.rows}
+    spans = {*found.spans, *(span for span in rest if (span.pair, span.company) not in covered)}
+    if not spans:
         raise NotAReplay(f"{what}: no pair that is switched on has anything to do with it.")
-    return found
+    ordered = sorted(spans, key=lambda span: (span.pair, span.company, span.first))
+    return replace(found, spans=tuple(ordered))
 
 
 def mark(suite: Suite, planned: Plan, *, by: str, patience: float = PATIENCE_SECONDS) -> int:
@@ -236,27 +240,30 @@ def mark(suite: Suite, planned: Plan, *, by: str, patience: float = PATIENCE_SEC
 
 
 def _of_number(suite: Suite, what: What) -> Plan:
-    standing = [record for record in suite.audit.standing(what.value) if _wanted(what, record.destination)]
-    known = suite.destinations()
+    standing = [
+        record
+        for record in suite.audit.standing(what.value)
+        if _carried(suite, what, record.destination, record.company)
+    ]
     rows: dict[tuple[str, str], set[str]] = defaultdict(set)
     for record in standing:
-        if record.state == LedgerState.DELIVERED and record.destination in known:
+        if record.state == LedgerState.DELIVERED:
             rows[record.destination, record.company].add(record.key)
     spans = {
         Span(pair, company, day, day)
         for entity, company, day in _sightings(suite, what, {record.company for record in standing})
         for pair in _readers(suite, what, entity, company)
     }
-    deleted = sum(record.state == LedgerState.DELETED for record in standing)
-    notes = [f"{deleted} rows are deleted at their targets and stay so."] if deleted else []
-    if not spans:
-        spans = {_today(suite, record.destination, record.company) for record in standing}
-        notes += ["The lake does not hold the record: it is not read again."] if spans else []
-    if not spans:
+    if not spans and not standing:
         raise NotAReplay(
             f"Nothing is known of {what.value}: not read from the ERP yet, or written differently there."
         )
-    return Plan(_sorted(spans), _frozen(rows), tuple(notes))
+    deleted = sum(record.state == LedgerState.DELETED for record in standing)
+    notes = [f"{deleted} rows are deleted at their targets and stay so."] if deleted else []
+    if not spans:
+        notes.append("The lake does not hold the record: it is not read again.")
+        spans = {_today(suite, record.destination, record.company) for record in standing}
+    return Plan(tuple(spans), _frozen(rows), tuple(notes))
 
 
 def _of_batch(suite: Suite, what: What) -> Plan:
@@ -265,26 +272,28 @@ def _of_batch(suite: Suite, what: What) -> Plan:
         sent = _sent(connection, [what.value])
     if batch is None:
         raise NotAReplay(f"There is no batch {what.value}. `mlc audit NUMBER` shows those of a document.")
-    rows = {place: keys for place, keys in sent.items() if place[0] in suite.destinations()}
-    notes = ["Nobody knows yet whether it landed: the target is asked first."] * (batch.finished_at is None)
-    if not rows and batch.finished_at is not None:
-        notes = ["It changed no row, or the audit trail does not go back so far: only what differs goes."]
-    return Plan((_today(suite, batch.destination, batch.company),), _frozen(rows), tuple(notes))
+    place = batch.destination, batch.company
+    if not _carried(suite, what, *place):
+        return Plan(())
+    notes: tuple[str, ...] = ()
+    if batch.finished_at is None:
+        notes = ("Nobody knows yet whether it landed: the target is asked first.",)
+    elif place not in sent:
+        notes = ("It changed no row, or the audit trail does not go back so far: only what differs goes.",)
+    return Plan((_today(suite, *place),), _frozen(sent), notes)
 
 
 def _of_run(suite: Suite, what: What, spans_of: SpansOf) -> Plan:
     with reading(suite.engine) as connection:
         own = sa.select(batches.c.id).where(batches.c.run_id == what.value)
         sent = _sent(connection, connection.execute(own).scalars().all())
-    known = suite.destinations()
-    rows = {place: keys for place, keys in sent.items() if place[0] in known and _wanted(what, place[0])}
-    spans = {span for span in spans_of(what.value) if what.pair in (None, span.pair)}
-    spans = spans or {_today(suite, *place) for place in rows}
-    if not spans:
+    rows = {place: keys for place, keys in sent.items() if _carried(suite, what, *place)}
+    spans = tuple(span for span in spans_of(what.value) if what.pair in (None, span.pair))
+    if not spans and not rows:
         raise NotAReplay(
             f"Nothing is known of the run {what.value}. Name all of its id, as Dagster shows it."
         )
-    return Plan(_sorted(spans), _frozen(rows))
+    return Plan(spans, _frozen(rows))
 
 
 def _of_window(suite: Suite, what: What) -> Plan:
@@ -305,7 +314,8 @@ def _of_entry(suite: Suite, what: What) -> Plan:
     if entry is None:
         raise NotAReplay(f"There is no entry {what.value} in quarantine. `mlc quarantine list` shows them.")
     if entry.place in suite.destinations():
-        return Plan((_today(suite, entry.place, entry.company),))
+        mine = _carried(suite, what, entry.place, entry.company)
+        return Plan((_today(suite, entry.place, entry.company),) if mine else ())
     source, _, name = entry.place.partition("/")
     if source != "visma" or name not in ENTITIES:
         raise NotAReplay(f"{entry.place} {entry.key} waits for a person: see `mlc cleo held`.")
@@ -375,12 +385,11 @@ def _companies(suite: Suite, pair: str) -> list[str]:
     return suite.settings.companies_of(pair)
 
 
-def _wanted(what: What, destination: str) -> bool:
-    return what.pair in (None, destination.split("/", 1)[0])
-
-
-def _sorted(spans: Iterable[Span]) -> tuple[Span, ...]:
-    return tuple(sorted(spans, key=lambda span: (span.pair, span.company, span.first)))
+def _carried(suite: Suite, what: What, destination: str, company: str) -> bool:
+    """Whether a destination is switched on, carries the company, and is not left out by the wish."""
+    pair = destination.split("/", 1)[0]
+    known = what.pair in (None, pair) and destination in suite.destinations()
+    return known and company in _companies(suite, pair)
 
 
 def _frozen(rows: Mapping[tuple[str, str], set[str]]) -> Rows:

@@ -158,9 +158,9 @@ def kill(world: World, *, share: float, of: float = 1) -> None:
     assert world.control("GET", "mailbox")["download"] == []
 
 
-@pytest.mark.parametrize("world", ["rest", "sftp"], indirect=True)
-def test_a_look_killed_anywhere_leaves_one_receipt_and_one_997(world: World) -> None:
-    kill(world, share=0.1)
+@pytest.mark.parametrize(("world", "of"), [("rest", 1), ("sftp", 0.5)], indirect=["world"])
+def test_a_look_killed_anywhere_leaves_one_receipt_and_one_997(world: World, of: float) -> None:
+    kill(world, share=0.1, of=of)
 
 
 @pytest.mark.postgres

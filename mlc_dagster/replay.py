@@ -326,12 +326,14 @@ def _of_entry(suite: Suite, what: What) -> Plan:
 
 
 def _sightings(suite: Suite, what: What, companies: Collection[str]) -> Iterator[tuple[str, str, date]]:
-    """Where the lake holds the record: entity, company, and the day of its newest version."""
+    """Where the lake holds records of a number: entity, company, and the day of each one's newest version."""
     pairs = [what.pair] if what.pair else suite.settings.pairs.on()
     for name in sorted(set().union(*(sources_of(suite, pair) for pair in pairs))):
         for company in sorted(companies) or suite.settings.companies:
-            if versions := suite.lake.versions(name, company, ENTITIES[name].number, what.value):
-                yield name, company, versions[-1].day
+            found = suite.lake.versions(name, company, ENTITIES[name].number, what.value)
+            # Documents of several kinds may share a number; of each the newest version counts.
+            for day in set({version.key: version.day for version in found}.values()):
+                yield name, company, day
 
 
 def sources_of(suite: Suite, pair: str) -> set[str]:

@@ -59,7 +59,8 @@ def _sightings(suite: Suite, number: str) -> Iterator[tuple[str, str, Version]]:
 def _table(number: str, history: list[Event]) -> Table:
     table = Table(title=f"The life of {number}")
     for heading in ("when (UTC)", "company", "destination", "record", "event", "batch", "detail"):
-        table.add_column(heading, overflow="fold")
+        # A batch's id is there to be copied.
+        table.add_column(heading, overflow="fold", no_wrap=heading == "batch")
     for event in history:
         table.add_row(
             f"{event.at:%Y-%m-%d %H:%M:%S}",
@@ -67,7 +68,7 @@ def _table(number: str, history: list[Event]) -> Table:
             event.destination,
             event.key or "",
             event.kind.value,
-            (event.batch_id or "")[-8:],
+            event.batch_id or "",
             _words(event.detail),
         )
     return table

@@ -20,7 +20,7 @@ def verify(kept: str | None, *, only_head: bool) -> int:
     suite = Suite(load_settings())
     verdict = suite.seals.verify(Head.parse(kept) if kept is not None else None)
     if verdict.first is not None:
-        console.print(f"BROKEN: {verdict.broken} places do not fit the seals. The first:")
+        console.print(f"BROKEN. Places that do not fit their seals: {verdict.broken}. The first:")
         console.print(_told(verdict.first, suite.audit.event(verdict.first.event or 0)))
         return 1
     if only_head:

@@ -99,9 +99,10 @@ def set_up() -> None:
     # A handler of plain text would say everything twice.
     root.handlers[:] = [handler for handler in root.handlers if type(handler) is not logging.StreamHandler]
     root.addHandler(Lines())
-    root.setLevel(logging.INFO)
-    # Its debug lines show addresses with their queries.
-    logging.getLogger("urllib3").setLevel(logging.INFO)
+    # Others are heard when something is wrong; their debug lines would show addresses with their queries.
+    root.setLevel(logging.WARNING)
+    for name in ("mlc_dagster", "dagster"):
+        logging.getLogger(name).setLevel(logging.INFO)
 
 
 def _of_run(meta: Mapping[str, Any]) -> dict[str, str]:

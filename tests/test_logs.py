@@ -141,7 +141,7 @@ def test_a_run_of_dagster_logs_lines_that_say_its_run_pair_and_company(
 def test_our_processes_log_lines_from_their_start() -> None:
     program = (
         "import logging; from mlc_dagster.logs import set_up; set_up(); set_up();"
-        "logging.getLogger('mlc_dagster.any').info('here'); logging.getLogger('urllib3').debug('GET /secret')"
+        "logging.getLogger('mlc_dagster.any').info('here'); logging.getLogger('urllib3').info('GET /secret')"
     )
     ran = subprocess.run(
         [sys.executable, "-c", program], env={"MLC_LOG": "json"}, capture_output=True, text=True, check=True

@@ -15,8 +15,8 @@ from mlc_dagster.graph.partitions import RANGE_END, RANGE_START
 from mlc_dagster.graph.resource import SuiteResource
 from mlc_dagster.graph.steps import COMPANY_TAG, PAIR_TAG
 from mlc_dagster.overview import SOURCE
-from mlc_dagster.settings import Settings
 from mlc_dagster.redaction import redact
+from mlc_dagster.settings import Settings
 
 NAME = "alerts"
 EVERY_SECONDS = 60
@@ -29,6 +29,7 @@ NOT_TOLD = ("nothing_left_behind", answers.NAME)
 PARTITION = "dagster/partition"
 ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
 REMEDY = "Do what the cause asks for. The next run goes on where this one ended; nothing is lost."
+INTERRUPTED = ("DagsterExecutionInterruptedError", "KeyboardInterrupt")
 WRAPPERS = ("DagsterExecutionStepExecutionError", "RetryRequestedFromPolicy")
 TOLD_OF = {
     dg.DagsterEventType.ASSET_CHECK_EVALUATION,
@@ -153,6 +154,8 @@ def _cause(event: dg.DagsterEvent, company: str) -> str:
     error = getattr(data, "error", None)
     while error is not None and error.cls_name in WRAPPERS and error.cause is not None:
         error = error.cause
+    if error is not None and error.cls_name in INTERRUPTED:
+        return "It was interrupted: by somebody, or because its process was told to end."
     words = said.description if said and said.description else error.message if error else event.message or ""
     # Dagster puts the name of the class before the words.
     bare = re.sub(r"^(?:\w+\.)+[A-Z]\w*: ", "", " ".join(words.split()))

@@ -76,10 +76,12 @@ def suite(tmp_path: Path, sqlite_url: str, chat: Postbox, monkeypatch: pytest.Mo
     suite.engine.dispose()
 
 
-def run(instance: dg.DagsterInstance, company: str | None = "NO01") -> dg.ExecuteInProcessResult:
+def run(
+    instance: dg.DagsterInstance, company: str | None = "NO01", asset: dg.AssetsDefinition = suppliers
+) -> dg.ExecuteInProcessResult:
     """A run of the pair as its schedule starts one; without a company as somebody does in the UI."""
     tags = {PAIR_TAG: "anaplan", COMPANY_TAG: company} if company else {}
-    definitions = dg.Definitions([suppliers], asset_checks=[unique_key, nothing_left_behind])
+    definitions = dg.Definitions([asset], asset_checks=[unique_key, nothing_left_behind])
     return definitions.resolve_implicit_global_asset_job_def().execute_in_process(
         instance=instance,
         tags=tags,
@@ -213,6 +215,16 @@ def test_a_tick_of_the_sensor_tells_and_keeps_its_place(
     again = tick(first.cursor)
     assert str(again.skip_reason.skip_message if again.skip_reason else "") == "Nothing new."
     assert again.cursor == first.cursor
+
+
+def test_a_run_that_was_stopped_is_told_as_that(instance: dg.DagsterInstance, suite: Suite) -> None:
+    @dg.asset(key=["anaplan", "suppliers"])
+    def stopped() -> None:
+        raise KeyboardInterrupt
+
+    run(instance, asset=stopped)
+    [alert] = open_now(instance, suite)
+    assert alert.finding.what.startswith("It was interrupted")
 
 
 def test_a_run_over_companies_is_told_of_each(

@@ -21,7 +21,7 @@ import yaml
 
 from mlc_dagster.cli.webhooks import app_of
 from mlc_dagster.database.schema import events, quarantine, records
-from mlc_dagster.receiver import server
+from mlc_dagster.receiver.server import server
 from mlc_dagster.settings import REPOSITORY, load_settings
 from mlc_dagster.suite import Suite
 

@@ -9,7 +9,9 @@ from starlette.applications import Starlette
 from mlc_dagster.asana.webhooks import Webhooks
 from mlc_dagster.cli.console import console
 from mlc_dagster.pages import pages
-from mlc_dagster.receiver import Signals, Source, receiver, server
+from mlc_dagster.receiver import Signals, Source
+from mlc_dagster.receiver.app import receiver
+from mlc_dagster.receiver.server import server
 from mlc_dagster.settings import load_settings
 from mlc_dagster.suite import Suite
 from mlc_dagster.visma.webhooks import VismaHooks

@@ -24,7 +24,7 @@ from mlc_dagster.pages.probes import Probes
 from mlc_dagster.pages.quarantine import Filter, QuarantineList, pretty
 from mlc_dagster.pages.session import COOKIE, LASTS, Sessions
 from mlc_dagster.pages.web import HEADERS, Static, Templates, form, go_to, own_path
-from mlc_dagster.receiver import Rates, network_of
+from mlc_dagster.receiver.rates import Rates, network_of
 from mlc_dagster.replay import By, NotAReplay, Replays, What
 from mlc_dagster.settings.receiver import PagesSettings
 from mlc_dagster.suite import Suite

@@ -1,8 +1,9 @@
-"""The one door for vendors' calls: it checks who calls and keeps a signal. Knows no vendor."""
+"""The one door for vendors' calls: it checks who calls and keeps a signal. Knows no vendor.
 
-from mlc_dagster.receiver.app import Source, Verdict, receiver
-from mlc_dagster.receiver.rates import Rates, network_of
-from mlc_dagster.receiver.server import server
+`app` and `server` are imported from their modules: who only takes up signals needs no web server.
+"""
+
 from mlc_dagster.receiver.signals import Signals
+from mlc_dagster.receiver.source import Source, Verdict
 
-__all__ = ["Rates", "Signals", "Source", "Verdict", "network_of", "receiver", "server"]
+__all__ = ["Signals", "Source", "Verdict"]

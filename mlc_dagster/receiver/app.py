@@ -10,9 +10,7 @@ import logging
 import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
 from math import ceil
-from typing import Protocol
 
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
@@ -21,6 +19,7 @@ from starlette.routing import BaseRoute, Route
 
 from mlc_dagster.receiver.rates import Rates, network_of
 from mlc_dagster.receiver.signals import Signals
+from mlc_dagster.receiver.source import Source, Verdict
 
 BODY_BYTES = 1_000_000
 # Vendors give up after seconds (Asana after 10); a slow answer counts as a failure there.
@@ -34,32 +33,6 @@ BURST, PER_SECOND = 300, 20.0
 PLACE = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What a caller is answered. news: something happened at the vendor that somebody should look at.
-
-    about: where to look; the place that was called, unless it says less. delivery: what is the same when the
-    vendor repeats a delivery; the body, unless the vendor numbers its deliveries.
-    """
-
-    status: int
-    headers: Mapping[str, str] = field(default_factory=dict)
-    news: bool = False
-    about: str | None = None
-    delivery: bytes | None = None
-
-
-class Source(Protocol):
-    """A vendor as the receiver knows it."""
-
-    def judge(self, place: str, headers: Mapping[str, str], body: bytes) -> Verdict:
-        """Whether a call is the vendor's own. `headers`: names in lower case; `body`: the raw bytes.
-
-        Runs in a thread, and may be asked about anything that reaches the port.
-        """
-        ...
 
 
 def receiver(

@@ -12,7 +12,8 @@ from cryptography.fernet import Fernet
 
 from mlc_dagster.asana.connect import Asana
 from mlc_dagster.asana.webhooks import PENDING, Book, Hook, Webhooks
-from mlc_dagster.receiver import Signals, receiver
+from mlc_dagster.receiver import Signals
+from mlc_dagster.receiver.app import receiver
 from mlc_dagster.transport.errors import InDoubt, Misconfigured, Refused
 from mlc_sandbox.asana.store import Webhook
 from mlc_sandbox.asana.world import World

@@ -13,7 +13,9 @@ from starlette.types import ASGIApp
 
 from mlc_dagster.database import connect, migrate
 from mlc_dagster.database.schema import signals as table
-from mlc_dagster.receiver import Signals, Source, receiver, server
+from mlc_dagster.receiver import Signals, Source
+from mlc_dagster.receiver.app import receiver
+from mlc_dagster.receiver.server import server
 from tests.support.postgres import database_url, postgres_url, sqlite_url
 from tests.support.serving import free_listener
 from tests.transport.clocks import ManualClock

@@ -14,7 +14,8 @@ from mlc_dagster.graph.automation import polling_sensor
 from mlc_dagster.graph.resource import SuiteResource
 from mlc_dagster.graph.signals import NAME, SOURCE
 from mlc_dagster.graph.steps import COMPANY_TAG, PAIR_TAG
-from mlc_dagster.receiver import Signals, receiver
+from mlc_dagster.receiver import Signals
+from mlc_dagster.receiver.app import receiver
 from mlc_dagster.visma.webhooks import VismaHooks
 from mlc_sandbox.server import Sandbox
 from tests.receiver.conftest import in_public

@@ -9,7 +9,8 @@ import pytest
 import requests
 import sqlalchemy as sa
 
-from mlc_dagster.receiver import Rates, Verdict, network_of
+from mlc_dagster.receiver import Verdict
+from mlc_dagster.receiver.rates import Rates, network_of
 from tests.receiver.conftest import Serve, kept
 
 

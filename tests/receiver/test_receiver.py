@@ -10,10 +10,11 @@ import requests
 import sqlalchemy as sa
 
 from mlc_dagster.database import connect, migrate
-from mlc_dagster.receiver import Signals, Source, Verdict, receiver
-from mlc_dagster.receiver.app import BODY_BYTES
+from mlc_dagster.receiver import Signals, Source, Verdict
+from mlc_dagster.receiver.app import BODY_BYTES, receiver
 from tests.receiver.conftest import Serve, kept
 from tests.support.serving import served
+from tests.test_startup import loaded_by
 from tests.transport.clocks import ManualClock
 
 
@@ -191,3 +192,10 @@ def test_callers_beyond_the_room_are_told_to_come_back_and_the_room_is_given_bac
     assert slow.calls == 1
     slow.go.set()
     insist(url, b"3")
+
+
+def test_who_only_takes_up_signals_loads_no_web_server() -> None:
+    assert (
+        loaded_by("import mlc_dagster.receiver, mlc_dagster.visma.webhooks") & {"starlette", "uvicorn"}
+        == set()
+    )

@@ -9,7 +9,8 @@ import pytest
 import requests
 import sqlalchemy as sa
 
-from mlc_dagster.receiver import Signals, receiver
+from mlc_dagster.receiver import Signals
+from mlc_dagster.receiver.app import receiver
 from mlc_dagster.visma.webhooks import VismaHooks, entity_of
 from mlc_sandbox.server import Sandbox
 from tests.receiver.conftest import in_public, kept

@@ -8,7 +8,8 @@ import requests
 import sqlalchemy as sa
 
 from mlc_dagster.database.schema import signals as table
-from mlc_dagster.receiver import Signals, receiver
+from mlc_dagster.receiver import Signals
+from mlc_dagster.receiver.app import receiver
 from mlc_dagster.tableau.webhooks import SOURCE
 from mlc_dagster.transport.errors import InDoubt
 from mlc_sandbox.server import Sandbox

@@ -33,7 +33,7 @@ def run_of_one_day(house: House, day: date) -> None:
     assert house.run(first=day, last=day).success
 
 
-@pytest.mark.parametrize("back", [0, 5])
+@pytest.mark.parametrize("back", [0, 3])
 def test_a_change_that_was_read_but_not_sent_goes_with_the_next_run_of_any_day(
     house: House, back: int
 ) -> None:

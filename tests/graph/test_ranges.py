@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from mlc_dagster.graph.partitions import RANGE_END, RANGE_START, key, range_tags, split
+from tests.graph.conftest import MakeHouse
 from tests.support.house import House, failure, tries
 
 
@@ -13,7 +14,8 @@ def sweeps(house: House) -> int:
     return house.sandbox.log.count("visma", method="GET", match=r"/supplier\?")
 
 
-def test_a_range_over_many_days_is_one_run_and_one_sweep(house: House) -> None:
+def test_a_range_over_many_days_is_one_run_and_one_sweep(make_house: MakeHouse) -> None:
+    house = make_house(destinations=["suppliers"], days=8)
     assert house.read("suppliers").success
     assert len(house.days) == 8
     assert sweeps(house) == 1

@@ -3,13 +3,16 @@
 import shutil
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import yaml
 
 from mlc_dagster.definitions import defs
+from mlc_dagster.lake import DayNote, Lake
 from mlc_dagster.settings import REPOSITORY
+from mlc_dagster.visma.entities import ENTITIES
 
 HEAVY = (
     "dagster",
@@ -42,6 +45,18 @@ def test_a_run_without_dagster_loads_neither_dagster_nor_what_only_shows_lineage
     loaded = loaded_by("import mlc_dagster.flow")
     assert "pyarrow" in loaded
     assert loaded & {"dagster", "sqlglot", "alembic", "mlc_sandbox", "rich", "typer"} == set()
+
+
+def test_a_read_asks_the_lake_without_a_database_engine(tmp_path: Path) -> None:
+    """DuckDB is 80 MB of memory, and a read that finds little new is what runs most often."""
+    entity, note = ENTITIES["supplier_invoices"], DayNote(None, datetime.now(UTC), complete=True, total=0)
+    Lake(str(tmp_path)).write_day(entity.name, "NO01", note.read_at.date(), entity.schema.empty_table(), note)
+    look = (
+        "import mlc_dagster.flow; from mlc_dagster.lake import Lake\n"
+        "from mlc_dagster.visma.entities import ENTITIES; from mlc_dagster.visma.deletes import held\n"
+        f"held(Lake({str(tmp_path)!r}), ENTITIES['supplier_invoices'], 'NO01')"
+    )
+    assert "duckdb" not in loaded_by(look)
 
 
 def test_definitions_load_neither_the_command_line_nor_the_sandbox() -> None:

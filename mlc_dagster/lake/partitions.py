@@ -1,11 +1,15 @@
-"""Which files hold the days of one entity and company, and the SQL that reads them."""
+"""Which files hold the days of one entity and company, and how they are read: in parts, or by SQL."""
 
 import hashlib
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mlc_dagster.lake.columns import DAY
 from mlc_dagster.lake.storage import File, Storage
 
 DAY_FILE = re.compile(r"(\d{4}-\d{2}-\d{2})\.parquet")
@@ -52,6 +56,17 @@ class Listing:
     def month_path(self, month: str) -> str:
         """Where a month's file is, or would be. `month` is YYYY-MM."""
         return f"{self.folder}/{month}.parquet"
+
+    def parts(self, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """Some columns and `_day` of every version in the files, a part at a time."""
+        names = [DAY.name, *columns]
+        own = pa.array(self.days, DAY.type)
+        for file in self.months.values():
+            for part in self.storage.parts(file.path, names):
+                yield part.filter(pc.invert(pc.is_in(part.column(DAY.name), own))).select(names)
+        for day, file in self.days.items():
+            for part in self.storage.parts(file.path, columns):
+                yield part.add_column(0, DAY, pa.repeat(pa.scalar(day, DAY.type), len(part)))
 
     def scan(self, days: Collection[date] | None = None) -> str | None:
         """SQL for every version in the files, or in some days only: the file's columns and

@@ -76,11 +76,11 @@ class Storage:
         with self.fs.open(path, "rb") as handle, pq.ParquetFile(handle) as file:
             return file.read(columns)
 
-    def parts(self, path: str) -> Iterator[pa.Table]:
-        """The file in parts of at most ROW_GROUP_ROWS rows, from one open handle."""
+    def parts(self, path: str, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+        """The file, or some columns, in parts of at most ROW_GROUP_ROWS rows, from one open handle."""
         with self.fs.open(path, "rb") as handle, pq.ParquetFile(handle) as file:
             for number in range(file.num_row_groups):
-                yield file.read_row_group(number, use_threads=False)
+                yield file.read_row_group(number, columns, use_threads=False)
 
     def find(self, path: str, column: str, values: pa.Array) -> pa.Table:
         """The rows whose column has one of some values. Only the parts that hold any are read."""

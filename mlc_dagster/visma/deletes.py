@@ -8,10 +8,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlc_dagster.lake import Lake
-from mlc_dagster.lake.latest import NEWEST_FIRST
 from mlc_dagster.lake.partitions import Listing
 from mlc_dagster.visma.client import Page, VismaClient
-from mlc_dagster.visma.entity import Entity
+from mlc_dagster.visma.entity import STATUS, Entity
 from mlc_dagster.visma.fields import MOMENT
 from mlc_dagster.visma.merge import conform
 from mlc_dagster.visma.parallel import in_parallel
@@ -63,34 +62,48 @@ def held(lake: Lake, entity: Entity, company: str) -> Held:
     """Return what the newest versions in the lake say, for entities whose documents may be deleted."""
     if entity.unreleased is None:
         return Held()
-    states = ", ".join(f"'{state}'" for state in sorted(entity.unreleased.states))
+    states = entity.unreleased.states
 
     def read(listings: Mapping[str, Listing]) -> Held:
-        scan = listings[entity.name].scan()
-        if scan is None:
-            return Held()
-        with lake.connect() as connection:
-            connection.execute(
-                f"create temp table newest as select _key, _deleted, status in ({states}) as open "
-                f"from ({scan}) qualify row_number() over (partition by _key order by {NEWEST_FIRST}) = 1"
-            )
-
-            def keys(query: str) -> list[str]:
-                return [str(row[0]) for row in connection.execute(query).fetchall()]
-
-            return Held(
-                unreleased=frozenset(keys("select _key from newest where open and not _deleted")),
-                deleted=frozenset(keys("select _key from newest where _deleted")),
-                # One of each type: a path without the type finds only those of its main type.
-                witnesses=tuple(
-                    keys(
-                        "select max(_key) as key from newest where not open and not _deleted "
-                        "group by split_part(_key, '|', 1) order by key"
-                    )
-                ),
-            )
+        # Part by part, twice: of a million documents a few dozen are open or deleted.
+        parts, once = listings[entity.name].parts, [pa.chunked_array([], pa.string())]
+        for part in parts(["_key", "_deleted", STATUS]):
+            unreleased = pc.is_in(part.column(STATUS), pa.array(sorted(states)))
+            once.append(part.column("_key").filter(pc.or_(unreleased, part.column("_deleted"))))
+        keys = pa.chunked_array([chunk for column in once for chunk in column.chunks], pa.string())
+        versions, closed = [], set[str]()
+        for part in parts(["_key", "_stamp", "_read_at", "_deleted", STATUS]):
+            mine = pc.is_in(part.column("_key"), keys)
+            versions.append(part.filter(mine))
+            closed |= _one_of_each_type(part.column("_key").filter(pc.invert(mine)))
+        return _judged(versions, closed, states)
 
     return lake.steady([entity.name], company, read)
+
+
+def _judged(versions: Sequence[pa.Table], closed: set[str], states: Collection[str]) -> Held:
+    """Return what the newest of some documents' versions say; `closed` are others that are no question."""
+    if not versions:
+        return Held()
+    table = pa.concat_tables(versions)
+    oldest_first = [(name, "ascending", "at_start") for name in ("_stamp", "_read_at", "_day")]
+    table = table.take(pc.sort_indices(table, sort_keys=oldest_first))
+    newest = {row["_key"]: row for row in table.to_pylist()}
+    deleted = {key for key, row in newest.items() if row["_deleted"]}
+    unreleased = {key for key, row in newest.items() if row[STATUS] in states} - deleted
+    # One of each type: a path without the type finds only those of its main type.
+    witnesses = {_type(key): key for key in sorted(closed | newest.keys() - deleted - unreleased)}
+    return Held(frozenset(unreleased), frozenset(deleted), tuple(sorted(witnesses.values())))
+
+
+def _one_of_each_type(keys: pa.ChunkedArray) -> set[str]:
+    types = pc.list_element(pc.split_pattern(keys, "|", max_splits=1), 0)
+    largest = pa.table({"type": types, "key": keys}).group_by("type").aggregate([("key", "max")])
+    return set(largest.column("key_max").to_pylist())
+
+
+def _type(key: str) -> str:
+    return key.partition("|")[0]
 
 
 def unreleased_in(entity: Entity, table: pa.Table) -> set[str]:
@@ -98,7 +111,7 @@ def unreleased_in(entity: Entity, table: pa.Table) -> set[str]:
     if entity.unreleased is None:
         return set()
     states = pa.array(sorted(entity.unreleased.states))
-    return set(table.filter(pc.is_in(table.column("status"), states)).column("_key").to_pylist())
+    return set(table.filter(pc.is_in(table.column(STATUS), states)).column("_key").to_pylist())
 
 
 def gone(

@@ -108,6 +108,8 @@ def in_second_pass(new: pa.Table, old: pa.Table, zone: str) -> pa.Table:
 def without(table: pa.Table, keys: Collection[str] | pa.ChunkedArray) -> pa.Table:
     """Return the rows of all other keys."""
     values = keys if isinstance(keys, pa.ChunkedArray) else pa.array(list(keys), pa.string())
+    if not len(values):
+        return table
     return table.filter(pc.invert(pc.is_in(table.column("_key"), values)))
 
 

@@ -140,7 +140,7 @@ def _read(
         raise
     swept, lake, axis = found.swept, reading.lake, reading.axis
     report = ReadReport(reading.entity.name, reading.company, passes=swept.passes)
-    report.quarantined, report.keys = swept.bad, swept.index.column("_key")
+    report.quarantined, report.keys = swept.bad, swept.keys
     report.deleted = tuple(found.tombstones.column("_key").to_pylist())
     report.read = len(swept.bad) + found.fresh.count
     # Before a day is written: a day that ended is read no more, and what did not parse of it were forgotten.
@@ -284,7 +284,7 @@ class _Reading:
         unreadable = {bad.key for bad in swept.bad}
         # A record without a readable key may be any of the missing ones, so none is judged then.
         vanished = alive if None not in unreadable else nothing
-        vanished = without(vanished, swept.keys | {key for key in unreadable if key})
+        vanished = without(without(vanished, swept.keys), [key for key in unreadable if key])
         if not self.allow_deletes:
             deletes.guard_whole(self.entity, self.company, held=len(alive), missing=len(vanished))
         news = [table.column("_key").filter(changed(table, latest)) for table in swept.tables(swept.index)]
@@ -313,7 +313,9 @@ class _Reading:
 
     def _gone(self, swept: Swept, held: deletes.Held) -> list[str]:
         """Return the keys of documents that were deleted: known or received as unreleased, and gone now."""
-        suspects = held.unreleased - swept.keys
+        unreleased = pa.array(sorted(held.unreleased), pa.string())
+        came = swept.keys.filter(pc.is_in(swept.keys, unreleased))
+        suspects = held.unreleased.difference(came.to_pylist())
         if swept.pages > 1:
             suspects |= deletes.unreleased_in(self.entity, swept.index)
         return deletes.gone(

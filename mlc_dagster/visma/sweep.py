@@ -51,9 +51,9 @@ class Swept:
     _pages: Pages = field(repr=False)
 
     @property
-    def keys(self) -> set[str]:
+    def keys(self) -> pa.ChunkedArray:
         """Return the keys received."""
-        return set(self.index.column("_key").to_pylist())
+        return self.index.column("_key")
 
     def tables(self, index: pa.Table) -> Iterator[pa.Table]:
         """Return the rows of a part of the index, in pieces; those of one record stand together in it."""

@@ -95,7 +95,7 @@ class Intake:
         fields = only(self._entity.fields, known)
         # Arrow adds what it was not asked for, with a type of its own guess; nobody looks at its values.
         array = _as_declared(fields, body, others="infer")
-        if array is None or _has_more(self._entity.fields, array.type, known):
+        if array is None or _has_more(array.type, self._entity.fields, fields):
             return None
         return Listed(body, array=array, fields=fields)
 
@@ -137,16 +137,18 @@ def _as_declared(fields: tuple[Field, ...], body: bytes, *, others: str) -> pa.S
     return lists.flatten()
 
 
-def _has_more(fields: tuple[Field, ...], type_: pa.StructType, known: frozenset[str], path: str = "") -> bool:
-    """Whether records of a type have declared fields that are not among the known ones, null apart."""
-    for field in fields:
-        place, name = type_.get_field_index(field.name), path + field.name
+def _has_more(type_: pa.StructType, declared: tuple[Field, ...], asked: tuple[Field, ...]) -> bool:
+    """Whether records of a type have declared fields that were not asked for, null apart."""
+    among = {field.name: field for field in asked}
+    for field in declared:
+        place = type_.get_field_index(field.name)
         if place < 0 or pa.types.is_null(type_.field(place).type):
             continue
-        if name not in known:
+        if field.name not in among:
             return True
         one = type_.field(place).type
-        if field.fields and _has_more(field.fields, one.value_type if field.many else one, known, f"{name}."):
+        section = one.value_type if field.many else one
+        if field.fields and _has_more(section, field.fields, among[field.name].fields):
             return True
     return False
 

@@ -221,7 +221,9 @@ def test_a_value_that_does_not_fit_on_a_later_page_is_looked_at_like_one_on_the_
 def test_only_fields_that_came_before_are_looked_for():
     """Else each of the declared fields that a company does not use would cost as much as one it does."""
     intake = Intake(INVOICES)
-    body = json.dumps([invoice(amount=1, supplier={"number": "5"})]).encode()
+    lines = [{"lineNumber": 1, "attachments": []}]
+    record = invoice(amount=1, supplier={"number": "5"}, location={}, invoiceLines=lines, newIn2027=[1])
+    body = json.dumps([record]).encode()
     intake.listed(body)
     again = intake.listed(body)
     assert again.array is not None

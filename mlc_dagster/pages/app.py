@@ -1,5 +1,6 @@
 """The routes of the operator's pages: they read our database and write that somebody wants a replay."""
 
+import logging
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -36,6 +37,7 @@ OVERVIEW_SECONDS = 5.0
 LONGEST_NUMBER, LONGEST_NAME = 100, 80
 # Alerts of what the overview counts itself.
 COUNTED_HERE = (AlertKind.STALE, AlertKind.DOUBT, AlertKind.REFUSED, AlertKind.QUARANTINE)
+log = logging.getLogger(__name__)
 Page = Callable[[Request], Response]
 Posted = Callable[[Request, Mapping[str, str]], Response]
 
@@ -106,9 +108,20 @@ class _Pages:
             if not self._known(request):
                 target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
                 return go_to(f"/login?{urlencode({'next': target})}" if target != "/" else "/login")
-            return page(request)
+            return self._safely(request, lambda: page(request))
 
         return answer
+
+    def _safely(self, request: Request, make: Callable[[], Response]) -> Response:
+        """What is asked for, or a page that says that it cannot be had now."""
+        try:
+            return make()
+        except Exception as error:  # noqa: BLE001 - whatever it is, people are told the same
+            # Not the traceback, nor others' words: they show the records a query was about.
+            ours = type(error).__module__.startswith("mlc_dagster.")
+            cause = str(error) if ours else type(error).__name__
+            log.error("The page %s failed: %s", request.url.path, cause)  # noqa: TRY400
+            return self._page(request, "failed.html", 503, title="Not now")
 
     def _posted(self, take: Posted, *, known: bool = True) -> Callable[[Request], Awaitable[Response]]:
         """What takes a form. known: only of a session, from a page of its own."""
@@ -121,7 +134,7 @@ class _Pages:
             ours = self._known(request) and self._sessions.form_is_ours(cookie, fields.get("form", ""))
             if known and not ours:
                 return self._templates.page("refused.html", 403, title="Not taken")
-            return await run_in_threadpool(take, request, fields)
+            return await run_in_threadpool(self._safely, request, lambda: take(request, fields))
 
         return answer
 

@@ -188,13 +188,22 @@ def test_metrics_are_for_this_machine_and_for_who_has_the_token(installation: In
     assert requests.get(url, headers=known, timeout=40).text.startswith("# HELP")
 
 
-def test_health_says_when_the_database_is_gone(tmp_path: Path) -> None:
-    suite = open_suite(tmp_path, ManualClock())
-    with in_public(app_of(suite)) as url:
+def test_health_and_pages_say_when_the_database_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("PAGES_TOKEN", TOKEN)
+    clock = ManualClock()
+    suite = open_suite(tmp_path, clock, pages={"token": "${PAGES_TOKEN}"})
+    with in_public(app_of(suite)) as url, Installation(suite, clock, url, tmp_path).browser() as browser:
         suite.engine.dispose()
         for file in (tmp_path / "state").glob("mlc.db*"):
             file.unlink()
         (tmp_path / "state" / "mlc.db").mkdir()
-        answer = requests.get(f"{url}/healthz", timeout=40)
-    assert answer.status_code == 503
-    assert "does not answer" in answer.text
+        health = requests.get(f"{url}/healthz", timeout=40)
+        page = browser.get(f"{url}/search?number=4711", timeout=40)
+    assert (health.status_code, page.status_code) == (503, 503)
+    assert "does not answer" in health.text
+    assert "cannot be shown now" in page.text
+    assert "default-src 'none'" in page.headers["Content-Security-Policy"]
+    assert "The page /search failed: OperationalError" in caplog.text
+    assert "4711" not in caplog.text

@@ -68,7 +68,7 @@ def main() -> None:
 def options(
     version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
 ) -> None:
-    """Keeps Anaplan and others equal to Visma.net ERP, and shows what happened to each record."""
+    """Keeps Anaplan, Asana, Cleo, Tableau and Power BI equal to Visma.net ERP, record by record."""
     if version:
         from importlib.metadata import version as installed
 

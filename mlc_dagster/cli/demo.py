@@ -106,6 +106,7 @@ def _load(title: str, settings: Settings) -> Table:
     """Run every pair for every company over the days still open, as a schedule would: the pairs at once."""
     works = {pair: settings.companies_of(pair) for pair in settings.pairs.on()}
     lines: dict[str, list[Line]] = {pair: [] for pair in works}
+    console.print(f"{title}: {', '.join(works)}, side by side; each takes one company after the other.")
     started = perf_counter()
     with Progress(title, works) as progress, side_by_side(deliver, list(works)) as told:
         for pair, (seconds, found) in told:

@@ -25,7 +25,9 @@ def lines_of(company: str, pair: str, run: PairRun) -> list[Line]:
     """One line for what was read from Visma, then one a destination."""
     visma = [key for key in run.metadata if key.startswith("visma/")]
     counts = {name: _sum(run, visma, name) for name in ("read", "quarantined")}
-    lines = [Line(company, "visma (reading)", counts, _sum(run, visma, "calls"), _seconds(run, visma))]
+    lines = [
+        Line(company, f"visma, read for {pair}", counts, _sum(run, visma, "calls"), _seconds(run, visma))
+    ]
     for key in run.metadata:
         if key.startswith(f"{pair}/") and not key.startswith(f"{pair}/rows/"):
             counts = {name: _sum(run, [key], name) for name in COLUMNS}

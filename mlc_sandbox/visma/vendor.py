@@ -198,7 +198,7 @@ class VismaVendor:
     def config_section(self, url: str) -> dict[str, Any]:
         """Companies, addresses and the start day."""
         return {
-            "start_day": (self.clock.now() - timedelta(days=6)).date(),
+            "start_day": (self.clock.now() - timedelta(days=3)).date(),
             "visma": {
                 "base_url": f"{url}/visma/api",
                 "token_url": f"{url}/visma/connect/token",

@@ -5,7 +5,7 @@ So a test with real processes counts the same on a busy machine as on an idle on
 
 import threading
 from datetime import UTC, datetime, timedelta
-from multiprocessing.context import SpawnContext
+from multiprocessing.context import BaseContext
 
 START = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 _WORKS, _ENDED = -1.0, float("inf")
@@ -14,7 +14,7 @@ _WORKS, _ENDED = -1.0, float("inf")
 class SharedClock:
     """A clock for a fixed number of threads, over all processes; each calls `begin` and, at last, `end`."""
 
-    def __init__(self, context: SpawnContext, threads: int) -> None:
+    def __init__(self, context: BaseContext, threads: int) -> None:
         self._seconds = context.Value("d", 0.0, lock=False)
         self._wakes = context.Array("d", [_WORKS] * threads, lock=False)
         self._changed = context.Condition()

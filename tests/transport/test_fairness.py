@@ -40,7 +40,9 @@ class Tenant:
 
     def work(self, database: str, *workers: Worker) -> None:
         """Let the processes work to their end."""
-        context = multiprocessing.get_context("spawn")
+        # They come from a process that has imported this module once for all.
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload([__name__])
         clock = SharedClock(context, sum(worker.threads for worker in workers))
 
         def note(received: Received) -> Answer:

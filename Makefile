@@ -18,7 +18,7 @@ ui: $(VENV)/runtime      ## Open Dagster's UI on what the demo made
 	@$(BIN)/mlc ui
 
 test: lint               ## Lint, types, walls and all tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/dev        ## Lint, format, types and walls
 	$(BIN)/ruff check .

@@ -15,7 +15,8 @@ def versions(erp: Erp, entity: str) -> dict[str, str]:
 
 
 def held(erp: Erp, entity: str) -> dict[str, str]:
-    return {key: row["timeStamp"] for key, row in erp.held(entity).items()}
+    rows = erp.lake.latest(entity, erp.company).select(["_key", "_deleted", "timeStamp"]).to_pylist()
+    return {row["_key"]: row["timeStamp"] for row in rows if not row["_deleted"]}
 
 
 def arm(erp: Erp, entity: str, seed: int, *, times: int = 8, **amounts: int) -> None:

@@ -3,8 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from datetime import timedelta
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from math import ceil
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -16,14 +15,13 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from mlc_dagster.alerts.book import Book
-from mlc_dagster.alerts.finding import Kind as AlertKind
-from mlc_dagster.delivery import Compared
 from mlc_dagster.overview import PairHealth, overview
 from mlc_dagster.pages import words
 from mlc_dagster.pages.life import LISTED, Lives, readings
 from mlc_dagster.pages.probes import Probes
 from mlc_dagster.pages.quarantine import Filter, QuarantineList, pretty
 from mlc_dagster.pages.session import COOKIE, LASTS, Sessions
+from mlc_dagster.pages.trouble import of_alerts, of_other_places, of_pairs, of_targets
 from mlc_dagster.pages.web import HEADERS, Static, Templates, form, go_to, own_path
 from mlc_dagster.receiver.rates import Rates, network_of
 from mlc_dagster.replay import By, NotAReplay, Replays, What
@@ -35,8 +33,6 @@ TRIES, TRIES_PER_SECOND = 5, 0.1
 # Counting is for all who look within this time.
 OVERVIEW_SECONDS = 5.0
 LONGEST_NUMBER, LONGEST_NAME = 100, 80
-# Alerts of what the overview counts itself.
-COUNTED_HERE = (AlertKind.STALE, AlertKind.DOUBT, AlertKind.REFUSED, AlertKind.QUARANTINE)
 log = logging.getLogger(__name__)
 Page = Callable[[Request], Response]
 Posted = Callable[[Request, Mapping[str, str]], Response]
@@ -184,10 +180,10 @@ class _Pages:
             for pair in dict.fromkeys(each.pair for each in health)
         }
         trouble = [
-            *_trouble(health),
-            *_held_elsewhere(health, self._quarantine.counts()),
-            *_unlike(self._suite.comparisons.all()),
-            *_alerts(Book(self._suite.engine), self._dagster),
+            *of_pairs(health),
+            *of_other_places(health, self._quarantine.counts()),
+            *of_targets(self._suite.comparisons.all()),
+            *of_alerts(Book(self._suite.engine).open(), self._dagster),
         ]
         return self._page(request, "home.html", title="Overview", by_pair=by_pair, trouble=trouble)
 
@@ -271,60 +267,6 @@ class _Pages:
         except NotAReplay as wrong:
             return self._replay_list(request, str(wrong), 400)
         return go_to(f"/replays#replay-{number}")
-
-
-def _trouble(health: list[PairHealth]) -> Iterator[tuple[str, str]]:
-    """What somebody should look at, in words, with where: empty on a good day."""
-    for each in health:
-        where = f"{words.system(each.pair).removeprefix('the ')} {each.company}"
-        if each.stale:
-            yield f"{where} was last brought up to date {words.ago(each.lag)}.", "/"
-        if each.failed:
-            yield f"{where}: {_count(each.failed, 'row')} refused.", "/"
-        if each.quarantined:
-            link = f"/quarantine?{urlencode({'pair': each.pair, 'company': each.company})}"
-            yield f"{where}: {_count(each.quarantined, 'record')} held back.", link
-        since = each.in_doubt.since
-        if since is not None and each.at - since > timedelta(hours=1):
-            sent = words.ago(each.at - since)
-            yield f"{where}: {_count(each.in_doubt.rows, 'row')} in doubt; the oldest was sent {sent}.", "/"
-
-
-def _held_elsewhere(
-    health: list[PairHealth], held_back: Mapping[tuple[str, str], int]
-) -> Iterator[tuple[str, str]]:
-    """What is held back at places that are no destination, such as the mailbox partners write to."""
-    known = {(place.name, place.company) for each in health for place in each.places}
-    for (place, company), count in held_back.items():
-        if (place, company) not in known:
-            where = f"{words.system(place).removeprefix('the ')}, {words.kind_of(place)}, {company}"
-            link = f"/quarantine?{urlencode({'pair': place.split('/', 1)[0], 'company': company})}"
-            yield f"{where}: {_count(count, 'record')} held back.", link
-
-
-def _unlike(compared: Sequence[Compared]) -> Iterator[tuple[str, str]]:
-    """Targets that did not show what they were sent."""
-    for each in compared:
-        if not each.equal:
-            where = f"{words.system(each.destination)} {each.company}"
-            yield (
-                f"{where} shows {words.kind_of(each.destination)} otherwise than they were sent.",
-                "/reconcile",
-            )
-
-
-def _alerts(book: Book, dagster: str | None) -> Iterator[tuple[str, str]]:
-    """What the alerts know and our own counting does not: runs, checks, credentials that end."""
-    for alert in book.open():
-        found = alert.finding
-        if found.kind not in COUNTED_HERE:
-            times = f" ({found.count} times)" if found.count > 1 else ""
-            link = f"{dagster}{found.link}" if dagster and found.link else "/"
-            yield f"{found.kind}, {found.subject}{times}: {found.what} {found.remedy}", link
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
 def _run_link(root: str | None) -> Callable[[str], str | None]:

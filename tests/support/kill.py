@@ -10,6 +10,7 @@ servers. Fork while no thread of yours runs; servers belong into processes of th
 context manager factory that puts points around something: ledger_points, http_points, method_points(...).
 """
 
+import gc
 import os
 import random
 import signal
@@ -129,6 +130,7 @@ def _fork(
     read, write = os.pipe()
     child = os.fork()
     if child == 0:
+        gc.freeze()  # looking for garbage among all that the parent made would copy its memory
         os.close(read)
         points = Points(write, at)
         _live(work, [partial(instrument, points) for instrument in instruments])

@@ -87,9 +87,10 @@ class Storage:
         with self.fs.open(path, "rb") as handle, pq.ParquetFile(handle) as file:
             found = [file.schema_arrow.empty_table()]
             for number in range(file.num_row_groups):
-                wanted = pc.is_in(file.read_row_group(number, [column]).column(column), values)
+                held = file.read_row_group(number, [column], use_threads=False).column(column)
+                wanted = pc.is_in(held, values)
                 if pc.any(wanted).as_py():
-                    found.append(file.read_row_group(number).filter(wanted))
+                    found.append(file.read_row_group(number, use_threads=False).filter(wanted))
         return pa.concat_tables(found)
 
     def count(self, path: str) -> int:

@@ -22,8 +22,8 @@ from mlc_dagster.visma.entity import LINE, STATUS, Entity
 from mlc_dagster.visma.merge import conform, joined, several
 from mlc_dagster.visma.records import BadRecord, Rows
 
-# Rows are loaded in pieces of about this size: each looks at every page that holds any of it.
-PIECE_BYTES = 4 * 2**20
+# Rows are loaded in pieces of about this size, two at a time: each looks at every page that holds any of it.
+PIECE_BYTES = 2 * 2**20
 # A table of a few rows and a hundred nested columns is mostly objects about them: so many become one.
 MANY_TABLES = 8
 # In an ordered index: the key of a record that came in several parts, else null.

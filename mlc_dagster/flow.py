@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from mlc_dagster.delivery import Plan, Refused, Report, Row, deliver, plan
 from mlc_dagster.delivery.destination import Advised, Paced
 from mlc_dagster.delivery.errors import Overtaken
-from mlc_dagster.outlook import span
+from mlc_dagster.outlook import held_days, span
 from mlc_dagster.suite import Suite
+from mlc_dagster.visma.client import VismaClient
 from mlc_dagster.visma.entities import Entity
 from mlc_dagster.visma.reader import ReadReport, read_days
 
@@ -32,15 +33,18 @@ def read(
     run_id: str,
     whole: bool = False,
     allow_deletes: bool = False,
+    gone: Collection[str] = (),
+    back: Collection[str] = (),
+    client: VismaClient | None = None,
     on_day: Callable[[date, int], None] = lambda *_: None,
 ) -> ReadReport:
     """Read some days of an entity into the lake; what does not parse goes to quarantine.
 
-    A read of the same days that was cut off is gone on with. `whole`, `allow_deletes` and what is raised: see
-    `read_days`.
+    A read of the same days that was cut off is gone on with. `whole`, `allow_deletes`, `gone`, `back` and
+    what is raised: see `read_days`. `client` is another one of the company than the suite's own.
     """
     return read_days(
-        suite.visma(company),
+        client or suite.visma(company),
         suite.lake,
         entity,
         company,
@@ -50,6 +54,8 @@ def read(
         first_day=suite.settings.start_day,
         whole=whole,
         allow_deletes=allow_deletes,
+        gone=gone,
+        back=back,
         on_day=on_day,
         settle=lambda report: _settle_quarantine(suite, entity, report, run_id),
     )
@@ -80,7 +86,7 @@ def send(suite: Suite, name: str, company: str, days: Sequence[date], *, run_id:
     """
     for attempt in range(OVERTAKEN_AT_MOST):
         # Both before the rows are made: what comes in between is left for the next delivery.
-        generation, held = suite.ledger.generation(name, company), _held(suite, name, company)
+        generation, held = suite.ledger.generation(name, company), held_days(suite, name, company)
         mapped = rows(suite, name, company, days)
         if mapped.blocked:
             raise ContractBroken(mapped)
@@ -188,7 +194,7 @@ def _asked(suite: Suite, model: str, company: str, days: Sequence[date]) -> dict
     """What the mappings are asked for: days, records outstanding, and what the destination has seen."""
     if missing := _missing_days(suite, model, company):
         raise LakeIncomplete(model, company, missing)
-    unsent = suite.sent_days.missing(model, company, _held(suite, model, company))
+    unsent = suite.sent_days.missing(model, company, held_days(suite, model, company))
     return {
         "days": sorted({*days, *unsent}),
         "also": suite.ledger.outstanding(model, company),
@@ -206,18 +212,13 @@ def _missing_days(suite: Suite, model: str, company: str) -> dict[str, list[date
     if not found.contract.whole:
         return {}
     newest = max(
-        [*_held(suite, model, company), *filter(None, [suite.sent_days.newest(model, company)])], default=None
+        [*held_days(suite, model, company), *filter(None, [suite.sent_days.newest(model, company)])],
+        default=None,
     )
     days = span(suite.settings.start_day, newest) if newest else []
     held = {entity: suite.lake.notes(entity, company) for entity in found.entities}
     missing = {entity: [day for day in days if day not in notes] for entity, notes in held.items()}
     return {entity: gaps for entity, gaps in missing.items() if gaps}
-
-
-def _held(suite: Suite, model: str, company: str) -> dict[date, datetime]:
-    """Every day the lake holds of the model's own entity, with the time of its newest reading."""
-    notes = suite.lake.notes(suite.mappings.models[model].source, company)
-    return {day: note.read_at for day, note in notes.items()}
 
 
 def _settle_quarantine(suite: Suite, entity: Entity, report: ReadReport, run_id: str) -> None:

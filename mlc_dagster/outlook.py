@@ -1,6 +1,6 @@
 """What is still to be done: days not wholly read, news in the ERP, records left behind."""
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from mlc_dagster.delivery import State
@@ -44,8 +44,32 @@ def span(first: date, last: date) -> list[date]:
 
 
 def news(suite: Suite, pair: str, company: str) -> bool:
-    """Whether the ERP holds rows that the lake has not read: one cheap question an entity."""
-    return any(entity_news(suite, entity, company) for entity in entities(suite, pair))
+    """Whether a run has something to do: from the lake, or as one cheap question an entity tells, the ERP."""
+    return unsent(suite, pair, company) or any(
+        entity_news(suite, entity, company) for entity in entities(suite, pair)
+    )
+
+
+def unsent(suite: Suite, pair: str, company: str) -> bool:
+    """Whether a destination of the pair has yet to receive something that is in the lake.
+
+    It was read for another pair, or by a run that ended before it delivered; or a model or lookup is another.
+    """
+    return any(_behind(suite, name, company) for name in suite.destinations() if name.startswith(f"{pair}/"))
+
+
+def _behind(suite: Suite, name: str, company: str) -> bool:
+    held = held_days(suite, name, company)
+    return bool(held) and (
+        bool(suite.sent_days.missing(name, company, held))
+        or suite.ledger.seen(name, company) != suite.mappings.fingerprint(name, suite.lake, company)
+    )
+
+
+def held_days(suite: Suite, model: str, company: str) -> dict[date, datetime]:
+    """Every day the lake holds of the model's own entity, with the time of its newest reading."""
+    notes = suite.lake.notes(suite.mappings.models[model].source, company)
+    return {day: note.read_at for day, note in notes.items()}
 
 
 def entity_news(suite: Suite, entity: Entity, company: str) -> bool:
@@ -56,7 +80,7 @@ def entity_news(suite: Suite, entity: Entity, company: str) -> bool:
         entity,
         company,
         clock=suite.clock,
-        refused={entry.raw for entry in suite.quarantine.open(f"visma/{entity.name}", company)},
+        refused=_refused(suite, entity, company),
         zone=suite.settings.timezone,
     )
 

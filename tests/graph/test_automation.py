@@ -12,6 +12,7 @@ from mlc_dagster.graph import automation
 from mlc_dagster.graph.partitions import range_tags
 from mlc_dagster.graph.resource import SuiteResource
 from mlc_dagster.graph.steps import COMPANY_TAG, PAIR_TAG
+from mlc_dagster.mappings import Mappings
 from mlc_dagster.outlook import open_days
 from mlc_dagster.transport import Misconfigured
 from mlc_sandbox.server import Sandbox
@@ -98,6 +99,21 @@ def test_a_change_starts_a_run_of_its_company_over_the_days_that_may_still_chang
     assert request.run_key is None, "the next change starts the next run"
     assert loaded.run("SE01", first=loaded.days[-2]).success
     assert companies(tick()) == []
+
+
+def test_what_was_read_for_another_pair_or_by_a_run_that_ended_early_starts_a_run(
+    loaded: House, tick: Tick
+) -> None:
+    change(loaded.sandbox)
+    assert loaded.read("suppliers").success
+    assert companies(tick()) == ["NO01"]
+    assert loaded.run().success
+    assert companies(tick()) == []
+
+
+def test_a_lookup_that_was_edited_starts_runs(loaded: House, tick: Tick) -> None:
+    with patch.object(Mappings, "fingerprint", return_value="of other mappings"):
+        assert companies(tick()) == ["NO01", "SE01"]
 
 
 def test_no_second_run_starts_while_one_is_under_way(loaded: House, tick: Tick) -> None:

@@ -496,7 +496,8 @@ def test_processes_that_refresh_at_once_make_one_refresh_and_all_go_on(
     past = ManualClock(datetime.now(UTC) - timedelta(minutes=34))
     log_in(stored_in(engine, tmp_path, sandbox.url, past))
     engine.dispose()
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")  # which imports this module once for all of them
+    context.set_forkserver_preload([__name__])
     barrier, results = context.Barrier(4), context.Queue()
     arguments = (database_url, tmp_path, sandbox.url, barrier, results)
     processes = [context.Process(target=_fetch, args=arguments) for _ in range(4)]

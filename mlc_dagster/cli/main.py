@@ -103,6 +103,28 @@ def ui(
 
 
 @app.command()
+def init(
+    file: Annotated[Path, typer.Argument(help="The configuration to write.")] = Path("mlc.yaml"),
+    answers: Annotated[
+        Path | None,
+        typer.Option(help="A file shaped like mlc.yaml; nothing is asked, what it leaves out is told."),
+    ] = None,
+) -> None:
+    """Ask for what is needed and write a commented mlc.yaml. Credentials are not asked for, only named."""
+    from mlc_dagster.cli.init import write_configuration
+
+    write_configuration(file, answers)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON schema of mlc.yaml, by which editors complete and check it."""
+    from mlc_dagster.cli.schema import schema_text
+
+    typer.echo(schema_text(), nl=False)
+
+
+@app.command()
 def check() -> None:
     """Check the configuration, the mappings, the credentials and every object the settings name."""
     from mlc_dagster.cli.check import run_check

@@ -6,7 +6,6 @@ from pydantic import Field
 
 from mlc_dagster.settings.section import SecretValue, Section, Url
 
-
 PairName = Literal["anaplan", "asana", "cleo", "powerbi", "tableau"]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
@@ -113,12 +113,18 @@ def _company_code(value: str) -> str:
     return value
 
 
-SecretValue = Annotated[Secret, BeforeValidator(_secret)]
-Url = Annotated[str, AfterValidator(_base_url)]
-ExactUrl = Annotated[str, AfterValidator(_exact_url)]
+def _written(pattern: str) -> WithJsonSchema:
+    """What editors check; the validators beside it say more."""
+    return WithJsonSchema({"type": "string", "pattern": pattern})
+
+
+SecretValue = Annotated[Secret, BeforeValidator(_secret), _written(VARIABLE.pattern)]
+WEB = _written(r"^(https://|http://(127\.0\.0\.1|localhost|\[::1\])[:/])")
+Url = Annotated[str, AfterValidator(_base_url), WEB]
+ExactUrl = Annotated[str, AfterValidator(_exact_url), WEB]
 TimeZone = Annotated[str, AfterValidator(_time_zone)]
-Cron = Annotated[str, AfterValidator(_cron)]
-CompanyCode = Annotated[str, AfterValidator(_company_code)]
+Cron = Annotated[str, AfterValidator(_cron), _written(r"^\S+( \S+){4}$")]
+CompanyCode = Annotated[str, AfterValidator(_company_code), _written(r"^[A-Za-z0-9_-]{1,20}$")]
 
 
 class Section(BaseModel):
@@ -128,7 +134,12 @@ class Section(BaseModel):
 
 
 class PairSettings(Section):
-    """What every pair has: when it runs and for whom."""
+    """What every pair has: when it runs and for whom.
+
+    `schedule`: when it runs, as a cron line in `timezone`. `poll_seconds`: how often the ERP is asked for
+    changes. `stale_after_hours`: when a pair without a finished run is told as stale. `companies`: the codes
+    of those it carries, else all.
+    """
 
     schedule: Cron = "0 6 * * *"
     timezone: TimeZone = "Europe/Oslo"

@@ -39,6 +39,8 @@ To verify without mlc:
    feed, its number, a line feed, sealed_at, a line feed, and then for each of its events, in order, eight
    bytes of its number (big endian) and the 32 bytes of its digest.
 3. `before` of a seal is `digest` of the one before it. The newest has to be the one that was kept elsewhere.
+4. Every event stands in digests, unless its number is greater than all there: it was written meanwhile. Any
+   other was inserted later.
 An event that is in digests and not in the trail was removed; a later event of the kind "removed by
 retention" has to name it in one of its runs.
 

@@ -10,7 +10,7 @@ import json
 import logging
 import struct
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from json.encoder import encode_basestring
@@ -29,6 +29,8 @@ EVENTS_IN_A_SEAL = 5_000
 LOCK_TIMEOUT = "2s"
 # Where a removal stands in the trail, for all companies.
 TRAIL = "mlc/audit"
+# Numbers begin with 1, unless somebody else gives them.
+_BEFORE_ALL = -(2**63)
 
 _ENTRY = struct.Struct(">q32s")
 
@@ -146,7 +148,7 @@ class Seals:
         trail was cut short or made anew. Memory does not grow with the trail.
         """
         verdict = Verdict()
-        before, after = "", 0
+        before, after = "", _BEFORE_ALL
         with reading(self._engine) as connection:
             removals = _removals(connection)
             for found in _all(connection):
@@ -265,13 +267,28 @@ def digest_of(columns: Sequence[Any]) -> bytes:
 
 @dataclass
 class _Removals:
-    """Which events retention took: runs of numbers, in order."""
+    """Which events retention took: runs of numbers, apart from each other.
 
-    runs: list[tuple[int, int]] = field(default_factory=list)
+    As they are told they may overlap: what was held at first goes later, in a run around earlier ones.
+    """
+
+    firsts: list[int] = field(default_factory=list)
+    lasts: list[int] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, runs: Iterable[tuple[int, int]]) -> "_Removals":
+        found = cls()
+        for first, last in sorted(runs):
+            if found.lasts and first <= found.lasts[-1]:
+                found.lasts[-1] = max(last, found.lasts[-1])
+            else:
+                found.firsts.append(first)
+                found.lasts.append(last)
+        return found
 
     def cover(self, number: int) -> bool:
-        at = bisect_right(self.runs, (number, number))
-        return any(first <= number <= last for first, last in self.runs[max(at - 1, 0) : at + 1])
+        at = bisect_right(self.firsts, number) - 1
+        return at >= 0 and number <= self.lasts[at]
 
 
 def _judge_seal(found: Seal, before: str, verdict: Verdict) -> bool:
@@ -314,7 +331,7 @@ def _digests(
 def _removals(connection: sa.Connection) -> _Removals:
     query = sa.select(events.c.detail).where(events.c.kind == Kind.REMOVED.value)
     told = connection.execute(query).scalars()
-    return _Removals(sorted((first, last) for text in told for first, last in json.loads(text)["runs"]))
+    return _Removals.of((first, last) for text in told for first, last in json.loads(text)["runs"])
 
 
 def _runs(gone: Sequence[int], left: Sequence[int]) -> list[list[int]]:

@@ -62,6 +62,8 @@ def verified(folder: Path, form: str) -> str:
         columns = [value for name, value in found.items() if name != "digest"]
         text = json.dumps(columns, ensure_ascii=False, separators=(",", ":"))
         assert hashlib.sha256(text.encode()).hexdigest() == found["digest"]
+    covered = {found["event"] for found in digests}
+    assert all(number in covered for number in own if number <= max(covered))
     before = seals[0]["before"]
     for seal in seals:
         assert seal["before"] == before
@@ -118,7 +120,7 @@ def test_an_export_never_mixes_with_files_that_are_there(
     assert (tmp_path / "events.csv").read_text() == "mine"
 
 
-def test_the_script_of_the_guide_verifies_an_export_and_finds_a_change(
+def test_the_script_of_the_guide_verifies_an_export_and_finds_a_change_and_an_insertion(
     engine: sa.Engine, chain: Seals, clock: ManualClock, tmp_path: Path
 ) -> None:
     guide = (Path(__file__).parents[2] / "docs" / "audit.md").read_text("utf-8")
@@ -132,7 +134,16 @@ def test_the_script_of_the_guide_verifies_an_export_and_finds_a_change(
 
     assert look().stdout == f"whole; the newest seal is {chain.head()}\n"
     table = pyarrow.parquet.read_table(folder / "events.parquet")
+
+    def write(rows: Table) -> None:
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows, table.schema), folder / "events.parquet")
+
     rows = table.to_pylist()
-    rows[3]["detail"] = "{}"
-    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows, table.schema), folder / "events.parquet")
+    write([*rows[:3], {**rows[3], "detail": "{}"}, *rows[4:]])
     assert "AssertionError" in look().stderr
+    slipped_in = {**rows[0], "id": 0}
+    text = json.dumps([*slipped_in.values()][:-1], ensure_ascii=False, separators=(",", ":"))
+    write([{**slipped_in, "digest": hashlib.sha256(text.encode()).hexdigest()}, *rows])
+    assert "AssertionError" in look().stderr
+    write(rows)
+    assert look().returncode == 0

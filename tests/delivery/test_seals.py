@@ -113,6 +113,17 @@ def test_an_event_slipped_into_a_gap_of_numbers_is_named(
     assert (first.event, first.words) == (newest + 3, "was inserted later")
 
 
+def test_an_event_slipped_in_before_the_first_is_named(
+    trail: Seals, tamper: Tamper, engine: sa.Engine, ids: list[int]
+) -> None:
+    with engine.connect() as connection:
+        first = dict(connection.execute(sa.select(events).where(events.c.id == ids[0])).one()._mapping)
+    tamper(events.insert().values({**first, "id": -7}))
+    broken = trail.verify().first
+    assert broken is not None
+    assert (broken.seal, broken.event, broken.words) == (1, -7, "was inserted later")
+
+
 @pytest.mark.parametrize("values", [{"digest": "0" * 64}, {"entries": b""}, {"entries": b"x"}])
 def test_a_changed_seal_is_named(trail: Seals, tamper: Tamper, values: dict[str, object]) -> None:
     tamper(seals.update().where(seals.c.number == 1).values(values))
@@ -264,6 +275,17 @@ def test_events_that_are_held_stay_and_go_when_they_are_released(trail: Seals, c
     trail.seal()
     verdict = trail.verify()
     assert (verdict.removed, verdict.broken) == (22, 0)
+
+
+def test_removals_between_earlier_removals_are_no_break(trail: Seals, clock: ManualClock) -> None:
+    before = clock.now() - timedelta(minutes=1)
+    held = events.c.number.in_(["INV-k2", "INV-k4", "INV-k5", "INV-k6", "INV-k8"])
+    assert trail.remove(before, held, by="mlc") == 17
+    assert trail.remove(before, events.c.number == "INV-k5", by="mlc") == 4
+    trail.seal()
+    assert (trail.verify().removed, trail.verify().broken) == (21, 0)
+    assert trail.remove(before, ANY, by="mlc") == 1
+    assert (trail.verify().removed, trail.verify().broken) == (22, 0)
 
 
 def test_what_the_way_back_relies_on_is_never_removed(

@@ -1,14 +1,14 @@
 """What the reader must know about one kind of ERP record."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
 
 import pyarrow as pa
 
 from mlc_dagster.lake import with_system
-from mlc_dagster.visma.fields import Field, lake_columns, wire_struct
+from mlc_dagster.visma.fields import Field, lake_columns, only, wire_struct
 
 # The state of a document that may be deleted, and the number of a line: the same name in all entities.
 STATUS, LINE = "status", "lineNumber"
@@ -47,7 +47,8 @@ class Entity:
     ``key`` names the fields that identify a record; dots reach into sections, a trailing ``?`` allows an
     empty part. ``single`` is the path of one record, with key fields in braces. ``number`` is what people
     call the record by. ``lines`` is the list of a BY_LINE entity. ``written`` is the path for PUT where it
-    is not the one for reading.
+    is not the one for reading. ``internal`` is the ERP's own id of a record, which stays when its number
+    changes (section 13.2); ``cited`` is where documents name the record by its number.
     """
 
     name: str
@@ -66,6 +67,8 @@ class Entity:
     lines: str | None = None
     demands_filter: bool = False
     written: str | None = None
+    internal: str | None = None
+    cited: str | None = None
 
     @cached_property
     def schema(self) -> pa.Schema:
@@ -89,6 +92,17 @@ class Entity:
             for steps in (name.split(".") for name in names)
             for depth in range(1, len(steps) + 1)
         )
+
+    @cached_property
+    def keys_only(self) -> "Entity":
+        """The same list without its optional sections, of which only keys, stamps and ids are taken in."""
+        paths = self.indexed | ({self.internal} if self.internal else frozenset())
+        return replace(self, fields=only(self.fields, paths), expand=())
+
+    def number_in(self, key: str) -> str:
+        """What people call the record of a key by."""
+        names = [name.removesuffix("?") for name in self.key]
+        return key.split("|")[names.index(self.number)]
 
     @property
     def paged(self) -> bool:

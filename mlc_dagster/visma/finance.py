@@ -12,6 +12,7 @@ GL_ACCOUNTS = Entity(
     path="/v1/account",
     single="/v1/account/{accountCD}",
     key=("accountCD",),
+    internal="accountID",
     number="accountCD",
     paging=Paging.NONE,
     expand=("includeAccountClassDescription",),
@@ -37,6 +38,7 @@ SUBACCOUNTS = Entity(
     path="/v1/subaccount",
     single="/v1/subaccount/{subaccountNumber}",
     key=("subaccountNumber",),
+    internal="subaccountId",
     number="subaccountNumber",
     fields=shape(
         """

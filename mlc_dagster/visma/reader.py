@@ -1,7 +1,7 @@
 """Reads what changed in the ERP into the lake, by company and modified day: one sweep for many days."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import cached_property
@@ -85,6 +85,8 @@ def read_days(
     zone: str = ZONE,
     whole: bool = False,
     allow_deletes: bool = False,
+    gone: Collection[str] = (),
+    back: Collection[str] = (),
     on_day: Callable[[date, int], None] = lambda *_: None,
     settle: Callable[[ReadReport], None] = lambda _: None,
 ) -> ReadReport:
@@ -94,6 +96,9 @@ def read_days(
     without news is not written. Days are written in order, each as soon as it is known; ``on_day`` is told
     the rows of its file. ``whole`` reads every record and compares, so that deleted and renumbered records
     are noticed for any entity; entities without a change filter are always read so.
+
+    ``gone`` are records that a look at all keys found deleted: they become tombstones of the newest day,
+    unless this read brings them. ``back`` are deleted ones that it found again.
 
     ``settle`` is told before a day is written which records came in good order and which did not parse. At
     the end closed months are compacted.
@@ -111,7 +116,8 @@ def read_days(
         )
     calls_before = client.http.counter.calls
     axis = _Axis(asked, first_day, zone)
-    reading = _Reading(client, lake, entity, company, axis, clock or SystemClock(), allow_deletes)
+    known = (frozenset(gone), frozenset(back))
+    reading = _Reading(client, lake, entity, company, axis, clock or SystemClock(), allow_deletes, *known)
     whole = whole or not entity.has_filter
     report, resumed = _read(reading, whole=whole, on_day=on_day, settle=settle)
     if resumed and not whole:
@@ -241,6 +247,8 @@ class _Reading:
     axis: _Axis
     clock: Clock
     allow_deletes: bool
+    known_gone: frozenset[str] = frozenset()
+    known_back: frozenset[str] = frozenset()
 
     def spool(self, *, whole: bool) -> Spool:
         """Return where the pages wait; what is named here makes two readings the same."""
@@ -265,9 +273,10 @@ class _Reading:
             left = without(swept.index, gone)
             # A document deleted while several pages were read has shifted the pages after it: once more.
             if swept.pages == 1 or len(left) == len(swept.index):
+                gone += self._known_gone(swept, gone)
                 tombstones = deletes.tombstones(self.lake, self.entity, self.company, gone, self.clock.now())
                 fresh = _Fresh(swept, left, self.axis)
-                return _Found(fresh, tombstones, swept, held.deleted)
+                return _Found(fresh, tombstones, swept, held.deleted | self.known_back)
             spool.clear()
         raise NeverSettled(self.entity.name, self.company, MOST_PASSES, "documents were deleted each time")
 
@@ -310,6 +319,9 @@ class _Reading:
         return sweep(
             self.client, self.entity, since=since, clock=self.clock, zone=self.axis.zone, spool=spool
         )
+
+    def _known_gone(self, swept: Swept, found: Collection[str]) -> Collection[str]:
+        return self.known_gone.difference(swept.keys.to_pylist(), found) if self.known_gone else ()
 
     def _gone(self, swept: Swept, held: deletes.Held) -> list[str]:
         """Return the keys of documents that were deleted: known or received as unreleased, and gone now."""

@@ -45,11 +45,12 @@ def news(
     found = News()
     for alert in alerts:
         last = told.get(alert.id)
-        if not _concerns(name, channel, alert):
-            continue
         if alert.resolved_at is not None:
+            # Who was told of it hears the end of it, also when it got milder meanwhile.
             if last is not None and not last.over and now - alert.resolved_at >= SETTLED:
                 found.over.append(alert)
+        elif not _concerns(name, channel, alert):
+            continue
         elif last is None or last.over or _worse(alert, last):
             found.new.append(alert)
         elif now - last.told_at >= remind:

@@ -17,6 +17,8 @@ from mlc_dagster.vault import VaultLocked
 LEASE = "alerts"
 # What is over is looked at for as long as some channel may not have taken the word of it.
 LOOK_BACK = timedelta(days=7)
+# What has checks and is no destination: it is there as long as its pair is.
+OF_PAIRS = ("tableau/site",)
 LOOKED_AT = tuple(kind for kind in Kind if kind not in (*OF_DAGSTER, Kind.CHANNEL))
 
 
@@ -62,13 +64,18 @@ def try_all(settings: AlertSettings) -> Iterator[Sent]:
 
 def _is_on(settings: Settings, finding: Finding) -> bool:
     """Whether something still runs that can say it went well: not where the settings have let go of it."""
-    if finding.pair is None:
+    about, *companies = finding.subject.split()
+    if finding.kind is Kind.CHECK:
+        companies.pop()  # the check's own name comes last
+    pair = settings.pairs.on().get(finding.pair or "")
+    if finding.pair is not None and pair is None:
+        return False
+    carried = settings.companies_of(finding.pair) if finding.pair else settings.companies
+    if not set(companies) <= set(carried):
+        return False
+    if pair is None or finding.kind is Kind.RUN or about in OF_PAIRS:
         return True
-    pair = settings.pairs.on().get(finding.pair)
-    if pair is None or finding.kind is Kind.RUN:
-        return pair is not None
-    asset = finding.subject.split()[0]
-    return asset.split("/")[-1] in pair.names()
+    return about.split("/")[-1] in pair.names()
 
 
 def _tell_each(suite: Suite, settings: AlertSettings, book: Book) -> Iterator[Sent]:

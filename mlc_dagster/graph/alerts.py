@@ -107,8 +107,10 @@ def _read_run(
             continue
         if event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
             data = event.asset_check_evaluation_data
-            if data.check_name not in NOT_TOLD:
-                _read_check(book, data, company, link, datetime.fromtimestamp(entry.timestamp, UTC))
+            at = datetime.fromtimestamp(entry.timestamp, UTC)
+            # A run over several speaks for each: the next one may be of one of them.
+            for each in (companies or [""]) if data.check_name not in NOT_TOLD else ():
+                _read_check(book, data, each, link, at)
         else:
             causes.append(_cause(event, company))
     cause = next(filter(None, causes), "It ended without a word: its process or machine may be gone.")

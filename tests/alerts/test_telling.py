@@ -27,9 +27,10 @@ def delivered(suite: Suite, company: str = "NO01") -> None:
 
 
 def failed(suite: Suite, subject: str = "anaplan NO01", what: str = "The token is refused.") -> None:
-    """A run failed just now."""
+    """A run failed just now: of a pair and company, or of a job that is no pair's."""
+    pair, _, company = subject.partition(" ")
     finding = Finding(
-        Kind.RUN, subject, Severity.ERROR, what, "Log in again.", subject.split(maxsplit=1)[0], link="/r"
+        Kind.RUN, subject, Severity.ERROR, what, "Log in again.", pair if company else None, link="/r"
     )
     Book(suite.engine).happened(finding, suite.clock.now())
 
@@ -87,20 +88,18 @@ def test_a_hundred_failures_of_one_cause_are_one_line_with_a_count(
 ) -> None:
     for number in range(100):
         clock.pass_time(1)
-        company = f"NO{number % 10:02}"
-        failed(
-            suite, f"anaplan {company}", f"Anaplan answered 503, request 7f{number}a at 12:{number % 60:02}."
-        )
+        cause = f"Anaplan answered 503, request 7f{number}a at 12:{number % 60:02}."
+        failed(suite, f"job_{number % 10}", cause)
     tell(suite)
     assert chat.titles == ["mlc: 1 new"]
     [line] = [line for line in chat.last.splitlines() if line.startswith("- ")]
-    assert line.startswith("- [error] A run fails: anaplan NO00, anaplan NO01, anaplan NO02, anaplan NO03")
+    assert line.startswith("- [error] A run fails: job_0, job_1, job_2, job_3")
     assert "and 6 more (100 times)" in line
 
 
 def test_many_causes_make_one_message_of_a_length_a_chat_shows(suite: Suite, chat: Postbox) -> None:
     for number in range(50):
-        failed(suite, f"anaplan C{number}", f"Cause {chr(65 + number // 26)}{chr(65 + number % 26)}.")
+        failed(suite, f"job_{number}", f"Cause {chr(65 + number // 26)}{chr(65 + number % 26)}.")
     tell(suite)
     assert chat.titles == ["mlc: 50 new"]
     assert chat.last.count("What to do") == 20
@@ -178,6 +177,23 @@ def test_what_gets_worse_is_news(suite: Suite, mail: Postbox, chat: Postbox) -> 
         tell(suite)
     assert len(chat.titles) == 2
     assert len(mail.titles) == 1
+
+
+def test_who_was_told_hears_the_end_also_when_it_got_milder_meanwhile(
+    suite: Suite, mail: Postbox, clock: ManualClock
+) -> None:
+    book = Book(suite.engine)
+    for severity in (Severity.ERROR, Severity.WARNING):
+        book.happened(
+            Finding(Kind.CHECK, "anaplan/suppliers NO01 unique_key", severity, "3 rows", "Look.", "anaplan"),
+            clock.now(),
+        )
+        tell(suite)
+        clock.pass_time(HOUR)
+    book.over(Kind.CHECK, "anaplan/suppliers NO01 unique_key", clock.now())
+    clock.pass_time(HOUR)
+    tell(suite)
+    assert mail.titles == ["mlc: 1 new", "mlc: 1 over"]
 
 
 def test_a_channel_that_fails_is_tried_again_and_the_others_hear_of_it(
@@ -314,9 +330,10 @@ def test_a_credential_that_ends_is_told_a_month_before_and_again_when_it_is_pres
 
 def test_what_the_settings_have_let_go_of_is_over(suite: Suite) -> None:
     failed(suite, "tableau NO01")
+    failed(suite, "anaplan XX01")
     failed(suite)
-    for asset in ("anaplan/rows/suppliers", "anaplan/rows/invoices"):
-        check = Finding(Kind.CHECK, f"{asset} NO01 unique_key", Severity.ERROR, "3", "Look.", "anaplan")
+    for about in ("anaplan/rows/suppliers NO01", "anaplan/rows/invoices NO01", "anaplan/rows/suppliers XX01"):
+        check = Finding(Kind.CHECK, f"{about} unique_key", Severity.ERROR, "3", "Look.", "anaplan")
         Book(suite.engine).happened(check, suite.clock.now())
     suite.clock.sleep(1)
     open_now = [alert.finding.subject for alert in look(suite).open()]

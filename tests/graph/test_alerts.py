@@ -10,10 +10,13 @@ from dagster._core.test_utils import create_run_for_test
 
 from mlc_dagster.alerts.book import Alert, Book
 from mlc_dagster.alerts.finding import Severity
+from mlc_dagster.alerts.round import look
 from mlc_dagster.graph.alerts import alert_sensor, read_answers, read_runs
 from mlc_dagster.graph.partitions import RANGE_START, key, range_tags
 from mlc_dagster.graph.resource import SuiteResource
 from mlc_dagster.graph.steps import COMPANY_TAG, PAIR_TAG
+from mlc_dagster.graph.tableau import SITE
+from mlc_dagster.settings import load_settings
 from mlc_dagster.suite import Suite
 from mlc_dagster.transport import SystemClock
 from tests.support.desk import open_desk
@@ -22,6 +25,12 @@ from tests.support.postgres import sqlite_url
 
 __all__ = ["sqlite_url"]
 
+TABLEAU = """pairs:
+  tableau:
+    server_url: https://10ax.online.tableau.com
+    auth: {method: pat, token_name: "${TABLEAU_PAT_NAME}", token_secret: "${TABLEAU_PAT_SECRET}"}
+    destinations: [suppliers]
+"""
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 CHANNELS = 'alerts: {channels: {chat: {to: "${ALERTS_CHAT}"}}}\n'
 
@@ -77,10 +86,13 @@ def suite(tmp_path: Path, sqlite_url: str, chat: Postbox, monkeypatch: pytest.Mo
 
 
 def run(
-    instance: dg.DagsterInstance, company: str | None = "NO01", asset: dg.AssetsDefinition = suppliers
+    instance: dg.DagsterInstance,
+    company: str | None = "NO01",
+    asset: dg.AssetsDefinition = suppliers,
+    tags: dict[str, str] | None = None,
 ) -> dg.ExecuteInProcessResult:
     """A run of the pair as its schedule starts one; without a company as somebody does in the UI."""
-    tags = {PAIR_TAG: "anaplan", COMPANY_TAG: company} if company else {}
+    tags = tags or ({PAIR_TAG: "anaplan", COMPANY_TAG: company} if company else {})
     definitions = dg.Definitions([asset], asset_checks=[unique_key, nothing_left_behind])
     return definitions.resolve_implicit_global_asset_job_def().execute_in_process(
         instance=instance,
@@ -240,6 +252,40 @@ def test_a_run_over_companies_is_told_of_each(
     assert [alert.finding.subject for alert in open_now(instance, suite)] == ["anaplan NO01", "anaplan SE01"]
     run(instance, "SE01")
     assert [alert.finding.subject for alert in open_now(instance, suite)] == ["anaplan NO01"]
+
+
+def test_a_check_of_a_run_over_companies_is_told_of_each(
+    work: type[Work], instance: dg.DagsterInstance, suite: Suite
+) -> None:
+    day = datetime(2026, 11, 16, tzinfo=UTC).date()
+    both = {**range_tags("SE01", day, day), RANGE_START: key("NO01", day)}
+    work.rows_fail = True
+    run(instance, tags=both)
+    work.rows_fail = False
+    run(instance, "NO01")
+    checks = [alert for alert in open_now(instance, suite) if alert.finding.kind == "A check fails"]
+    assert [alert.finding.subject for alert in checks] == ["anaplan/suppliers SE01 unique_key"]
+    run(instance, "SE01")
+    assert open_now(instance, suite) == []
+
+
+def test_a_check_of_a_whole_site_stays_open_until_it_passes(
+    suite: Suite, instance: dg.DagsterInstance
+) -> None:
+    file = suite.settings.file
+    file.write_text(file.read_text("utf-8").replace("pairs:\n", TABLEAU), "utf-8")
+    suite = Suite(load_settings(file))
+
+    @dg.asset_check(asset=SITE)
+    def access_token() -> dg.AssetCheckResult:
+        return dg.AssetCheckResult(passed=False, description="It ends on 2026-12-01.")
+
+    dg.Definitions(asset_checks=[access_token]).resolve_implicit_global_asset_job_def().execute_in_process(
+        instance=instance
+    )
+    read_runs(instance, Book(suite.engine), suite.settings, LONG_AGO)
+    assert [alert.finding.subject for alert in look(suite).open()] == ["tableau/site access_token"]
+    suite.engine.dispose()
 
 
 def test_a_run_whose_machine_went_away_is_told_too(instance: dg.DagsterInstance, suite: Suite) -> None:

@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 DLT    := benchmarks/.venv-dlt
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes
 
-.PHONY: help demo ui test lint format bench lock clean
+.PHONY: help demo ui test lint format bench prove lock clean
 
 help:                    ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -32,6 +32,9 @@ format: $(VENV)/dev      ## Put all code into the common format
 
 bench: $(VENV)/dev $(DLT)/ready  ## Measure beside two floors and dlt; or ROWS="deliver startup", SCALE=0.1
 	$(BIN)/python -m benchmarks.run $(ROWS) --scale $(or $(SCALE),1) $(if $(ROWS)$(SCALE),,--write)
+
+prove: $(VENV)/dev       ## Run the campaigns of docs/reliability.md; or SEED=123 ROUNDS=1, or LONG=1
+	$(BIN)/python -m tests.prove --seed $(or $(SEED),1) --engine-rounds $(or $(ENGINE),$(if $(LONG),1000,200))
 
 lock:                    ## Compile the lock files from pyproject.toml (needs uv)
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \

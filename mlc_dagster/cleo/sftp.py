@@ -14,8 +14,8 @@ from mlc_dagster.cleo.mailbox import Listed
 from mlc_dagster.settings.cleo import Sftp
 from mlc_dagster.transport.budget import Budget
 from mlc_dagster.transport.clock import Clock
-from mlc_dagster.transport.errors import Again, CallFailed, Misconfigured
-from mlc_dagster.transport.session import CallCounter
+from mlc_dagster.transport.errors import Again, CallFailed, Misconfigured, Refused
+from mlc_dagster.transport.session import LARGEST_ANSWER, CallCounter
 
 Result = TypeVar("Result")
 SECONDS = 30
@@ -70,6 +70,9 @@ class SftpMailbox:
         def read(sftp: paramiko.SFTPClient) -> bytes | None:
             held = io.BytesIO()
             try:
+                if (sftp.stat(f"{folder}/{name}").st_size or 0) > LARGEST_ANSWER:
+                    said = f"the file is larger than {LARGEST_ANSWER >> 20} MiB"
+                    raise Refused("Cleo SFTP", "GET", f"{folder}/{name}", excerpt_text=said, remedy=TOO_LARGE)
                 sftp.getfo(f"{folder}/{name}", held)
             except FileNotFoundError:
                 return None
@@ -170,6 +173,7 @@ def _rename(sftp: paramiko.SFTPClient, old: str, new: str) -> None:
 
 
 REFUSED = "Check user, password and `host_key` of the Cleo pair: the server refused us, or is another one."
+TOO_LARGE = "No document is that large. Look at the file in Cleo and remove it, or ask who put it there."
 FORBIDDEN = (
     "The folder is not there, or the account may not do this. Check the folders of mlc.yaml and their "
     "permissions in Cleo."

@@ -84,6 +84,8 @@ class _Channel(requests.Session):
     def __init__(self, instead: str | None) -> None:
         super().__init__()
         self._instead = instead
+        # What goes to this machine has no TLS: a proxy of the environment would read it.
+        self.trust_env = instead is None
 
     def request(self, method: str | bytes, url: str | bytes, *args: Any, **options: Any) -> requests.Response:
         """Send one request."""

@@ -23,6 +23,8 @@ from mlc_dagster.transport.session import CallCounter, Http
 
 # A call nobody answered may still run for as long as this: quiet times are longer.
 TIMEOUT = (10, 120)
+# Bytes of a download: an extract, which Tableau compresses.
+LARGEST = 2 * 2**30
 PAGE = 1000
 # At most 64 MB (section 5).
 CHUNK = 32 * 2**20
@@ -135,6 +137,7 @@ class TableauClient:
             remedies=REMEDIES,
             words=wire.words,
             lockout=wire.lockout,
+            largest=LARGEST,
         )
 
     # -- what there is --------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from shutil import copyfileobj
+from shutil import copyfileobj, disk_usage
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -263,6 +263,8 @@ def _unpacked(path: Path) -> Path:
         inside = [name for name in archive.namelist() if name.lower().endswith(".hyper")]
         if len(inside) != 1:
             raise Unusable(f"it holds {len(inside)} .hyper files, not one")
+        if archive.getinfo(inside[0]).file_size > disk_usage(path.parent).free:
+            raise Unusable("it is larger than the disk has room for")
         made = path.with_suffix(".unpacked.hyper")
         with archive.open(inside[0]) as source, made.open("wb") as target:
             copyfileobj(source, target)

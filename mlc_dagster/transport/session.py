@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
+from urllib.parse import urljoin, urlsplit
 
 import requests
 import tenacity
@@ -17,12 +18,15 @@ from requests.auth import AuthBase
 from mlc_dagster.transport.auth import Auth
 from mlc_dagster.transport.budget import Budget, Unlimited
 from mlc_dagster.transport.clock import Clock, SystemClock
-from mlc_dagster.transport.errors import Again, CallFailed, InDoubt, Misconfigured, judge
+from mlc_dagster.transport.errors import Again, CallFailed, InDoubt, Misconfigured, Refused, judge
 from mlc_dagster.transport.retry import never_sent, pause, retry_after, untrusted
 
 REPEATABLE = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 REQUEST_ID_HEADERS = ("Ipp-Request-Id", "X-Request-Id", "X-Correlation-Id", "Request-Id", "RequestId")
 PARALLEL_CONNECTIONS = 16
+# Far more than any page; a bomb in gzip or a server gone wrong would fill the memory.
+LARGEST_ANSWER = 256 * 2**20
+PIECE = 2**16
 # Headers that prove who we are, under whatever name a vendor has chosen; shorter words are no proof.
 PROOF = re.compile(r"auth|token|key|secret|cookie", re.IGNORECASE)
 PROOF_CHARACTERS = 8
@@ -73,8 +77,35 @@ class _Signed(AuthBase):
         return request
 
 
+class _Elsewhere(requests.RequestException):
+    """An address that a vendor gave us is of another host, or without TLS; it would hear our token."""
+
+
+class _TooLarge(requests.RequestException):
+    """An answer does not end where it should."""
+
+
+class _Session(requests.Session):
+    """Follows a redirect within the same host only: headers of a vendor's own name go with it."""
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        """Where an answer sends us.
+
+        Raises:
+            _Elsewhere: another host, another port or another scheme.
+        """
+        target = super().get_redirect_target(resp)
+        if target is not None and _origin(urljoin(resp.url, target)) != _origin(resp.url):
+            raise _Elsewhere
+        return target
+
+
 class Http:
-    """Calls to one vendor under one base address. One instance may serve many threads."""
+    """Calls to one vendor under one base address. One instance may serve many threads.
+
+    Our token goes to that host and no other, whatever address an answer names. An answer of more than
+    ``largest`` bytes is not read to its end.
+    """
 
     def __init__(
         self,
@@ -92,6 +123,7 @@ class Http:
         words: Callable[[requests.Response], str] | None = None,
         expired: Callable[[requests.Response], bool] | None = None,
         lockout: int | Callable[[requests.Response], int] | None = None,
+        largest: int = LARGEST_ANSWER,
     ) -> None:
         """``remedies``: what an operator should do, by status. ``words``: reads the vendor's message.
         ``expired``: whether an answer asks for a new token, by default 401. ``lockout``: the seconds after
@@ -104,8 +136,10 @@ class Http:
         self._auth, self._timeout, self._attempts = auth, timeout, attempts
         self._remedies, self._words = remedies or {}, words or response_words
         self._expired = expired or (lambda response: response.status_code == 401)
-        self._lockout = lockout
-        self._session = requests.Session()
+        self._lockout, self._largest = lockout, largest
+        self._session = _Session()
+        # What goes to this machine has no TLS: a proxy of the environment would read it.
+        self._session.trust_env = not self.base_url.startswith("http://")
         self._session.headers.update(headers or {})
         adapter = HTTPAdapter(pool_maxsize=PARALLEL_CONNECTIONS)
         self._session.mount("https://", adapter)
@@ -181,11 +215,10 @@ class Http:
         # After the budget: a token must not expire while the call waits for its turn.
         signed = self._auth.headers() if self._auth is not None else {}
         self.counter.add(calls=call.cost, bytes_out=len(call.body or b""))
-        url = call.path if call.path.startswith(("http://", "https://")) else self.base_url + call.path
         try:
             response = self._session.request(
                 call.method,
-                url,
+                self._address(call.path),
                 params=call.params,
                 data=call.body,
                 headers=dict(call.headers),
@@ -193,7 +226,9 @@ class Http:
                 timeout=self._timeout,
                 # A followed redirect turns a POST into a GET; only reads may be redirected.
                 allow_redirects=call.method in ("GET", "HEAD"),
+                stream=True,
             )
+            self._read(response)
         except requests.RequestException as error:
             # "from None": the text of a requests exception carries the whole URL with its query.
             raise self._no_answer(call, error) from None
@@ -202,6 +237,24 @@ class Http:
             self._fill_in(response, self._lockout)
         self.budget.learn(response.headers, response.status_code)
         return response
+
+    def _address(self, path: str) -> str:
+        """The whole address of a path, or of a link that an answer gave us."""
+        address = path if path.startswith(("http://", "https://")) else self.base_url + path
+        if _origin(address) != _origin(self.base_url):
+            raise _Elsewhere
+        return address
+
+    def _read(self, response: requests.Response) -> None:
+        """Read the body, as `requests` would, but not without end."""
+        pieces, size = [], 0
+        for piece in response.iter_content(PIECE):
+            size += len(piece)
+            if size > self._largest:
+                response.close()
+                raise _TooLarge
+            pieces.append(piece)
+        response._content = b"".join(pieces)
 
     def _fill_in(
         self, response: requests.Response, lockout: int | Callable[[requests.Response], int]
@@ -218,6 +271,13 @@ class Http:
         if isinstance(error, _BAD_ADDRESS):
             remedy = "Correct the base address in the settings."
             return Misconfigured(self.vendor, call.method, call.path, excerpt_text=said, remedy=remedy)
+        if isinstance(error, _Elsewhere):
+            said = f"it names an address outside of {self.base_url}, where nothing was sent"
+            remedy = "Correct the base address in the settings; if it is right, tell the vendor."
+            return Misconfigured(self.vendor, call.method, call.path, excerpt_text=said, remedy=remedy)
+        if isinstance(error, _TooLarge) and call.repeatable:
+            said = f"its answer is larger than {self._largest >> 20} MiB"
+            return Refused(self.vendor, call.method, call.path, excerpt_text=said)
         kind = Again if call.repeatable or never_sent(error) else InDoubt
         return kind(self.vendor, call.method, call.path, excerpt_text=said)
 
@@ -252,6 +312,16 @@ _BAD_ADDRESS = (
     requests.exceptions.InvalidSchema,
     requests.exceptions.InvalidHeader,
 )
+
+
+def _origin(address: str) -> tuple[str, str]:
+    """Scheme and host, with its port where it is not the usual one."""
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        raise requests.exceptions.InvalidURL from None
+    usual = {"https": ":443", "http": ":80"}.get(parts.scheme, "")
+    return parts.scheme, parts.netloc.lower().removesuffix(usual)
 
 
 def request_id(response: requests.Response) -> str | None:

@@ -1,0 +1,296 @@
+CREATE TABLE public.alembic_version (
+    version_num character varying(32) NOT NULL
+);
+CREATE TABLE public.batch_members (
+    batch_id text NOT NULL,
+    "position" integer NOT NULL,
+    op text NOT NULL,
+    key text NOT NULL,
+    source_key text NOT NULL,
+    number text NOT NULL,
+    hash text NOT NULL,
+    payload text NOT NULL,
+    target_id text
+);
+CREATE TABLE public.batches (
+    id text NOT NULL,
+    destination text NOT NULL,
+    company text NOT NULL,
+    run_id text NOT NULL,
+    token text NOT NULL,
+    state text NOT NULL,
+    size integer NOT NULL,
+    checkpoint text NOT NULL,
+    reason text,
+    created_at timestamp with time zone NOT NULL,
+    finished_at timestamp with time zone
+);
+CREATE TABLE public.budgets (
+    name text NOT NULL,
+    state text NOT NULL,
+    closed_until timestamp with time zone,
+    updated_at timestamp with time zone NOT NULL
+);
+CREATE TABLE public.deferrals (
+    id bigint NOT NULL,
+    pair text NOT NULL,
+    company text NOT NULL,
+    first_day date NOT NULL,
+    last_day date NOT NULL,
+    opens_at timestamp with time zone NOT NULL,
+    reason text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    taken_at timestamp with time zone
+);
+CREATE SEQUENCE public.deferrals_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+ALTER SEQUENCE public.deferrals_id_seq OWNED BY public.deferrals.id;
+CREATE TABLE public.deliveries (
+    destination text NOT NULL,
+    company text NOT NULL,
+    fingerprint text,
+    run_id text NOT NULL,
+    generation bigint NOT NULL,
+    started_at timestamp with time zone NOT NULL,
+    finished_at timestamp with time zone
+);
+CREATE TABLE public.events (
+    id bigint NOT NULL,
+    at timestamp with time zone NOT NULL,
+    run_id text NOT NULL,
+    destination text NOT NULL,
+    company text NOT NULL,
+    source_key text,
+    key text,
+    number text,
+    batch_id text,
+    kind text NOT NULL,
+    detail text NOT NULL
+);
+CREATE SEQUENCE public.events_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+ALTER SEQUENCE public.events_id_seq OWNED BY public.events.id;
+CREATE TABLE public.leases (
+    name text NOT NULL,
+    holder text,
+    fence bigint NOT NULL,
+    acquired_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+CREATE TABLE public.quarantine (
+    id bigint NOT NULL,
+    stage text NOT NULL,
+    place text NOT NULL,
+    company text NOT NULL,
+    key text NOT NULL,
+    source_key text,
+    number text,
+    reason text NOT NULL,
+    raw text NOT NULL,
+    run_id text NOT NULL,
+    first_at timestamp with time zone NOT NULL,
+    last_at timestamp with time zone NOT NULL,
+    resolved_at timestamp with time zone
+);
+CREATE SEQUENCE public.quarantine_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+ALTER SEQUENCE public.quarantine_id_seq OWNED BY public.quarantine.id;
+CREATE TABLE public.records (
+    destination text NOT NULL,
+    company text NOT NULL,
+    key text NOT NULL,
+    source_key text NOT NULL,
+    number text NOT NULL,
+    state text NOT NULL,
+    hash text,
+    payload text,
+    target_id text,
+    batch_id text,
+    reason text,
+    updated_at timestamp with time zone NOT NULL
+);
+CREATE TABLE public.sent_days (
+    destination text NOT NULL,
+    company text NOT NULL,
+    day date NOT NULL,
+    read_at timestamp with time zone NOT NULL
+);
+CREATE TABLE public.sweeps (
+    entity text NOT NULL,
+    company text NOT NULL,
+    first_day date NOT NULL,
+    last_day date NOT NULL,
+    reached date,
+    started_at timestamp with time zone NOT NULL
+);
+CREATE TABLE public.target_state (
+    target text NOT NULL,
+    name text NOT NULL,
+    revision bigint NOT NULL,
+    value text NOT NULL,
+    updated_at timestamp with time zone NOT NULL
+);
+CREATE TABLE public.vault (
+    name text NOT NULL,
+    version bigint NOT NULL,
+    sealed text,
+    written_at timestamp with time zone NOT NULL,
+    written_by text NOT NULL
+);
+ALTER TABLE ONLY public.deferrals ALTER COLUMN id SET DEFAULT nextval('public.deferrals_id_seq'::regclass);
+ALTER TABLE ONLY public.events ALTER COLUMN id SET DEFAULT nextval('public.events_id_seq'::regclass);
+ALTER TABLE ONLY public.quarantine ALTER COLUMN id SET DEFAULT nextval('public.quarantine_id_seq'::regclass);
+INSERT INTO public.alembic_version VALUES ('0004');
+INSERT INTO public.batch_members VALUES ('20241121T110018-f03f47d6', 0, 'update', 'NO01|50000', '50000', '50000', 'e99e3cf6aff8026b018d0dc75f00d33df1ef1b0d678a6963c481e61a6778bf61', '{"code":"NO01|50000","company":"NO01","country":"NO","currency":"NOK","name":"Renamed at the last moment AS","status":"Active","supplier_class":"1","supplier_number":"50000","vat_registration_id":"NO910000000MVA"}', NULL);
+INSERT INTO public.batches VALUES ('20241121T110018-f03f47d6', 'anaplan/suppliers', 'NO01', '797714ef-5911-4da2-bb87-fa9dd7cc516e', 'f03f47d6afa140a1aa424bf36f2ae965', 'open', 1, '{"list": {"state": "starting", "newest": 1732186811409, "object": "112000000000", "sha256": "fbaab2753aa8d23e77384d4747e26cbd131701df6aec5368a355862db4733ceb", "rows": {"list": 1}}}', NULL, '2024-11-21 11:00:18.562827+00', NULL);
+INSERT INTO public.batches VALUES ('20241121T110012-fae7c63c', 'anaplan/supplier_invoices', 'NO01', 'bf942e1f-d69c-4da3-99cc-d6bbe13f6858', 'fae7c63cfd4e4647969f9fad83830b37', 'landed', 7, '{"list": {"state": "done", "newest": 0, "object": "112000000010", "sha256": "9790f4c00ab7692f95411f47a762eb75b9909bb3e0966b1eed8fb7c6da573626", "rows": {"list": 7}, "task": "6F16B9DAE9DE4E1096371150F65BF341", "verdicts": {"list": {"landed": true, "reason": "", "remedy": "", "stop": false, "refused": {}, "warnings": {}, "counts": {"createdCount": 7, "failedCount": 0, "ignoredCount": 0, "invalidCount": 0, "renamedCount": 0, "successCreateCount": 7, "successRowCount": 7, "successUpdateCount": 0, "totalCreateCount": 7, "totalRowCount": 7, "totalUpdateCount": 0, "updatedCount": 0, "warningsCreateCount": 0, "warningsRowCount": 0, "warningsUpdateCount": 0}}}}, "data": {"state": "done", "newest": 0, "object": "112000000011", "sha256": "2299fef05c615d7ac9f446aae213ee43d7fb18484755f2bc444ce07648aa61d7", "rows": {"data": 7}, "task": "816D8C54777946B9858A56EEBD14B557", "verdicts": {"data": {"landed": true, "reason": "", "remedy": "", "stop": false, "refused": {}, "warnings": {}, "counts": {"createdCount": 0, "failedCount": 0, "ignoredCount": 0, "invalidCount": 0, "successRowCount": 7, "totalRowCount": 7, "updatedCount": 7, "warningsRowCount": 0}}}}}', NULL, '2024-11-21 11:00:12.87904+00', '2024-11-21 11:00:13.448394+00');
+INSERT INTO public.batches VALUES ('20241121T110011-d38de55d', 'anaplan/suppliers', 'NO01', 'bf942e1f-d69c-4da3-99cc-d6bbe13f6858', 'd38de55d227747dd83502fe4f3c35985', 'landed', 24, '{"list": {"state": "done", "newest": 0, "object": "112000000000", "sha256": "3e931b188182210f28ab14adcf167f18e2b4bb25f3b301f92c7ddb67ab067578", "rows": {"list": 24}, "task": "C0BDB9E7587E494AAEA301EC8B2050F6", "verdicts": {"list": {"landed": true, "reason": "", "remedy": "", "stop": false, "refused": {}, "warnings": {}, "counts": {"createdCount": 24, "failedCount": 0, "ignoredCount": 0, "invalidCount": 0, "renamedCount": 0, "successCreateCount": 24, "successRowCount": 24, "successUpdateCount": 0, "totalCreateCount": 24, "totalRowCount": 24, "totalUpdateCount": 0, "updatedCount": 0, "warningsCreateCount": 0, "warningsRowCount": 0, "warningsUpdateCount": 0}}}}, "data": {"state": "done", "newest": 0, "object": "112000000001", "sha256": "995db5ad44b9a12555fa1923ed712f003a3fb3772b822f1947051731f7318ad0", "rows": {"data": 24}, "task": "CCAB66E10F7246A89D6D5C99A506C075", "verdicts": {"data": {"landed": true, "reason": "", "remedy": "", "stop": false, "refused": {}, "warnings": {}, "counts": {"createdCount": 0, "failedCount": 0, "ignoredCount": 0, "invalidCount": 0, "successRowCount": 24, "totalRowCount": 24, "updatedCount": 24, "warningsRowCount": 0}}}}}', NULL, '2024-11-21 11:00:11.239927+00', '2024-11-21 11:00:12.013711+00');
+INSERT INTO public.budgets VALUES ('visma:NO01', '{"limit": null, "remaining": null, "resets_at": 1732190406.175039, "outstanding": 4, "leased_at": 1732186816.790433}', NULL, '2024-11-21 11:00:16.804294+00');
+INSERT INTO public.budgets VALUES ('anaplan:http://127.0.0.1:45437/anaplan/2/0', '{"arrival": [1732186820093482], "turns": {"tally": 49, "members": {"5C6E7F8091A2B3C4D5E6F708192A3B4C": {"tally": 56, "waits_until": 1732186818.5992}}}}', NULL, '2024-11-21 11:00:18.603275+00');
+INSERT INTO public.deferrals VALUES (1, 'anaplan', 'NO01', '2024-11-20', '2024-11-21', '2024-11-21 12:00:15.016046+00', 'a lockout', '2024-11-21 11:00:15.020767+00', NULL);
+INSERT INTO public.deliveries VALUES ('anaplan/supplier_invoices', 'NO01', '6af5cacd1258e386bcf1718a683ffc8f165b04eeb2315d6c46cea30851e8f0c4', 'bf942e1f-d69c-4da3-99cc-d6bbe13f6858', 1, '2024-11-21 11:00:12.867289+00', '2024-11-21 11:00:13.449943+00');
+INSERT INTO public.deliveries VALUES ('anaplan/suppliers', 'NO01', NULL, '797714ef-5911-4da2-bb87-fa9dd7cc516e', 2, '2024-11-21 11:00:18.559723+00', NULL);
+INSERT INTO public.events VALUES (1, '2024-11-21 11:00:06.996814+00', 'bf942e1f-d69c-4da3-99cc-d6bbe13f6858', 'visma/supplier_invoices', 'NO01', 'Invoice|100001', 'Invoice|100001', '100001', NULL, 'quarantined', '{"stage": "visma", "reason": "amount: \"abc\" is no number"}');
+INSERT INTO public.events VALUES (2, '2024-11-21 11:00:11.266457+00', 'bf942e1f-d69c-4da3-99cc-d6bbe13f6858', 'anaplan/suppliers', 'NO01', NULL, NULL, NULL, '20241121T110011-d38de55d', 'intended', '{"rows": 24}');
+INSERT INTO public.events VALUES (3, '2024-11-21 11:00:12.008573+00', 'bf942e1f-d69c-4da3-99cc-d6bbe13f6858', 'anaplan/suppliers', 'NO01', '50000', 'NO01|50000', '50000', '20241121T110011-d38de55d', 'created', '{}');
+INSERT INTO public.events VALUES (4, '2024-11-21 11:00:12.008573+00', 'bf942e1f-d69c-4da3-99cc-d6bbe13f6858', 'anaplan/suppliers', 'NO01', '50001', 'NO01|50001', '50001', '20241121T110011-d38de55d', 'created', '{}');
+INSERT INTO public.events VALUES (5, '2024-11-21 11:00:12.008573+00', 'bf942e1f-d69c-4da3-99cc-d6bbe13f6858', 'anaplan/suppliers', 'NO01', '50002', 'NO01|50002', '50002', '20241121T110011-d38de55d', 'created', '{}');
+INSERT INTO public.events VALUES (6, '2024-11-21 11:00:12.008573+00', 'bf942e1f-d69c-4da3-99cc-d6bbe13f6858', 'anaplan/suppliers', 'NO01', '50003', 'NO01|50003', '50003', '20241121T110011-d38de55d', 'created', '{}');
+INSERT INTO public.events VALUES (7, '2024-11-21 11:00:12.008573+00', 'bf942e1f-d69c-4da3-99cc-d6bbe13f6858', 'anaplan/suppliers', 'NO01', '50004', 'NO01|50004', '50004', '20241121T110011-d38de55d', 'created', '{}');
+INSERT INTO public.events VALUES (8, '2024-11-21 11:00:12.008573+00', 'bf942e1f-d69c-4da3-99cc-d6bbe13f6858', 'anaplan/suppliers', 'NO01', '50005', 'NO01|50005', '50005', '20241121T110011-d38de55d', 'created', '{}');
+INSERT INTO public.events VALUES (9, '2024-11-21 11:00:12.008573+00', 'bf942e1f-d69c-4da3-99cc-d6bbe13f6858', 'anaplan/suppliers', 'NO01', '50006', 'NO01|50006', '50006', '20241121T110011-d38de55d', 'created', '{}');
+INSERT INTO public.events VALUES (10, '2024-11-21 11:00:12.008573+00', 'bf942e1f-d69c-4da3-99cc-d6bbe13f6858', 'anaplan/suppliers', 'NO01', '50007', 'NO01|50007', '50007', '20241121T110011-d38de55d', 'created', '{}');
+INSERT INTO public.events VALUES (11, '2024-11-21 11:00:12.008573+00', 'bf942e1f-d69c-4da3-99cc-d6bbe13f6858', 'anaplan/suppliers', 'NO01', '50008', 'NO01|50008', '50008', '20241121T110011-d38de55d', 'created', '{}');
+INSERT INTO public.events VALUES (12, '2024-11-21 11:00:12.008573+00', 'bf942e1f-d69c-4da3-99cc-d6bbe13f6858', 'anaplan/suppliers', 'NO01', '50009', 'NO01|50009', '50009', '20241121T110011-d38de55d', 'created', '{}');
+INSERT INTO public.events VALUES (13, '2024-11-21 11:00:12.008573+00', 'bf942e1f-d69c-4da3-99cc-d6bbe13f6858', 'anaplan/suppliers', 'NO01', '50010', 'NO01|50010', '50010', '20241121T110011-d38de55d', 'created', '{}');
+INSERT INTO public.events VALUES (14, '2024-11-21 11:00:12.008573+00', 'bf942e1f-d69c-4da3-99cc-d6bbe13f6858', 'anaplan/suppliers', 'NO01', '50011', 'NO01|50011', '50011', '20241121T110011-d38de55d', 'created', '{}');
+INSERT INTO public.events VALUES (15, '2024-11-21 11:00:12.008573+00', 'bf942e1f-d69c-4da3-99cc-d6bbe13f6858', 'anaplan/suppliers', 'NO01', '50012', 'NO01|50012', '50012', '20241121T110011-d38de55d', 'created', '{}');
+INSERT INTO public.events VALUES (16, '2024-11-21 11:00:12.008573+00', 'bf942e1f-d69c-4da3-99cc-d6bbe13f6858', 'anaplan/suppliers', 'NO01', '50013', 'NO01|50013', '50013', '20241121T110011-d38de55d', 'created', '{}');
+INSERT INTO public.events VALUES (17, '2024-11-21 11:00:12.008573+00', 'bf942e1f-d69c-4da3-99cc-d6bbe13f6858', 'anaplan/suppliers', 'NO01', '50014', 'NO01|50014', '50014', '20241121T110011-d38de55d', 'created', '{}');
+INSERT INTO public.events VALUES (18, '2024-11-21 11:00:12.008573+00', 'bf942e1f-d69c-4da3-99cc-d6bbe13f6858', 'anaplan/suppliers', 'NO01', '50015', 'NO01|50015', '50015', '20241121T110011-d38de55d', 'created', '{}');
+INSERT INTO public.events VALUES (19, '2024-11-21 11:00:12.008573+00', 'bf942e1f-d69c-4da3-99cc-d6bbe13f6858', 'anaplan/suppliers', 'NO01', '50016', 'NO01|50016', '50016', '20241121T110011-d38de55d', 'created', '{}');
+INSERT INTO public.events VALUES (20, '2024-11-21 11:00:12.008573+00', 'bf942e1f-d69c-4da3-99cc-d6bbe13f6858', 'anaplan/suppliers', 'NO01', '50017', 'NO01|50017', '50017', '20241121T110011-d38de55d', 'created', '{}');
+INSERT INTO public.events VALUES (21, '2024-11-21 11:00:12.008573+00', 'bf942e1f-d69c-4da3-99cc-d6bbe13f6858', 'anaplan/suppliers', 'NO01', '50018', 'NO01|50018', '50018', '20241121T110011-d38de55d', 'created', '{}');
+INSERT INTO public.events VALUES (22, '2024-11-21 11:00:12.008573+00', 'bf942e1f-d69c-4da3-99cc-d6bbe13f6858', 'anaplan/suppliers', 'NO01', '50019', 'NO01|50019', '50019', '20241121T110011-d38de55d', 'created', '{}');
+INSERT INTO public.events VALUES (23, '2024-11-21 11:00:12.008573+00', 'bf942e1f-d69c-4da3-99cc-d6bbe13f6858', 'anaplan/suppliers', 'NO01', '50020', 'NO01|50020', '50020', '20241121T110011-d38de55d', 'created', '{}');
+INSERT INTO public.events VALUES (24, '2024-11-21 11:00:12.008573+00', 'bf942e1f-d69c-4da3-99cc-d6bbe13f6858', 'anaplan/suppliers', 'NO01', '50021', 'NO01|50021', '50021', '20241121T110011-d38de55d', 'created', '{}');
+INSERT INTO public.events VALUES (25, '2024-11-21 11:00:12.008573+00', 'bf942e1f-d69c-4da3-99cc-d6bbe13f6858', 'anaplan/suppliers', 'NO01', '50022', 'NO01|50022', '50022', '20241121T110011-d38de55d', 'created', '{}');
+INSERT INTO public.events VALUES (26, '2024-11-21 11:00:12.008573+00', 'bf942e1f-d69c-4da3-99cc-d6bbe13f6858', 'anaplan/suppliers', 'NO01', '50023', 'NO01|50023', '50023', '20241121T110011-d38de55d', 'created', '{}');
+INSERT INTO public.events VALUES (27, '2024-11-21 11:00:12.015576+00', 'bf942e1f-d69c-4da3-99cc-d6bbe13f6858', 'anaplan/suppliers', 'NO01', NULL, NULL, NULL, '20241121T110011-d38de55d', 'landed', '{"rows": 24, "list task": "C0BDB9E7587E494AAEA301EC8B2050F6", "list rows": 24, "data task": "CCAB66E10F7246A89D6D5C99A506C075", "data rows": 24, "list created": 24, "data updated": 24}');
+INSERT INTO public.events VALUES (28, '2024-11-21 11:00:12.889487+00', 'bf942e1f-d69c-4da3-99cc-d6bbe13f6858', 'anaplan/supplier_invoices', 'NO01', NULL, NULL, NULL, '20241121T110012-fae7c63c', 'intended', '{"rows": 7}');
+INSERT INTO public.events VALUES (29, '2024-11-21 11:00:13.444279+00', 'bf942e1f-d69c-4da3-99cc-d6bbe13f6858', 'anaplan/supplier_invoices', 'NO01', 'Invoice|100002', 'NO01|Invoice|100002', '100002', '20241121T110012-fae7c63c', 'created', '{}');
+INSERT INTO public.events VALUES (30, '2024-11-21 11:00:13.444279+00', 'bf942e1f-d69c-4da3-99cc-d6bbe13f6858', 'anaplan/supplier_invoices', 'NO01', 'Invoice|100003', 'NO01|Invoice|100003', '100003', '20241121T110012-fae7c63c', 'created', '{}');
+INSERT INTO public.events VALUES (31, '2024-11-21 11:00:13.444279+00', 'bf942e1f-d69c-4da3-99cc-d6bbe13f6858', 'anaplan/supplier_invoices', 'NO01', 'Invoice|100004', 'NO01|Invoice|100004', '100004', '20241121T110012-fae7c63c', 'created', '{}');
+INSERT INTO public.events VALUES (32, '2024-11-21 11:00:13.444279+00', 'bf942e1f-d69c-4da3-99cc-d6bbe13f6858', 'anaplan/supplier_invoices', 'NO01', 'Invoice|100005', 'NO01|Invoice|100005', '100005', '20241121T110012-fae7c63c', 'created', '{}');
+INSERT INTO public.events VALUES (33, '2024-11-21 11:00:13.444279+00', 'bf942e1f-d69c-4da3-99cc-d6bbe13f6858', 'anaplan/supplier_invoices', 'NO01', 'Invoice|100006', 'NO01|Invoice|100006', '100006', '20241121T110012-fae7c63c', 'created', '{}');
+INSERT INTO public.events VALUES (34, '2024-11-21 11:00:13.444279+00', 'bf942e1f-d69c-4da3-99cc-d6bbe13f6858', 'anaplan/supplier_invoices', 'NO01', 'Invoice|100007', 'NO01|Invoice|100007', '100007', '20241121T110012-fae7c63c', 'created', '{}');
+INSERT INTO public.events VALUES (35, '2024-11-21 11:00:13.444279+00', 'bf942e1f-d69c-4da3-99cc-d6bbe13f6858', 'anaplan/supplier_invoices', 'NO01', 'Invoice|100008', 'NO01|Invoice|100008', '100008', '20241121T110012-fae7c63c', 'created', '{}');
+INSERT INTO public.events VALUES (36, '2024-11-21 11:00:13.448947+00', 'bf942e1f-d69c-4da3-99cc-d6bbe13f6858', 'anaplan/supplier_invoices', 'NO01', NULL, NULL, NULL, '20241121T110012-fae7c63c', 'landed', '{"rows": 7, "list task": "6F16B9DAE9DE4E1096371150F65BF341", "list rows": 7, "data task": "816D8C54777946B9858A56EEBD14B557", "data rows": 7, "list created": 7, "data updated": 7}');
+INSERT INTO public.events VALUES (37, '2024-11-21 11:00:18.578424+00', '797714ef-5911-4da2-bb87-fa9dd7cc516e', 'anaplan/suppliers', 'NO01', NULL, NULL, NULL, '20241121T110018-f03f47d6', 'intended', '{"rows": 1}');
+INSERT INTO public.leases VALUES ('delivery:anaplan/supplier_invoices:NO01', NULL, 1, '2024-11-21 11:00:12.718597+00', '2024-11-21 11:00:13.453387+00');
+INSERT INTO public.leases VALUES ('anaplan-model:5C6E7F8091A2B3C4D5E6F708192A3B4C', 'vm, process 31332, run 797714ef-5911-4da2-bb87-fa9dd7cc516e', 3, '2024-11-21 11:00:18.502507+00', '2024-11-21 11:01:18.502507+00');
+INSERT INTO public.leases VALUES ('delivery:anaplan/suppliers:NO01', 'vm, process 31332, run 797714ef-5911-4da2-bb87-fa9dd7cc516e', 2, '2024-11-21 11:00:18.502507+00', '2024-11-21 11:01:18.502507+00');
+INSERT INTO public.quarantine VALUES (1, 'visma', 'visma/supplier_invoices', 'NO01', 'Invoice|100001', 'Invoice|100001', '100001', 'amount: "abc" is no number', '{"referenceNumber":"100001","documentType":"Invoice","status":"Open","hold":false,"financialPeriod":"202410","origInvoiceDate":"2024-10-14T00:00:00","currencyId":"NOK","exchangeRate":1.0000,"detailTotal":6229.95,"detailTotalInCurrency":6229.95,"vatTotal":747.59,"vatTotalInCurrency":747.59,"vatTaxableTotal":6229.95,"vatTaxableTotalInCurrency":6229.95,"vatExemptTotal":0.00,"vatExemptTotalInCurrency":0.00,"discountTotal":0,"discountTotalInCurrency":0,"cashDiscount":0,"cashDiscountInCurrency":0,"roundingDiff":0,"balance":6977.54,"balanceInCurrency":6977.54,"location":{"countryId":"NO","id":"MAIN","name":"Primary Location"},"branchNumber":{"number":"1","name":"Eksempelverk Norge AS"},"cashAccount":"1920","creditTerms":{"id":"45","description":"Netto 45"},"paymentMethod":{"id":"1","description":"Bank"},"supplier":{"internalId":3016,"number":"50016","name":"H\u00f8nefoss Bygg AS"},"date":"2024-10-14T00:00:00","dueDate":"2024-11-28T00:00:00","payDate":"2024-11-28T00:00:00","postPeriod":"102024","approvalStatus":"ApprovedInApproval","amount":"abc","vatAmount":747.59,"withholdingTax":0,"withholdingTaxInCurrency":0,"roundingDiffInCurrency":0,"curyRetainageTotal":0,"curyRetainageUnreleasedAmt":0,"supplierReference":"5238580","supplierTaxZone":{"id":"01","description":"Innland","defaultVatCategory":"1"},"taxCalculationMode":"TaxSetting","paySelected":false,"retainageApply":false,"documentVersionNumber":3,"taxDetailLines":[{"taxId":"13","recordId":1,"vatId":{"number":"13","description":"Mva lav sats"},"vatRate":12,"taxableAmount":6229.95,"vatAmount":747.59}],"landedCosts":[],"attachments":[],"approvalDetails":{"comment":"Godkjent"},"invoiceLines":[{"lineNumber":1,"quantity":0.75,"unitCost":831.4500,"unitCostInCurrency":831.4500,"cost":623.59,"costInCurrency":623.59,"uom":"TIMER","discountPercent":0,"discountAmount":0,"discountAmountInCurrency":0,"manualDiscount":false,"account":{"type":"Expense","number":"6800","description":"Kontorrekvisita"},"subaccount":{"subaccountNumber":"190-06","subaccountId":1096,"description":"Markedsf\u00f8ring - Kj\u00f8lehus Bod\u00f8","active":true,"segments":[{"segmentId":1,"segmentDescription":"Avdeling","segmentValue":"190","segmentValueDescription":"Markedsf\u00f8ring"},{"segmentId":2,"segmentDescription":"Prosjekt","segmentValue":"06","segmentValueDescription":"Kj\u00f8lehus Bod\u00f8"}]},"vatCode":{"id":"13","description":"Mva lav sats"},"inventoryNumber":"D7","stockItem":false,"transactionDescription":"B\u00e5tbyggeri frakt","discountUnitCost":0,"discountUnitCostInCurrency":0,"branchNumber":{"number":"1","name":"Eksempelverk Norge AS"},"prebookAccount":{"type":"Asset","number":"1700","description":"Forskuddsbetalt leie"},"prebookSubaccount":{"subaccountNumber":"100-00","subaccountId":1000,"description":"Administrasjon","active":true,"segments":[{"segmentId":1,"segmentDescription":"Avdeling","segmentValue":"100","segmentValueDescription":"Administrasjon"},{"segmentId":2,"segmentDescription":"Prosjekt","segmentValue":"00","segmentValueDescription":"Ingen"}]},"attachments":[],"retainagePct":0,"curyRetainageAmt":0,"poNumber":"500001","poLineNr":1,"poReceiptNbr":"600001","poReceiptLineNbr":1},{"lineNumber":2,"quantity":6.37,"unitCost":880.1200,"unitCostInCurrency":880.1200,"cost":5606.36,"costInCurrency":5606.36,"uom":"TIMER","discountPercent":0,"discountAmount":0,"discountAmountInCurrency":0,"manualDiscount":false,"account":{"type":"Expense","number":"6800","description":"Kontorrekvisita"},"subaccount":{"subaccountNumber":"110-05","subaccountId":1015,"description":"Salg - Digitalisering","active":true,"segments":[{"segmentId":1,"segmentDescription":"Avdeling","segmentValue":"110","segmentValueDescription":"Salg"},{"segmentId":2,"segmentDescription":"Prosjekt","segmentValue":"05","segmentValueDescription":"Digitalisering"}]},"vatCode":{"id":"13","description":"Mva lav sats"},"inventoryNumber":"A2","stockItem":false,"transactionDescription":"Bygg m\u00e5nedlig avtale","discountUnitCost":0,"discountUnitCostInCurrency":0,"branchNumber":{"number":"1","name":"Eksempelverk Norge AS"},"prebookAccount":{"type":"Asset","number":"1700","description":"Forskuddsbetalt leie"},"prebookSubaccount":{"subaccountNumber":"100-00","subaccountId":1000,"description":"Administrasjon","active":true,"segments":[{"segmentId":1,"segmentDescription":"Avdeling","segmentValue":"100","segmentValueDescription":"Administrasjon"},{"segmentId":2,"segmentDescription":"Prosjekt","segmentValue":"00","segmentValueDescription":"Ingen"}]},"attachments":[],"retainagePct":0,"curyRetainageAmt":0,"project":{"internalId":404,"id":"P04","description":"B\u00e5tservice"},"projectTask":{"internalId":504,"id":"10","description":"Utf\u00f8relse"},"poNumber":"500001","poLineNr":2,"poReceiptNbr":"600001","poReceiptLineNbr":2}],"lastModifiedDateTime":"2024-11-20T12:00:04.827","createdDateTime":"2024-10-14T08:42:20.057","timeStamp":"AAAAAAAfQCo="}', 'bf942e1f-d69c-4da3-99cc-d6bbe13f6858', '2024-11-21 11:00:06.996814+00', '2024-11-21 11:00:06.996814+00', NULL);
+INSERT INTO public.records VALUES ('anaplan/suppliers', 'NO01', 'NO01|50000', '50000', '50000', 'delivered', 'f3a775c757e13ba7bc6db6379242e5beaae035286fd0cb4ac9c09bab24bcaff2', '{"code":"NO01|50000","company":"NO01","country":"NO","currency":"NOK","name":"Oslo Elektro AS","status":"Active","supplier_class":"1","supplier_number":"50000","vat_registration_id":"NO910000000MVA"}', NULL, '20241121T110011-d38de55d', NULL, '2024-11-21 11:00:12.000441+00');
+INSERT INTO public.records VALUES ('anaplan/suppliers', 'NO01', 'NO01|50001', '50001', '50001', 'delivered', '25c85b7a289b085f8d6d7cf9b597f88640064b88020e0aad221b4655462bc4a3', '{"code":"NO01|50001","company":"NO01","country":"NO","currency":"NOK","name":"Kristiansund Kontorutstyr AS","status":"Active","supplier_class":"1","supplier_number":"50001","vat_registration_id":"NO910104729MVA"}', NULL, '20241121T110011-d38de55d', NULL, '2024-11-21 11:00:12.000441+00');
+INSERT INTO public.records VALUES ('anaplan/suppliers', 'NO01', 'NO01|50002', '50002', '50002', 'delivered', '102ce10a111d996b5a665f1caf5640bf0381851bc3fa60329ea25ea505e27393', '{"code":"NO01|50002","company":"NO01","country":"NO","currency":"NOK","name":"Bodø Miljøtjenester AS","status":"Active","supplier_class":"1","supplier_number":"50002","vat_registration_id":"NO910209458MVA"}', NULL, '20241121T110011-d38de55d', NULL, '2024-11-21 11:00:12.000441+00');
+INSERT INTO public.records VALUES ('anaplan/suppliers', 'NO01', 'NO01|50003', '50003', '50003', 'delivered', '870fd5ce9be7add0829b1db4d816f7c9dbd7abbf2ce91395e5aa478ca3787e2f', '{"code":"NO01|50003","company":"NO01","country":"NO","currency":"NOK","name":"Oslo Båtbyggeri AS","status":"Active","supplier_class":"1","supplier_number":"50003","vat_registration_id":"NO910314187MVA"}', NULL, '20241121T110011-d38de55d', NULL, '2024-11-21 11:00:12.000441+00');
+INSERT INTO public.records VALUES ('anaplan/suppliers', 'NO01', 'NO01|50004', '50004', '50004', 'delivered', '1d56de2424804cffcd9e56c0f5803c48e927bdcd1c9544b1d206e109e2a7f4de', '{"code":"NO01|50004","company":"NO01","country":"NO","currency":"NOK","name":"Hamar Datautstyr AS","status":"Active","supplier_class":"1","supplier_number":"50004","vat_registration_id":"NO910418916MVA"}', NULL, '20241121T110011-d38de55d', NULL, '2024-11-21 11:00:12.000441+00');
+INSERT INTO public.records VALUES ('anaplan/suppliers', 'NO01', 'NO01|50005', '50005', '50005', 'delivered', 'b2c0299c0abc8f75101083496f5361a23fba8e07ac0ee2521421121c45ac0fa4', '{"code":"NO01|50005","company":"NO01","country":"DE","currency":"EUR","name":"Hafenbeispiel Maschinen GmbH","status":"Active","supplier_class":"2","supplier_number":"50005","vat_registration_id":"DE910523645"}', NULL, '20241121T110011-d38de55d', NULL, '2024-11-21 11:00:12.000441+00');
+INSERT INTO public.records VALUES ('anaplan/suppliers', 'NO01', 'NO01|50006', '50006', '50006', 'delivered', 'fc55d10431cc6594e47d8cca05541d20d15a0c8c7ea439ccd31c6490a7546287', '{"code":"NO01|50006","company":"NO01","country":"NO","currency":"NOK","name":"Stavanger Båtbyggeri AS","status":"Active","supplier_class":"1","supplier_number":"50006","vat_registration_id":"NO910628374MVA"}', NULL, '20241121T110011-d38de55d', NULL, '2024-11-21 11:00:12.000441+00');
+INSERT INTO public.records VALUES ('anaplan/suppliers', 'NO01', 'NO01|50007', '50007', '50007', 'delivered', '4f664c5caf28b7fd22fa790d3f6e83a9736ef47727c85aca01c75cf38f619bc5', '{"code":"NO01|50007","company":"NO01","country":"NO","currency":"NOK","name":"Hamar Bygg AS","status":"Active","supplier_class":"1","supplier_number":"50007","vat_registration_id":"NO910733103MVA"}', NULL, '20241121T110011-d38de55d', NULL, '2024-11-21 11:00:12.000441+00');
+INSERT INTO public.records VALUES ('anaplan/suppliers', 'NO01', 'NO01|50008', '50008', '50008', 'delivered', 'b9645ddf74f2d88d7f58137717cce0a4eee844b27338256e5c17a278f9409c3e', '{"code":"NO01|50008","company":"NO01","country":"NO","currency":"NOK","name":"Stavanger Trelast AS","status":"Active","supplier_class":"1","supplier_number":"50008","vat_registration_id":"NO910837832MVA"}', NULL, '20241121T110011-d38de55d', NULL, '2024-11-21 11:00:12.000441+00');
+INSERT INTO public.records VALUES ('anaplan/suppliers', 'NO01', 'NO01|50009', '50009', '50009', 'delivered', 'b80787af19507e9db6b6a03d6a83f5cc02d338693407030fd9555bca81ccdc56', '{"code":"NO01|50009","company":"NO01","country":"NO","currency":"NOK","name":"Kristiansund Elektro AS","status":"Active","supplier_class":"1","supplier_number":"50009","vat_registration_id":"NO910942561MVA"}', NULL, '20241121T110011-d38de55d', NULL, '2024-11-21 11:00:12.000441+00');
+INSERT INTO public.records VALUES ('anaplan/suppliers', 'NO01', 'NO01|50010', '50010', '50010', 'delivered', 'd951c23f044cf61acd91c6f4242a4fad4a89c56e1c357882020971e199abe9f4', '{"code":"NO01|50010","company":"NO01","country":"NO","currency":"NOK","name":"Bergen Stål og Sveis AS","status":"Active","supplier_class":"1","supplier_number":"50010","vat_registration_id":"NO911047290MVA"}', NULL, '20241121T110011-d38de55d', NULL, '2024-11-21 11:00:12.000441+00');
+INSERT INTO public.records VALUES ('anaplan/suppliers', 'NO01', 'NO01|50011', '50011', '50011', 'delivered', 'ab2bf3396d2c36079f86c1bb37d78e4dbf74c416f78df80fe44169120bd3814c', '{"code":"NO01|50011","company":"NO01","country":"NO","currency":"NOK","name":"Hønefoss Regnskap AS","status":"Active","supplier_class":"1","supplier_number":"50011","vat_registration_id":"NO911152019MVA"}', NULL, '20241121T110011-d38de55d', NULL, '2024-11-21 11:00:12.000441+00');
+INSERT INTO public.records VALUES ('anaplan/suppliers', 'NO01', 'NO01|50012', '50012', '50012', 'delivered', '74add3f78d589da5c8a9a7ef63a5c758254fcabe8bcc7006055d31e94254120c', '{"code":"NO01|50012","company":"NO01","country":"NO","currency":"SEK","name":"Kristiansund Båtbyggeri AS","status":"Active","supplier_class":"1","supplier_number":"50012","vat_registration_id":"NO911256748MVA"}', NULL, '20241121T110011-d38de55d', NULL, '2024-11-21 11:00:12.000441+00');
+INSERT INTO public.records VALUES ('anaplan/suppliers', 'NO01', 'NO01|50013', '50013', '50013', 'delivered', '5420a86433cab02cb8fe0cd81cad4614b2f66b01566515045075110e25dfe7cf', '{"code":"NO01|50013","company":"NO01","country":"NO","currency":"NOK","name":"Bodø Datautstyr AS","status":"Active","supplier_class":"1","supplier_number":"50013","vat_registration_id":"NO911361477MVA"}', NULL, '20241121T110011-d38de55d', NULL, '2024-11-21 11:00:12.000441+00');
+INSERT INTO public.records VALUES ('anaplan/suppliers', 'NO01', 'NO01|50014', '50014', '50014', 'delivered', '522c50f7740204959349b71d6ba7f24861f1255bc922a6590480f408a67deeef', '{"code":"NO01|50014","company":"NO01","country":"NO","currency":"NOK","name":"Drammen Rør AS","status":"Active","supplier_class":"1","supplier_number":"50014","vat_registration_id":"NO911466206MVA"}', NULL, '20241121T110011-d38de55d', NULL, '2024-11-21 11:00:12.000441+00');
+INSERT INTO public.records VALUES ('anaplan/suppliers', 'NO01', 'NO01|50015', '50015', '50015', 'delivered', 'ae679c8cdcf5fca6449416e9a3857ea28b4b94cd7fa988fa132689e610ec7e95', '{"code":"NO01|50015","company":"NO01","country":"NO","currency":"NOK","name":"Tromsø Verktøy AS","status":"Active","supplier_class":"1","supplier_number":"50015","vat_registration_id":"NO911570935MVA"}', NULL, '20241121T110011-d38de55d', NULL, '2024-11-21 11:00:12.000441+00');
+INSERT INTO public.records VALUES ('anaplan/suppliers', 'NO01', 'NO01|50016', '50016', '50016', 'delivered', '60d2f8ab7944178e6904b4e67defc3a7aa9be110025aaad68252ff808cee90b6', '{"code":"NO01|50016","company":"NO01","country":"NO","currency":"NOK","name":"Hønefoss Bygg AS","status":"Inactive","supplier_class":"1","supplier_number":"50016","vat_registration_id":"NO911675664MVA"}', NULL, '20241121T110011-d38de55d', NULL, '2024-11-21 11:00:12.000441+00');
+INSERT INTO public.records VALUES ('anaplan/suppliers', 'NO01', 'NO01|50017', '50017', '50017', 'delivered', '02f8b2236cca7ca63e4ea21db0a1da9b24e56fdf2a2ce0f0387c5e8a88e3fb09', '{"code":"NO01|50017","company":"NO01","country":"DE","currency":"EUR","name":"Beispielwerk Süd GmbH & Co. KG","status":"Active","supplier_class":"2","supplier_number":"50017","vat_registration_id":"DE911780393"}', NULL, '20241121T110011-d38de55d', NULL, '2024-11-21 11:00:12.000441+00');
+INSERT INTO public.records VALUES ('anaplan/suppliers', 'NO01', 'NO01|50018', '50018', '50018', 'delivered', 'b5e30e26d7ec08855e3012fb8223eff19a3f19e95ee669bf0070d8875ae06d6e', '{"code":"NO01|50018","company":"NO01","country":"NO","currency":"NOK","name":"Tromsø Verktøy AS","status":"Active","supplier_class":"1","supplier_number":"50018","vat_registration_id":"NO911885122MVA"}', NULL, '20241121T110011-d38de55d', NULL, '2024-11-21 11:00:12.000441+00');
+INSERT INTO public.records VALUES ('anaplan/suppliers', 'NO01', 'NO01|50019', '50019', '50019', 'delivered', '457636640ab4393f043a2028e7e1bc618b38dfdd704494be7b6e09a2b6254313', '{"code":"NO01|50019","company":"NO01","country":"NO","currency":"NOK","name":"Bergen Kjøleteknikk AS","status":"Active","supplier_class":"1","supplier_number":"50019","vat_registration_id":"NO911989851MVA"}', NULL, '20241121T110011-d38de55d', NULL, '2024-11-21 11:00:12.000441+00');
+INSERT INTO public.records VALUES ('anaplan/suppliers', 'NO01', 'NO01|50020', '50020', '50020', 'delivered', 'd27954e4bb58d4eeb6afe35894a5e171b153ad7088bb70ebfa9e8a968fae34e1', '{"code":"NO01|50020","company":"NO01","country":"NO","currency":"NOK","name":"Kristiansund Miljøtjenester AS","status":"Active","supplier_class":"1","supplier_number":"50020","vat_registration_id":"NO912094580MVA"}', NULL, '20241121T110011-d38de55d', NULL, '2024-11-21 11:00:12.000441+00');
+INSERT INTO public.records VALUES ('anaplan/suppliers', 'NO01', 'NO01|50021', '50021', '50021', 'delivered', 'dab0e11fab35c1bd4dc5a85c61280073fd178e5c8be72b6a1f7bfa6e8d2e3e1a', '{"code":"NO01|50021","company":"NO01","country":"NO","currency":"NOK","name":"Drammen Kontorutstyr AS","status":"Active","supplier_class":"1","supplier_number":"50021","vat_registration_id":"NO912199309MVA"}', NULL, '20241121T110011-d38de55d', NULL, '2024-11-21 11:00:12.000441+00');
+INSERT INTO public.records VALUES ('anaplan/suppliers', 'NO01', 'NO01|50022', '50022', '50022', 'delivered', 'fab54c900054f28747cde5ee9900ebd9b39795142dd280e685db94a0003092a4', '{"code":"NO01|50022","company":"NO01","country":"NO","currency":"NOK","name":"Oslo Bygg AS","status":"OnHold","supplier_class":"1","supplier_number":"50022","vat_registration_id":"NO912304038MVA"}', NULL, '20241121T110011-d38de55d', NULL, '2024-11-21 11:00:12.000441+00');
+INSERT INTO public.records VALUES ('anaplan/suppliers', 'NO01', 'NO01|50023', '50023', '50023', 'delivered', 'eea489ec3fd60535945e2a18cda93a34ad856005b82ce6b0d659baf614743b50', '{"code":"NO01|50023","company":"NO01","country":"NO","currency":"NOK","name":"Bodø Datautstyr AS","status":"Active","supplier_class":"1","supplier_number":"50023","vat_registration_id":"NO912408767MVA"}', NULL, '20241121T110011-d38de55d', NULL, '2024-11-21 11:00:12.000441+00');
+INSERT INTO public.records VALUES ('anaplan/supplier_invoices', 'NO01', 'NO01|Invoice|100002', 'Invoice|100002', '100002', 'delivered', 'abc777f2f369f6e82f21edf22f065c7434a30f17ca009ef61e5ac7ccc693863b', '{"amount":{"$decimal":"7433.6200"},"balance":{"$decimal":"0.0000"},"code":"NO01|Invoice|100002","company":"NO01","currency":"EUR","date":{"$date":"2024-02-17"},"description":null,"document_type":"Invoice","due_date":{"$date":"2024-02-27"},"financial_period":"202402","reference_number":"100002","status":"Closed","supplier":"NO01|50017","supplier_name":"Beispielwerk Süd GmbH & Co. KG","supplier_reference":"1687721","vat_amount":{"$decimal":"0.0000"}}', NULL, '20241121T110012-fae7c63c', NULL, '2024-11-21 11:00:13.429779+00');
+INSERT INTO public.records VALUES ('anaplan/supplier_invoices', 'NO01', 'NO01|Invoice|100003', 'Invoice|100003', '100003', 'delivered', 'eef7d8bc7e3e006d488966b9d6063eceb9a6da24e2380db944fac9af4bc68215', '{"amount":{"$decimal":"6987.4100"},"balance":{"$decimal":"0.0000"},"code":"NO01|Invoice|100003","company":"NO01","currency":"NOK","date":{"$date":"2024-10-30"},"description":"Faktura 2023780 – Båtbyggeri frakt","document_type":"Invoice","due_date":{"$date":"2024-12-14"},"financial_period":"202410","reference_number":"100003","status":"Closed","supplier":"NO01|50016","supplier_name":"Hønefoss Bygg AS","supplier_reference":"2023780","vat_amount":{"$decimal":"748.6500"}}', NULL, '20241121T110012-fae7c63c', NULL, '2024-11-21 11:00:13.429779+00');
+INSERT INTO public.records VALUES ('anaplan/supplier_invoices', 'NO01', 'NO01|Invoice|100004', 'Invoice|100004', '100004', 'delivered', 'bcc260e46745e9bd0ea399562f4bd7fb487ba69ea577423f3dce139271fd4604', '{"amount":{"$decimal":"2418.9700"},"balance":{"$decimal":"2418.9700"},"code":"NO01|Invoice|100004","company":"NO01","currency":"NOK","date":{"$date":"2024-11-11"},"description":null,"document_type":"Invoice","due_date":{"$date":"2024-11-21"},"financial_period":"202411","reference_number":"100004","status":"Open","supplier":"NO01|50019","supplier_name":"Bergen Kjøleteknikk AS","supplier_reference":"180399","vat_amount":{"$decimal":"0.0000"}}', NULL, '20241121T110012-fae7c63c', NULL, '2024-11-21 11:00:13.429779+00');
+INSERT INTO public.records VALUES ('anaplan/supplier_invoices', 'NO01', 'NO01|Invoice|100005', 'Invoice|100005', '100005', 'delivered', 'b4920bd8a637e3c6e41df6b68b580e611a4f7b931bdb5ef449c8e86eb8ed49f9', '{"amount":{"$decimal":"311.3800"},"balance":{"$decimal":"0.0000"},"code":"NO01|Invoice|100005","company":"NO01","currency":"NOK","date":{"$date":"2024-06-02"},"description":"Faktura 9501690 – Datautstyr leie","document_type":"Invoice","due_date":{"$date":"2024-06-12"},"financial_period":"202406","reference_number":"100005","status":"Closed","supplier":"NO01|50000","supplier_name":"Oslo Elektro AS","supplier_reference":"9501690","vat_amount":{"$decimal":"0.0000"}}', NULL, '20241121T110012-fae7c63c', NULL, '2024-11-21 11:00:13.429779+00');
+INSERT INTO public.records VALUES ('anaplan/supplier_invoices', 'NO01', 'NO01|Invoice|100006', 'Invoice|100006', '100006', 'delivered', '1997eab14cd012bfe787f3e08997963130c429846420bd68c8d11980dc8ee0a8', '{"amount":{"$decimal":"6165.4600"},"balance":{"$decimal":"0.0000"},"code":"NO01|Invoice|100006","company":"NO01","currency":"EUR","date":{"$date":"2022-12-11"},"description":null,"document_type":"Invoice","due_date":{"$date":"2022-12-21"},"financial_period":"202212","reference_number":"100006","status":"Closed","supplier":"NO01|50017","supplier_name":"Beispielwerk Süd GmbH & Co. KG","supplier_reference":"718022","vat_amount":{"$decimal":"0.0000"}}', NULL, '20241121T110012-fae7c63c', NULL, '2024-11-21 11:00:13.429779+00');
+INSERT INTO public.records VALUES ('anaplan/supplier_invoices', 'NO01', 'NO01|Invoice|100007', 'Invoice|100007', '100007', 'delivered', '0d1d512f42b6b00e2decacfc66d1b9b4237bb5f0652866595770e2861c6b0c82', '{"amount":{"$decimal":"311.3800"},"balance":{"$decimal":"0.0000"},"code":"NO01|Invoice|100007","company":"NO01","currency":"NOK","date":{"$date":"2024-06-11"},"description":null,"document_type":"Invoice","due_date":{"$date":"2024-06-21"},"financial_period":"202406","reference_number":"100007","status":"Closed","supplier":"NO01|50000","supplier_name":"Oslo Elektro AS","supplier_reference":"3413295","vat_amount":{"$decimal":"0.0000"}}', NULL, '20241121T110012-fae7c63c', NULL, '2024-11-21 11:00:13.429779+00');
+INSERT INTO public.records VALUES ('anaplan/supplier_invoices', 'NO01', 'NO01|Invoice|100008', 'Invoice|100008', '100008', 'delivered', '91d7cb8e582074a38130528d2fe4e6fdcc169d0449efaf9959ff2603e807427c', '{"amount":{"$decimal":"23576.4900"},"balance":{"$decimal":"23576.4900"},"code":"NO01|Invoice|100008","company":"NO01","currency":"NOK","date":{"$date":"2023-02-09"},"description":null,"document_type":"Invoice","due_date":{"$date":"2023-02-23"},"financial_period":"202302","reference_number":"100008","status":"Hold","supplier":"NO01|50021","supplier_name":"Drammen Kontorutstyr AS","supplier_reference":"1130543","vat_amount":{"$decimal":"4715.3000"}}', NULL, '20241121T110012-fae7c63c', NULL, '2024-11-21 11:00:13.429779+00');
+INSERT INTO public.sent_days VALUES ('anaplan/suppliers', 'NO01', '2024-11-14', '2024-11-21 11:00:07.188858+00');
+INSERT INTO public.sent_days VALUES ('anaplan/suppliers', 'NO01', '2024-11-15', '2024-11-21 11:00:07.188858+00');
+INSERT INTO public.sent_days VALUES ('anaplan/suppliers', 'NO01', '2024-11-16', '2024-11-21 11:00:07.188858+00');
+INSERT INTO public.sent_days VALUES ('anaplan/suppliers', 'NO01', '2024-11-17', '2024-11-21 11:00:07.188858+00');
+INSERT INTO public.sent_days VALUES ('anaplan/suppliers', 'NO01', '2024-11-18', '2024-11-21 11:00:07.188858+00');
+INSERT INTO public.sent_days VALUES ('anaplan/suppliers', 'NO01', '2024-11-19', '2024-11-21 11:00:07.188858+00');
+INSERT INTO public.sent_days VALUES ('anaplan/suppliers', 'NO01', '2024-11-20', '2024-11-21 11:00:07.188858+00');
+INSERT INTO public.sent_days VALUES ('anaplan/suppliers', 'NO01', '2024-11-21', '2024-11-21 11:00:07.188858+00');
+INSERT INTO public.sent_days VALUES ('anaplan/supplier_invoices', 'NO01', '2024-11-14', '2024-11-21 11:00:06.174849+00');
+INSERT INTO public.sent_days VALUES ('anaplan/supplier_invoices', 'NO01', '2024-11-15', '2024-11-21 11:00:06.174849+00');
+INSERT INTO public.sent_days VALUES ('anaplan/supplier_invoices', 'NO01', '2024-11-16', '2024-11-21 11:00:06.174849+00');
+INSERT INTO public.sent_days VALUES ('anaplan/supplier_invoices', 'NO01', '2024-11-17', '2024-11-21 11:00:06.174849+00');
+INSERT INTO public.sent_days VALUES ('anaplan/supplier_invoices', 'NO01', '2024-11-18', '2024-11-21 11:00:06.174849+00');
+INSERT INTO public.sent_days VALUES ('anaplan/supplier_invoices', 'NO01', '2024-11-19', '2024-11-21 11:00:06.174849+00');
+INSERT INTO public.sent_days VALUES ('anaplan/supplier_invoices', 'NO01', '2024-11-20', '2024-11-21 11:00:06.174849+00');
+INSERT INTO public.sent_days VALUES ('anaplan/supplier_invoices', 'NO01', '2024-11-21', '2024-11-21 11:00:06.174849+00');
+INSERT INTO public.vault VALUES ('anaplan', 1, 'gAAAAABrAexXXXmVUEwPrL3YdE_a2vnmMfqsO9yMWp0iXLelLpWCm5KRwyCnHToFF_wTgQ3ML8FU3OTrCLbVQjzUpZGgaVXhhJKwegkG9vaDXQq1FV9MsWG61067PbiB0YhnyH8fkO7r', '2024-11-21 11:00:15.010102+00', 'cli');
+SELECT pg_catalog.setval('public.deferrals_id_seq', 1, true);
+SELECT pg_catalog.setval('public.events_id_seq', 37, true);
+SELECT pg_catalog.setval('public.quarantine_id_seq', 1, true);
+ALTER TABLE ONLY public.alembic_version
+    ADD CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num);
+ALTER TABLE ONLY public.batch_members
+    ADD CONSTRAINT pk_batch_members PRIMARY KEY (batch_id, key);
+ALTER TABLE ONLY public.batches
+    ADD CONSTRAINT pk_batches PRIMARY KEY (id);
+ALTER TABLE ONLY public.budgets
+    ADD CONSTRAINT pk_budgets PRIMARY KEY (name);
+ALTER TABLE ONLY public.deferrals
+    ADD CONSTRAINT pk_deferrals PRIMARY KEY (id);
+ALTER TABLE ONLY public.deliveries
+    ADD CONSTRAINT pk_deliveries PRIMARY KEY (destination, company);
+ALTER TABLE ONLY public.events
+    ADD CONSTRAINT pk_events PRIMARY KEY (id);
+ALTER TABLE ONLY public.leases
+    ADD CONSTRAINT pk_leases PRIMARY KEY (name);
+ALTER TABLE ONLY public.quarantine
+    ADD CONSTRAINT pk_quarantine PRIMARY KEY (id);
+ALTER TABLE ONLY public.records
+    ADD CONSTRAINT pk_records PRIMARY KEY (destination, company, key);
+ALTER TABLE ONLY public.sent_days
+    ADD CONSTRAINT pk_sent_days PRIMARY KEY (destination, company, day);
+ALTER TABLE ONLY public.sweeps
+    ADD CONSTRAINT pk_sweeps PRIMARY KEY (entity, company, first_day, last_day);
+ALTER TABLE ONLY public.target_state
+    ADD CONSTRAINT pk_target_state PRIMARY KEY (target, name);
+ALTER TABLE ONLY public.vault
+    ADD CONSTRAINT pk_vault PRIMARY KEY (name);
+CREATE INDEX ix_batch_members_number ON public.batch_members USING btree (number);
+CREATE INDEX ix_batches_destination_company_state ON public.batches USING btree (destination, company, state);
+CREATE INDEX ix_deferrals_pair_company_opens_at ON public.deferrals USING btree (pair, company, opens_at);
+CREATE INDEX ix_events_batch_id ON public.events USING btree (batch_id);
+CREATE INDEX ix_events_number ON public.events USING btree (number);
+CREATE INDEX ix_quarantine_number ON public.quarantine USING btree (number);
+CREATE INDEX ix_quarantine_source_key ON public.quarantine USING btree (source_key);
+CREATE INDEX ix_quarantine_stage_place_company_key ON public.quarantine USING btree (stage, place, company, key);
+CREATE INDEX ix_records_destination_company_source_key ON public.records USING btree (destination, company, source_key);
+CREATE INDEX ix_records_number ON public.records USING btree (number);
+ALTER TABLE ONLY public.batch_members
+    ADD CONSTRAINT fk_batch_members_batches FOREIGN KEY (batch_id) REFERENCES public.batches(id);

@@ -258,8 +258,7 @@ def _of_number(suite: Suite, what: What) -> Plan:
         raise NotAReplay(
             f"Nothing is known of {what.value}: not read from the ERP yet, or written differently there."
         )
-    deleted = sum(record.state == LedgerState.DELETED for record in standing)
-    notes = [f"{deleted} rows are deleted at their targets and stay so."] if deleted else []
+    notes = _stay_deleted(sum(record.state == LedgerState.DELETED for record in standing))
     if not spans:
         notes.append("The lake does not hold the record: it is not read again.")
         spans = {_today(suite, record.destination, record.company) for record in standing}
@@ -275,25 +274,27 @@ def _of_batch(suite: Suite, what: What) -> Plan:
     place = batch.destination, batch.company
     if not _carried(suite, what, *place):
         return Plan(())
-    notes: tuple[str, ...] = ()
+    rows, notes = _delivered(suite, sent)
     if batch.finished_at is None:
-        notes = ("Nobody knows yet whether it landed: the target is asked first.",)
+        notes.append("Nobody knows yet whether it landed: the target is asked first.")
     elif place not in sent:
-        notes = ("It changed no row, or the audit trail does not go back so far: only what differs goes.",)
-    return Plan((_today(suite, *place),), _frozen(sent), notes)
+        notes.append("It changed no row, or the audit trail does not go back so far: only what differs goes.")
+    return Plan((_today(suite, *place),), _frozen(rows), tuple(notes))
 
 
 def _of_run(suite: Suite, what: What, spans_of: SpansOf) -> Plan:
     with reading(suite.engine) as connection:
         own = sa.select(batches.c.id).where(batches.c.run_id == what.value)
         sent = _sent(connection, connection.execute(own).scalars().all())
-    rows = {place: keys for place, keys in sent.items() if _carried(suite, what, *place)}
+    rows, notes = _delivered(
+        suite, {place: keys for place, keys in sent.items() if _carried(suite, what, *place)}
+    )
     spans = tuple(span for span in spans_of(what.value) if what.pair in (None, span.pair))
     if not spans and not rows:
         raise NotAReplay(
             f"Nothing is known of the run {what.value}. Name all of its id, as Dagster shows it."
         )
-    return Plan(spans, _frozen(rows))
+    return Plan(spans, _frozen(rows), tuple(notes))
 
 
 def _of_window(suite: Suite, what: What) -> Plan:
@@ -372,6 +373,24 @@ def _sent(connection: sa.Connection, batch_ids: Sequence[str]) -> dict[tuple[str
         for destination, company, key in connection.execute(query):
             found[destination, company].add(key)
     return found
+
+
+def _delivered(
+    suite: Suite, sent: Mapping[tuple[str, str], set[str]]
+) -> tuple[dict[tuple[str, str], set[str]], list[str]]:
+    """Of rows that were sent once those that count as delivered now, and what to say of the others."""
+    rows: dict[tuple[str, str], set[str]] = {}
+    deleted = 0
+    for place, keys in sent.items():
+        known = suite.ledger.known(*place, keys=keys, source_keys=())
+        states = {key: known[key].state for key in keys & known.keys()}
+        rows[place] = {key for key, state in states.items() if state == LedgerState.DELIVERED}
+        deleted += sum(state == LedgerState.DELETED for state in states.values())
+    return rows, _stay_deleted(deleted)
+
+
+def _stay_deleted(count: int) -> list[str]:
+    return [f"{count} rows are deleted at their targets and stay so."] if count else []
 
 
 def _today(suite: Suite, destination: str, company: str) -> Span:

@@ -39,13 +39,18 @@ def replay_sensor(settings: Settings) -> dg.SensorDefinition:
         house = suite.open_for_a_tick()
         requests: list[dg.RunRequest] = []
         reasons: list[str] = []
+        failures: list[Exception] = []
         for replay in Replays(house.engine, house.clock).open():
             try:
                 wanted = _advance(context, house, replay)
             except LeaseHeld as held:
                 reasons.append(f"Replay {replay.id} waits: {held}")
+            except Exception as failure:  # noqa: BLE001 - raised once the others had their turn
+                failures.append(failure)
             else:
                 requests += wanted
+        if not requests and failures:
+            raise failures[0]
         if not requests:
             return dg.SkipReason("; ".join(reasons) or "Nothing was asked for.")
         return dg.SensorResult(run_requests=requests)
@@ -65,18 +70,21 @@ def spans_of(instance: dg.DagsterInstance, settings: Settings, run_id: str) -> l
         Span(pair, company, first, last)
         for company, first, last in _days(settings, run.tags)
         for pair in pairs
-        if pair in settings.pairs.on()
+        if pair in settings.pairs.on() and company in settings.companies_of(pair)
     ]
 
 
 def _days(settings: Settings, tags: Mapping[str, str]) -> list[tuple[str, date, date]]:
-    """Companies and days of a run: a range is the rectangle between its corners."""
+    """Companies and days of a run: a range is the rectangle between its corners, companies as in mlc.yaml."""
     one = tags.get("dagster/partition")
     begin, end = tags.get(partitions.RANGE_START, one), tags.get(partitions.RANGE_END, one)
     if begin is None or end is None:
         return []
     (company, first), (other, last) = partitions.split(begin), partitions.split(end)
-    return [(code, first, last) for code in sorted(settings.companies) if company <= code <= other]
+    known = list(settings.companies)
+    if not {company, other} <= set(known):
+        return []
+    return [(code, first, last) for code in known[known.index(company) : known.index(other) + 1]]
 
 
 def _advance(context: dg.SensorEvaluationContext, house: Suite, replay: Replay) -> Sequence[dg.RunRequest]:

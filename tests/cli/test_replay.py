@@ -11,9 +11,10 @@ import sqlalchemy as sa
 from typer.testing import CliRunner, Result
 
 from mlc_dagster.cli.main import app
-from mlc_dagster.database.schema import batches
+from mlc_dagster.database.schema import batches, records
 from mlc_dagster.delivery import Kind
-from mlc_dagster.replay import NotAReplay
+from mlc_dagster.delivery import State as LedgerState
+from mlc_dagster.replay import By, NotAReplay, What, plan
 from mlc_sandbox.anaplan.world import member_key
 from tests.support.house import House, open_house, running_sandbox
 
@@ -107,6 +108,23 @@ def test_a_batch_goes_again(house: House, mlc: Mlc) -> None:
     assert told.exit_code == 0, told.output
     assert f"{NAME} {size}" in told.output
     assert house.modules() == before
+
+
+def test_what_is_gone_at_the_target_since_is_not_counted_among_what_goes(house: House) -> None:
+    suite = house.suite()
+    with suite.engine.begin() as connection:
+        first = sa.select(batches.c.id, batches.c.run_id, batches.c.size).where(batches.c.destination == NAME)
+        batch, run_id, size = connection.execute(first.order_by(batches.c.created_at).limit(1)).one()
+        here = records.c.destination == NAME
+        key = connection.execute(sa.select(sa.func.min(records.c.key)).where(here)).scalar_one()
+        gone = records.update().where(here, records.c.key == key)
+        connection.execute(gone.values(state=LedgerState.DELETED))
+    for what in (What(By.BATCH, batch), What(By.RUN, run_id)):
+        planned = plan(suite, what)
+        assert len(planned.rows[NAME, "NO01"]) == size - 1
+        assert "1 rows are deleted at their targets and stay so." in planned.notes
+    with suite.engine.begin() as connection:
+        connection.execute(gone.values(state=LedgerState.DELIVERED))
 
 
 def test_a_run_goes_again_with_its_days(house: House, mlc: Mlc) -> None:

@@ -9,8 +9,10 @@ from dagster._core.test_utils import create_run_for_test
 
 from mlc_dagster.delivery import State as LedgerState
 from mlc_dagster.delivery.leases import Leases
+from mlc_dagster.graph.partitions import RANGE_END, RANGE_START, key
 from mlc_dagster.graph.replay import REPLAY_TAG, replay_sensor, spans_of
 from mlc_dagster.graph.resource import SuiteResource
+from mlc_dagster.graph.steps import PAIR_TAG
 from mlc_dagster.replay import By, Replays, Span, State, What
 from tests.support.house import House
 
@@ -109,6 +111,20 @@ def test_what_cannot_be_done_again_is_told_and_holds_nobody_up(
     assert (first.state, "Nothing is known of nowhere" in str(first.said)) == (State.FAILED, True)
 
 
+def test_one_that_cannot_be_looked_at_holds_no_other_up(
+    house: House, tick: Tick, asked: Replays, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert house.run().success
+    asked.ask(What(By.NUMBER, a_supplier(house)), by="kari")
+    asked.ask(What.window("NO01", house.today, house.today), by="ola")
+    for name in house.settings.credentials():
+        monkeypatch.delenv(name, raising=False)
+    [request] = tick()
+    assert request.tags[REPLAY_TAG] == "2"
+    [first, _] = asked.open()
+    assert first.state is State.ASKED
+
+
 def test_a_delivery_under_way_is_waited_for(house: House, tick: Tick, asked: Replays) -> None:
     assert house.run().success
     asked.ask(What(By.NUMBER, a_supplier(house)), by="kari")
@@ -116,6 +132,18 @@ def test_a_delivery_under_way_is_waited_for(house: House, tick: Tick, asked: Rep
     with Leases(suite.engine, suite.clock).hold([f"delivery:{NAME}:NO01"], "another run"):
         assert tick() == []
     assert len(tick()) == 1
+
+
+def test_a_run_over_companies_is_done_again_for_each_in_the_order_of_mlc_yaml(house: House) -> None:
+    first, last = house.today - timedelta(days=1), house.today
+    codes = [*house.settings.companies][::-1]
+    settings = house.settings.model_copy(
+        update={"companies": {code: house.settings.companies[code] for code in codes}}
+    )
+    tags = {RANGE_START: key(codes[0], first), RANGE_END: key(codes[-1], last), PAIR_TAG: "anaplan"}
+    run_id = create_run_for_test(house.instance, tags=tags).run_id
+    found = spans_of(house.instance, settings, run_id)
+    assert found == [Span("anaplan", code, first, last) for code in codes]
 
 
 def test_a_run_is_done_again_over_its_own_companies_and_days(house: House) -> None:

@@ -11,6 +11,7 @@ from mlc_dagster.graph.answers import answer_check
 from mlc_dagster.graph.automation import chain, polling_sensor, resume_sensor, schedule
 from mlc_dagster.graph.destinations import destination_asset, destination_check
 from mlc_dagster.graph.equality import equality_check
+from mlc_dagster.graph.keysweep import key_sweep
 from mlc_dagster.graph.mailbox import mailbox
 from mlc_dagster.graph.partitions import company_day
 from mlc_dagster.graph.policies import freshness
@@ -57,6 +58,7 @@ def _built(file: Path, settings_text: str, mappings: Mappings, version: int) -> 
         signals(settings),
         site(settings, mappings),
         retention_of(settings),
+        key_sweep(settings),
     )
 
 

@@ -205,6 +205,24 @@ def reconcile(
     sys.exit(show_reconcile(destination, company, repair=repair, yes=yes))
 
 
+@app.command()
+def sweep(
+    company: Annotated[str | None, typer.Option(help="One company; all by default.")] = None,
+    entity: Annotated[str | None, typer.Option(help="Such as suppliers; all by default.")] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Only show what it would cost.")] = False,
+    confirm: Annotated[
+        int, typer.Option(help="So many missing records are really gone.", min=0, show_default=False)
+    ] = 0,
+) -> None:
+    """Compare all keys with the ERP: finds what was deleted or renumbered there, or came late."""
+    from mlc_dagster.cli.sweep import run_sweep, show_sweep_plan
+
+    if plan:
+        show_sweep_plan(company, entity)
+    else:
+        sys.exit(run_sweep(company, entity, confirm))
+
+
 @mappings_app.command("compile")
 def compile_mappings(
     model: Annotated[

@@ -25,6 +25,10 @@ class Kind(StrEnum):
     QUARANTINED = "quarantined"
     RELEASED = "released from quarantine"
     DISMISSED = "dismissed by a person"
+    # of a record in the ERP, by a look at all keys; the last one of the look itself
+    VANISHED = "gone from the ERP"
+    RENUMBERED = "renumbered in the ERP"
+    LOOKED = "all keys compared with the ERP"
     # of a document in the ERP, by the way back
     NOTED = "noted"
     REFUSED = "note refused"

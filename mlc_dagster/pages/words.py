@@ -26,6 +26,8 @@ EVENTS: Mapping[Kind, tuple[str, str]] = {
     Kind.PENDING: ("goes to {system} again", "waits"),
     Kind.QUARANTINED: ("held back", "bad"),
     Kind.RELEASED: ("no longer held back", "good"),
+    Kind.VANISHED: ("gone from the ERP", "waits"),
+    Kind.RENUMBERED: ("has another number in the ERP", "waits"),
     Kind.NOTED: ("note written into the ERP", "good"),
     Kind.REFUSED: ("note refused by the ERP", "bad"),
     Kind.ACKNOWLEDGED: ("accepted by the partner", "good"),

@@ -2,7 +2,19 @@
 
 from pydantic import Field
 
-from mlc_dagster.settings.section import SecretValue, Section, Url
+from mlc_dagster.settings.section import Cron, SecretValue, Section, Url
+
+
+class KeySweepSettings(Section):
+    """The look at all keys that finds deleted records (docs/deletions.md).
+
+    `percent_of_calls` is the share of the company's hourly calls up to which it may run: what others have
+    used counts. Where more than `asks_above_percent` of the records are missing, a person is asked.
+    """
+
+    schedule: Cron = "0 22 * * 6"
+    percent_of_calls: int = Field(default=20, ge=1, le=100)
+    asks_above_percent: int = Field(default=10, ge=0, le=100)
 
 
 class VismaSettings(Section):
@@ -15,6 +27,7 @@ class VismaSettings(Section):
     send_company_header: bool = True
     headroom_percent: int = Field(default=80, ge=1, le=100)
     patience_seconds: int = Field(default=60, ge=0, le=3600)
+    key_sweep: KeySweepSettings = KeySweepSettings()
 
 
 class CompanySettings(Section):

@@ -1,0 +1,109 @@
+"""`mlc sweep`: what was deleted, renumbered or came late in the ERP, looked for now."""
+
+from collections.abc import Collection, Iterator, Sequence
+
+from rich.table import Table
+
+from mlc_dagster.cli.console import console
+from mlc_dagster.settings import load_settings
+from mlc_dagster.suite import Suite
+from mlc_dagster.sweeps import NoSuchSweep, Swept, calls_left, entities_of, outlook, put_off, sweep
+from mlc_dagster.transport.errors import Closed
+from mlc_dagster.visma.entities import ENTITIES, Entity
+from mlc_dagster.visma.keysweep import TooMuchGone
+
+RUN_ID = "mlc sweep"
+FOUND = ("held", "listed", "vanished", "renumbered", "late_days", "calls")
+
+
+def show_sweep_plan(company: str | None, entity: str | None) -> None:
+    """Print what a sweep would cost, and when each was the last. Makes no call.
+
+    Raises:
+        NoSuchSweep: the company or the entity cannot be swept.
+    """
+    suite = Suite(load_settings())
+    table = Table(title="What a look at all keys would cost", title_justify="left")
+    for heading in ("company", "entity"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("records", "calls", "pages kept"):
+        table.add_column(heading, justify="right")
+    table.add_column("last look (UTC)")
+    for code, each in _wanted(suite, company, entity):
+        seen = outlook(suite, each, code)
+        last = f"{seen.last:%Y-%m-%d %H:%M}" if seen.last else "never"
+        table.add_row(code, each.name, str(seen.held), str(seen.calls), str(seen.kept), last)
+    console.print(table)
+    share = suite.settings.visma.key_sweep.percent_of_calls
+    for code in [company] if company else suite.settings.companies:
+        left = calls_left(suite, code)
+        room = "its limit is learnt with the first answer" if left is None else f"{left} calls are left now"
+        console.print(
+            f"{code}: a look may run while less than {share} % of the hour's calls are used; {room}."
+        )
+
+
+def run_sweep(company: str | None, entity: str | None, confirmed: int) -> int:
+    """Sweep, and print what was found; 1 when a person has to look or a window is closed.
+
+    Raises:
+        NoSuchSweep: the company or the entity cannot be swept, or a confirmation names more than one place.
+    """
+    if confirmed and not (company and entity):
+        raise NoSuchSweep("Confirm for one company and one entity: --company and --entity.")
+    suite = Suite(load_settings())
+    done: list[Swept] = []
+    trouble: list[str] = []
+    for code in [company] if company else suite.settings.companies:
+        left = {each.name: confirmed for each in entities_of(suite, code, [entity] if entity else [])}
+        while left:
+            name = next(iter(left))
+            try:
+                done.append(sweep(suite, ENTITIES[name], code, run_id=RUN_ID, confirmed=confirmed))
+            except TooMuchGone as asked:
+                trouble.append(str(asked))
+            except Closed as window:
+                put_off(suite, code, left, window)
+                trouble.append(_closed(code, left, window))
+                break
+            left.pop(name)
+    if done:
+        console.print(_table(done))
+        _tell_next(done)
+    for line in trouble:
+        console.print(line, highlight=False, markup=False)
+    return int(bool(trouble))
+
+
+def _wanted(suite: Suite, company: str | None, entity: str | None) -> Iterator[tuple[str, Entity]]:
+    only: Sequence[str] = [entity] if entity else []
+    for code in [company] if company else suite.settings.companies:
+        for each in entities_of(suite, code, only):
+            yield code, each
+
+
+def _closed(company: str, left: Collection[str], window: Closed) -> str:
+    return (
+        f"{company}: the share of the hour's calls is used. {', '.join(left)} go on by themselves after "
+        f"{window.opens_at:%Y-%m-%d %H:%M} UTC where Dagster's daemon runs; else run this again then. "
+        "The pages that came are kept."
+    )
+
+
+def _table(done: Sequence[Swept]) -> Table:
+    table = Table(title="What a look at all keys found", title_justify="left")
+    for heading in ("company", "entity"):
+        table.add_column(heading, no_wrap=True)
+    for heading in FOUND:
+        table.add_column(heading.replace("_", " "), justify="right")
+    table.add_column("read whole")
+    for swept in done:
+        counts = swept.counts()
+        numbers = [str(counts[name]) for name in FOUND]
+        table.add_row(swept.company, swept.entity, *numbers, ", ".join(swept.read_again))
+    return table
+
+
+def _tell_next(done: Sequence[Swept]) -> None:
+    if any(swept.vanished or swept.late_days for swept in done):
+        console.print("The next run of each pair carries this to its target; `mlc plan` shows what it does.")

@@ -1,0 +1,313 @@
+"""Key sweeps: what vanished or came late in the ERP goes into the lake, and the audit trail says so."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from mlc_dagster import flow
+from mlc_dagster.database import reading
+from mlc_dagster.database.schema import events
+from mlc_dagster.delivery import Kind
+from mlc_dagster.delivery.errors import LeaseLost
+from mlc_dagster.delivery.ledger import chunks
+from mlc_dagster.delivery.memory import Memory
+from mlc_dagster.lake.latest import NEWEST_FIRST
+from mlc_dagster.outlook import first_open_day, span, today
+from mlc_dagster.suite import Suite
+from mlc_dagster.transport.errors import Closed
+from mlc_dagster.visma.client import VismaClient
+from mlc_dagster.visma.connect import company_budget
+from mlc_dagster.visma.connect import connect as connect_visma
+from mlc_dagster.visma.entities import ENTITIES, Entity
+from mlc_dagster.visma.keysweep import Limit, Looked, look, pages_kept
+
+# Whose work it is that waits for a window, in the table `deferrals`.
+NAME = "visma_keys"
+WRITERS_AT_ONCE = 10
+
+
+class NoSuchSweep(Exception):
+    """A company or an entity that cannot be swept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What a sweep of one entity and company found and did."""
+
+    entity: str
+    company: str
+    held: int
+    listed: int
+    vanished: int
+    renumbered: int
+    late_days: int
+    read_again: tuple[str, ...]
+    calls: int
+
+    def counts(self) -> dict[str, int]:
+        """The numbers for tallies, metadata and the audit trail."""
+        names = ("held", "listed", "vanished", "renumbered", "late_days", "calls")
+        return {name: getattr(self, name) for name in names}
+
+    def __str__(self) -> str:
+        again = f"; read whole: {', '.join(self.read_again)}" if self.read_again else ""
+        return ", ".join(f"{name} {count}" for name, count in self.counts().items()) + again
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What a sweep of an entity would cost: records in the lake, calls, and the pages that are kept already.
+
+    `last`: when (UTC) all its keys were compared last; None when never.
+    """
+
+    entity: str
+    company: str
+    held: int
+    calls: int
+    kept: int
+    last: datetime | None
+
+
+def entities_of(suite: Suite, company: str, only: Sequence[str] = ()) -> list[Entity]:
+    """The entities whose deleted records nobody else notices, those that are cited first.
+
+    Lists without a change filter are read and compared whole by every run, so they are left out; so is what
+    the lake holds nothing of. Raises NoSuchSweep.
+    """
+    if company not in suite.settings.companies:
+        raise NoSuchSweep(f"There is no company {company}. Known: {', '.join(suite.settings.companies)}.")
+    for name in only:
+        if name not in ENTITIES or not ENTITIES[name].has_filter:
+            known = ", ".join(entity.name for entity in ENTITIES.values() if entity.has_filter)
+            raise NoSuchSweep(f"{name} is no entity that can be swept. Known: {known}.")
+    return [
+        entity
+        for entity in ENTITIES.values()
+        if entity.has_filter and (not only or entity.name in only) and suite.lake.days(entity.name, company)
+    ]
+
+
+def client_of(suite: Suite, company: str) -> VismaClient:
+    """A client that makes calls only while less than the sweep's share of the hour is used, by whomever."""
+    share = suite.settings.visma.key_sweep.percent_of_calls
+    visma = suite.settings.visma.model_copy(update={"headroom_percent": share})
+    return connect_visma(
+        visma,
+        company,
+        suite.settings.companies[company],
+        budgets=suite.budgets,
+        clock=suite.clock,
+        counter=suite.counter,
+    )
+
+
+def calls_left(suite: Suite, company: str) -> int | None:
+    """The calls a sweep may make of a company now; None before the ERP has named its limit."""
+    share = suite.settings.visma.key_sweep.percent_of_calls
+    visma = suite.settings.visma.model_copy(update={"headroom_percent": share})
+    return company_budget(visma, company, suite.budgets).left()
+
+
+def outlook(suite: Suite, entity: Entity, company: str) -> Outlook:
+    """What a sweep would cost. Makes no call."""
+    held, size = _alive(suite, entity, company), client_of(suite, company).page_size
+    kept = pages_kept(client_of(suite, company), suite.lake, entity, company, suite.clock.now())
+    calls = max(1, -(-held // size)) if entity.paged else 1
+    return Outlook(entity.name, company, held, calls, kept, last_swept(suite, entity, company))
+
+
+def sweep(suite: Suite, entity: Entity, company: str, *, run_id: str, confirmed: int = 0) -> Swept:
+    """Compare all keys of an entity with the ERP, and bring the lake up to date with what that shows.
+
+    What vanished becomes tombstones of today, so the next run of every pair removes, closes or zeroes it in
+    its own way. Days with versions that the lake lacks are read again. Documents that cite a vanished number
+    are read whole: the ERP shows them under the new one, maybe without a new stamp (section 5).
+
+    A sweep that met a closed window goes on with its pages when it is called again. `confirmed` is how many
+    missing records a person has believed.
+
+    Raises what `keysweep.look` and `flow.read` raise.
+    """
+    client, before = client_of(suite, company), suite.counter.calls
+    limit = Limit(suite.settings.visma.key_sweep.asks_above_percent / 100, confirmed)
+    found = look(
+        client,
+        suite.lake,
+        entity,
+        company,
+        clock=suite.clock,
+        first_day=suite.settings.start_day,
+        limit=limit,
+        zone=suite.settings.timezone,
+        unread=_unread(suite, entity, company),
+    )
+    again: list[str] = []
+    if found.vanished:
+        _tell_of_records(suite, entity, company, found, run_id)
+        for citing in _citing(suite, entity, company, found.vanished):
+            days = span(suite.settings.start_day, today(suite))
+            flow.read(suite, citing, company, days, run_id=run_id, whole=True, client=client)
+            again.append(citing.name)
+    if found.vanished or found.late:
+        last = today(suite)
+        first = min([first_open_day(suite, entity, company, last), *found.late])
+        flow.read(
+            suite,
+            entity,
+            company,
+            span(first, last),
+            run_id=run_id,
+            allow_deletes=confirmed > 0,
+            gone=found.vanished,
+            back=found.back,
+            client=client,
+        )
+    swept = Swept(
+        entity.name,
+        company,
+        held=found.held,
+        listed=found.listed,
+        vanished=len(found.vanished),
+        renumbered=len(found.renumbered),
+        late_days=len(found.late),
+        read_again=tuple(again),
+        calls=suite.counter.calls - before,
+    )
+    with suite.engine.begin() as connection:
+        looked = _event(entity, Kind.LOOKED, swept.counts())
+        here = {"at": suite.clock.now(), "run_id": run_id, "company": company}
+        connection.execute(events.insert(), here | looked)
+    _change_owed(suite, company, lambda now: {name: one for name, one in now.items() if name != entity.name})
+    found.forget()
+    suite.seals.seal()
+    return swept
+
+
+def last_swept(suite: Suite, entity: Entity, company: str) -> datetime | None:
+    """When (UTC) all keys were compared last; None when never."""
+    query = sa.select(sa.func.max(events.c.at)).where(
+        events.c.destination == f"visma/{entity.name}",
+        events.c.company == company,
+        events.c.kind == Kind.LOOKED.value,
+    )
+    with reading(suite.engine) as connection:
+        return connection.execute(query).scalar()
+
+
+def owed(suite: Suite, company: str) -> dict[str, int]:
+    """The entities a closed window kept from their turn, with what a person has confirmed for each."""
+    return dict(_owed(suite).read(company).value)
+
+
+def put_off(suite: Suite, company: str, entities: Mapping[str, int], window: Closed) -> None:
+    """Let entities, with what is confirmed for each, go on when a window opens: the sensor starts them."""
+    _change_owed(suite, company, lambda now: {**now, **entities})
+    suite.deferrals.store(
+        pair=NAME,
+        company=company,
+        first_day=suite.settings.start_day,
+        last_day=suite.settings.start_day,
+        opens_at=window.opens_at,
+        reason=str(window),
+    )
+
+
+def _owed(suite: Suite) -> Memory:
+    return Memory(suite.engine, suite.clock, NAME)
+
+
+def _change_owed(suite: Suite, company: str, change: Callable[[Mapping[str, int]], dict[str, int]]) -> None:
+    """Change what is owed; when another process did so in between, change what it left."""
+    for attempt in range(WRITERS_AT_ONCE):
+        before = _owed(suite).read(company)
+        after = change(before.value)
+        if after == before.value:
+            return
+        try:
+            _owed(suite).write(company, before, after)
+        except LeaseLost:
+            if attempt == WRITERS_AT_ONCE - 1:
+                raise
+        else:
+            return
+
+
+def _unread(suite: Suite, entity: Entity, company: str) -> list[str]:
+    """The keys of records that did not parse: whoever looks finds them missing in the lake, for a reason."""
+    entries = suite.quarantine.open(f"visma/{entity.name}", company, dismissed=True)
+    return [entry.key for entry in entries if entry.key is not None]
+
+
+def _alive(suite: Suite, entity: Entity, company: str) -> int:
+    return len(_newest(suite, entity, company, "not _deleted"))
+
+
+def _newest(suite: Suite, entity: Entity, company: str, condition: str, column: str = "_key") -> list[Any]:
+    """A column of the newest versions that fit a condition."""
+
+    def read(listings: Mapping[str, Any]) -> list[Any]:
+        scan = listings[entity.name].scan()
+        if scan is None:
+            return []
+        newest_first = f"row_number() over (partition by _key order by {NEWEST_FIRST}) = 1"
+        query = f"select {column}, {condition} from ({scan}) qualify {newest_first}"
+        with suite.lake.connect() as connection:
+            return [row[0] for row in connection.execute(query).fetchall() if row[1]]
+
+    return suite.lake.steady([entity.name], company, read)
+
+
+def _citing(suite: Suite, entity: Entity, company: str, vanished: Sequence[str]) -> Iterator[Entity]:
+    """The entities with documents that name a vanished record by its number."""
+    if entity.cited is None:
+        return
+    section = entity.cited.split(".", maxsplit=1)[0]
+    numbers = set(vanished)
+    for other in ENTITIES.values():
+        if section not in other.schema.names or not suite.lake.days(other.name, company):
+            continue
+        if numbers & set(_newest(suite, other, company, "not _deleted", entity.cited)):
+            yield other
+
+
+def _tell_of_records(suite: Suite, entity: Entity, company: str, found: Looked, run_id: str) -> None:
+    """Write into the audit trail what vanished and what has another number, before the lake shows it.
+
+    A look that goes on after a crash finds the same again; what it has told is not told twice.
+    """
+    here = {"at": suite.clock.now(), "run_id": run_id, "company": company}
+    told: list[dict[str, Any]] = []
+    for key in found.vanished:
+        new, look_at = found.renumbered.get(key), {"look": found.begun.isoformat()}
+        if new is None:
+            told.append(here | _event(entity, Kind.VANISHED, look_at, key))
+        else:
+            detail = {"from": key, "to": new, **look_at}
+            told += [here | _event(entity, Kind.RENUMBERED, detail, each) for each in (key, new)]
+    known: set[tuple[str, str]] = set()
+    with suite.engine.begin() as connection:
+        for numbers in chunks([row["number"] for row in told]):
+            same = sa.select(events.c.key, events.c.detail).where(
+                events.c.number.in_(numbers), events.c.destination == f"visma/{entity.name}"
+            )
+            known |= {(row.key, row.detail) for row in connection.execute(same)}
+        if news := [row for row in told if (row["key"], row["detail"]) not in known]:
+            connection.execute(events.insert(), news)
+
+
+def _event(entity: Entity, kind: Kind, detail: Mapping[str, Any], key: str | None = None) -> dict[str, Any]:
+    return {
+        "destination": f"visma/{entity.name}",
+        "source_key": key,
+        "key": key,
+        "number": entity.number_in(key) if key is not None else None,
+        "kind": kind.value,
+        "detail": json.dumps(detail),
+    }

@@ -73,8 +73,12 @@ class PairHealth:
     @property
     def last_success(self) -> datetime | None:
         """When the least fresh of its places was last done; None while one never was."""
-        times = [place.last_success for place in self.places]
-        return None if None in times else min((at for at in times if at is not None), default=None)
+        return None if any(place.last_success is None for place in self.places) else self.oldest
+
+    @property
+    def oldest(self) -> datetime | None:
+        """When the least fresh of those of its places that ever were done was last done."""
+        return min((place.last_success for place in self.places if place.last_success), default=None)
 
     @property
     def lag(self) -> timedelta | None:
@@ -83,8 +87,10 @@ class PairHealth:
 
     @property
     def stale(self) -> bool:
-        """It is older than the pair's `stale_after_hours`."""
-        return self.lag is not None and self.stale_after is not None and self.lag > self.stale_after
+        """Some of it is older than the pair's `stale_after_hours`; what was never there is not old."""
+        if self.oldest is None or self.stale_after is None:
+            return False
+        return self.at - self.oldest > self.stale_after
 
     @property
     def held(self) -> int:

@@ -86,6 +86,16 @@ def test_a_pair_is_as_fresh_as_its_least_fresh_destination(suite: Suite, clock: 
     assert not glance(suite).stale
 
 
+def test_a_destination_that_was_never_delivered_does_not_hide_that_the_others_are_stale(
+    suite: Suite, clock: ManualClock
+) -> None:
+    delivered(suite, "anaplan/suppliers")
+    assert not glance(suite, "powerbi").stale, "nothing was ever delivered there"
+    clock.pass_time(37 * 3600)
+    assert glance(suite).last_success is None
+    assert glance(suite).stale
+
+
 def test_a_failed_step_is_no_success_and_keeps_the_time_of_the_last_one(
     suite: Suite, clock: ManualClock
 ) -> None:

@@ -21,8 +21,8 @@ def of_pairs(health: Sequence[PairHealth]) -> Iterator[Look]:
     """Pairs that are stale, or have rows that somebody has to settle."""
     for each in health:
         where = f"{words.system(each.pair).removeprefix('the ')} {each.company}"
-        if each.stale:
-            yield f"{where} was last brought up to date {words.ago(each.lag)}.", "/"
+        if each.stale and each.oldest is not None:
+            yield f"{where} was last brought up to date {words.ago(each.at - each.oldest)}.", "/"
         if each.failed:
             yield f"{where}: {_count(each.failed, 'row')} refused.", "/"
         if each.quarantined:

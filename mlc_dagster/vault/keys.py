@@ -4,7 +4,7 @@ import os
 import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -154,6 +154,7 @@ class KeyFile:
                 file.flush()
                 os.fsync(handle)
             Path(draft).replace(self._file)
+            _sync_folder(self._file.parent)
         except OSError as error:
             raise VaultLocked(
                 f"The vault's key file {self._file} cannot be written: {error.strerror}. "
@@ -208,6 +209,17 @@ class OsKeyring:
 
 
 _OTHER_WAYS = f"Or set `vault_key: file` in mlc.yaml, or give the key in {VARIABLE}."
+
+
+def _sync_folder(folder: Path) -> None:
+    """Else a power failure could bring the old file back, after entries were written with the new key."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        # Some network file systems refuse it for folders, and need it not.
+        with suppress(OSError):
+            os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _new_key() -> str:

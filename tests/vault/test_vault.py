@@ -1,6 +1,7 @@
 """The vault keeps texts encrypted, tells who wrote them, and opens with the right key only."""
 
 import logging
+import os
 import stat
 import threading
 from pathlib import Path
@@ -153,6 +154,22 @@ def test_the_key_file_is_made_for_its_owner_only(vault: Vault, key_file: Path) -
     vault.write("anaplan", SECRET)
     assert stat.S_IMODE(key_file.stat().st_mode) == 0o600
     assert [path.name for path in key_file.parent.iterdir()] == ["vault.key"]
+
+
+def test_a_key_file_outlives_a_power_failure_with_its_name(
+    key_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[tuple[bool, str]] = []
+    sync = os.fsync
+
+    def watched(handle: int) -> None:
+        there = key_file.read_text() if key_file.exists() else ""
+        synced.append((stat.S_ISDIR(os.fstat(handle).st_mode), there))
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    KeyFile(key_file).replace("new,old")
+    assert synced == [(False, ""), (True, "new,old")], "first what is in it, then that it is there"
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o666])

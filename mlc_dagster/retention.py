@@ -185,6 +185,7 @@ def _rules(suite: Suite, held: Sequence[Hold]) -> Iterator[_Rule]:
             # While a person's word stands it keeps the record from coming back.
             quarantine.c.dismissed_by.is_(None),
             _free(quarantine, held),
+            _without_held_key(held),
         )
         yield _Rule("quarantine_days", "entries released from quarantine", quarantine, released)
     if keep.edi_days is not None:
@@ -239,6 +240,12 @@ def _free(table: sa.Table, held: Sequence[Hold]) -> sa.ColumnElement[bool]:
     number = table.c.number
     unnumbered = sa.or_(number.is_(None), number.not_in(_numbers(held)))
     return sa.and_(table.c.company.not_in(_companies(held)), unnumbered)
+
+
+def _without_held_key(held: Sequence[Hold]) -> sa.ColumnElement[bool]:
+    """Entries of no record whose number is on hold: what does not parse may not tell its own."""
+    theirs = sa.select(records.c.source_key).where(records.c.number.in_(_numbers(held)))
+    return sa.or_(quarantine.c.source_key.is_(None), quarantine.c.source_key.not_in(theirs))
 
 
 def _companies(held: Sequence[Hold]) -> list[str]:

@@ -185,6 +185,19 @@ def test_what_is_on_hold_stays_until_it_is_released(
 
 
 @pytest.mark.usefixtures("world")
+def test_a_refused_record_that_did_not_tell_its_number_is_held_by_its_key(
+    make: MakeSuite, engine: sa.Engine, clock: ManualClock
+) -> None:
+    unnumbered = quarantine.update().where(quarantine.c.key == "old")
+    with engine.begin() as connection:
+        connection.execute(unnumbered.values(number=None, source_key="old"))
+    hold = Holds(engine, clock).hold(company=None, number="old", reason="lawsuit", by="kari")
+    assert counts(remove(make(quarantine_days=90), by="kari")) == {"quarantine": 0}
+    Holds(engine, clock).release(hold, by="ola")
+    assert counts(remove(make(quarantine_days=90), by="kari")) == {"quarantine": 1}
+
+
+@pytest.mark.usefixtures("world")
 def test_a_hold_of_another_company_keeps_nothing_here(
     make: MakeSuite, engine: sa.Engine, clock: ManualClock
 ) -> None:

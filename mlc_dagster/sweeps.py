@@ -24,8 +24,9 @@ from mlc_dagster.transport.errors import Closed
 from mlc_dagster.visma.client import VismaClient
 from mlc_dagster.visma.connect import company_budget
 from mlc_dagster.visma.connect import connect as connect_visma
+from mlc_dagster.visma.deletes import ReadGuard
 from mlc_dagster.visma.entities import ENTITIES, Entity
-from mlc_dagster.visma.keysweep import Limit, Looked, look, pages_kept
+from mlc_dagster.visma.keysweep import Limit, Looked, TooMuchGone, look, pages_kept
 
 # Whose work it is that waits for a window, in the table `deferrals`.
 NAME = "visma_keys"
@@ -150,11 +151,10 @@ def sweep(suite: Suite, entity: Entity, company: str, *, run_id: str, confirmed:
     )
     again: list[str] = []
     if found.vanished:
-        _tell_of_records(suite, entity, company, found, run_id)
         for citing in _citing(suite, entity, company, found.vanished):
-            days = span(suite.settings.start_day, today(suite))
-            flow.read(suite, citing, company, days, run_id=run_id, whole=True, client=client)
+            _read_whole(suite, citing, company, client, run_id)
             again.append(citing.name)
+        _tell_of_records(suite, entity, company, found, run_id)
     if found.vanished or found.late:
         last = today(suite)
         first = min([first_open_day(suite, entity, company, last), *found.late])
@@ -188,6 +188,15 @@ def sweep(suite: Suite, entity: Entity, company: str, *, run_id: str, confirmed:
     found.forget()
     suite.seals.seal()
     return swept
+
+
+def _read_whole(suite: Suite, entity: Entity, company: str, client: VismaClient, run_id: str) -> None:
+    """Read every record and compare. Raises TooMuchGone, which is about this entity then."""
+    days = span(suite.settings.start_day, today(suite))
+    try:
+        flow.read(suite, entity, company, days, run_id=run_id, whole=True, client=client)
+    except ReadGuard as guard:
+        raise TooMuchGone(entity.name, company, held=guard.held, missing=guard.missing) from None
 
 
 def last_swept(suite: Suite, entity: Entity, company: str) -> datetime | None:

@@ -11,6 +11,7 @@ from mlc_dagster.sweeps import NoSuchSweep, Swept, calls_left, entities_of, outl
 from mlc_dagster.transport.errors import Closed
 from mlc_dagster.visma.entities import ENTITIES, Entity
 from mlc_dagster.visma.keysweep import TooMuchGone
+from mlc_dagster.visma.sweep import NeverSettled
 
 RUN_ID = "mlc sweep"
 FOUND = ("held", "listed", "vanished", "renumbered", "late_days", "calls")
@@ -60,7 +61,7 @@ def run_sweep(company: str | None, entity: str | None, confirmed: int) -> int:
             name = next(iter(left))
             try:
                 done.append(sweep(suite, ENTITIES[name], code, run_id=RUN_ID, confirmed=confirmed))
-            except TooMuchGone as asked:
+            except (TooMuchGone, NeverSettled) as asked:
                 trouble.append(str(asked))
             except Closed as window:
                 put_off(suite, code, left, window)
@@ -70,7 +71,7 @@ def run_sweep(company: str | None, entity: str | None, confirmed: int) -> int:
     if done:
         console.print(_table(done))
         _tell_next(done)
-    for line in trouble:
+    for line in dict.fromkeys(trouble):
         console.print(line, highlight=False, markup=False)
     return int(bool(trouble))
 

@@ -27,8 +27,8 @@ def write_configuration(file: Path, given: Path | None) -> None:
         NothingWritten: the file is there already, answers are missing, or nobody answers.
         ProblemsFound: the whole does not hold together; it is kept as a draft to be corrected.
     """
+    _make_room(file, ask=given is None)
     try:
-        _make_room(file, ask=given is None)
         answers = Answers(dict(YamlFile(given).data) if given else {}, person=given is None)
         ask_all(answers)
     except typer.Abort:
@@ -54,12 +54,17 @@ def _make_room(file: Path, *, ask: bool) -> None:
         return
     if not ask:
         raise NothingWritten(f"Nothing was written: there is a {file} already. Name another file.")
-    typer.confirm(f"There is a {file} already. Write over it?", abort=True)
+    try:
+        sure = typer.confirm(f"There is a {file} already. Write over it?")
+    except typer.Abort:
+        sure = False
+    if not sure:
+        raise NothingWritten(f"Nothing was written. To keep {file}, name another: `mlc init FILE`.")
 
 
 def _next_steps(file: Path, settings: Settings) -> str:
     steps = [] if config_file().resolve() == file.resolve() else [f"export MLC_CONFIG={file.resolve()}"]
-    steps += [f"mlc credentials set {name}" for name in settings.credentials()]
+    steps += [f"mlc credentials set {name}{_from_file(name)}" for name in settings.credentials()]
     for pair, section in settings.pairs.on().items():
         if getattr(getattr(section, "auth", None), "method", "").startswith("oauth"):
             steps.append(f"mlc {pair} login")
@@ -69,4 +74,11 @@ def _next_steps(file: Path, settings: Settings) -> str:
     return (
         f"Next, one by one:\n{told}\n"
         "Then load once and look at `mlc plan` before you switch a schedule on: docs/connect-a-company.md."
+    )
+
+
+def _from_file(name: str) -> str:
+    """How a value of several lines is given: a terminal takes one."""
+    return next(
+        (f" - < {end[1:]}.pem" for end in ("_certificate", "_private_key") if name.lower().endswith(end)), ""
     )

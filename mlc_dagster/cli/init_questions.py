@@ -17,7 +17,7 @@ from mlc_dagster.settings.whole import Settings
 
 TITLES = {"anaplan": "Anaplan", "asana": "Asana", "cleo": "Cleo", "powerbi": "Power BI", "tableau": "Tableau"}
 # The names that the guides use, where the field's own would say less.
-NAMES = {"token_name": "PAT_NAME", "token_secret": "PAT_SECRET"}
+NAMES = {"token_name": "PAT_NAME", "token_secret": "PAT_SECRET"}  # pragma: allowlist secret
 # The column that names a list's items, where it is not their code (docs/anaplan.md).
 ITEM_NAMES = {
     "suppliers": "name",
@@ -54,8 +54,8 @@ def _anaplan(answers: Answers, *place: str) -> None:
     if kind is AnaplanOAuthCode:
         answers.need(field(kind, "redirect_uri"), "Redirect URI of the app", *place, "auth", "redirect_uri")
     workspace, model = field(AnaplanSettings, "workspace_id"), field(AnaplanSettings, "model_id")
-    answers.need(workspace, "Id of the workspace", *place, "workspace_id")
-    answers.need(model, "Id of the model", *place, "model_id")
+    answers.need(workspace, "Id of the workspace, 32 of 0-9 and a-f", *place, "workspace_id")
+    answers.need(model, "Id of the model, 32 of 0-9 and A-F", *place, "model_id")
     # Journal lines are many; who wants them says so.
     _models(answers, *place, but=("journal_lines",), each=_imports)
 

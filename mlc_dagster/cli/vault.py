@@ -187,6 +187,11 @@ def _value(name: str, source: Sequence[str]) -> str:
     value = value.removesuffix("\n").removesuffix("\r")
     if not value.strip():
         raise NotTaken("The value is empty; nothing was changed.")
+    if not source and value.startswith("-----BEGIN"):
+        raise NotTaken(
+            f"A terminal takes one line, and this value has several; nothing was changed. Give the file: "
+            f"`mlc credentials set {name} - < FILE`."
+        )
     return value
 
 

@@ -79,7 +79,8 @@ def test_a_value_of_several_lines_is_kept_as_it_is(values: dict[str, str], text:
     assert kept(SECRET) == text
 
 
-def test_at_a_terminal_the_value_is_asked_for_and_not_shown(values: dict[str, str]) -> None:
+def at_a_terminal(typed: bytes) -> tuple[int, bytes]:
+    """The exit code of `mlc credentials set` and what a terminal shows when somebody types this."""
     ours, theirs = pty.openpty()
     command = [*MLC, "credentials", "set", SECRET]
     # Of a session of its own, so that /dev/tty is this terminal.
@@ -94,17 +95,30 @@ def test_at_a_terminal_the_value_is_asked_for_and_not_shown(values: dict[str, st
     shown = b""
     while b"(it is not shown): " not in shown:
         shown += os.read(ours, 1000)
-    os.write(ours, b"hunter2\n")
+    os.write(ours, typed)
     try:
         while piece := os.read(ours, 1000):
             shown += piece
     except OSError:  # the other end was closed
         pass
-    assert process.wait(60) == 0, shown
+    code = process.wait(60)
     os.close(ours)
+    return code, shown
+
+
+def test_at_a_terminal_the_value_is_asked_for_and_not_shown(values: dict[str, str]) -> None:
+    code, shown = at_a_terminal(b"hunter2\n")
+    assert code == 0, shown
     assert b"is in the vault, version 1" in shown
     assert b"hunter2" not in shown
     assert kept(SECRET) == "hunter2"
+
+
+def test_a_terminal_takes_no_pem_because_the_rest_of_it_would_go_to_the_shell(values: dict[str, str]) -> None:
+    code, shown = at_a_terminal(b"-----BEGIN PRIVATE KEY-----\nhunter2\n")
+    assert code == 1
+    assert f"mlc credentials set {SECRET} - < FILE".encode() in shown
+    assert kept(SECRET) is None
 
 
 @pytest.mark.parametrize("words", [["hunter2"], ["hunter2", "more"], ["-", "hunter2"]])

@@ -74,7 +74,8 @@ def test_credentials_are_named_and_never_asked_for_and_the_last_words_say_how_to
     said = init(answers=[*COMPANY, *ANAPLAN, "n", "n", "n", "n"])
     names = ["VISMA_CLIENT_ID", "VISMA_CLIENT_SECRET", "ANAPLAN_CERTIFICATE", "ANAPLAN_PRIVATE_KEY"]
     assert list(load_settings(Path("mlc.yaml")).credentials()) == names
-    assert [line.split()[-1] for line in said.splitlines() if "credentials set" in line] == names
+    assert [line.split()[3] for line in said.splitlines() if "credentials set" in line] == names
+    assert "credentials set ANAPLAN_PRIVATE_KEY - < private_key.pem" in said
     assert said.index("credentials set") < said.index("mlc check") < said.index("mlc plan")
 
 

@@ -10,7 +10,7 @@ from mlc_dagster.graph.alerts import alerts
 from mlc_dagster.graph.answers import answer_check
 from mlc_dagster.graph.automation import chain, polling_sensor, resume_sensor, schedule
 from mlc_dagster.graph.destinations import destination_asset, destination_check
-from mlc_dagster.graph.equality import equality_check
+from mlc_dagster.graph.equality import equality_check, reconcile_schedule
 from mlc_dagster.graph.keysweep import key_sweep
 from mlc_dagster.graph.mailbox import mailbox
 from mlc_dagster.graph.partitions import company_day
@@ -91,6 +91,6 @@ def pair(
             *(equality_check(model) for model in models if model.name in settings.proven()),
             *(answer_check(model) for model in models if model.name in settings.answered()),
         ],
-        schedules=[schedule(target, settings)],
+        schedules=[schedule(target, settings), *filter(None, [reconcile_schedule(target, settings)])],
         sensors=[polling_sensor(target, settings), resume_sensor(target, chain(target))],
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from mlc_dagster.delivery import Plan, Refused, Report, Row, deliver, plan
+from mlc_dagster.delivery import Change, Plan, Refused, Report, Row, deliver, plan
 from mlc_dagster.delivery.destination import Advised, Paced
 from mlc_dagster.delivery.errors import Overtaken
 from mlc_dagster.outlook import held_days, span
@@ -114,6 +114,30 @@ def send(suite: Suite, name: str, company: str, days: Sequence[date], *, run_id:
             suite.seals.seal()
             return report
     raise AssertionError("unreachable")
+
+
+def strays(suite: Suite, name: str, company: str) -> list[Change]:
+    """What a delivery of all records would change and the next one not: none, unless something is wrong.
+
+    Calls nobody and writes nothing.
+
+    Raises:
+        LakeIncomplete: as `rows`.
+    """
+    due = suite.mappings.run(name, suite.lake, company, **_asked(suite, name, company, []))
+    if due.whole:
+        return []  # the next delivery looks at all records
+    destination = suite.destination(name)
+
+    def changes(mapped: Mapped) -> Sequence[Change]:
+        planned = plan(
+            suite.ledger, destination, company, _rows(mapped), mapped.scope, refused=mapped.refused
+        )
+        return planned.changes
+
+    sent = {change.row.key for change in changes(due)}
+    everywhere = changes(everything(suite, name, company))
+    return [change for change in everywhere if change.row.key not in sent]
 
 
 def everything(suite: Suite, model: str, company: str) -> Mapped:

@@ -126,7 +126,7 @@ def test_what_runs_by_itself(house: House) -> None:
     repository = house.definitions.get_repository_def()
     schedules = {schedule.name: schedule for schedule in repository.schedule_defs}
     sensors = {sensor.name: sensor for sensor in repository.sensor_defs}
-    assert set(schedules) == {"visma_anaplan"}
+    assert set(schedules) == {"visma_anaplan", "reconcile_anaplan", "visma_keys"}
     assert (schedules["visma_anaplan"].cron_schedule, schedules["visma_anaplan"].execution_timezone) == (
         "0 6 * * *",
         "Europe/Oslo",

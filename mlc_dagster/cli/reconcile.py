@@ -9,13 +9,14 @@ from mlc_dagster.cli.console import console
 from mlc_dagster.cli.resend import companies_of
 from mlc_dagster.delivery import Comparison, distrust, reconcile
 from mlc_dagster.delivery.errors import Stop
+from mlc_dagster.flow import LakeIncomplete, strays
 from mlc_dagster.settings import load_settings
 from mlc_dagster.suite import Suite
 from mlc_dagster.transport.errors import CallFailed
 
 RUN_ID = "mlc reconcile"
 REASON = "the target shows it otherwise than it was delivered; an operator asked for it to be repaired"
-COUNTS = ("expected", "found", "missing", "different", "extra")
+COUNTS = ("expected", "found", "missing", "different", "extra", "stale")
 
 
 def show_reconcile(wanted: str | None, company: str | None, *, repair: bool, yes: bool) -> int:
@@ -54,8 +55,16 @@ def _compared(suite: Suite, wanted: str | None, company: str | None) -> Iterator
             except (CallFailed, Stop) as trouble:
                 console.print(f"{name} {code} cannot be read: {trouble}")
                 continue
+            _beside_the_lake(suite, found)
             suite.comparisons.keep(found, RUN_ID)
             yield found
+
+
+def _beside_the_lake(suite: Suite, found: Comparison) -> None:
+    try:
+        found.beside_the_lake(strays(suite, found.destination, found.company))
+    except LakeIncomplete as incomplete:
+        console.print(f"The ledger was not compared with the lake. {incomplete}")
 
 
 def _table(compared: list[Comparison]) -> Table:

@@ -30,7 +30,8 @@ class Unlike:
 @dataclass(frozen=True, slots=True)
 class Compared:
     """What a comparison found for one company. waiting: rows that were not compared, in words. totals: of
-    amounts that differ, by column, delivered and shown. differences: the first few.
+    amounts that differ, by column, delivered and shown. differences: the first few. stale: rows the lake has
+    otherwise, and that no run would send.
     """
 
     destination: str
@@ -45,11 +46,12 @@ class Compared:
     waiting: Mapping[str, int]
     totals: Mapping[str, tuple[str, str]]
     differences: Sequence[Unlike]
+    stale: int = 0
 
     @property
     def equal(self) -> bool:
-        """Whether the target showed every row as it was delivered, and none besides."""
-        return not (self.missing or self.different or self.extra)
+        """Whether the target showed every row as it was delivered, none besides, and none was stale."""
+        return not (self.missing or self.different or self.extra or self.stale)
 
 
 class Comparisons:
@@ -62,6 +64,7 @@ class Comparisons:
         """Keep what a comparison found, in place of the one before."""
         totals = {name: both for name, both in found.totals.items() if both[0] != both[1]}
         detail = {
+            "stale": found.stale,
             "waiting": dict(found.waiting),
             "totals": {name: (f"{ours:f}", f"{theirs:f}") for name, (ours, theirs) in totals.items()},
             "differences": list(_lines(found)),
@@ -103,6 +106,7 @@ def _compared(row: sa.Row[Any]) -> Compared:
         at=row.at,
         run_id=row.run_id,
         **{name: getattr(row, name) for name in COUNTS},
+        stale=detail.get("stale", 0),
         waiting=detail["waiting"],
         totals={name: tuple(both) for name, both in detail["totals"].items()},
         differences=[Unlike(*line) for line in detail["differences"]],

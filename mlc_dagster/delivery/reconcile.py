@@ -15,12 +15,13 @@ from mlc_dagster.database import reading
 from mlc_dagster.database.schema import batch_members, batches, deliveries, records
 from mlc_dagster.delivery.destination import FoundRow, ReadBack
 from mlc_dagster.delivery.ledger import UNRESOLVED, Ledger, State, chunks
-from mlc_dagster.delivery.rows import decode
+from mlc_dagster.delivery.rows import Change, Op, decode
 
 # Rows looked up at once: memory stays flat however many the target shows.
 _AT_ONCE = 500
 # Differences that are named; all are counted.
 NAMED = 20
+_DONE = {Op.CREATE: "made", Op.UPDATE: "changed", Op.DELETE: "deleted"}
 
 
 class Kind(StrEnum):
@@ -29,6 +30,7 @@ class Kind(StrEnum):
     MISSING = "missing"
     DIFFERENT = "different"
     EXTRA = "extra"
+    STALE = "stale"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +51,9 @@ class Comparison:
     that show the values that mark them deleted. waiting: rows that are not compared, by the reason. Of the
     different rows, emptied are those that show nothing but their key, and revived those that were deleted.
     columns: how many rows differ in a column; unseen: delivered columns that the target does not show.
-    totals: of each decimal column, what was delivered and what is shown. differences: the first few. wrong:
-    the keys of all rows that are missing or different.
+    totals: of each decimal column, what was delivered and what is shown. differences: the first few. stale:
+    rows the lake has otherwise than the ledger, and that no run would send; 0 where nobody looked. wrong: the
+    keys of all rows that are missing, different or stale.
     """
 
     destination: str
@@ -61,6 +64,7 @@ class Comparison:
     missing: int = 0
     different: int = 0
     extra: int = 0
+    stale: int = 0
     emptied: int = 0
     revived: int = 0
     waiting: Counter[str] = field(default_factory=Counter)
@@ -72,8 +76,22 @@ class Comparison:
 
     @property
     def equal(self) -> bool:
-        """Whether the target shows every row as it was delivered, and none besides."""
-        return not (self.missing or self.different or self.extra)
+        """Whether the target shows every row as it was delivered, none besides, and none is stale."""
+        return not (self.missing or self.different or self.extra or self.stale)
+
+    def add(self, difference: Difference) -> None:
+        """Name a difference, unless enough are named."""
+        if difference.kind is not Kind.EXTRA:
+            self.wrong.add(difference.key)
+        if len(self.differences) < NAMED:
+            self.differences.append(difference)
+
+    def beside_the_lake(self, changes: Sequence[Change]) -> None:
+        """Note the changes that a look at all records would make and the next delivery would not."""
+        for change in changes:
+            self.stale += 1
+            words = f"is to be {_DONE[change.op]} by what the lake holds, and no run would do it"
+            self.add(Difference(change.row.key, Kind.STALE, words))
 
 
 def reconcile(
@@ -167,7 +185,7 @@ class _Looking:
                     continue
                 self._expect(ours)
                 self.comparison.missing += 1
-                self._name(Difference(key, Kind.MISSING, "was delivered and is not shown"))
+                self.comparison.add(Difference(key, Kind.MISSING, "was delivered and is not shown"))
 
     def _compare(self, row: FoundRow, record: _Record) -> None:
         if record.updated_at > self._began:
@@ -206,18 +224,18 @@ class _Looking:
             if not any(value for value in row.values.values() if value != row.key):
                 self.comparison.emptied += 1
                 words = "shows nothing but its key"
-            self._name(Difference(row.key, Kind.DIFFERENT, words, differing))
+            self.comparison.add(Difference(row.key, Kind.DIFFERENT, words, differing))
         return bool(differing)
 
     def _surplus(self, row: FoundRow, words: str) -> None:
         """Note a row of ours of which nothing should be shown."""
         self.comparison.different += 1
-        self._name(Difference(row.key, Kind.DIFFERENT, words))
+        self.comparison.add(Difference(row.key, Kind.DIFFERENT, words))
 
     def _extra(self, row: FoundRow, words: str) -> None:
         self.comparison.extra += 1
         self._find(row)
-        self._name(Difference(row.key, Kind.EXTRA, words))
+        self.comparison.add(Difference(row.key, Kind.EXTRA, words))
 
     def _expect(self, ours: Mapping[str, Any]) -> None:
         self.comparison.expected += 1
@@ -233,12 +251,6 @@ class _Looking:
             if isinstance(value, Decimal):
                 delivered, shown = self.comparison.totals.get(name, (Decimal(), Decimal()))
                 self.comparison.totals[name] = (delivered + value * (1 - side), shown + value * side)
-
-    def _name(self, difference: Difference) -> None:
-        if difference.kind is not Kind.EXTRA:
-            self.comparison.wrong.add(difference.key)
-        if len(self.comparison.differences) < NAMED:
-            self.comparison.differences.append(difference)
 
     def _records(self, keys: Sequence[str]) -> dict[str, _Record]:
         """The ledger's records of these keys, of any company; our own company's wins."""

@@ -7,14 +7,19 @@ import dagster as dg
 
 from mlc_dagster.delivery import Comparison, ReadBack, reconcile
 from mlc_dagster.delivery.errors import Stop
+from mlc_dagster.flow import LakeIncomplete, strays
 from mlc_dagster.graph import partitions
 from mlc_dagster.graph.resource import SuiteResource
 from mlc_dagster.mappings import Model
+from mlc_dagster.outlook import today
+from mlc_dagster.settings import PairSettings
 from mlc_dagster.suite import Suite
 from mlc_dagster.transport.errors import Again, CallFailed, Closed
 
 NAME = "equals_the_ledger"
-COUNTS = ("expected", "found", "deleted", "missing", "different", "emptied", "revived", "extra")
+COUNTS = ("expected", "found", "deleted", "missing", "different", "emptied", "revived", "extra", "stale")
+# Marks a run of checks alone: then there is time to make every row of the lake again and compare those, too.
+SLOW_TAG = "mlc/reconcile"
 
 
 def equality_check(model: Model) -> dg.AssetChecksDefinition:
@@ -44,9 +49,12 @@ def equality_check(model: Model) -> dg.AssetChecksDefinition:
             compared = [
                 _compare(house, model, read_back, company) for company in partitions.company_days(context)
             ]
+            if SLOW_TAG in context.run.tags:
+                for found in compared:
+                    found.beside_the_lake(strays(house, model.key, found.company))
         except (Closed, Again) as later:
             context.log.warning(f"{model.key} was not compared with the ledger. {later}")
-        except (CallFailed, Stop) as trouble:
+        except (CallFailed, Stop, LakeIncomplete) as trouble:
             yield _result(spec, str(trouble), passed=False)
         else:
             for found in compared:
@@ -54,6 +62,38 @@ def equality_check(model: Model) -> dg.AssetChecksDefinition:
             yield verdict(spec, compared, house.calls())
 
     return equals_the_ledger
+
+
+def reconcile_schedule(target: str, settings: PairSettings) -> dg.ScheduleDefinition | None:
+    """Compares all of a pair on a slow schedule, deliveries or not; None where nothing is read back."""
+    keys = [dg.AssetCheckKey(dg.AssetKey([target, name]), NAME) for name in settings.proven()]
+    if not keys:
+        return None
+
+    @dg.schedule(
+        name=f"reconcile_{target}",
+        target=dg.AssetSelection.checks(*keys),
+        cron_schedule=settings.reconcile,
+        execution_timezone=settings.timezone,
+        description=f"Reads {target} back and compares it with the ledger, and the ledger with the lake.",
+    )
+    def scheduled(
+        context: dg.ScheduleEvaluationContext, suite: SuiteResource
+    ) -> list[dg.RunRequest] | dg.SkipReason:
+        house = suite.open()
+        at, last = context.scheduled_execution_time.isoformat(), today(house)
+        if waiting := house.deferrals.waiting(target):
+            opens = max(item.opens_at for item in waiting)
+            return dg.SkipReason(f"{target} waits for a vendor's window until {opens:%Y-%m-%d %H:%M} UTC.")
+        return [
+            dg.RunRequest(
+                run_key=f"reconcile:{target}:{company}:{at}",
+                tags={**partitions.range_tags(company, last, last), SLOW_TAG: target},
+            )
+            for company in house.settings.companies_of(target)
+        ]
+
+    return scheduled
 
 
 def verdict(
@@ -69,7 +109,7 @@ def verdict(
     shown |= {"totals": _totals(compared), "calls": calls["calls"]}
     if all(found.equal for found in compared):
         return _result(spec, "; ".join(map(_words, compared)), passed=True, **shown)
-    only_extra = not any(found.missing or found.different for found in compared)
+    only_extra = not any(found.missing or found.different or found.stale for found in compared)
     return _result(
         spec,
         "; ".join(map(_words, compared)),
@@ -118,6 +158,7 @@ def _words(found: Comparison) -> str:
         f"{found.revived} of those were deleted" if found.revived else "",
         f"{found.missing} are missing" if found.missing else "",
         f"{found.extra} were never sent" if found.extra else "",
+        f"{found.stale} are otherwise in the lake, and no run would send them" if found.stale else "",
     ]
     told = "; ".join(part for part in parts if part)
     return f"{found.company}: of {found.expected} delivered rows {told}.{left_out}"
@@ -140,6 +181,11 @@ def _remedies(compared: Sequence[Comparison]) -> Iterator[str]:
             yield (
                 f"{found.company}: {found.revived} rows were deleted and are still there, or again. Nothing "
                 f"sends them any more: remove them in {target}."
+            )
+        if found.stale:
+            yield (
+                f"{found.company}: `mlc reconcile {found.destination} --company {found.company} --repair` "
+                f"lets the rows that no run would send go with the next one. No run should leave any."
             )
         if found.extra:
             yield f"{found.company}: remove the rows nobody sent in {target}, or let them be."

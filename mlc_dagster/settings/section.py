@@ -136,12 +136,13 @@ class Section(BaseModel):
 class PairSettings(Section):
     """What every pair has: when it runs and for whom.
 
-    `schedule`: when it runs, as a cron line in `timezone`. `poll_seconds`: how often the ERP is asked for
-    changes. `stale_after_hours`: when a pair without a finished run is told as stale. `companies`: the codes
-    of those it carries, else all.
+    `schedule`: when it runs, as a cron line in `timezone`. `reconcile`: when its target is compared without a
+    delivery. `poll_seconds`: how often the ERP is asked for changes. `stale_after_hours`: when a pair without
+    a finished run is told as stale. `companies`: the codes of those it carries, else all.
     """
 
     schedule: Cron = "0 6 * * *"
+    reconcile: Cron = "0 3 * * 0"
     timezone: TimeZone = "Europe/Oslo"
     poll_seconds: int = Field(default=900, ge=5)
     stale_after_hours: int = Field(default=36, ge=1)

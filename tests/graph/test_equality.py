@@ -1,18 +1,21 @@
 """The check that a target shows what it was sent: what it says, what it costs, and when it is skipped."""
 
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import dagster as dg
 import pytest
 
+from mlc_dagster.database.schema import records
 from mlc_dagster.definitions import defs
 from mlc_dagster.delivery import Comparison
-from mlc_dagster.graph.equality import NAME, verdict
+from mlc_dagster.graph.equality import NAME, SLOW_TAG, verdict
+from mlc_dagster.graph.resource import SuiteResource
 from mlc_dagster.settings import load_settings
 from mlc_sandbox.anaplan import hub
 from tests.graph.conftest import MakeHouse
-from tests.support.house import House
+from tests.support.house import QUIET, House
 
 MODULE = "DAT01 Suppliers"
 
@@ -160,6 +163,47 @@ def test_rows_the_target_refused_are_not_compared_and_counted(house: House) -> N
     assert told(house).passed
     assert shown(house)["NO01 failed"] > 0
     assert "Not compared:" in told(house).description
+
+
+def slowly(house: House) -> list[dg.RunRequest]:
+    """What the schedule asks for."""
+    schedule = house.definitions.resolve_schedule_def("reconcile_anaplan")
+    context = dg.build_schedule_context(
+        instance=house.instance,
+        scheduled_execution_time=house.clock.now(),
+        resources={"suite": SuiteResource(settings_file=str(house.settings.file))},
+    )
+    return list(schedule.evaluate_tick(context).run_requests or [])
+
+
+def test_on_its_schedule_every_company_is_compared_without_a_delivery(house: House) -> None:
+    assert house.run().success
+    first, second = slowly(house)
+    assert [request.tags[SLOW_TAG] for request in (first, second)] == ["anaplan", "anaplan"]
+    assert house.run("SE01").success
+    with house.suite().engine.begin() as connection:
+        lost = records.update().where(records.c.key == "NO01|50001").values(hash="of an older row")
+        assert connection.execute(lost).rowcount == 1
+    imports = house.imports()
+    done = (
+        house.definitions.resolve_implicit_global_asset_job_def()
+        .get_subset(asset_check_selection={dg.AssetCheckKey(dg.AssetKey(["anaplan", "suppliers"]), NAME)})
+        .execute_in_process(instance=house.instance, tags=first.tags, run_config=QUIET)
+    )
+    assert done.success
+    assert house.imports() == imports
+    assert not told(house).passed
+    assert "1 are otherwise in the lake, and no run would send them" in told(house).description
+    assert shown(house)["NO01 stale"] == 1
+
+
+def test_while_a_vendor_is_closed_nothing_is_compared(house: House) -> None:
+    suite = house.suite()
+    day, opens = house.today, house.clock.now() + timedelta(hours=1)
+    suite.deferrals.store(
+        pair="anaplan", company="NO01", first_day=day, last_day=day, opens_at=opens, reason="a lockout"
+    )
+    assert slowly(house) == []
 
 
 def test_companies_are_compared_apart(house: House) -> None:

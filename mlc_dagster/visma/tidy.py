@@ -11,6 +11,8 @@ from mlc_dagster.visma.fields import MONEY, Field
 
 _SMALLEST_MONEY = Decimal(1).scaleb(-MONEY.scale)
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+# Of all that Python takes for a date-time, what Arrow does too.
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d(:\d\d(:\d\d(\.\d+)?)?)?(Z|[+-]\d\d:?\d\d)?)?", re.ASCII)
 _LARGEST_MONEY = Decimal(10) ** (MONEY.precision - MONEY.scale)
 
 
@@ -102,6 +104,8 @@ def _moment(value: Any) -> str | None:
         datetime.fromisoformat(value)
     except (TypeError, ValueError):
         raise Misfit("no date-time") from None
+    if not _MOMENT.fullmatch(value):
+        raise Misfit("no date-time")
     return str(value)
 
 

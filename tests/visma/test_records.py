@@ -93,6 +93,11 @@ def test_no_amount_is_ever_rounded(amount):
         ({"hold": "yes"}, 'hold: "yes" is neither true nor false'),
         ({"date": "20.11.2026"}, 'date: "20.11.2026" is no date'),
         ({"lastModifiedDateTime": "yesterday"}, 'lastModifiedDateTime: "yesterday" is no date-time'),
+        # Python would read these, Arrow does not.
+        *(
+            ({"lastModifiedDateTime": text}, f'lastModifiedDateTime: "{re.escape(text)}" is no date-time')
+            for text in ("2026-W45-1", "20261105T100000", "2026-11-05T10:00:00,5", "2026-11-05T10:00:00+01")
+        ),
         ({"documentVersionNumber": 1.5}, 'documentVersionNumber: "1.5" is no whole number'),
         ({"supplier": "50000"}, 'supplier: "50000" is no section'),
         ({"supplier": ["50000"]}, r'supplier: \["50000"\] is no section'),

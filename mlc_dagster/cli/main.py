@@ -140,8 +140,16 @@ def plan(
     company: Annotated[str | None, typer.Option(help="One company; all by default.")] = None,
     since: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First day.")] = None,
     until: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last day.")] = None,
+    reading: Annotated[
+        bool, typer.Option("--reading", help="What is still to be read from the ERP, and how long it takes.")
+    ] = False,
 ) -> None:
     """Show what the next run would create, update and delete, and the calls it costs. Changes nothing."""
+    if reading:
+        from mlc_dagster.cli.backlog import show_backlog
+
+        show_backlog(company)
+        return
     from mlc_dagster.cli.plan import show_plan
 
     show_plan(destination, company, _day(since), _day(until))

@@ -94,6 +94,13 @@ class FixedWindow(Shared):
         left = self._left(window)
         return None if left is None else left + self._permits
 
+    def allowed(self) -> int | None:
+        """Return the calls a whole window allows us; None before the vendor has named its limit."""
+        with self._lock, self._row.locked() as state:
+            window = self._current(state, self._clock.now())
+            state.update(asdict(window))
+        return int(self._known_limit(window) * self._headroom) or None
+
     def _lease(self, now: datetime) -> datetime | None:
         self._settled += self._permits
         self._permits = 0

@@ -1,9 +1,10 @@
 """Builds a company's client from the settings."""
 
 from mlc_dagster.settings import CompanySettings, VismaSettings
-from mlc_dagster.transport.budget import Budget, Budgets
+from mlc_dagster.transport.budget import Budgets
 from mlc_dagster.transport.clock import Clock
 from mlc_dagster.transport.session import CallCounter
+from mlc_dagster.transport.windows import FixedWindow
 from mlc_dagster.visma.auth import VismaConnect
 from mlc_dagster.visma.client import Company, VismaClient, visma_http
 
@@ -32,7 +33,7 @@ def connect(
     return VismaClient(http, identity, send_company_header=settings.send_company_header)
 
 
-def company_budget(settings: VismaSettings, code: str, budgets: Budgets) -> Budget:
+def company_budget(settings: VismaSettings, code: str, budgets: Budgets) -> FixedWindow:
     """Visma counts calls per company and client, so each company has a budget of its own.
 
     The limit is not published; it is learnt from the answers (vendors/visma.md section 11).

@@ -129,6 +129,24 @@ def read_days(
     return report
 
 
+def pages_kept(
+    client: VismaClient,
+    lake: Lake,
+    entity: Entity,
+    company: str,
+    days: Sequence[date],
+    *,
+    first_day: date,
+    clock: Clock,
+    zone: str = ZONE,
+) -> int:
+    """How many pages a read of some days that was cut off has left; the next read of them goes on there."""
+    reading = _Reading(
+        client, lake, entity, company, _Axis(days, first_day, zone), clock, allow_deletes=False
+    )
+    return len(reading.spool(whole=not entity.has_filter).notes())
+
+
 def _read(
     reading: "_Reading",
     *,

@@ -1,0 +1,46 @@
+"""`mlc plan --reading`: how far the reading of the ERP has come, and when it ends."""
+
+from rich.table import Table
+
+from mlc_dagster.backlog import Backlog, backlogs, hours, total
+from mlc_dagster.cli.console import console
+from mlc_dagster.settings import load_settings
+from mlc_dagster.suite import Suite
+
+
+def show_backlog(company: str | None) -> None:
+    """Print what each entity still lacks. Asks the ERP one question for each of them.
+
+    Raises what the transport raises.
+    """
+    suite = Suite(load_settings())
+    found = {code: backlogs(suite, code) for code in ([company] if company else suite.settings.companies)}
+    if not any(found.values()):
+        console.print("Every day has been read; each run goes on from there.")
+        return
+    console.print(_table(found))
+    for code, lacking in found.items():
+        if lacking:
+            console.print(f"{code}: {_when(suite, code, total(lacking))}")
+
+
+def _table(found: dict[str, list[Backlog]]) -> Table:
+    table = Table(title="What is still to be read from the ERP", title_justify="left")
+    for heading in ("company", "entity"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("days not read", "records", "pages", "pages here", "calls"):
+        table.add_column(heading, justify="right")
+    for code, lacking in found.items():
+        for one in lacking:
+            records = "not told" if one.records is None else str(one.records)
+            numbers = (str(one.days), records, str(one.pages), str(one.kept), str(one.calls))
+            table.add_row(code, one.entity, *numbers)
+    return table
+
+
+def _when(suite: Suite, company: str, calls: int) -> str:
+    needed = hours(suite, company, calls)
+    if needed is None:
+        return f"{calls} calls; the ERP has not told its limit."
+    time = "within this hour" if needed == 1 else f"in {needed} hours of the ERP's, this one included"
+    return f"{calls} calls of our share: done {time}, if nothing else asks. A read goes on by itself in each."

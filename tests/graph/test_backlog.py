@@ -1,0 +1,56 @@
+"""A company with a long history: how much is to be read, how far it is, and when it ends."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from mlc_dagster.backlog import backlogs, hours, total
+from tests.graph.conftest import MakeHouse
+from tests.support.house import House
+
+
+@pytest.fixture
+def house(make_house: MakeHouse) -> Iterator[House]:
+    """Its ERP gives three suppliers a page."""
+    house = make_house(destinations=["suppliers"], patience=0)
+    switches = house.sandbox.visma.switches
+    before = dict(switches)
+    switches["page_cap"] = 3
+    yield house
+    for name, value in before.items():
+        switches[name] = value
+
+
+def pages(house: House) -> int:
+    return -(-len(house.sandbox.visma.truth("NO01", "supplier")) // 3)
+
+
+def test_before_the_first_read_all_is_to_be_read_for_its_pages(house: House) -> None:
+    [suppliers] = backlogs(house.suite(), "NO01")
+    assert (suppliers.days, suppliers.pages, suppliers.kept) == (4, pages(house), 0)
+    assert suppliers.records == len(house.sandbox.visma.truth("NO01", "supplier"))
+
+
+def test_after_it_nothing_is_left_and_nothing_is_asked(house: House) -> None:
+    assert house.read("suppliers").success
+    house.sandbox.log.reset()
+    assert backlogs(house.suite(), "NO01") == []
+    assert house.sandbox.log.count("visma") == 0
+
+
+def test_pages_of_a_read_that_met_a_lockout_count_as_done(house: House) -> None:
+    house.sandbox.faults.arm("visma", "rate_limit_lockout", after=4, match="supplier", retry_after=1800)
+    house.read("suppliers")
+    house.clock.sleep(1900)
+    [suppliers] = backlogs(house.suite(), "NO01")
+    assert 0 < suppliers.kept < suppliers.pages
+    assert suppliers.calls == suppliers.pages - suppliers.kept
+
+
+def test_more_calls_than_the_share_of_an_hour_take_several(house: House) -> None:
+    house.sandbox.visma.switches["rate_limit"] = 100
+    suite = house.suite()
+    found = backlogs(suite, "NO01")
+    assert suite.visma("NO01").http.budget.left() is not None
+    assert hours(suite, "NO01", total(found)) == 1
+    assert hours(suite, "NO01", 250) == 4, "80 an hour are ours, and one of them is used"

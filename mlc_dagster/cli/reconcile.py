@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator
 
+import sqlalchemy as sa
 import typer
 from rich.table import Table
 
 from mlc_dagster.cli.console import console
 from mlc_dagster.cli.resend import companies_of
+from mlc_dagster.database import reading
+from mlc_dagster.database.schema import interchange_documents
 from mlc_dagster.delivery import Comparison, distrust, reconcile
 from mlc_dagster.delivery.errors import Stop
 from mlc_dagster.flow import LakeIncomplete, strays
@@ -30,7 +33,7 @@ def show_reconcile(wanted: str | None, company: str | None, *, repair: bool, yes
     suite = Suite(load_settings())
     compared = list(_compared(suite, wanted, company))
     if not compared:
-        console.print("None of these can be read back: their targets show nothing, or no view is named.")
+        console.print("Nothing was compared: these targets show nothing, or no view is named.")
         return 0
     console.print(_table(compared))
     for found in compared:
@@ -45,8 +48,10 @@ def _compared(suite: Suite, wanted: str | None, company: str | None) -> Iterator
     pairs = suite.settings.pairs.on()
     one = None if wanted in (None, *pairs) else wanted
     for name in suite.destinations(one):
-        read_back = suite.read_back(name) if wanted in (None, name, name.split("/")[0]) else None
-        if read_back is None:
+        if wanted not in (None, name, name.split("/")[0]):
+            continue
+        if (read_back := suite.read_back(name)) is None:
+            console.print(f"{name} cannot be read back.{_acknowledged(suite, name)}")
             continue
         tombstone = suite.mappings.models[name].tombstone
         for code in companies_of(suite, name, company):
@@ -58,6 +63,15 @@ def _compared(suite: Suite, wanted: str | None, company: str | None) -> Iterator
             _beside_the_lake(suite, found)
             suite.comparisons.keep(found, RUN_ID)
             yield found
+
+
+def _acknowledged(suite: Suite, name: str) -> str:
+    """What partners' systems said of a destination's documents: all there is where nobody shows them."""
+    state = interchange_documents.c.state
+    query = sa.select(state, sa.func.count()).where(interchange_documents.c.destination == name)
+    with reading(suite.engine) as connection:
+        counts = ", ".join(f"{count} {said}" for said, count in connection.execute(query.group_by(state)))
+    return f" Its documents by what partners said of them: {counts}." if counts else ""
 
 
 def _beside_the_lake(suite: Suite, found: Comparison) -> None:

@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from mlc_dagster.cli.main import app
+from mlc_dagster.database.schema import records
 from mlc_dagster.suite import UnknownDestination
 from tests.support.house import House, open_house, running_sandbox
 
@@ -55,6 +56,23 @@ def test_an_edited_cell_is_named_with_both_values_and_repaired_alone(house: Hous
     assert "Nothing was changed." in asked.output
     done = mlc("reconcile", NAME, "--repair", "--yes")
     assert f"{NAME} NO01: 1 rows go again with the next run." in done.output
+    assert house.run("NO01").success
+    assert house.shown(NAME)["updated"] == 1
+    assert house.modules() == before
+    assert mlc("reconcile").exit_code == 0
+
+
+def test_a_row_that_no_run_would_send_is_found_beside_the_lake_and_repaired(house: House) -> None:
+    """Such as one whose confirmation was lost with a part of the database."""
+    suite, before = house.suite(), house.modules()
+    with suite.engine.begin() as connection:
+        mine = (records.c.destination == NAME, records.c.key == sorted(before[MODULE])[0])
+        assert connection.execute(records.update().where(*mine).values(hash="older")).rowcount == 1
+    told = mlc("reconcile", NAME)
+    assert told.exit_code == 1
+    assert "is to be changed by what the lake holds, and no run would do it" in told.output
+    assert suite.comparisons.all()[0].stale == 1
+    mlc("reconcile", NAME, "--repair", "--yes")
     assert house.run("NO01").success
     assert house.shown(NAME)["updated"] == 1
     assert house.modules() == before

@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 DLT    := benchmarks/.venv-dlt
+AUDIT  := .mlc/audit
+BY_FORM := --disable-plugin KeywordDetector --disable-plugin HexHighEntropyString --disable-plugin Base64HighEntropyString
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes
 
 .PHONY: help demo ui test lint format bench prove lock clean
@@ -20,11 +22,21 @@ ui: $(VENV)/runtime      ## Open Dagster's UI on what the demo made
 test: lint               ## Lint, types, walls and all tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-lint: $(VENV)/dev        ## Lint, format, types and walls
+lint: $(VENV)/dev secrets ## Lint, format, types, walls and secrets
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	PYTHONPATH=. $(BIN)/lint-imports
+
+# Tests and sandboxes make secrets up: there only those are found that have a real one's form.
+secrets: $(VENV)/dev     ## Look for secrets in every tracked file
+	@git ls-files -z -- . ':!tests' ':!mlc_sandbox' ':!benchmarks' ':!*.lock' | xargs -0 $(BIN)/detect-secrets-hook
+	@git ls-files -z -- tests mlc_sandbox benchmarks ':!*.lock' | xargs -0 $(BIN)/detect-secrets-hook $(BY_FORM)
+
+audit:                   ## Ask public advisories about the locked dependencies (needs the network)
+	@test -x $(AUDIT)/bin/pip-audit || { $(PYTHON) -m venv $(AUDIT) && $(AUDIT)/bin/python -m pip install --quiet pip-audit; }
+	$(AUDIT)/bin/pip-audit --strict --require-hashes --disable-pip -r requirements.lock
+	$(AUDIT)/bin/pip-audit --strict --require-hashes --disable-pip -r docker/requirements.lock
 
 format: $(VENV)/dev      ## Put all code into the common format
 	$(BIN)/ruff check --fix-only --quiet .
@@ -33,8 +45,9 @@ format: $(VENV)/dev      ## Put all code into the common format
 bench: $(VENV)/dev $(DLT)/ready  ## Measure beside two floors and dlt; or ROWS="deliver startup", SCALE=0.1
 	$(BIN)/python -m benchmarks.run $(ROWS) --scale $(or $(SCALE),1) $(if $(ROWS)$(SCALE),,--write)
 
-prove: $(VENV)/dev       ## Run the campaigns of docs/reliability.md; or SEED=123 ROUNDS=1, or LONG=1
-	$(BIN)/python -m tests.prove --seed $(or $(SEED),1) --engine-rounds $(or $(ENGINE),$(if $(LONG),1000,200))
+prove: $(VENV)/dev       ## Run the campaigns of docs/reliability.md; or SEED=123 ROUNDS=1 ENGINE=0, or LONG=1
+	$(BIN)/python -m tests.prove --seed $(or $(SEED),1) $(if $(POSTGRES),--postgres) \
+		--engine $(or $(ENGINE),$(if $(LONG),1000,200)) --rounds $(or $(ROUNDS),$(if $(LONG),200,3))
 
 lock:                    ## Compile the lock files from pyproject.toml (needs uv)
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \

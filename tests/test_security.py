@@ -6,24 +6,33 @@ Claims that a room's own tests hold are named there.
 import ast
 import gzip
 import io
+import re
 import ssl
 import zipfile
 from collections.abc import Iterator
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from types import SimpleNamespace
 from typing import Any
 
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import requests
 
 from mlc_dagster.cleo.connections import Connections
+from mlc_dagster.cleo.rest import RestMailbox
+from mlc_dagster.lake.latest import connect
+from mlc_dagster.lake.storage import Storage
 from mlc_dagster.powerbi.auth import ServicePrincipal
 from mlc_dagster.settings import REPOSITORY
-from mlc_dagster.settings.cleo import SupplierConnections
+from mlc_dagster.settings.cleo import Rest, SupplierConnections
 from mlc_dagster.tableau import hyper, wire
-from mlc_dagster.transport import Http, InDoubt, Misconfigured, Refused
+from mlc_dagster.transport import CallCounter, Http, InDoubt, Misconfigured, Refused
+from mlc_dagster.transport.budget import Unlimited
 from mlc_dagster.transport.errors import CallFailed
 from tests.transport.clocks import ManualClock
 from tests.transport.conftest import Answer, Vendor
@@ -132,6 +141,53 @@ def test_a_proxy_of_the_environment_does_not_hear_what_is_for_this_machine(
     assert stranger.received == []
 
 
+def test_a_files_name_at_a_partners_is_no_path_and_no_query(vendor: Vendor, clock: ManualClock) -> None:
+    login = '{"access_token": "such", "expires_in": 3600}'
+    vendor.decide = lambda asked: Answer(body=login if asked.method == "POST" else "content")
+    mailbox = RestMailbox(
+        Rest(base_url=vendor.url),
+        "user",
+        "password",
+        budget=Unlimited("Cleo", clock=clock),
+        counter=CallCounter(),
+        clock=clock,
+    )
+    assert mailbox.get("download", "../../api/users?all#x") == b"content"
+    assert vendor.received[-1].path == "/api/files/download/..%2F..%2Fapi%2Fusers%3Fall%23x"
+
+
+# What SQL of a mapping reaches
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "select content from read_text('KEY')",
+        "select content from read_text('LAKE/../vault.key')",
+        "select * from read_csv('KEY')",
+        "select * from glob('HOME/*')",
+        "copy (select 1) to 'HOME/made.csv'",
+        "attach 'HOME/made.db'",
+        "set enable_external_access = true",
+        "set allowed_directories = ['/']",
+        "install httpfs",
+    ],
+)
+def test_sql_reads_the_lake_and_no_other_file(tmp_path: Path, statement: str) -> None:
+    (tmp_path / "vault.key").write_text("the key")
+    lake = tmp_path / "lake"
+    lake.mkdir()
+    pq.write_table(pa.table({"a": [1]}), lake / "a.parquet")
+    with closing(connect(Storage(str(lake)))) as connection:
+        assert connection.execute(f"select a from read_parquet('{lake}/a.parquet')").fetchall() == [(1,)]
+        words = {"KEY": f"{tmp_path}/vault.key", "LAKE": str(lake), "HOME": str(tmp_path)}
+        for word, path in words.items():
+            statement = statement.replace(word, path)
+        with pytest.raises(duckdb.Error, match=r"disabled by configuration|[Cc]annot"):
+            connection.execute(statement).fetchall()
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["lake", "vault.key"]
+
+
 # TLS
 
 
@@ -231,3 +287,14 @@ def test_entities_in_xml_are_refused_not_expanded() -> None:
         response = requests.Response()
         response.raw = io.BytesIO(text.encode())
         assert wire.read(response) is None
+
+
+# The guide
+
+
+def test_every_proof_that_the_guide_names_is_there() -> None:
+    text = (REPOSITORY / "docs" / "security.md").read_text("utf-8")
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    named = {name for row in rows for name in re.findall(r"`((?:\w+/)?test_\w+)`", row)}
+    assert len(named) > 20
+    assert [name for name in sorted(named) if not (REPOSITORY / "tests" / f"{name}.py").exists()] == []

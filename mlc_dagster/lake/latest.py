@@ -33,7 +33,7 @@ EMPTY_NEWEST = (
 
 
 def connect(storage: Storage) -> duckdb.DuckDBPyConnection:
-    """A private in-memory DuckDB that can read the lake's file system. The caller closes it."""
+    """A private in-memory DuckDB that can read the lake's files and no others. The caller closes it."""
     import duckdb  # noqa: PLC0415 - a step that only reads the ERP never asks the lake a question
 
     connection = duckdb.connect(":memory:")
@@ -42,6 +42,10 @@ def connect(storage: Storage) -> duckdb.DuckDBPyConnection:
     connection.execute("set temp_directory = ?", [str(Path(tempfile.gettempdir()) / "mlc-duckdb")])
     if not storage.local:
         connection.register_filesystem(storage.fs)
+    # SQL of a mapping reads what it is given: no file of this machine, such as the vault's key.
+    allowed = storage.address(storage.path("")).replace("'", "''")
+    connection.execute(f"set allowed_directories = ['{allowed}']")
+    connection.execute("set enable_external_access = false")
     return connection
 
 

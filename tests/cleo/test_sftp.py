@@ -8,7 +8,7 @@ import pytest
 
 from mlc_dagster.delivery.errors import Stop
 from mlc_dagster.settings.cleo import CleoSettings
-from mlc_dagster.transport.errors import Misconfigured
+from mlc_dagster.transport.errors import Misconfigured, Refused
 from mlc_sandbox.cleo.world import World
 from mlc_sandbox.server import Sandbox
 from tests.cleo.tenant import START, Installation, order
@@ -116,3 +116,13 @@ def test_a_host_key_that_is_none_is_found_when_the_settings_are_read(section: di
                 "destinations": {"purchase_orders": {}},
             }
         )
+
+
+def test_a_file_beyond_all_measure_is_not_taken_in_and_stays_where_it_is(
+    ours: Installation, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mlc_dagster.cleo.sftp.LARGEST_ANSWER", 10)
+    ours.deliver(order("1"))
+    with pytest.raises(Refused, match="No document is that large"):
+        ours.receive()
+    assert len(world.mailbox.files("download")) == 1

@@ -191,6 +191,7 @@ SECRET = "s3cr3t-Value.42"
         f"<html>client_secret={SECRET}&grant_type=x</html>",
         f"Authorization: Bearer {SECRET}",
         f'{{"error": 5, "tokenInfo": {{"tokenValue": "{SECRET}"}}}}',
+        # pragma: allowlist nextline secret
         "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U",
         f'<credentials personalAccessTokenName="n" personalAccessTokenSecret="{SECRET}"/>',
         f'{{"message": "got {{\\"client_id\\": \\"c\\", \\"client_secret\\": \\"{SECRET}\\"}}"}}',

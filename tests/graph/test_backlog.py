@@ -7,6 +7,9 @@ import pytest
 from mlc_dagster.backlog import backlogs, hours, total
 from tests.graph.conftest import MakeHouse
 from tests.support.house import House
+from tests.support.planning import expected
+
+SUPPLIERS, INVOICES = "DAT01 Suppliers", "DAT01 Supplier Invoices"
 
 
 @pytest.fixture
@@ -54,3 +57,21 @@ def test_more_calls_than_the_share_of_an_hour_take_several(house: House) -> None
     assert suite.visma("NO01").http.budget.left() is not None
     assert hours(suite, "NO01", total(found)) == 1
     assert hours(suite, "NO01", 250) == 4, "80 an hour are ours, and one of them is used"
+
+
+def test_the_current_days_may_go_first_and_the_history_after_them(make_house: MakeHouse) -> None:
+    house = make_house(destinations=["suppliers", "supplier_invoices"])
+    [invoice, *_] = house.sandbox.visma.truth("NO01", "supplierInvoice")
+    supplier, key = invoice["supplier"]["number"], f"{invoice['documentType']}|{invoice['referenceNumber']}"
+    house.sandbox.visma.change("NO01", "supplier", supplier, {"name": "New today"})
+    house.sandbox.visma.change("NO01", "supplierInvoice", key, {"description": "New today"})
+    # The ERP's clock is a day behind ours.
+    assert house.run(first=house.days[-2]).success
+    today = house.modules()
+    assert today[SUPPLIERS][f"NO01|{supplier}"]["name"] == "New today"
+    assert 0 < len(today[INVOICES]) < len(house.sandbox.visma.truth("NO01", "supplierInvoice"))
+    assert {one.days for one in backlogs(house.suite(), "NO01")} == {2}, "the history is still to be read"
+    assert house.run().success
+    wanted, found = expected(house.sandbox, ["NO01"]), house.modules()
+    for module in (SUPPLIERS, INVOICES):
+        assert found[module] == wanted[module]

@@ -1,0 +1,79 @@
+"""`mlc sweep` and `mlc plan --reading`: what an operator sees before, when it asks, and after."""
+
+from collections.abc import Iterator
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from mlc_dagster.cli.main import app
+from mlc_dagster.sweeps import NoSuchSweep, owed
+from tests.support.house import House, open_house, running_sandbox
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    with (
+        running_sandbox(companies=("NO01",)) as sandbox,
+        open_house(sandbox, tmp_path_factory.mktemp("sweep"), destinations=["suppliers"]) as house,
+    ):
+        assert "suppliers" in mlc("plan", "--reading").output
+        assert house.run("NO01").success
+        yield house
+
+
+def mlc(*arguments: str) -> Result:
+    return CliRunner().invoke(app, list(arguments))
+
+
+def columns(result: Result, entity: str) -> list[str]:
+    """The cells of an entity's line."""
+    [line] = [line for line in result.output.splitlines() if f"│ {entity}" in line]
+    return [cell.strip() for cell in line.strip("│").split("│")]
+
+
+def test_what_is_wholly_read_needs_no_reading(house: House) -> None:
+    assert "Every day has been read" in mlc("plan", "--reading").output
+
+
+def test_the_plan_of_a_sweep_makes_no_call(house: House) -> None:
+    house.sandbox.log.reset()
+    records = len(house.sandbox.visma.truth("NO01", "supplier"))
+    assert columns(mlc("sweep", "--plan"), "suppliers") == [
+        "NO01",
+        "suppliers",
+        str(records),
+        "1",
+        "0",
+        "never",
+    ]
+    assert house.sandbox.log.count("visma") == 0
+
+
+@pytest.mark.parametrize("wrong", [["--company", "DK01"], ["--entity", "dimensions"], ["--confirm", "3"]])
+def test_what_cannot_be_swept_is_told_before_any_call(house: House, wrong: list[str]) -> None:
+    house.sandbox.log.reset()
+    assert isinstance(mlc("sweep", *wrong).exception, NoSuchSweep)
+    assert house.sandbox.log.count("visma") == 0
+
+
+def test_many_that_are_gone_are_asked_about_and_then_believed(house: House) -> None:
+    keys = [record.key for record in house.sandbox.visma.table("NO01", "supplier")]
+    for key in keys:
+        house.sandbox.visma.delete("NO01", "supplier", key)
+    asked = mlc("sweep")
+    assert asked.exit_code == 1
+    assert f"mlc sweep --company NO01 --entity suppliers --confirm {len(keys)}" in asked.output
+    told = mlc("sweep", "--company", "NO01", "--entity", "suppliers", "--confirm", str(len(keys)))
+    assert told.exit_code == 0, told.output
+    assert columns(told, "suppliers")[2:5] == [str(len(keys)), "0", str(len(keys))]
+    assert "The next run of each pair carries this" in told.output
+    assert owed(house.suite(), "NO01") == {}
+
+
+def test_a_closed_window_leaves_the_rest_to_the_daemon(house: House) -> None:
+    house.set("visma", "patience_seconds", value=0)
+    house.sandbox.faults.arm("visma", "rate_limit_lockout", match="supplier", retry_after=1800)
+    result = mlc("sweep")
+    assert (result.exit_code, "go on by themselves" in result.output) == (1, True)
+    assert owed(house.suite(), "NO01") == {"suppliers": 0}
+    assert len(house.suite().deferrals.waiting("visma_keys")) == 1

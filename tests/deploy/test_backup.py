@@ -144,7 +144,8 @@ def test_a_restored_copy_runs_on_and_everything_is_equal_and_nothing_doubled(hou
 def test_a_batch_in_doubt_and_a_quarantined_record_in_the_copy_are_settled(house: House) -> None:
     first, second, *_ = suppliers(house)
     run(house)
-    lead_time = house.sandbox.visma.record("NO01", "supplier", second).row["paymentLeadTime"]
+    erp = house.sandbox.visma.truth("NO01", "supplier")
+    lead_time = next(row["paymentLeadTime"] for row in erp if row["number"] == second)
     house.sandbox.visma.change("NO01", "supplier", second, {"paymentLeadTime": "soon"})
     rename(house, first)
     die_while_sending(house)

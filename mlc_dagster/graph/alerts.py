@@ -90,9 +90,11 @@ def read_answers(instance: dg.DagsterInstance, book: Book, models: Sequence[str]
     for model in models:
         key = dg.AssetCheckKey(dg.AssetKey(["cleo", model]), answers.NAME)
         record = instance.get_latest_asset_check_evaluation_record(key)
-        if record is not None and record.event is not None and record.event.dagster_event is not None:
-            at = datetime.fromtimestamp(record.event.timestamp, UTC)
-            _read_check(book, record.event.dagster_event.asset_check_evaluation_data, "", None, at)
+        # From a run's start until its check has run, the newest record is only a plan.
+        if record and record.event and isinstance(record.evaluation, dg.AssetCheckEvaluation):
+            _read_check(
+                book, record.evaluation, "", None, datetime.fromtimestamp(record.event.timestamp, UTC)
+            )
 
 
 def _read_run(

@@ -208,6 +208,30 @@ def test_a_check_without_a_run_is_told_as_it_was_last_evaluated(
     assert book.open() == []
 
 
+def test_a_check_that_a_run_has_planned_says_nothing_until_it_is_evaluated(
+    instance: dg.DagsterInstance, suite: Suite
+) -> None:
+    """As it stands while a run delivers, and for ever where the run was killed."""
+    orders = dg.AssetKey(["cleo", "purchase_orders"])
+
+    @dg.asset_check(asset=orders)
+    def acknowledged() -> dg.AssetCheckResult:
+        raise AssertionError("the run is never begun")
+
+    @dg.asset(key=orders)
+    def purchase_orders() -> None: ...
+
+    job = dg.Definitions(
+        [purchase_orders], asset_checks=[acknowledged]
+    ).resolve_implicit_global_asset_job_def()
+    instance.create_run_for_job(job)
+    planned = instance.get_latest_asset_check_evaluation_record(dg.AssetCheckKey(orders, "acknowledged"))
+    assert planned is not None
+    book = Book(suite.engine)
+    read_answers(instance, book, ["purchase_orders"])
+    assert book.open() == []
+
+
 def test_a_tick_of_the_sensor_tells_and_keeps_its_place(
     work: type[Work], instance: dg.DagsterInstance, suite: Suite, chat: Postbox
 ) -> None:

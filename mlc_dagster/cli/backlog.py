@@ -11,7 +11,7 @@ from mlc_dagster.suite import Suite
 def show_backlog(company: str | None) -> None:
     """Print what each entity still lacks. Asks the ERP one question for each of them.
 
-    Raises what the transport raises.
+    Raises NoSuchCompany, and what the transport raises.
     """
     suite = Suite(load_settings())
     found = {code: backlogs(suite, code) for code in ([company] if company else suite.settings.companies)}

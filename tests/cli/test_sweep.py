@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 from typer.testing import CliRunner, Result
 
+from mlc_dagster.backlog import NoSuchCompany
 from mlc_dagster.cli.main import app
 from mlc_dagster.sweeps import NoSuchSweep, owed
 from tests.support.house import House, open_house, running_sandbox
@@ -33,6 +34,10 @@ def columns(result: Result, entity: str) -> list[str]:
 
 def test_what_is_wholly_read_needs_no_reading(house: House) -> None:
     assert "Every day has been read" in mlc("plan", "--reading").output
+
+
+def test_a_company_that_there_is_not_is_told(house: House) -> None:
+    assert isinstance(mlc("plan", "--reading", "--company", "DK01").exception, NoSuchCompany)
 
 
 def test_the_plan_of_a_sweep_makes_no_call(house: House) -> None:

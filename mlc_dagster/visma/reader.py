@@ -473,12 +473,14 @@ class _Counted:
 
 
 def _next_from(swept: Swept, zone: str) -> str | None:
-    """Return where the next sweep begins: from the stamps received, never from our clock.
+    """Return where the next sweep begins: from the stamps received, never later than our clock.
 
-    A record stamped while the sweep ran may have been missed, so the sweep's own duration is read again.
+    A record stamped while the sweep ran may have been missed, so the sweep's own duration is read again. One
+    stamped far ahead says nothing of what comes before it.
     """
     if swept.newest is None:
         return swept.since
-    wall = datetime.fromisoformat(wall_text(swept.newest, zone))
+    newest = min(swept.newest, swept.started + timedelta(seconds=swept.seconds))
+    wall = datetime.fromisoformat(wall_text(newest, zone))
     back = timedelta(seconds=swept.seconds) + overlap(wall.date(), zone)
     return (wall - back).isoformat(timespec="seconds")

@@ -146,6 +146,22 @@ def test_the_next_run_goes_on_where_the_rows_ended_not_where_our_clock_stands(er
     assert timedelta(minutes=5) <= last - begin <= timedelta(minutes=5, seconds=60)
 
 
+def test_a_record_stamped_far_ahead_hides_no_change_that_comes_before_it(erp):
+    ahead, now, later = sorted(erp.keys("suppliers"))[:3]
+    erp.read("suppliers")
+    table = erp.visma.table("NO01", "supplier")
+    table.change(
+        erp.visma.record("NO01", "supplier", ahead), {"name": "A"}, erp.clock.now() + timedelta(days=400)
+    )
+    erp.visma.change("NO01", "supplier", now, {"name": "Fjordheim AS"})
+    erp.read("suppliers")
+    erp.clock.sleep(600)
+    erp.visma.change("NO01", "supplier", later, {"name": "Nordvik AS"})
+    erp.read("suppliers")
+    held = erp.held("suppliers")
+    assert (held[now]["name"], held[later]["name"]) == ("Fjordheim AS", "Nordvik AS")
+
+
 def test_a_record_committed_after_its_stamp_is_found_by_the_overlap(erp):
     keys = sorted(erp.keys("suppliers"))
     late = erp.visma.record("NO01", "supplier", keys[0])

@@ -38,6 +38,11 @@ def first_open_day(suite: Suite, entity: Entity, company: str, last: date) -> da
     return day
 
 
+def unread(suite: Suite, pair: str, company: str) -> bool:
+    """Whether the lake has nothing at all of what a pair reads."""
+    return not any(suite.lake.notes(entity.name, company) for entity in entities(suite, pair))
+
+
 def span(first: date, last: date) -> list[date]:
     """Every day from first to last."""
     return [first + timedelta(days=number) for number in range((last - first).days + 1)]

@@ -8,7 +8,7 @@ from rich.table import Table
 from mlc_dagster import flow
 from mlc_dagster.cli.console import console
 from mlc_dagster.health import budgets_left
-from mlc_dagster.outlook import open_days, span
+from mlc_dagster.outlook import open_days, span, unread
 from mlc_dagster.settings import load_settings
 from mlc_dagster.suite import Suite
 
@@ -30,9 +30,11 @@ def show_plan(destination: str | None, company: str | None, since: date | None, 
     needed: Counter[str] = Counter()
     times: dict[str, float] = {}
     remarks: list[str] = []
+    asked: set[tuple[str, str]] = set()
     for name in suite.destinations(destination):
         target = name.split("/")[0]
         for code in [company] if company else suite.settings.companies_of(target):
+            asked.add((target, code))
             first, last = open_days(suite, target, code)
             try:
                 forecast = flow.forecast(suite, name, code, span(since or first, until or last))
@@ -47,6 +49,11 @@ def show_plan(destination: str | None, company: str | None, since: date | None, 
             if forecast.seconds is not None:
                 times[target] = times.get(target, 0) + forecast.seconds
     console.print(table)
+    if empty := [f"{pair} {code}" for pair, code in sorted(asked) if unread(suite, pair, code)]:
+        console.print(
+            f"Nothing was read from the ERP yet for {', '.join(empty)}: of that, nothing can be planned. "
+            "Materialize the group visma first, or let the first run load all."
+        )
     for remark in remarks:
         console.print(remark)
     _tell_budgets(needed, budgets_left(suite))
@@ -65,6 +72,8 @@ def _tell_budgets(needed: Counter[str], left: dict[str, int | None]) -> None:
     """One line a budget: the calls the plan needs of it, and whether they fit into the current window."""
     for budget, calls_left in left.items():
         calls = needed.get(budget)
+        if calls is None and not budget.startswith("visma"):
+            continue  # of a pair that was not asked for
         need = f"the plan needs about {calls} calls" if calls is not None else "used for reading the ERP"
         if calls_left is None:
             room = "its limit is learnt with the first answer"

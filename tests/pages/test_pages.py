@@ -13,7 +13,7 @@ from mlc_dagster.alerts.finding import Finding, Kind, Severity
 from mlc_dagster.cli.webhooks import app_of
 from mlc_dagster.replay import Replays
 from tests.lake.examples import note, row, table
-from tests.pages.conftest import NASTY, Installation, a_day, open_suite
+from tests.pages.conftest import NASTY, TOKEN, Installation, a_day, open_suite
 from tests.receiver.conftest import in_public
 from tests.support.manual_clock import ManualClock
 
@@ -123,6 +123,17 @@ def test_the_overview_names_what_a_person_should_look_at(installation: Installat
     assert "Cleo, inbox, NO01: 1 record held back." in told, "also where nothing is delivered to"
     assert "Anaplan NO01 shows supplier invoices otherwise than they were sent." in told
     assert "Visma.net to Asana" in told
+
+
+def test_before_the_first_run_the_overview_does_not_say_that_all_is_up_to_date(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PAGES_TOKEN", TOKEN)
+    suite = open_suite(tmp_path, ManualClock(), pages={"token": "${PAGES_TOKEN}"})
+    with in_public(app_of(suite)) as url:
+        told = text(Installation(suite, ManualClock(), url, tmp_path).page("/"))
+    assert "Not everything is loaded yet" in told
+    assert "Every pair is up to date" not in told
 
 
 def test_the_overview_shows_open_alerts_of_what_it_does_not_count_itself(installation: Installation) -> None:

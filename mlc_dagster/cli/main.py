@@ -204,13 +204,17 @@ def reconcile(
         str | None, typer.Argument(help="Such as asana/purchase_orders, or a pair; all by default.")
     ] = None,
     company: Annotated[str | None, typer.Option(help="One company; all by default.")] = None,
+    entity: Annotated[
+        str | None,
+        typer.Option(help="Such as supplier_invoices: what carries these records; all by default."),
+    ] = None,
     repair: Annotated[bool, typer.Option("--repair", help="Let exactly the wrong rows go again.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Read targets back and compare them with what was delivered, row by row. Changes nothing by itself."""
     from mlc_dagster.cli.reconcile import show_reconcile
 
-    sys.exit(show_reconcile(destination, company, repair=repair, yes=yes))
+    sys.exit(show_reconcile(destination, company, entity, repair=repair, yes=yes))
 
 
 @app.command()

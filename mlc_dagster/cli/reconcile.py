@@ -22,8 +22,12 @@ REASON = "the target shows it otherwise than it was delivered; an operator asked
 COUNTS = ("expected", "found", "missing", "different", "extra", "stale")
 
 
-def show_reconcile(wanted: str | None, company: str | None, *, repair: bool, yes: bool) -> int:
-    """Print the comparison of each destination that can be read back; 1 when one is not equal.
+def show_reconcile(
+    wanted: str | None, company: str | None, entity: str | None = None, *, repair: bool, yes: bool
+) -> int:
+    """Print the comparison of each destination that can be read back; 1 when one is not equal or not read.
+
+    `entity`: only destinations that carry such records of the ERP.
 
     Raises:
         UnknownDestination: the settings name no such destination or pair.
@@ -31,24 +35,30 @@ def show_reconcile(wanted: str | None, company: str | None, *, repair: bool, yes
         LeaseHeld: a repair met a delivery under way.
     """
     suite = Suite(load_settings())
-    compared = list(_compared(suite, wanted, company))
+    unread: list[str] = []
+    compared = list(_compared(suite, wanted, company, entity, unread))
     if not compared:
         console.print("Nothing was compared: these targets show nothing, or no view is named.")
-        return 0
+        return 1 if unread else 0
     console.print(_table(compared))
     for found in compared:
         _tell(found)
     wrong = [found for found in compared if found.wrong]
     if repair and wrong:
         _repair(suite, wrong, yes=yes)
-    return 0 if all(found.equal for found in compared) else 1
+    return 0 if all(found.equal for found in compared) and not unread else 1
 
 
-def _compared(suite: Suite, wanted: str | None, company: str | None) -> Iterator[Comparison]:
+def _compared(
+    suite: Suite, wanted: str | None, company: str | None, entity: str | None, unread: list[str]
+) -> Iterator[Comparison]:
+    """The comparisons one by one; `unread` receives the destinations that could not be read now."""
     pairs = suite.settings.pairs.on()
     one = None if wanted in (None, *pairs) else wanted
     for name in suite.destinations(one):
         if wanted not in (None, name, name.split("/")[0]):
+            continue
+        if entity not in (None, suite.mappings.models[name].source):
             continue
         if (read_back := suite.read_back(name)) is None:
             console.print(f"{name} cannot be read back.{_acknowledged(suite, name)}")
@@ -58,6 +68,7 @@ def _compared(suite: Suite, wanted: str | None, company: str | None) -> Iterator
             try:
                 found = reconcile(suite.ledger, read_back, name, code, tombstone=tombstone)
             except (CallFailed, Stop) as trouble:
+                unread.append(name)
                 console.print(f"{name} {code} cannot be read: {trouble}")
                 continue
             _beside_the_lake(suite, found)

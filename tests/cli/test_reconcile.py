@@ -43,6 +43,24 @@ def test_an_equal_target_is_told_so(house: House) -> None:
     assert "equal" in told.output
 
 
+def test_only_what_carries_an_entity_is_compared(house: House) -> None:
+    told = mlc("reconcile", "anaplan", "--entity", "suppliers")
+    assert "anaplan/suppliers" in told.output
+    told = mlc("reconcile", "anaplan", "--entity", "customers")
+    assert "Nothing was compared" in told.output
+
+
+def test_a_target_that_cannot_be_read_is_no_success(house: House) -> None:
+    module = house.sandbox.anaplan.world.model.named("modules", MODULE)
+    views, module.saved_views = module.saved_views, {}
+    try:
+        told = mlc("reconcile", NAME)
+    finally:
+        module.saved_views = views
+    assert told.exit_code == 1
+    assert "cannot be read" in told.output
+
+
 def test_an_edited_cell_is_named_with_both_values_and_repaired_alone(house: House) -> None:
     before = house.modules()
     code = edit_one(house)

@@ -5,48 +5,62 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
-from tests.prove import engine
+from tests.prove import campaign, engine
 
 MEMORY = Path("/dev/shm")
+Rounds = Iterable[tuple[int, Counter[str], list[str]]]
 
 
 def main() -> int:
     """Run what was asked for; 1 when a round ended with a difference."""
     options = _parser().parse_args()
-    with tempfile.TemporaryDirectory(prefix="mlc-prove-", dir=_quick()) as folder:
-        return _engine(Path(folder), options.seed, options.engine_rounds)
+    # Memory, where the machine has it as a folder: a disk that syncs is most of a round's time.
+    folder = Path(tempfile.mkdtemp(prefix="mlc-prove-", dir=MEMORY if MEMORY.is_dir() else None))
+    first, failed = options.seed, 0
+    if options.engine:
+        failed += _run("engine", engine.rounds(folder, first, options.engine), "ROUNDS=0 ENGINE=1")
+    if options.rounds:
+        lives = campaign.rounds(folder, first, options.rounds, postgres=options.postgres)
+        failed += _run("processes", lives, "ROUNDS=1 ENGINE=0")
+    if failed:
+        print(f"What the rounds with differences left behind is in {folder}.")
+        return 1
+    for file in sorted(folder.rglob("*"), reverse=True):
+        file.rmdir() if file.is_dir() else file.unlink()
+    folder.rmdir()
+    return 0
 
 
-def _engine(folder: Path, seed: int, count: int) -> int:
+def _run(name: str, rounds: Rounds, again: str) -> int:
+    """Tell of each round with differences, and of all together; returns how many had some."""
     done: Counter[str] = Counter()
-    started, failed = time.monotonic(), 0
-    for number, happened, wrong in engine.rounds(folder, seed, count):
+    started, count, failed = time.monotonic(), 0, 0
+    for seed, happened, wrong in rounds:
         done += happened
+        count += 1
         failed += bool(wrong)
+        if name == "processes" or wrong:
+            outcome = f"{len(wrong)} differences" if wrong else "equal"
+            print(f"{name}, seed {seed}: {outcome}, after {time.monotonic() - started:.0f} s", flush=True)
         for line in wrong:
-            print(f"engine, seed {number}: {line}", flush=True)
+            print(f"  {line}", flush=True)
         if wrong:
-            print(f"  again: make prove SEED={number} ENGINE=1", flush=True)
-    records = done.pop("records", 0)
-    print(
-        f"Engine: {count} rounds from seed {seed} in {time.monotonic() - started:.0f} s, {records} records, "
-        f"{failed} rounds with differences."
-    )
-    print(f"  happened: {', '.join(f'{name} {times}' for name, times in sorted(done.items()))}")
-    return 1 if failed else 0
-
-
-def _quick() -> Path | None:
-    """Memory, where the machine has it as a folder: a disk that syncs is most of a round's time."""
-    return MEMORY if MEMORY.is_dir() else None
+            print(f"  again: make prove SEED={seed} {again}", flush=True)
+    print(f"{name}: {count} rounds in {time.monotonic() - started:.0f} s, {failed} with differences.")
+    for what, times in sorted(done.items()):
+        print(f"  {times:>6} {what}")
+    return failed
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.prove", description=__doc__)
     parser.add_argument("--seed", type=int, default=1, help="of the first round; each next one has one more")
-    parser.add_argument("--engine-rounds", type=int, default=200, help="rounds over the engine (200)")
+    parser.add_argument("--engine", type=int, default=200, help="rounds over the engine (200)")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds over processes, all pairs (3)")
+    parser.add_argument("--postgres", action="store_true", help="the processes' database is PostgreSQL")
     return parser
 
 

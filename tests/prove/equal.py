@@ -1,0 +1,260 @@
+"""The ERP's main documents beside what each destination holds of them, row by row.
+
+What should be there is computed here from the ERP's records, by no code of the product.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+from typing import Any
+
+from tests.prove.erp import key_of
+from tests.prove.readers import Anaplan, Asana, Facts, Held, PowerBi, Tableau, Twice, by_key, money
+from tests.prove.world import World
+
+# An 810 is not taken back: only what is released goes to a partner (docs/cleo.md).
+UNRELEASED = ("Hold", "Balanced", "PendingApproval", "Rejected", "Scheduled", "Voided")
+OPEN_ORDERS = ("Open", "PendingPrint", "PendingEmail", "Printed", "Closed")
+GONE = "Deleted"
+
+
+class Erp:
+    """What the ERP holds now."""
+
+    def __init__(self, world: World) -> None:
+        self.invoices: Held = {}
+        self.orders: Held = {}
+        self.order_lines: Held = {}
+        self.suppliers: Held = {}
+        self.told_invoices: dict[tuple[str, str], tuple[str, Decimal]] = {}
+        self.told_orders: dict[tuple[str, str], tuple[str, Decimal]] = {}
+        for company in world.companies:
+            names = {row["number"]: row["name"] for row in world.truth(company, "supplier")}
+            for row in world.truth(company, "supplier"):
+                facts = {"name": row["name"], "status": row["status"]}
+                self.suppliers[f"{company}|{row['number']}"] = facts
+            for row in world.truth(company, "supplierInvoice"):
+                self._invoice(company, row, names)
+            for row in world.truth(company, "purchaseorder"):
+                self._order(company, row, names)
+
+    def _invoice(self, company: str, row: Facts, names: dict[str, str]) -> None:
+        key = f"{company}|{key_of('supplierInvoice', row)}"
+        self.invoices[key] = {
+            "amount": money(row["amount"]),
+            "balance": money(row["balanceInCurrency"]),
+            "status": row["status"],
+            "supplier": names[row["supplier"]["number"]],
+        }
+        if row["status"] not in UNRELEASED and row.get("invoiceLines"):
+            number = row.get("supplierReference") or row["referenceNumber"]
+            self.told_invoices[row["supplier"]["number"], number] = key, money(row["amount"])
+
+    def _order(self, company: str, row: Facts, names: dict[str, str]) -> None:
+        key = f"{company}|{key_of('purchaseorder', row)}"
+        self.orders[key] = {
+            "amount": money(row["orderTotal"]),
+            "status": row["status"],
+            "supplier": names[row["supplier"]["number"]],
+        }
+        lines = row.get("lines") or []
+        for line in lines:
+            self.order_lines[f"{key}|{line['lineNbr']}"] = {
+                "amount": money(line["amount"]),
+                "status": row["status"],
+            }
+        if row["status"] in OPEN_ORDERS and row["orderType"] == "RegularOrder":
+            total = sum((money(line["amount"]) for line in lines if not line.get("canceled")), Decimal(0))
+            self.told_orders[company, row["orderNbr"]] = key, total
+
+
+def differences(world: World, refused: Iterable[str]) -> tuple[int, list[str]]:
+    """How many rows were compared, and every difference. refused: `<destination> <key>` of the quarantine."""
+    erp, refused = Erp(world), set(refused)
+    found: list[str] = []
+    count = 0
+    for name, should, read in _tables(world, erp):
+        try:
+            held = by_key(read)
+        except Twice as twice:
+            found.append(f"{name}: {twice}")
+            continue
+        count += len(should)
+        found += [line for line in _compare(name, should, held) if line.split(": ")[0] not in refused]
+    told, lines = _partners(world, erp, refused) if "cleo" in world.pairs else (0, [])
+    return count + told, found + lines
+
+
+Rows = Iterable[tuple[str, Facts]]
+
+
+def _tables(world: World, erp: Erp) -> Iterator[tuple[str, Held, Rows]]:
+    readers = {"anaplan": _in_anaplan, "asana": _in_asana, "powerbi": _in_powerbi, "tableau": _in_tableau}
+    for pair in world.pairs:
+        if pair in readers:
+            yield from readers[pair](world, erp)
+
+
+def _in_anaplan(world: World, erp: Erp) -> Iterator[tuple[str, Held, Rows]]:
+    anaplan = Anaplan(world)
+    yield "anaplan/suppliers", erp.suppliers, _shown(anaplan.rows("DAT01 Suppliers.All"), name="name")
+    invoices = {"amount": "amount", "balance": "balance", "supplier": "supplier_name"}
+    view = anaplan.rows("DAT01 Supplier Invoices.All")
+    yield "anaplan/supplier_invoices", erp.invoices, _shown(view, **invoices)
+    orders = {"amount": "order_total", "supplier": "supplier_name"}
+    yield (
+        "anaplan/purchase_orders",
+        erp.orders,
+        _shown(anaplan.rows("DAT01 Purchase Orders.All"), **orders),
+    )
+
+
+def _in_asana(world: World, erp: Erp) -> Iterator[tuple[str, Held, Rows]]:
+    asana = Asana(world)
+    yield (
+        "asana/supplier_invoices",
+        erp.invoices,
+        _tasks(asana.tasks("supplier_invoices"), "SupplierInvoiceId", "Amount", "Balance"),
+    )
+    yield (
+        "asana/purchase_orders",
+        erp.orders,
+        _tasks(asana.tasks("purchase_orders"), "PurchaseOrderId", "Amount"),
+    )
+
+
+def _in_tableau(world: World, erp: Erp) -> Iterator[tuple[str, Held, Rows]]:
+    tableau = Tableau(world)
+    yield (
+        "tableau/suppliers",
+        erp.suppliers,
+        ((row["Code"], {"name": row["Name"], "status": row["Status"]}) for row in tableau.rows("Suppliers")),
+    )
+    yield (
+        "tableau/supplier_invoices",
+        erp.invoices,
+        (
+            (
+                row["Code"],
+                {
+                    "amount": money(row["Amount"]),
+                    "balance": money(row["Balance"]),
+                    "status": row["Status"],
+                    "supplier": row["Supplier name"],
+                },
+            )
+            for row in tableau.rows("Supplier invoices")
+        ),
+    )
+    yield (
+        "tableau/purchase_orders",
+        erp.order_lines,
+        (
+            (row["Code"], {"amount": money(row["Amount"]), "status": row["Status"]})
+            for row in tableau.rows("Purchase orders")
+        ),
+    )
+
+
+def _in_powerbi(world: World, erp: Erp) -> Iterator[tuple[str, Held, Rows]]:
+    power = PowerBi(world)
+    yield (
+        "powerbi/suppliers",
+        erp.suppliers,
+        (
+            (row["Code"], {"name": row["Supplier"], "status": row["Supplier status"]})
+            for row in power.table("Suppliers")
+        ),
+    )
+    yield (
+        "powerbi/supplier_invoices",
+        erp.invoices,
+        (
+            (
+                row["Code"],
+                {
+                    "amount": money(row["Amount"]),
+                    "balance": money(row["Balance"]),
+                    "status": row["Kind"].rpartition("|")[2],
+                },
+            )
+            for row in power.fact("Supplier invoices")
+        ),
+    )
+
+
+def _shown(view: Iterable[dict[str, str]], **columns: str) -> Iterator[tuple[str, Facts]]:
+    """Rows of an Anaplan view: the wanted facts by the name of their line item."""
+    for row in view:
+        facts: Facts = {"status": row["status"]}
+        for name, column in columns.items():
+            facts[name] = money(row[column]) if name in ("amount", "balance") else row[column]
+        yield row["Code"], facts
+
+
+def _tasks(tasks: Iterable[dict[str, Any]], key: str, *amounts: str) -> Iterator[tuple[str, Facts]]:
+    """Tasks by the field that carries their key; a task of a person has none."""
+    for task in tasks:
+        fields = {field["name"]: field["display_value"] for field in task["custom_fields"]}
+        if fields.get(key):
+            facts = {amount.lower(): money(fields[amount]) for amount in amounts}
+            yield fields[key], {**facts, "status": fields["ERP status"], "supplier": fields["Vendor"]}
+
+
+def _compare(name: str, should: Held, held: Held) -> Iterator[str]:
+    for key, wanted in should.items():
+        if key not in held:
+            yield f"{name} {key}: missing"
+            continue
+        for fact, value in held[key].items():
+            if value != wanted[fact]:
+                yield f"{name} {key}: {fact} is {value!r} in place of {wanted[fact]!r}"
+    for key, facts in held.items():
+        # A tombstone says that it is one, and carries no amount.
+        if key not in should and (facts["status"] != GONE or facts.get("balance")):
+            yield f"{name} {key}: is no document of the ERP ({facts})"
+
+
+def _partners(world: World, erp: Erp, refused: set[str]) -> tuple[int, list[str]]:
+    """What partners took in: every released document once, with its total, and nothing they had to refuse."""
+    received = world.control("GET", "/cleo/control/received")
+    shared = _shared_receipts(world)
+    wrong = [
+        f"cleo: a partner refused {each}"
+        for each in received["refused"]
+        if not (each.get("kind") == "856" and each.get("number") in shared)
+    ]
+    for kind, destination, should, place in (
+        ("850", "purchase_orders", erp.told_orders, "buyer"),
+        ("810", "supplier_invoices", erp.told_invoices, "seller"),
+    ):
+        held = {(each[place], each["number"]): each for each in received["documents"][kind]}
+        for number, (key, total) in should.items():
+            if f"cleo/{destination} {key}" in refused:
+                continue
+            if number not in held:
+                wrong.append(f"cleo/{destination} {key}: no {kind} arrived")
+            elif kind == "850" and money(held[number]["total"]) != total:
+                wrong.append(f"cleo/{destination} {key}: {held[number]['total']} in place of {total}")
+    names = {f"{row['company']}|{row['number']}": row["name"] for row in _held(world)}
+    wrong += [
+        f"cleo/suppliers {key}: {names.get(key)!r} in place of {facts['name']!r}"
+        for key, facts in erp.suppliers.items()
+        if names.get(key) != facts["name"]
+    ]
+    return len(erp.told_orders) + len(erp.told_invoices) + len(erp.suppliers), wrong
+
+
+def _shared_receipts(world: World) -> set[str]:
+    """Receipts whose number two companies have given. A partner knows an 856 by shipper and number, so where
+    the supplier's number is shared too it refuses the second (docs/reliability.md, residual risks).
+    """
+    numbers = Counter(
+        row["receiptNbr"] for company in world.companies for row in world.truth(company, "purchaseReceipt")
+    )
+    return {number for number, count in numbers.items() if count > 1}
+
+
+def _held(world: World) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = world.control("GET", "/cleo/control/suppliers")["held"]
+    return rows

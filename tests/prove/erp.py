@@ -1,0 +1,133 @@
+"""What happens in the ERP, and what people and partners do meanwhile: through the sandbox's control API."""
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+from tests.prove.world import World
+
+DRAFTS = ("Hold", "Balanced")
+Doing = Callable[["Office"], str]
+
+
+class Office:
+    """Somebody works: in the ERP, at Asana's board, at a partner."""
+
+    def __init__(self, world: World, chance: random.Random) -> None:
+        self._world, self._chance = world, chance
+
+    def work(self) -> str:
+        """Do something; its name, or empty when there was nothing to do it to."""
+        return self._chance.choice(DOINGS)(self)
+
+    def new_document(self) -> str:
+        company, entity = self._company(), self._chance.choice(["supplierInvoice", "purchaseorder"])
+        self._world.control("POST", f"/control/visma/{company}/{entity}/add", {})
+        return f"new {entity}"
+
+    def changed_amount(self) -> str:
+        return self._change_draft("changed amount", {"amount": self._chance.randint(1, 10**7) / 100})
+
+    def back_dated(self) -> str:
+        return self._change_draft("back-dated", {"date": "2026-01-15T00:00:00", "financialPeriod": "202601"})
+
+    def described(self) -> str:
+        company, row = self._a("supplierInvoice")
+        return self._change(company, "supplierInvoice", row, "changed text", {"description": self._text()})
+
+    def renamed_supplier(self) -> str:
+        company, row = self._a("supplier")
+        return self._change(company, "supplier", row, "renamed supplier", {"name": self._text()})
+
+    def restamped(self) -> str:
+        company, entity = self._company(), self._chance.choice(["supplierInvoice", "supplier"])
+        self._world.control("POST", f"/control/visma/{company}/{entity}/restamp", {})
+        return f"re-stamped {entity}"
+
+    def deleted_draft(self) -> str:
+        company, row = self._a("supplierInvoice", DRAFTS)
+        if row is None:
+            return ""
+        path = f"/control/visma/{company}/supplierInvoice/delete"
+        self._world.control("POST", path, {"key": key_of("supplierInvoice", row)})
+        return "deleted draft"
+
+    def board(self) -> str:
+        if "asana" not in self._world.pairs:
+            return ""
+        destination = self._chance.choice(["supplier_invoices", "purchase_orders"])
+        project = self._world.settings["pairs"]["asana"]["destinations"][destination]["project"]
+        tasks = self._world.control("GET", f"/asana/control/projects/{project}/tasks")
+        if not tasks:
+            return ""
+        path = f"/asana/control/tasks/{self._chance.choice(tasks)['gid']}"
+        if self._chance.random() < 0.2:
+            self._world.control("POST", f"{path}/trash", {})
+            return "task put into the trash"
+        edits: list[dict[str, Any]] = [
+            {"comment": "Seen"},
+            {"custom_fields": {"Amount": 1}},
+            {"assignee": "controller@nordfjell.example"},
+        ]
+        self._world.control("POST", f"{path}/edit", self._chance.choice(edits))
+        return "task edited by people"
+
+    def partner_ships(self) -> str:
+        received = self._world.control("GET", "/cleo/control/received")["documents"]["850"]
+        if not received:
+            return ""
+        number = self._chance.choice(received)["number"]
+        try:
+            self._world.control("POST", "/cleo/control/ship", {"order": number})
+        except OSError:
+            return ""  # an order that is shipped already, or cannot be
+        return "ship notice"
+
+    def _change_draft(self, name: str, fields: dict[str, Any]) -> str:
+        company, row = self._a("supplierInvoice", DRAFTS)
+        return self._change(company, "supplierInvoice", row, name, fields)
+
+    def _change(
+        self, company: str, entity: str, row: dict[str, Any] | None, name: str, fields: dict[str, Any]
+    ) -> str:
+        if row is None:
+            return ""
+        path, key = f"/control/visma/{company}/{entity}/change", key_of(entity, row)
+        self._world.control("POST", path, {"key": key, "fields": fields})
+        return name
+
+    def _a(self, entity: str, statuses: tuple[str, ...] = ()) -> tuple[str, dict[str, Any] | None]:
+        company = self._company()
+        rows = [
+            row for row in self._world.truth(company, entity) if not statuses or row["status"] in statuses
+        ]
+        return company, self._chance.choice(rows) if rows else None
+
+    def _company(self) -> str:
+        return self._chance.choice(self._world.companies)
+
+    def _text(self) -> str:
+        return f'Blåbær & "Sønner", {self._chance.randint(1, 9999)}'
+
+
+DOINGS: list[Doing] = [
+    *[Office.new_document] * 3,
+    *[Office.changed_amount] * 2,
+    Office.back_dated,
+    Office.described,
+    Office.renamed_supplier,
+    Office.restamped,
+    Office.deleted_draft,
+    *[Office.board] * 2,
+    Office.partner_ships,
+]
+KEYS = {
+    "supplierInvoice": ("documentType", "referenceNumber"),
+    "purchaseorder": ("orderType", "orderNbr"),
+    "supplier": ("number",),
+}
+
+
+def key_of(entity: str, row: dict[str, Any]) -> str:
+    """The key of a record as the control API names it."""
+    return "|".join(str(row[name]) for name in KEYS[entity])

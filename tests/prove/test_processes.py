@@ -1,0 +1,28 @@
+"""A short run of the campaign over processes, with one pair; `make prove` is the long one, with all."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.prove.campaign import Round
+from tests.prove.equal import differences
+from tests.prove.world import world
+
+pytestmark = pytest.mark.kill
+
+
+def test_after_a_wave_of_trouble_the_board_is_equal_to_the_erp_and_a_task_in_the_trash_is_found_out(
+    tmp_path: Path,
+) -> None:
+    database = f"sqlite:///{tmp_path}/mlc.db"
+    made = world(tmp_path, seed=5, scale="0.02", companies=("NO01",), pairs=("asana",), database=database)
+    with made as held:
+        lived = Round(held, seed=5, postgres=False, waves=1)
+        lived.live()
+        assert lived.wrong == []
+        assert lived.done["rows compared with the ERP"] > 10
+        project = held.settings["pairs"]["asana"]["destinations"]["supplier_invoices"]["project"]
+        task = held.control("GET", f"/asana/control/projects/{project}/tasks")[0]
+        held.control("POST", f"/asana/control/tasks/{task['gid']}/trash", {})
+        _, found = differences(held, ())
+        assert [line.split(": ")[1] for line in found] == ["missing"]

@@ -1,0 +1,183 @@
+"""One run of a pair as a process of its own: what a scheduler would start, with the sandbox's time."""
+
+import json
+import os
+import resource
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import dagster as dg
+import requests
+
+from mlc_dagster.definitions import defs
+from mlc_dagster.delivery import distrust, reconcile
+from mlc_dagster.graph.run import run_pair
+from mlc_dagster.mailbox import receive
+from mlc_dagster.outlook import left_behind, open_days
+from mlc_dagster.settings import load_settings
+from mlc_dagster.suite import Suite
+
+# Waiting is cut short: what is not there then is met again by the next run, hours later by the sandbox.
+LONGEST_SLEEP = 0.25
+PATIENCE_SECONDS = 5
+RETRY = dg.RetryPolicy(max_retries=1, delay=0.01)
+ENDED_WELL, ENDED_BADLY = 0, 3
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a process is to do: run a pair, or one of TASKS. told: where a task writes what it found, as JSON.
+
+    file_limit: bytes a file may grow to, as on a full disk; skew: how wrong its clock is, in seconds.
+    """
+
+    pair: str
+    url: str
+    environment: dict[str, str]
+    log: Path
+    told: Path | None = None
+    skew: float = 0.0
+    file_limit: int | None = None
+
+
+@dataclass
+class ShiftedClock:
+    """The machine's clock, moved on by what the sandbox was moved on."""
+
+    shift: timedelta
+    slept: float = field(default=0.0)
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self.shift
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        self.slept += seconds
+        time.sleep(min(seconds, LONGEST_SLEEP))
+
+
+def clock_at(url: str, skew: float = 0.0) -> ShiftedClock:
+    """The sandbox's time, as it is when a process begins."""
+    told = requests.get(f"{url}/control/clock", timeout=30).json()
+    return ShiftedClock(timedelta(seconds=float(told["offset_seconds"]) + skew))
+
+
+def work(order: Order) -> None:
+    """The life of the process; what it said is in the order's log."""
+    with order.log.open("a") as log:
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
+    try:
+        well = _run(order)
+    except BaseException:  # noqa: BLE001 - whatever it is, the log has it and the process has failed
+        traceback.print_exc()
+        well = False
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # As a kill would: no exit handler may wait for anything.
+    os._exit(ENDED_WELL if well else ENDED_BADLY)
+
+
+def _run(order: Order) -> bool:
+    os.environ.update(order.environment)
+    clock = clock_at(order.url, order.skew)
+    if order.file_limit is not None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (order.file_limit, resource.RLIM_INFINITY))
+    if order.pair in TASKS:
+        found = TASKS[order.pair](Suite(load_settings(), clock))
+        if order.told is not None:
+            order.told.write_text(json.dumps(found))
+        return True
+    with _house(clock), dg.DagsterInstance.ephemeral() as instance:
+        definitions, well = defs(), True
+        for company in load_settings().companies_of(order.pair):
+            first, last = days(Suite(load_settings(), clock), order.pair, company)
+            run = run_pair(definitions, instance, pair=order.pair, company=company, first=first, last=last)
+            print(
+                f"{company} to {order.pair}, {first} to {last}: {'done' if run.success else 'failed'}",
+                flush=True,
+            )
+            for record in instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE):
+                print(record.dagster_event.step_failure_data.error.to_string()[-3000:], flush=True)
+            well &= run.success
+        if order.pair == "cleo":
+            print("the mailbox:", receive(Suite(load_settings(), clock), run_id="mailbox"))
+    return well
+
+
+def days(suite: Suite, pair: str, company: str) -> tuple[date, date]:
+    """The days a run has to carry: those not wholly read, and what waited for a window that is open now."""
+    first, last = open_days(suite, pair, company)
+    for deferral in suite.deferrals.due(pair):
+        if deferral.company == company:
+            first = min(first, deferral.first_day)
+            suite.deferrals.taken(deferral)
+    return first, last
+
+
+@contextmanager
+def _house(clock: ShiftedClock) -> Iterator[None]:
+    with ExitStack() as stack:
+        stack.enter_context(
+            patch("mlc_dagster.graph.resource.Suite", lambda settings: Suite(settings, clock))
+        )
+        for room in ("source", "rows", "destinations"):
+            stack.enter_context(patch(f"mlc_dagster.graph.{room}.RETRY", RETRY))
+        yield
+
+
+def _set_up(suite: Suite) -> None:
+    """What an operator does once: the dataset, the custom fields."""
+    pairs = suite.settings.pairs.on()
+    if "powerbi" in pairs:
+        suite.powerbi.setup.apply(suite.powerbi.setup.plan())
+    if "asana" in pairs:
+        suite.asana.setup.apply(suite.asana.setup.plan())
+
+
+def _resend_asana(suite: Suite) -> None:
+    """People may throw a task away or write into the ERP's fields: nothing tells us, so all is sent again."""
+    for name in suite.destinations():
+        for company in suite.settings.companies_of("asana") if name.startswith("asana/") else ():
+            destination = suite.destination(name)
+            distrust(destination, company, ledger=suite.ledger, run_id="r", reason="people edited")
+
+
+def _verify(suite: Suite) -> dict[str, Any]:
+    """What the product itself says: what is left, waits or is refused, and what targets show otherwise."""
+    found: dict[str, Any] = {"left": {}, "unlike": [], "refused": {}, "rows": 0}
+    for name in suite.destinations():
+        read_back, tombstone = suite.read_back(name), suite.mappings.models[name].tombstone
+        for company in suite.settings.companies_of(name.split("/")[0]):
+            if left := left_behind(suite, name, company):
+                found["left"][f"{name} {company}"] = left
+            entries = suite.quarantine.open(name, company)
+            found["refused"] |= {f"{name} {entry.key or entry.source_key}": entry.reason for entry in entries}
+            if read_back is not None:
+                compared = reconcile(suite.ledger, read_back, name, company, tombstone=tombstone)
+                found["rows"] += compared.expected
+                found["unlike"] += [
+                    f"{name} {unlike.key} {unlike.words} {dict(unlike.columns)}"
+                    for unlike in compared.differences
+                ]
+    found["waiting"] = [f"{each.pair} {each.company}: {each.reason}" for each in suite.deferrals.waiting()]
+    return found
+
+
+TASKS: dict[str, Callable[[Suite], Any]] = {
+    "set up": _set_up,
+    "resend asana": _resend_asana,
+    "verify": _verify,
+}

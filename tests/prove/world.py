@@ -1,0 +1,133 @@
+"""The sandbox as a process with an empty installation beside it, and the sandbox's control API."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import requests
+import yaml
+
+from tests.prove.worker import PATIENCE_SECONDS
+
+START_SECONDS, CALL_SECONDS = 90, 120
+# The main documents, and what they refer to: a run of all destinations takes four times as long.
+MAIN = {
+    "anaplan": ("suppliers", "supplier_invoices", "purchase_orders"),
+    "tableau": ("suppliers", "supplier_invoices", "purchase_orders"),
+    "powerbi": ("companies", "suppliers", "dates", "currencies", "document_kinds", "supplier_invoices"),
+}
+PAIRS = ("anaplan", "asana", "cleo", "tableau", "powerbi")
+
+
+@dataclass(frozen=True)
+class World:
+    """A sandbox and the installation at it. environment: what points a process at the installation."""
+
+    url: str
+    folder: Path
+    companies: tuple[str, ...]
+    pairs: tuple[str, ...]
+    environment: dict[str, str]
+    process: "subprocess.Popen[bytes]"
+
+    def control(self, method: str, path: str, body: Any = None) -> Any:
+        """Call the sandbox's control API, or a vendor's own; numbers come as Decimals. Raises HTTPError."""
+        answer = requests.request(method, f"{self.url}{path}", json=body, timeout=CALL_SECONDS)
+        if not answer.ok:
+            raise requests.HTTPError(f"{method} {path} {body}: {answer.status_code} {answer.text[:300]}")
+        return json.loads(answer.text, parse_float=Decimal)
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass for everybody."""
+        self.control("POST", "/control/clock", {"advance_seconds": seconds})
+
+    def truth(self, company: str, entity: str) -> list[dict[str, Any]]:
+        """What the ERP holds of an entity now, every row with every section."""
+        rows: list[dict[str, Any]] = self.control("GET", f"/control/visma/{company}/{entity}")
+        return rows
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """mlc.yaml."""
+        document: dict[str, Any] = yaml.safe_load((self.folder / "mlc.yaml").read_text("utf-8"))
+        return document
+
+
+@contextmanager
+def world(
+    folder: Path,
+    *,
+    seed: int,
+    scale: str,
+    companies: tuple[str, ...],
+    pairs: tuple[str, ...],
+    database: str,
+) -> Iterator[World]:
+    """Start a sandbox; it ends with the block. database: a SQLAlchemy URL of an empty database."""
+    folder.mkdir(parents=True, exist_ok=True)
+    port = _free_port()
+    command = [sys.executable, "-m", "mlc_sandbox", "serve", "--seed", str(seed), "--scale", scale]
+    command += ["--port", str(port), "--config", str(folder), "--days-behind", "0"]
+    command += ["--companies", ",".join(companies)]
+    with (folder / "sandbox.log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+    try:
+        url = f"http://127.0.0.1:{port}"
+        _wait(f"{url}/control/state", process)
+        _adapt(folder / "mlc.yaml", pairs)
+        lines = (folder / "credentials.env").read_text("utf-8").splitlines()
+        environment = dict(line.split("=", 1) for line in lines if "=" in line)
+        environment |= {
+            "MLC_CONFIG": str(folder / "mlc.yaml"),
+            "MLC_DATABASE_URL": database,
+            "MLC_LAKE_URL": str(folder / "lake"),
+        }
+        yield World(url, folder, companies, pairs, environment, process)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            os.kill(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def _adapt(file: Path, pairs: tuple[str, ...]) -> None:
+    """Waits end early, so that a closed window is met by the next run and not slept through; few models."""
+    settings = yaml.safe_load(file.read_text("utf-8"))
+    for section in (settings["visma"], *settings["pairs"].values()):
+        section["patience_seconds"] = PATIENCE_SECONDS
+    for pair, names in MAIN.items():
+        given = settings["pairs"][pair]["destinations"]
+        kept = {name: given[name] for name in names} if isinstance(given, dict) else list(names)
+        settings["pairs"][pair]["destinations"] = kept
+    settings["pairs"] = {pair: settings["pairs"][pair] for pair in pairs}
+    file.write_text(yaml.safe_dump(settings, sort_keys=False), "utf-8")
+
+
+def _wait(url: str, process: "subprocess.Popen[bytes]") -> None:
+    until = time.monotonic() + START_SECONDS
+    while time.monotonic() < until and process.poll() is None:
+        try:
+            requests.get(url, timeout=5)
+        except requests.ConnectionError:
+            time.sleep(0.1)
+        else:
+            return
+    raise RuntimeError(f"The sandbox did not start: see sandbox.log beside mlc.yaml. {url}")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

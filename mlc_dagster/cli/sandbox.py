@@ -39,14 +39,19 @@ class Sandbox:
         companies: Sequence[str] = (),
         port: int | None = None,
     ) -> "Iterator[Sandbox]":
-        """Start a sandbox that keeps its state and writes mlc.yaml and credentials.env in the folder.
+        """Start a sandbox that keeps its state, and its mlc.yaml and credentials.env, in the folder.
+
+        One that goes on where an earlier one ended leaves both as they are: a person may have edited them.
+        It needs the port they name.
 
         Raises:
             SandboxFailed: it ended at once, or did not answer within a minute; the text names its log.
         """
         port = port or _free_port()
         command = [sys.executable, "-m", "mlc_sandbox", "serve", "--seed", str(seed), "--scale", scale]
-        command += ["--port", str(port), "--config", str(folder), "--state", str(folder / "sandbox")]
+        command += ["--port", str(port), "--state", str(folder / "sandbox")]
+        if not (folder / "mlc.yaml").exists():
+            command += ["--config", str(folder)]
         if companies:
             command += ["--companies", ",".join(companies)]
         log = folder / "sandbox.log"

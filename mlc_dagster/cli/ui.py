@@ -30,7 +30,6 @@ def serve_ui(folder: Path, port: int) -> None:
         folders.use(folder)
         sandbox_port = urlsplit(load_settings().visma.base_url).port
         with Sandbox.started(folder, port=sandbox_port) as sandbox:
-            folders.use(folder)  # the sandbox has written its own `activate`
             console.print(
                 f"Dagster: http://127.0.0.1:{port}/asset-groups   sandbox: {sandbox.url}   Ctrl-C stops both."
             )

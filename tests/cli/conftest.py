@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
-from mlc_dagster.cli.demo import keep_pairs
 from mlc_dagster.cli.sandbox import Sandbox, read_credentials
 
 MLC = [sys.executable, "-m", "mlc_dagster.cli"]
@@ -62,5 +61,4 @@ def mlc(demo: Demo) -> Iterator[Mlc]:
         )
 
     with Sandbox.started(demo.folder, port=port):
-        keep_pairs(demo.folder, PAIRS)
         yield run

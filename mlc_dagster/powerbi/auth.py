@@ -42,13 +42,15 @@ class ServicePrincipal:
 
         Raises:
             Misconfigured: Entra refuses the application, with its code and what to do.
-            Again: Entra cannot be reached.
+            Again: Entra cannot be reached, or is out of order.
         """
         try:
             answer = self._ask()
         except requests.RequestException as error:
             said = f"{type(error).__name__} at {self._login_url}"
             raise Again(VENDOR, "POST", PATH, excerpt_text=said) from None
+        except msal.exceptions.MsalServiceError as error:  # a 5xx
+            raise Again(VENDOR, "POST", PATH, excerpt_text=str(error)) from None
         except ValueError as error:  # msal could not make sense of the authority
             remedy = "Check login_url and tenant_id."
             raise Misconfigured(VENDOR, "GET", PATH, excerpt_text=str(error), remedy=remedy) from None

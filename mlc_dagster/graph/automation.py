@@ -75,7 +75,8 @@ def polling_sensor(pair: str, settings: PairSettings) -> dg.SensorDefinition:
             raise failures[0]
         if not requests:
             return dg.SkipReason("; ".join(reasons))
-        context.log.info("; ".join(reasons))
+        if reasons:
+            context.log.info("; ".join(reasons))
         return dg.SensorResult(run_requests=requests)
 
     return changes

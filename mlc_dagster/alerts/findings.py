@@ -1,5 +1,6 @@
 """What is wrong now, as the database tells it."""
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
@@ -22,7 +23,7 @@ def findings(suite: Suite, now: datetime) -> list[Finding]:
         finding for health in overview(suite, now) for finding in _of_pair(health, now=now, patience=patience)
     ]
     ends = [expiry for expiry in expiries(suite) if soon(expiry, now)]
-    return [*found, *(_expiry(expiry, now) for expiry in ends)]
+    return [*found, *_came_in(suite), *(_expiry(expiry, now) for expiry in ends)]
 
 
 def _of_pair(health: PairHealth, *, now: datetime, patience: timedelta) -> Iterator[Finding]:
@@ -58,6 +59,27 @@ def _of_pair(health: PairHealth, *, now: datetime, patience: timedelta) -> Itera
                 pair,
                 place.quarantined,
                 link,
+            )
+
+
+def _came_in(suite: Suite) -> Iterator[Finding]:
+    """What is held back of what partners sent: no destination of the overview counts it."""
+    on = suite.settings.pairs.on()
+    waiting = Counter(
+        (entry.place, entry.company) for entry in suite.quarantine.open() if entry.place.endswith("/inbox")
+    )
+    for (place, company), count in waiting.items():
+        pair = place.split("/")[0]
+        carried = pair in on and (not company or company in suite.settings.companies_of(pair))
+        if carried:
+            yield Finding(
+                Kind.QUARANTINE,
+                f"{place} {company}".strip(),
+                Severity.WARNING,
+                "What came in was refused, or is held until a person decides.",
+                f"`mlc quarantine list` gives the reasons; `mlc {pair} held` shows what a person decides.",
+                pair,
+                count,
             )
 
 

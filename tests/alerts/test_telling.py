@@ -42,6 +42,16 @@ def quarantined(suite: Suite, count: int) -> None:
     )
 
 
+def test_what_partners_sent_and_is_held_back_is_told_too(suite: Suite, chat: Postbox) -> None:
+    refused = [Refused("held", "k", None, None, "More than is open", "{}")]
+    suite.quarantine.settle(
+        stage="held", place="anaplan/inbox", company="NO01", refused=refused, passed=[], run_id="r"
+    )
+    delivered(suite)
+    tell(suite)
+    assert "In quarantine: anaplan/inbox NO01" in chat.last
+
+
 def test_nobody_is_told_while_nothing_is_wrong(suite: Suite, chat: Postbox, mail: Postbox) -> None:
     delivered(suite)
     assert tell(suite) == []

@@ -1,6 +1,7 @@
 """What can go wrong on the way: faults of every vendor, as the sandbox knows them."""
 
 import random
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,23 +60,22 @@ FAULTS = [
 ]
 
 
-def arm(world: World, chance: random.Random) -> str:
-    """Arm one of them, at one of the coming calls; its name."""
+def arm(world: World, chance: random.Random) -> Counter[str]:
+    """Arm one of them, at one of the coming calls; how often it may happen, by its name."""
     fault = chance.choice(FAULTS)
-    body = {"vendor": fault.vendor, "name": fault.name, "params": fault.params}
-    count = {"times": chance.randint(1, 3), "after": chance.choice([0, 1, 2, 5, 10, 20])}
-    world.control("POST", "/control/faults", {**body, **count})
-    return f"{fault.vendor} {fault.name}"
+    times = chance.randint(1, 3)
+    body = {"vendor": fault.vendor, "name": fault.name, "params": fault.params, "times": times}
+    world.control("POST", "/control/faults", {**body, "after": chance.choice([0, 1, 2, 5, 10, 20])})
+    return Counter({f"{fault.vendor} {fault.name}": times})
 
 
-def fired(world: World) -> dict[str, int]:
-    """How often the armed ones have happened, by name."""
-    found: dict[str, int] = {}
+def disarm(world: World) -> Counter[str]:
+    """Take all away; how often each could still have happened, by its name."""
+    left: Counter[str] = Counter()
     for fault in world.control("GET", "/control/faults"):
-        if fault["fired"]:
-            name = f"{fault['vendor']} {fault['name']}"
-            found[name] = found.get(name, 0) + fault["fired"]
-    return found
+        left[f"{fault['vendor']} {fault['name']}"] += fault["left"]
+    world.control("DELETE", "/control/faults")
+    return left
 
 
 def heal(world: World) -> None:

@@ -172,6 +172,7 @@ def _next_steps(folder: Path, number: str) -> str:
         f". {folder}/activate": "points a terminal of your own at this demo; there:",
         f"mlc audit {number}": "the life of one invoice, from the ERP to every target",
         "mlc cleo status": "where documents stand with their partners",
+        "mlc quarantine list": "what was refused or is held for a person, and why",
         "mlc plan": "what the next run would do, without doing it",
     }
     width = max(map(len, steps)) + 2

@@ -11,7 +11,9 @@ from dagster import DagsterInstance
 from dagster._config import process_config, resolve_to_config_type
 from dagster_docker import DockerRunLauncher
 
+from mlc_dagster.graph.steps import PAIR_TAG
 from mlc_dagster.settings import REPOSITORY
+from mlc_dagster.settings.whole import Pairs
 
 DOCKER = REPOSITORY / "docker"
 COMPOSE = DOCKER / "compose" / "compose.yaml"
@@ -91,6 +93,17 @@ def test_the_instances_differ_by_storage_and_launcher_only() -> None:
         "run_launcher": compose["run_launcher"],
         "compute_logs": compose["compute_logs"],
     }
+
+
+def test_runs_of_each_pair_wait_before_they_take_their_companys_place() -> None:
+    limits = read(REPOSITORY / "dagster.yaml")["concurrency"]["runs"]["tag_concurrency_limits"]
+    pairs = {limit["value"]: limit["limit"] for limit in limits if limit["key"] == PAIR_TAG}
+    assert pairs.keys() == Pairs.model_fields.keys()
+    coordinator = read(VALUES)["dagsterDaemon"]["runCoordinator"]["config"]["queuedRunCoordinator"]
+    assert coordinator["tagConcurrencyLimits"] == limits
+    text = (REPOSITORY / "docs" / "deploy.md").read_text()
+    pools = dict(re.findall(r"dagster instance concurrency set (\w+) (\d+)", text))
+    assert {name: int(pools.get(name, 1)) for name in pairs} == pairs
 
 
 def test_dagster_accepts_the_launcher_of_the_compose_file() -> None:

@@ -28,6 +28,8 @@ select
     us.name as company_name,
     coalesce(mine.partner, everyone.partner) as partner,
     receipt.receiptNbr as receipt_number,
+    -- A partner tells receipts apart by supplier and number, and companies may share both.
+    {{ company }} || '-' || receipt.receiptNbr as document_number,
     receipt.date,
     receipt.supplier.number as supplier_number,
     coalesce(supplier.name, receipt.supplier.name) as supplier_name,

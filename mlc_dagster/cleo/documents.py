@@ -93,7 +93,7 @@ def invoice(row: Payload, purpose: Purpose) -> Invoice:
 def receipt(row: Payload, purpose: Purpose) -> ReceivingAdvice:
     """What came, as an 861; `as_notice` makes an 856 of it."""
     return ReceivingAdvice(
-        number=row["receipt_number"],
+        number=row["document_number"],
         issued_at=datetime.combine(row["date"], time()),
         received_on=row["date"],
         lines=tuple(

@@ -113,6 +113,7 @@ def receipt(number: str, *lines: Mapping[str, Any], **changes: Any) -> Row:
         **PLACE,
         "code": f"NO01|{number}",
         "receipt_number": number,
+        "document_number": f"NO01-{number}",
         "date": DAY,
         "standing": "open",
         "lines": dumps(lines),

@@ -273,7 +273,7 @@ def test_a_receipt_goes_in_the_form_the_partner_asks_for(install: Install, world
     (found,) = held(world, form).values()
     assert [(each["order"], each["quantity"]) for each in found["lines"]] == [("500001", Decimal(10))]
     ours.deliver(receipt("700001", standing="cancelled"), name=RECEIPTS)
-    assert held(world, form)["700001"]["status"] == "cancelled"
+    assert held(world, form)["NO01-700001"]["status"] == "cancelled"
 
 
 def test_a_unit_without_a_code_keeps_only_its_own_document_back(ours: Installation, world: World) -> None:
@@ -344,8 +344,8 @@ def test_letters_beyond_ascii_arrive_in_the_charset_agreed(install: Install, wor
         ({"usage": "production"}, ORDERS, order("1"), b"*0*P*>~"),
         ({"acknowledge": True}, ORDERS, order("1"), b"*1*T*>~"),
         ({"group_id": "NORDGROUP"}, ORDERS, order("1"), b"~GS*PO*MLCNO01*NORDGROUP*"),
-        ({"receipt": "861"}, RECEIPTS, receipt("700001"), b"~ST*861*0001~BRA*700001*"),
-        ({"receipt": "856"}, RECEIPTS, receipt("700001"), b"~ST*856*0001~BSN*00*700001*"),
+        ({"receipt": "861"}, RECEIPTS, receipt("700001"), b"~ST*861*0001~BRA*NO01-700001*"),
+        ({"receipt": "856"}, RECEIPTS, receipt("700001"), b"~ST*856*0001~BSN*00*NO01-700001*"),
     ],
     ids=lambda value: str(value) if isinstance(value, dict) else "",
 )

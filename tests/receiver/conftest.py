@@ -1,44 +1,24 @@
 """The receiver over a database of its own, served as `mlc receiver serve` serves it."""
 
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from starlette.types import ASGIApp
 
-from mlc_dagster.database import connect, migrate
 from mlc_dagster.database.schema import signals as table
 from mlc_dagster.receiver import Signals, Source
 from mlc_dagster.receiver.app import receiver
 from mlc_dagster.receiver.server import server
-from tests.support.postgres import database_url, postgres_url, sqlite_url
+from tests.support.postgres import database_url, engine, postgres_url, sqlite_url
 from tests.support.serving import free_listener
 from tests.transport.clocks import ManualClock
 
-__all__ = ["database_url", "postgres_url", "sqlite_url"]
+__all__ = ["database_url", "engine", "postgres_url", "sqlite_url"]
 Serve = Callable[..., str]
-
-
-@pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An SQLite database with its tables, to be copied."""
-    file = tmp_path_factory.mktemp("migrated") / "mlc.db"
-    engine = connect(f"sqlite:///{file}")
-    migrate(engine)
-    engine.dispose()
-    return file
-
-
-@pytest.fixture
-def engine(migrated: Path, tmp_path: Path) -> Iterator[sa.Engine]:
-    engine = connect(f"sqlite:///{shutil.copy(migrated, tmp_path / 'mlc.db')}")
-    yield engine
-    engine.dispose()
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 A conftest.py imports the fixtures it wants: `database_url` runs a test on both databases, `sqlite_url` and
 `postgres_url` on one of them. Every test gets a database of its own, empty: call migrate(connect(url)).
+`engine` is an SQLite one with its tables.
 """
 
 import atexit
@@ -16,7 +17,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from mlc_dagster.database import connect
+from mlc_dagster.database import connect, migrate
 
 _numbers = itertools.count(1)
 
@@ -57,6 +58,15 @@ def drop_postgres(url: str) -> None:
 @pytest.fixture
 def sqlite_url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'database' / 'mlc.db'}"
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[sa.Engine]:
+    """An SQLite database with its tables."""
+    engine = connect(f"sqlite:///{tmp_path}/mlc.db")
+    migrate(engine)
+    yield engine
+    engine.dispose()
 
 
 @pytest.fixture

@@ -4,17 +4,14 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 
-from mlc_dagster.database import connect, migrate
-from tests.support.postgres import postgres_url
+from tests.support.postgres import engine, postgres_url
 from tests.transport.clocks import ManualClock
 
-__all__ = ["postgres_url"]
+__all__ = ["engine", "postgres_url"]
 
 
 @dataclass
@@ -98,11 +95,3 @@ def vendor() -> Iterator[Vendor]:
 @pytest.fixture
 def clock() -> ManualClock:
     return ManualClock()
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[sa.Engine]:
-    engine = connect(f"sqlite:///{tmp_path}/mlc.db")
-    migrate(engine)
-    yield engine
-    engine.dispose()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 import socket
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -137,9 +138,13 @@ def build(
     companies: Sequence[str] = ("NO01", "SE01", "DK01"),
     days_behind: float = 1,
     switches: Mapping[str, Mapping[str, Any]] | None = None,
+    real_now: Callable[[], datetime] | None = None,
 ) -> Sandbox:
-    """All vendors with their worlds; nothing is served yet. `switches` is vendor -> switch -> value."""
-    clock, faults, log = SandboxClock(days_behind), Faults(), CallLog()
+    """All vendors with their worlds; nothing is served yet. `switches` is vendor -> switch -> value.
+
+    `real_now` is what the sandbox's clock takes for the real time; by default the machine's.
+    """
+    clock, faults, log = SandboxClock(days_behind, real_now=real_now), Faults(), CallLog()
     visma = VismaVendor(clock, faults, seed=seed, scale=scale, companies=companies)
     vendors = [visma, AnaplanVendor(clock, faults), PowerBIVendor(clock, faults, seed)]
     vendors.append(CleoVendor(clock, faults, seed, visma=visma, log=log))

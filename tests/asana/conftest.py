@@ -13,12 +13,12 @@ from mlc_sandbox.asana.world import World
 from mlc_sandbox.core import CallLog, Faults, SandboxClock
 from mlc_sandbox.server import Sandbox, serving
 from tests.asana.tenant import Installation
-from tests.support.sandbox_time import SandboxTime
+from tests.support.sandbox_time import SandboxTime, from_noon
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Sandbox]:
-    clock, faults, log = SandboxClock(), Faults(), CallLog()
+    clock, faults, log = SandboxClock(real_now=from_noon), Faults(), CallLog()
     sandbox = Sandbox([AsanaVendor(clock, faults)], clock, faults, log, seed=1)
     with serving(sandbox):
         yield sandbox

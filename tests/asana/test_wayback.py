@@ -23,6 +23,7 @@ from mlc_dagster.wayback import Carried, has_news
 from mlc_sandbox.asana.store import Task
 from mlc_sandbox.server import Sandbox
 from tests.asana.office import COMPANY, Office, open_office
+from tests.support.house import running_sandbox
 
 INTEGRATION = "erp-integration@nordfjell.example"
 FIELD = "Payment remark"
@@ -32,7 +33,7 @@ PUT = "PUT .*supplierInvoice"
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
     with ExitStack() as stack:
-        sandbox = stack.enter_context(Sandbox.running(seed=3, scale=0.08, companies=(COMPANY,)))
+        sandbox = stack.enter_context(running_sandbox(seed=3, scale=0.08, companies=(COMPANY,)))
         project = sandbox.asana.world.members["supplier_invoices"]
         # A field of people's own, as they would make it in the browser.
         api = Api(sandbox)

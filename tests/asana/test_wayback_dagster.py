@@ -15,9 +15,8 @@ from mlc_dagster.graph.wayback import JOB
 from mlc_dagster.receiver import Signals
 from mlc_dagster.suite import Suite
 from mlc_sandbox.asana.store import Webhook
-from mlc_sandbox.server import Sandbox
 from tests.asana.office import COMPANY, Office, open_office
-from tests.support.house import QUIET
+from tests.support.house import QUIET, running_sandbox
 from tests.support.sandbox_time import SandboxTime
 from tests.support.serving import served
 
@@ -25,7 +24,7 @@ from tests.support.serving import served
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
     with ExitStack() as stack:
-        sandbox = stack.enter_context(Sandbox.running(seed=3, scale=0.05, companies=(COMPANY,)))
+        sandbox = stack.enter_context(running_sandbox(seed=3, scale=0.05, companies=(COMPANY,)))
         clock = SandboxTime(sandbox.clock)
         suite = patch("mlc_dagster.graph.resource.Suite", lambda settings: Suite(settings, clock))
         stack.enter_context(suite)
@@ -116,10 +115,10 @@ def test_a_failed_run_is_tried_again_after_a_pause(
     with monkeypatch.context() as wrong:
         wrong.setenv("VISMA_CLIENT_SECRET", "another")
         assert not run(instance).success
-    # Dagster's clock is the real one, and other tests have moved ours.
+    # Dagster's clock is the real one, and ours began at noon and was moved by other tests.
     monkeypatch.setattr("mlc_dagster.graph.wayback.RETRY_AFTER_SECONDS", 10**6)
     assert "failed; it is tried again after a pause" in str(tick(instance))
-    monkeypatch.setattr("mlc_dagster.graph.wayback.RETRY_AFTER_SECONDS", 0)
+    monkeypatch.setattr("mlc_dagster.graph.wayback.RETRY_AFTER_SECONDS", -(10**6))
     office.sandbox.clock.advance(timedelta(minutes=1))
     assert isinstance(tick(instance), dg.RunRequest)
     assert run(instance).success

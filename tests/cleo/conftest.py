@@ -14,7 +14,7 @@ from mlc_sandbox.core import CallLog, Faults, SandboxClock
 from mlc_sandbox.server import Sandbox, serving
 from tests.cleo.tenant import Installation
 from tests.support.postgres import engine
-from tests.support.sandbox_time import SandboxTime
+from tests.support.sandbox_time import SandboxTime, from_noon
 
 __all__ = ["engine"]
 
@@ -23,7 +23,7 @@ COMPANIES = {"MLCNO01": "NO01", "MLCSE01": "SE01"}
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[Sandbox]:
-    clock, faults, log = SandboxClock(), Faults(), CallLog()
+    clock, faults, log = SandboxClock(real_now=from_noon), Faults(), CallLog()
     sandbox = Sandbox([CleoVendor(clock, faults, log=log)], clock, faults, log, seed=1)
     sandbox.cleo.world.companies = dict(COMPANIES)
     with serving(sandbox):

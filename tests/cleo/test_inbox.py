@@ -10,14 +10,14 @@ from mlc_dagster.cleo.inbox import summary
 from mlc_dagster.cleo.outbox import State
 from mlc_dagster.cleo.shipments import Worked
 from mlc_dagster.transport.errors import CallFailed
-from mlc_sandbox.server import Sandbox
 from tests.cleo.dock import COMPANY, Dock, open_dock
+from tests.support.house import running_sandbox
 
 
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dock]:
     with (
-        Sandbox.running(seed=5, scale=1, companies=(COMPANY,)) as sandbox,
+        running_sandbox(seed=5, scale=1, companies=(COMPANY,)) as sandbox,
         open_dock(sandbox, tmp_path_factory.mktemp("dock")) as dock,
     ):
         yield dock

@@ -11,15 +11,14 @@ from mlc_dagster.definitions import defs
 from mlc_dagster.graph.answers import NAME
 from mlc_dagster.graph.mailbox import JOB
 from mlc_dagster.suite import Suite
-from mlc_sandbox.server import Sandbox
 from tests.cleo.dock import COMPANY, Dock, open_dock
-from tests.support.house import QUIET
+from tests.support.house import QUIET, running_sandbox
 from tests.support.sandbox_time import SandboxTime
 
 
 @pytest.fixture(scope="module")
 def dock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dock]:
-    with Sandbox.running(seed=3, scale=0.5, companies=(COMPANY,)) as sandbox:
+    with running_sandbox(seed=3, scale=0.5, companies=(COMPANY,)) as sandbox:
         clock = SandboxTime(sandbox.clock)
         with (
             patch("mlc_dagster.graph.resource.Suite", lambda settings: Suite(settings, clock)),

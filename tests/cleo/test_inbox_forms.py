@@ -24,8 +24,8 @@ from mlc_dagster.x12.documents import (
     ShippedItem,
 )
 from mlc_dagster.x12.writer import write
-from mlc_sandbox.server import Sandbox
 from tests.cleo.dock import COMPANY, Dock, open_dock
+from tests.support.house import running_sandbox
 
 NOW = datetime(2026, 11, 20, 12, 0)  # noqa: DTZ001 - X12's times have no zone
 UNITS = {"STK": "EA", "KG": "KG", "M": "MR", "TIMER": "HR", "ESK": "BX"}
@@ -35,7 +35,7 @@ numbers = count(900_000)
 @pytest.fixture(scope="module")
 def dock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dock]:
     with (
-        Sandbox.running(seed=3, scale=0.5, companies=(COMPANY,)) as sandbox,
+        running_sandbox(seed=3, scale=0.5, companies=(COMPANY,)) as sandbox,
         open_dock(sandbox, tmp_path_factory.mktemp("dock")) as dock,
     ):
         yield dock

@@ -7,14 +7,14 @@ from typer.testing import CliRunner, Result
 
 from mlc_dagster.cli.main import app
 from mlc_dagster.mailbox import NothingWaits
-from mlc_sandbox.server import Sandbox
 from tests.cleo.dock import COMPANY, Dock, open_dock
+from tests.support.house import running_sandbox
 
 
 @pytest.fixture(scope="module")
 def dock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dock]:
     with (
-        Sandbox.running(seed=3, scale=0.5, companies=(COMPANY,)) as sandbox,
+        running_sandbox(seed=3, scale=0.5, companies=(COMPANY,)) as sandbox,
         open_dock(sandbox, tmp_path_factory.mktemp("dock")) as dock,
     ):
         yield dock

@@ -7,14 +7,14 @@ import pytest
 
 from mlc_dagster import mailbox
 from mlc_dagster.cleo.shipments import Worked
-from mlc_sandbox.server import Sandbox
 from tests.cleo.dock import COMPANY, Dock, open_dock
+from tests.support.house import running_sandbox
 
 
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dock]:
     with (
-        Sandbox.running(seed=3, scale=1, companies=(COMPANY,)) as sandbox,
+        running_sandbox(seed=3, scale=1, companies=(COMPANY,)) as sandbox,
         open_dock(sandbox, tmp_path_factory.mktemp("dock")) as dock,
     ):
         yield dock

@@ -11,8 +11,8 @@ from mlc_dagster.cleo.shipments import Worked
 from mlc_dagster.delivery.errors import Stop
 from mlc_dagster.settings.cleo import CleoSettings
 from mlc_dagster.transport.errors import Misconfigured
-from mlc_sandbox.server import Sandbox
 from tests.cleo.dock import COMPANY, Dock, open_dock
+from tests.support.house import running_sandbox
 
 RULES = {"name": "erp", "address": "cleo", "vat_number": "held"}
 
@@ -20,7 +20,7 @@ RULES = {"name": "erp", "address": "cleo", "vat_number": "held"}
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dock]:
     with (
-        Sandbox.running(seed=3, scale=0.05, companies=(COMPANY,)) as sandbox,
+        running_sandbox(seed=3, scale=0.05, companies=(COMPANY,)) as sandbox,
         open_dock(sandbox, tmp_path_factory.mktemp("dock")) as dock,
     ):
         sandbox.cleo.switches["configuration_api"] = "allowed"

@@ -13,14 +13,14 @@ from mlc_dagster.cleo.suppliers import FIELDS
 from mlc_dagster.cleo.validation import faults
 from mlc_dagster.cli.resend import resend
 from mlc_dagster.visma.client import VismaClient
-from mlc_sandbox.server import Sandbox
 from tests.cleo.dock import COMPANY, Dock, open_dock
+from tests.support.house import running_sandbox
 
 
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dock]:
     with (
-        Sandbox.running(seed=3, scale=0.2, companies=(COMPANY,)) as sandbox,
+        running_sandbox(seed=3, scale=0.2, companies=(COMPANY,)) as sandbox,
         open_dock(sandbox, tmp_path_factory.mktemp("dock")) as dock,
     ):
         dock.deliver()

@@ -13,12 +13,12 @@ from mlc_sandbox.core import CallLog, Faults, SandboxClock
 from mlc_sandbox.powerbi import PowerBIVendor, World
 from mlc_sandbox.server import Sandbox, serving
 from tests.powerbi.tenant import Installation
-from tests.support.sandbox_time import SandboxTime
+from tests.support.sandbox_time import SandboxTime, from_noon
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Sandbox]:
-    clock, faults, log = SandboxClock(), Faults(), CallLog()
+    clock, faults, log = SandboxClock(real_now=from_noon), Faults(), CallLog()
     sandbox = Sandbox([PowerBIVendor(clock, faults)], clock, faults, log, seed=1)
     with serving(sandbox):
         yield sandbox

@@ -4,13 +4,12 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
-from functools import cached_property, partial
+from datetime import date, timedelta
+from functools import cached_property
 from pathlib import Path
 from threading import get_ident
 from typing import Any
 from unittest.mock import patch
-from zoneinfo import ZoneInfo
 
 import dagster as dg
 import sqlalchemy as sa
@@ -24,23 +23,11 @@ from mlc_dagster.settings import Settings, load_settings
 from mlc_dagster.suite import Suite
 from mlc_sandbox.anaplan import AnaplanVendor
 from mlc_sandbox.config import write_config
-from mlc_sandbox.core import SandboxClock
 from mlc_sandbox.server import Sandbox
-from tests.support.sandbox_time import SandboxTime
+from tests.support.sandbox_time import OSLO, SandboxTime, from_noon
 
-OSLO = ZoneInfo("Europe/Oslo")
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 QUICK_RETRY = dg.RetryPolicy(max_retries=1, delay=0.01)
-
-
-def _since_noon() -> timedelta:
-    now = datetime.now(OSLO)
-    noon = datetime.combine(now.date(), time(12), OSLO)
-    return now - noon if now >= noon else now - noon + timedelta(days=1)
-
-
-# Tests begin at the last noon of the ERP: no test, and no hour that a test lets pass, crosses midnight.
-SHIFT = _since_noon()
 
 
 @dataclass
@@ -136,9 +123,8 @@ class House:
 @contextmanager
 def running_sandbox(**options: Any) -> Iterator[Sandbox]:
     """A sandbox at noon; small, with one seed, and with two companies unless told otherwise."""
-    noon = partial(SandboxClock, real_now=lambda: datetime.now(UTC) - SHIFT)
     options = {"seed": 3, "scale": 0.05, "companies": ("NO01", "SE01"), **options}
-    with patch("mlc_sandbox.server.SandboxClock", noon), Sandbox.running(**options) as sandbox:
+    with Sandbox.running(real_now=from_noon, **options) as sandbox:
         yield sandbox
 
 

@@ -1,9 +1,29 @@
-"""Our clock in tests beside a sandbox: its wire time, which a wait moves on."""
+"""The time of tests: a sandbox begins at noon, and ours beside it is its wire time, which a wait moves on."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from time import monotonic
+from zoneinfo import ZoneInfo
 
 from mlc_sandbox.core import SandboxClock
+
+OSLO = ZoneInfo("Europe/Oslo")
+
+
+def _since_noon() -> timedelta:
+    now = datetime.now(OSLO)
+    noon = datetime.combine(now.date(), time(12), OSLO)
+    return now - noon if now >= noon else now - noon + timedelta(days=1)
+
+
+SHIFT = _since_noon()
+
+
+def from_noon() -> datetime:
+    """What a sandbox takes for the real time: it runs from the last noon of the ERP.
+
+    So no test, and no hour that a test lets pass, crosses midnight.
+    """
+    return datetime.now(UTC) - SHIFT
 
 
 class SandboxTime:

@@ -12,13 +12,13 @@ from mlc_dagster.database import connect, migrate
 from mlc_sandbox.core import CallLog, Faults, SandboxClock
 from mlc_sandbox.server import Sandbox, serving
 from mlc_sandbox.tableau import TableauVendor, World
-from tests.support.sandbox_time import SandboxTime
+from tests.support.sandbox_time import SandboxTime, from_noon
 from tests.tableau.site import Installation
 
 
 @pytest.fixture(scope="package")
 def server() -> Iterator[tuple[Sandbox, Any]]:
-    clock, faults, log = SandboxClock(), Faults(), CallLog()
+    clock, faults, log = SandboxClock(real_now=from_noon), Faults(), CallLog()
     vendor = TableauVendor(clock, faults)
     vendor.switches.update({"job_polls": 0})
     sandbox = Sandbox([vendor], clock, faults, log, seed=1)

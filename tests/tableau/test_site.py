@@ -13,10 +13,9 @@ from mlc_dagster.delivery import Row, deliver
 from mlc_dagster.graph.tableau import JOB
 from mlc_dagster.receiver import Signals
 from mlc_dagster.tableau.webhooks import ABOUT, SOURCE
-from mlc_sandbox.server import Sandbox
 from mlc_sandbox.tableau import World
 from mlc_sandbox.tableau.actions import Rules
-from tests.support.house import QUIET, House, open_house
+from tests.support.house import QUIET, House, open_house, running_sandbox
 from tests.tableau.site import INVOICES, SUPPLIERS, TITLE, invoice, supplier
 
 COMPANY, ENTITLEMENTS = "NO01", "tableau/entitlements"
@@ -33,7 +32,7 @@ CONTROLLER, SALES = "controller@nordfjell.example", "Sales"
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[House, Any]]:
     folder: Path = tmp_path_factory.mktemp("site")
-    with Sandbox.running(seed=3, scale=0.05, companies=(COMPANY,)) as sandbox:
+    with running_sandbox(seed=3, scale=0.05, companies=(COMPANY,)) as sandbox:
         sandbox.tableau.switches.update({"job_polls": 0})
         section = sandbox.tableau.config_section(sandbox.url)
         section["tableau"]["destinations"] = list(DESTINATIONS)

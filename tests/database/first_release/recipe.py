@@ -28,12 +28,13 @@ FEEDS = ["suppliers", "supplier_invoices"]
 def main(url: str) -> None:
     """Deliver, change a supplier, and die with its batch in doubt."""
     from mlc_dagster.anaplan.client.tasks import Tasks
-    from tests.support.house import SHIFT, open_house, running_sandbox
+    from tests.support.house import open_house, running_sandbox
+    from tests.support.sandbox_time import SHIFT
 
     os.environ |= {"MLC_DATABASE_URL": url, "MLC_VAULT_KEY": KEY}
     with (
         # Long ago, so that it stays the past wherever the test runs.
-        patch("tests.support.house.SHIFT", SHIFT + timedelta(days=730)),
+        patch("tests.support.sandbox_time.SHIFT", SHIFT + timedelta(days=730)),
         running_sandbox(companies=("NO01",), scale=0.02) as sandbox,
         open_house(sandbox, Path(mkdtemp()), destinations=FEEDS) as house,
     ):

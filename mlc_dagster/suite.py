@@ -16,9 +16,9 @@ from mlc_dagster.database import connect, migrate
 from mlc_dagster.delivery import Audit, Deferrals, Destination, Ledger, Quarantine, ReadBack, Report
 from mlc_dagster.delivery.comparisons import Comparisons
 from mlc_dagster.delivery.leases import Leases
+from mlc_dagster.delivery.progress import SentDays
 from mlc_dagster.delivery.seals import Seals
 from mlc_dagster.lake import Lake
-from mlc_dagster.progress import SentDays
 from mlc_dagster.settings import PairSettings, Settings
 from mlc_dagster.tallies import Tallies
 from mlc_dagster.target import Target

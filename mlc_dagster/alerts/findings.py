@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from mlc_dagster.alerts.finding import Finding, Kind, Severity
-from mlc_dagster.expiries import expiries, soon
-from mlc_dagster.overview import SOURCE, Doubt, PairHealth, overview
+from mlc_dagster.operations.expiries import expiries, soon
+from mlc_dagster.operations.overview import SOURCE, Doubt, PairHealth, overview
 from mlc_dagster.suite import Suite
 from mlc_dagster.target import Expiry
 

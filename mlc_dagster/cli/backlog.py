@@ -2,8 +2,8 @@
 
 from rich.table import Table
 
-from mlc_dagster.backlog import Backlog, backlogs, hours, total
 from mlc_dagster.cli.console import console
+from mlc_dagster.operations.backlog import Backlog, backlogs, hours, total
 from mlc_dagster.settings import load_settings
 from mlc_dagster.suite import Suite
 

@@ -5,9 +5,9 @@ from functools import partial
 
 from rich.text import Text
 
-from mlc_dagster import health
 from mlc_dagster.cli.console import console
-from mlc_dagster.expiries import SOON, expiries, soon
+from mlc_dagster.operations import health
+from mlc_dagster.operations.expiries import SOON, expiries, soon
 from mlc_dagster.settings import Settings, load_settings
 from mlc_dagster.suite import Suite
 

@@ -21,7 +21,7 @@ from mlc_dagster.cli.workers import Tell, side_by_side
 from mlc_dagster.definitions import defs
 from mlc_dagster.delivery import Kind
 from mlc_dagster.graph.run import run_pair
-from mlc_dagster.mailbox import receive
+from mlc_dagster.inbound.mailbox import receive
 from mlc_dagster.outlook import open_days
 from mlc_dagster.settings import Settings, load_settings
 from mlc_dagster.suite import Suite

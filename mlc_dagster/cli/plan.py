@@ -7,7 +7,7 @@ from rich.table import Table
 
 from mlc_dagster import flow
 from mlc_dagster.cli.console import console
-from mlc_dagster.health import budgets_left
+from mlc_dagster.operations.health import budgets_left
 from mlc_dagster.outlook import open_days, span, unread
 from mlc_dagster.settings import load_settings
 from mlc_dagster.suite import Suite

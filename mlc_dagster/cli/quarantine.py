@@ -12,7 +12,7 @@ from mlc_dagster.cli.person import person
 from mlc_dagster.delivery import Entry
 from mlc_dagster.mappings import Model
 from mlc_dagster.mappings.validation import line_of
-from mlc_dagster.replay import By, NotAReplay, Plan, Span, What, plan, sources_of
+from mlc_dagster.operations.replay import By, NotAReplay, Plan, Span, What, plan, sources_of
 from mlc_dagster.settings import load_settings
 from mlc_dagster.suite import Suite
 from mlc_dagster.yamlfile import YamlFile

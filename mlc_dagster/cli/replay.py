@@ -14,7 +14,7 @@ from mlc_dagster.cli.report import Line, lines_of, table_of
 from mlc_dagster.definitions import defs
 from mlc_dagster.graph.replay import spans_of
 from mlc_dagster.graph.run import run_pair
-from mlc_dagster.replay import By, NotAReplay, Plan, What, mark, plan
+from mlc_dagster.operations.replay import By, NotAReplay, Plan, What, mark, plan
 from mlc_dagster.settings import load_settings
 from mlc_dagster.suite import Suite
 

@@ -7,7 +7,7 @@ from rich.table import Table
 
 from mlc_dagster.cli.console import console
 from mlc_dagster.cli.person import person
-from mlc_dagster.retention import Holds, Removed, UnknownCompany, old, remove
+from mlc_dagster.operations.retention import Holds, Removed, UnknownCompany, old, remove
 from mlc_dagster.settings import Settings, load_settings
 from mlc_dagster.suite import Suite
 

@@ -2,10 +2,10 @@
 
 from rich.table import Table
 
-from mlc_dagster import mailbox
 from mlc_dagster.cleo.held import STAGE
 from mlc_dagster.cleo.inbox import summary
 from mlc_dagster.cli.console import console
+from mlc_dagster.inbound import mailbox
 from mlc_dagster.settings import load_settings
 from mlc_dagster.suite import Suite
 

@@ -5,9 +5,9 @@ from collections.abc import Collection, Iterator, Sequence
 from rich.table import Table
 
 from mlc_dagster.cli.console import console
+from mlc_dagster.operations.sweeps import NoSuchSweep, Swept, calls_left, entities_of, outlook, put_off, sweep
 from mlc_dagster.settings import load_settings
 from mlc_dagster.suite import Suite
-from mlc_dagster.sweeps import NoSuchSweep, Swept, calls_left, entities_of, outlook, put_off, sweep
 from mlc_dagster.transport.errors import Closed
 from mlc_dagster.visma.entities import ENTITIES, Entity
 from mlc_dagster.visma.keysweep import TooMuchGone

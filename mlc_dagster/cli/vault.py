@@ -11,10 +11,10 @@ from getpass import getpass
 import typer
 from rich.table import Table
 
-from mlc_dagster import health
 from mlc_dagster.cli.check import Step, attempt
 from mlc_dagster.cli.console import console
 from mlc_dagster.cli.person import person
+from mlc_dagster.operations import health
 from mlc_dagster.settings import load_settings
 from mlc_dagster.suite import Suite
 from mlc_dagster.vault import Change, Credentials, Stamp

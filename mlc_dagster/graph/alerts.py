@@ -14,7 +14,7 @@ from mlc_dagster.graph import answers
 from mlc_dagster.graph.partitions import RANGE_END, RANGE_START
 from mlc_dagster.graph.resource import SuiteResource
 from mlc_dagster.graph.steps import COMPANY_TAG, PAIR_TAG
-from mlc_dagster.overview import SOURCE
+from mlc_dagster.operations.overview import SOURCE
 from mlc_dagster.redaction import redact
 from mlc_dagster.settings import Settings
 

@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 import dagster as dg
 from pydantic import Field
 
-from mlc_dagster import sweeps
 from mlc_dagster.graph.resource import SuiteResource
 from mlc_dagster.graph.source import POOL
 from mlc_dagster.graph.steps import COMPANY_TAG
 from mlc_dagster.logs import about
+from mlc_dagster.operations import sweeps
 from mlc_dagster.settings import Settings
 from mlc_dagster.suite import Suite
 from mlc_dagster.transport.errors import Closed

@@ -5,8 +5,8 @@ import dagster as dg
 from mlc_dagster.cleo.inbox import summary
 from mlc_dagster.graph.answers import evaluations
 from mlc_dagster.graph.resource import SuiteResource
+from mlc_dagster.inbound.mailbox import receive
 from mlc_dagster.logs import about
-from mlc_dagster.mailbox import receive
 from mlc_dagster.settings import Settings
 
 JOB = "cleo_mailbox"

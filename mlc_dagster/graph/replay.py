@@ -12,7 +12,7 @@ from mlc_dagster.graph import partitions
 from mlc_dagster.graph.automation import chain
 from mlc_dagster.graph.resource import SuiteResource
 from mlc_dagster.graph.steps import COMPANY_TAG, PAIR_TAG
-from mlc_dagster.replay import NotAReplay, Plan, Replay, Replays, Span, State, mark, plan
+from mlc_dagster.operations.replay import NotAReplay, Plan, Replay, Replays, Span, State, mark, plan
 from mlc_dagster.settings import Settings
 from mlc_dagster.suite import Suite
 

@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 
 import dagster as dg
 
-from mlc_dagster import retention
 from mlc_dagster.graph.resource import SuiteResource
 from mlc_dagster.graph.steps import COMPANY_TAG
+from mlc_dagster.operations import retention
 from mlc_dagster.settings import Settings
 from mlc_dagster.suite import Suite
 

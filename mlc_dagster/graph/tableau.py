@@ -6,10 +6,10 @@ import dagster as dg
 
 from mlc_dagster.delivery import ReadBack, reconcile
 from mlc_dagster.delivery.errors import Stop
-from mlc_dagster.expiries import soon
 from mlc_dagster.graph.automation import RETRY_AFTER_SECONDS
 from mlc_dagster.graph.resource import SuiteResource
 from mlc_dagster.mappings import Mappings
+from mlc_dagster.operations.expiries import soon
 from mlc_dagster.receiver import Signals
 from mlc_dagster.settings import Settings
 from mlc_dagster.suite import Suite

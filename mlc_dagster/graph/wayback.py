@@ -7,12 +7,12 @@ import dagster as dg
 from mlc_dagster.delivery.errors import LeaseHeld
 from mlc_dagster.graph.automation import RETRY_AFTER_SECONDS
 from mlc_dagster.graph.resource import SuiteResource
+from mlc_dagster.inbound.wayback import SOURCE, carry_back, has_news
 from mlc_dagster.logs import about
 from mlc_dagster.receiver import Signals
 from mlc_dagster.settings import Settings
 from mlc_dagster.suite import Suite
 from mlc_dagster.transport.errors import Closed
-from mlc_dagster.wayback import SOURCE, carry_back, has_news
 
 JOB = "asana_way_back"
 # How soon a webhook's signal is taken up; an hour is a small part of the day Asana keeps a failing webhook.

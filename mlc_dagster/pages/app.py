@@ -15,7 +15,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from mlc_dagster.alerts.book import Book
-from mlc_dagster.overview import PairHealth, overview
+from mlc_dagster.operations.overview import PairHealth, overview
+from mlc_dagster.operations.replay import By, NotAReplay, Replays, What
 from mlc_dagster.pages import words
 from mlc_dagster.pages.life import LISTED, Lives, readings
 from mlc_dagster.pages.probes import Probes
@@ -24,7 +25,6 @@ from mlc_dagster.pages.session import COOKIE, LASTS, Sessions
 from mlc_dagster.pages.trouble import of_alerts, of_other_places, of_pairs, of_targets
 from mlc_dagster.pages.web import HEADERS, Static, Templates, form, go_to, own_path
 from mlc_dagster.receiver.rates import Rates, network_of
-from mlc_dagster.replay import By, NotAReplay, Replays, What
 from mlc_dagster.settings.receiver import PagesSettings
 from mlc_dagster.suite import Suite
 

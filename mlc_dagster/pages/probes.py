@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from mlc_dagster.database import reading
-from mlc_dagster.metrics import CONTENT_TYPE, render
+from mlc_dagster.operations.metrics import CONTENT_TYPE, render
 from mlc_dagster.pages.session import Sessions
 from mlc_dagster.suite import Suite
 

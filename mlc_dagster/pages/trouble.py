@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from mlc_dagster.alerts.book import Alert
 from mlc_dagster.alerts.finding import Kind
 from mlc_dagster.delivery import Compared
-from mlc_dagster.overview import PairHealth
+from mlc_dagster.operations.overview import PairHealth
 from mlc_dagster.pages import words
 
 # A sentence, and where to look.

@@ -12,10 +12,10 @@ from unittest.mock import patch
 import yaml
 
 from mlc_dagster import flow
+from mlc_dagster.inbound.wayback import Carried, carry_back
 from mlc_dagster.outlook import entities, span, today
 from mlc_dagster.settings import load_settings
 from mlc_dagster.suite import Suite
-from mlc_dagster.wayback import Carried, carry_back
 from mlc_sandbox.asana.store import Story, Task
 from mlc_sandbox.config import write_config
 from mlc_sandbox.server import Sandbox

@@ -14,12 +14,12 @@ import yaml
 
 from mlc_dagster.asana.wayback import Remark, WrongField, with_remarks
 from mlc_dagster.delivery.audit import Event, Kind
+from mlc_dagster.inbound.wayback import Carried, has_news
 from mlc_dagster.problems import ProblemsFound
 from mlc_dagster.receiver import Signals
 from mlc_dagster.settings import load_settings
 from mlc_dagster.transport.errors import Misconfigured, Refused
 from mlc_dagster.visma.client import VismaClient
-from mlc_dagster.wayback import Carried, has_news
 from mlc_sandbox.asana.store import Task
 from mlc_sandbox.server import Sandbox
 from tests.asana.office import COMPANY, Office, open_office

@@ -17,11 +17,11 @@ from mlc_dagster.cli.sandbox import Sandbox, read_credentials
 from mlc_dagster.delivery.audit import Kind
 from mlc_dagster.delivery.memory import Memory
 from mlc_dagster.delivery.notes import Notes
+from mlc_dagster.inbound.wayback import carry_back
 from mlc_dagster.outlook import entities, span, today
 from mlc_dagster.settings import load_settings
 from mlc_dagster.suite import Suite
 from mlc_dagster.visma.entities import ENTITIES
-from mlc_dagster.wayback import carry_back
 from tests.support.kill import chosen, count, die, http_points, method_points
 from tests.transport.clocks import ManualClock
 

@@ -11,9 +11,10 @@ from unittest.mock import patch
 
 import yaml
 
-from mlc_dagster import flow, mailbox
+from mlc_dagster import flow
 from mlc_dagster.cleo.inbox import Received
 from mlc_dagster.delivery.quarantine import Entry
+from mlc_dagster.inbound import mailbox
 from mlc_dagster.outlook import entities, span, today
 from mlc_dagster.settings import load_settings
 from mlc_dagster.suite import Suite

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from mlc_dagster import mailbox
 from mlc_dagster.cleo.inbox import summary
 from mlc_dagster.cleo.outbox import State
 from mlc_dagster.cleo.shipments import Worked
+from mlc_dagster.inbound import mailbox
 from mlc_dagster.transport.errors import CallFailed
 from tests.cleo.dock import COMPANY, Dock, open_dock
 from tests.support.house import running_sandbox

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from mlc_dagster import mailbox
 from mlc_dagster.cleo.shipments import Announced, Worked, kind_and_number
-from mlc_dagster.mailbox import VismaErp
+from mlc_dagster.inbound import mailbox
+from mlc_dagster.inbound.mailbox import VismaErp
 from mlc_dagster.x12.dialect import Address, Dialect, Envelope
 from mlc_dagster.x12.documents import (
     Document,

@@ -16,12 +16,12 @@ import pytest
 import requests
 import yaml
 
-from mlc_dagster import mailbox
 from mlc_dagster.cleo.inbox import Inbox
 from mlc_dagster.cleo.outbox import Outbox, State
 from mlc_dagster.cleo.sftp import SftpMailbox
 from mlc_dagster.cli.sandbox import Sandbox, read_credentials
 from mlc_dagster.delivery.memory import Memory
+from mlc_dagster.inbound import mailbox
 from mlc_dagster.settings import load_settings
 from mlc_dagster.suite import Suite
 from mlc_dagster.visma.payables import PURCHASE_ORDERS

@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from mlc_dagster.cli.main import app
-from mlc_dagster.mailbox import NothingWaits
+from mlc_dagster.inbound.mailbox import NothingWaits
 from tests.cleo.dock import COMPANY, Dock, open_dock
 from tests.support.house import running_sandbox
 

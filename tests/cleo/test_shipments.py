@@ -5,8 +5,8 @@ from decimal import Decimal
 
 import pytest
 
-from mlc_dagster import mailbox
 from mlc_dagster.cleo.shipments import Worked
+from mlc_dagster.inbound import mailbox
 from tests.cleo.dock import COMPANY, Dock, open_dock
 from tests.support.house import running_sandbox
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from mlc_dagster import mailbox
 from mlc_dagster.cleo.inbox import Received
 from mlc_dagster.cleo.shipments import Worked
 from mlc_dagster.delivery.errors import Stop
+from mlc_dagster.inbound import mailbox
 from mlc_dagster.settings.cleo import CleoSettings
 from mlc_dagster.transport.errors import Misconfigured
 from tests.cleo.dock import COMPANY, Dock, open_dock

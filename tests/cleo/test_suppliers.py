@@ -7,11 +7,11 @@ from unittest.mock import patch
 
 import pytest
 
-from mlc_dagster import mailbox
 from mlc_dagster.cleo.shipments import Worked
 from mlc_dagster.cleo.suppliers import FIELDS
 from mlc_dagster.cleo.validation import faults
 from mlc_dagster.cli.resend import resend
+from mlc_dagster.inbound import mailbox
 from mlc_dagster.visma.client import VismaClient
 from tests.cleo.dock import COMPANY, Dock, open_dock
 from tests.support.house import running_sandbox

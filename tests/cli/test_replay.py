@@ -14,7 +14,7 @@ from mlc_dagster.cli.main import app
 from mlc_dagster.database.schema import batches, records
 from mlc_dagster.delivery import Kind
 from mlc_dagster.delivery import State as LedgerState
-from mlc_dagster.replay import By, NotAReplay, What, plan
+from mlc_dagster.operations.replay import By, NotAReplay, What, plan
 from mlc_sandbox.anaplan.world import member_key
 from tests.support.house import House, open_house, running_sandbox
 

@@ -14,7 +14,7 @@ from mlc_dagster.cli.main import app
 from mlc_dagster.database import connect, migrate
 from mlc_dagster.delivery import Quarantine, Refused
 from mlc_dagster.delivery.seals import Seals
-from mlc_dagster.retention import NoSuchHold, UnknownCompany
+from mlc_dagster.operations.retention import NoSuchHold, UnknownCompany
 from mlc_dagster.settings.retention import RetentionSettings
 from tests.support.manual_clock import ManualClock
 

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import pytest
 from typer.testing import CliRunner, Result
 
-from mlc_dagster.backlog import NoSuchCompany
 from mlc_dagster.cli.main import app
-from mlc_dagster.sweeps import NoSuchSweep, owed
+from mlc_dagster.operations.backlog import NoSuchCompany
+from mlc_dagster.operations.sweeps import NoSuchSweep, owed
 from tests.support.house import House, open_house, running_sandbox
 
 

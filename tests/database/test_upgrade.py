@@ -16,12 +16,13 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 import mlc_dagster.database
-from mlc_dagster import flow, replay
+from mlc_dagster import flow
 from mlc_dagster.database import connect, migrate
 from mlc_dagster.database.schema import REVISION, metadata
 from mlc_dagster.delivery import Ledger, Report, State, reconcile
 from mlc_dagster.delivery.audit import Audit
-from mlc_dagster.overview import overview
+from mlc_dagster.operations import replay
+from mlc_dagster.operations.overview import overview
 from mlc_dagster.settings import load_settings
 from mlc_dagster.suite import Suite
 from mlc_dagster.visma.entities import ENTITIES

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from mlc_dagster.backlog import backlogs, hours, total
+from mlc_dagster.operations.backlog import backlogs, hours, total
 from tests.graph.conftest import MakeHouse
 from tests.support.house import House
 from tests.support.planning import expected

@@ -8,7 +8,7 @@ import dagster as dg
 
 from mlc_dagster.graph import metadata
 from mlc_dagster.graph.partitions import key, range_tags
-from mlc_dagster.overview import overview
+from mlc_dagster.operations.overview import overview
 from tests.support.house import House
 
 

@@ -13,7 +13,7 @@ from mlc_dagster.graph.partitions import RANGE_END, RANGE_START, key
 from mlc_dagster.graph.replay import REPLAY_TAG, replay_sensor, spans_of
 from mlc_dagster.graph.resource import SuiteResource
 from mlc_dagster.graph.steps import PAIR_TAG
-from mlc_dagster.replay import By, Replays, Span, State, What
+from mlc_dagster.operations.replay import By, Replays, Span, State, What
 from tests.support.house import House
 
 NAME = "anaplan/suppliers"

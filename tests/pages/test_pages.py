@@ -11,7 +11,7 @@ import requests
 from mlc_dagster.alerts.book import Book
 from mlc_dagster.alerts.finding import Finding, Kind, Severity
 from mlc_dagster.cli.webhooks import app_of
-from mlc_dagster.replay import Replays
+from mlc_dagster.operations.replay import Replays
 from tests.lake.examples import note, row, table
 from tests.pages.conftest import NASTY, TOKEN, Installation, a_day, open_suite
 from tests.receiver.conftest import in_public

@@ -21,7 +21,7 @@ import requests
 from mlc_dagster.definitions import defs
 from mlc_dagster.delivery import distrust, reconcile
 from mlc_dagster.graph.run import run_pair
-from mlc_dagster.mailbox import receive
+from mlc_dagster.inbound.mailbox import receive
 from mlc_dagster.outlook import left_behind, open_days
 from mlc_dagster.settings import load_settings
 from mlc_dagster.suite import Suite

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from mlc_dagster.cli.check import tell_ends
-from mlc_dagster.expiries import expiries, soon
+from mlc_dagster.operations.expiries import expiries, soon
 from mlc_dagster.settings import load_settings
 from mlc_dagster.suite import Suite
 from mlc_dagster.target import Expiry

@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from mlc_dagster.alerts.round import look
 from mlc_dagster.delivery.quarantine import Refused
-from mlc_dagster.metrics import render
+from mlc_dagster.operations.metrics import render
 from mlc_dagster.settings import REPOSITORY
 from mlc_dagster.suite import Suite
 from tests.support.desk import open_desk

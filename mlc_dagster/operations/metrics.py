@@ -13,7 +13,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
 from mlc_dagster.alerts.book import Book
-from mlc_dagster.overview import PairHealth, PlaceHealth, overview
+from mlc_dagster.operations.overview import PairHealth, PlaceHealth, overview
 from mlc_dagster.suite import Suite
 from mlc_dagster.tallies import DEFERRED, FAILED, SUCCEEDED
 

@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from mlc_dagster.database import connect, migrate
-from mlc_dagster.replay import By, NotAReplay, Replays, State, What
+from mlc_dagster.operations.replay import By, NotAReplay, Replays, State, What
 from tests.support.manual_clock import ManualClock
 
 

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from mlc_dagster.database import connect, migrate
 from mlc_dagster.database.schema import sent_days
-from mlc_dagster.progress import SentDays
+from mlc_dagster.delivery.progress import SentDays
 from tests.support.manual_clock import START
 from tests.support.postgres import database_url, postgres_url, sqlite_url
 

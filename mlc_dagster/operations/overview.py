@@ -14,7 +14,7 @@ from mlc_dagster.database import reading
 from mlc_dagster.database.schema import UtcDateTime, batches, deliveries, quarantine, records
 from mlc_dagster.delivery.deferrals import Deferral
 from mlc_dagster.delivery.ledger import BatchState, State
-from mlc_dagster.health import budgets_left
+from mlc_dagster.operations.health import budgets_left
 from mlc_dagster.suite import Suite
 from mlc_dagster.tallies import FAILED, SUCCEEDED, Tally
 

@@ -25,7 +25,7 @@ from mlc_dagster.delivery import Audit, Kind
 from mlc_dagster.delivery.seals import Seals
 from mlc_dagster.graph.retention import old_runs, remove_runs
 from mlc_dagster.graph.steps import COMPANY_TAG
-from mlc_dagster.retention import Holds, NoSuchHold, Removed, old, remove
+from mlc_dagster.operations.retention import Holds, NoSuchHold, Removed, old, remove
 from mlc_dagster.settings.retention import RetentionSettings
 from mlc_dagster.suite import Suite
 from tests.support.manual_clock import ManualClock

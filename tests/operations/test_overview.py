@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from mlc_dagster.database.schema import batches, records
 from mlc_dagster.delivery.quarantine import Refused
-from mlc_dagster.overview import PairHealth, overview
+from mlc_dagster.operations.overview import PairHealth, overview
 from mlc_dagster.suite import Suite
 from mlc_dagster.tallies import SUCCEEDED
 from tests.support.desk import open_desk

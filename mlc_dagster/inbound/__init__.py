@@ -1,0 +1,1 @@
+"""What comes back into the ERP: partners' documents, and people's remarks. Knows no Dagster."""

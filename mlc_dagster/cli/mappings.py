@@ -6,6 +6,7 @@ from rich.syntax import Syntax
 
 from mlc_dagster import flow
 from mlc_dagster.cli.console import console
+from mlc_dagster.mappings import docs
 from mlc_dagster.settings import load_settings
 from mlc_dagster.suite import Suite
 
@@ -58,7 +59,7 @@ class UnknownModel(Exception):
 
 def write_docs(out: Path | None) -> None:
     """Write the description of all models to a file, or to the terminal."""
-    text = Suite(load_settings()).mappings.docs()
+    text = docs(Suite(load_settings()).mappings)
     if out is None:
         print(text)
     else:

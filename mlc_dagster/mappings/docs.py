@@ -1,20 +1,18 @@
 """All models of a folder as Markdown, for people who read rather than run."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from mlc_dagster.mappings.mappings import Mappings
+from mlc_dagster.mappings.mappings import Mappings
 
 
-def docs(mappings: "Mappings") -> str:
+def docs(mappings: Mappings) -> str:
     """One section a model: what it is, where each column comes from, and what is tested."""
     return "\n".join(
         ["# Mappings", "", *(line for key in sorted(mappings.models) for line in _model(mappings, key))]
     )
 
 
-def _model(mappings: "Mappings", key: str) -> Iterator[str]:
+def _model(mappings: Mappings, key: str) -> Iterator[str]:
     model = mappings.models[key]
     contract = model.contract
     yield from (f"## {key}", "", contract.description, "")

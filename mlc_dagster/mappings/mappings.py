@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from mlc_dagster.lake import Lake
 from mlc_dagster.mappings.contract import Sections
-from mlc_dagster.mappings.docs import docs
 from mlc_dagster.mappings.errors import MappingErrors
 from mlc_dagster.mappings.findings import check_infos
 from mlc_dagster.mappings.loading import Loaded, display, load_folder, order, reference_problems, stamps
@@ -117,10 +116,6 @@ class Mappings:
     def in_order(self, target: str) -> list[str]:
         """The keys of a target's models, each after those it names in `after`."""
         return order([model for model in self.models.values() if model.target == target])
-
-    def docs(self) -> str:
-        """All models as Markdown."""
-        return docs(self)
 
     def _model(self, model: str) -> Model:
         return self._find(model)[0]

@@ -27,7 +27,6 @@ from mlc_dagster.transport import errors as transport
 from mlc_dagster.transport.clock import Clock
 from mlc_dagster.x12.dialect import Address, Dialect, Envelope
 from mlc_dagster.x12.documents import (
-    Document,
     Invoice,
     PurchaseOrder,
     Purpose,
@@ -53,6 +52,11 @@ UNCHANGEABLE = (
     "Invoice {number} changed after {partner} got it, which takes no changed invoice (`invoice_change`). "
     "Send a credit note from the ERP, or agree on the difference; then run `mlc cleo settle {number}`."
 )
+TAKEN = (
+    "{partner} has {other} under the number {number} of the same seller, and takes a second document of that "
+    "number for a repetition. Give this one a supplier reference of its own in the ERP, and tell the partner "
+    "what shall become of the other."
+)
 # Why there is nothing to tell.
 UNHEARD = "The partner never heard of it."
 STANDS = "It is {standing} in the ERP."
@@ -61,7 +65,8 @@ AS_IT_IS = "{partner} has it as it is."
 CALLED_OFF = "It is cancelled at {partner}."
 # Documents of one file: enough to spare files, few enough that one answer is soon there.
 MAX_ROWS, MAX_BYTES = 50, 2_000_000
-Maker = Callable[[Mapping[str, Any], Purpose], Document]
+Told = PurchaseOrder | Invoice | ShipNotice | ReceivingAdvice
+Maker = Callable[[Mapping[str, Any], Purpose], Told]
 
 
 # What a model's rows become.
@@ -79,7 +84,7 @@ class Draft:
     change: Change
     partner: str
     purpose: Purpose
-    document: Document
+    document: Told
 
 
 @dataclass
@@ -173,13 +178,14 @@ class EdiFeed:
         What the partner has, and cannot be told, a person may have settled: it keeps what it has then.
         """
         told = self._outbox.told(self.name, {change.row.key for change in changes})
-        drafts = Drafts()
+        names, drafts = self._names(changes, company), Drafts()
         for change in changes:
             key = change.row.key
             try:
                 draft = self._draft(change, told.get(key))
                 if isinstance(draft, Draft):
                     self._write([draft], company, 1, 1)
+                    self._claim(draft, names)
             except RefusedError as words:
                 settled = self._settlements.of(self.name, change) if key in told else None
                 if settled is None:
@@ -191,6 +197,29 @@ class EdiFeed:
             else:
                 drafts.quiet[key] = draft
         return drafts
+
+    def _names(self, changes: Sequence[Change], company: str) -> dict[tuple[str, str, str], str]:
+        """Whose key a name at a partner is, of documents with the number that a change has in the ERP.
+
+        The ERP tells kinds of documents apart by type and number (vendors/visma.md section 13.3), a partner
+        knows a seller's number only: a document that became one of another type keeps its number.
+        """
+        numbers = {change.row.number for change in changes}
+        return {
+            self._name(found.partner, found.entry.payload): found.entry.key
+            for found in self._outbox.numbered(self.name, company, numbers)
+        }
+
+    def _name(self, partner: str, row: Mapping[str, Any]) -> tuple[str, str, str]:
+        """How a partner tells documents apart: itself, the seller and the number that it reads."""
+        return partner, str(row["supplier_number"]), self._make(row, Purpose.ORIGINAL).number
+
+    def _claim(self, draft: Draft, names: dict[tuple[str, str, str], str]) -> None:
+        """Note whose the name of a document is. Raises RefusedError: it is another one's."""
+        row = draft.change.row
+        name = self._name(draft.partner, row.payload)
+        if names.setdefault(name, row.key) != row.key and draft.purpose is Purpose.ORIGINAL:
+            raise RefusedError(TAKEN.format(partner=draft.partner, other=names[name], number=name[-1]))
 
     def _draft(self, change: Change, told: Standing | None) -> Draft | str:
         """What to tell the partner, or why there is nothing to tell.

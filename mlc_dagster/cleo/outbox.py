@@ -247,6 +247,20 @@ class Outbox:
             for found in self._newest(here, accepted, interchange_documents.c.key.in_(some))
         }
 
+    def numbered(self, destination: str, company: str, numbers: Collection[str]) -> list[Standing]:
+        """What partners have of the company's records that people call by one of these numbers."""
+        accepted = interchange_documents.c.state != State.REJECTED
+        here = [
+            accepted,
+            interchange_documents.c.destination == destination,
+            interchanges.c.company == company,
+        ]
+        return [
+            found
+            for some in chunks(sorted(numbers))
+            for found in self._newest(*here, interchange_documents.c.number.in_(some))
+        ]
+
     def standing(self, destination: str, company: str | None = None) -> list[Standing]:
         """The newest document of every record of a destination, oldest first."""
         here = [interchange_documents.c.destination == destination]

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -189,6 +190,42 @@ def test_a_credit_note_is_one(install: Install, world: World, sign: str) -> None
     ours = install(nordedi={"credit_sign": sign})
     ours.deliver(invoice("8", credit=True, original_invoice="F-7"), name=INVOICES)
     assert abs(held(world, "810")["F-8"]["total"]) == Decimal("1568.75")
+
+
+def credit_note(number: str, **changes: Any) -> Row:
+    """A credit note of a number that an invoice may have too: the ERP tells them apart by type."""
+    code = f"NO01|CreditAdj|{number}"
+    row = invoice(number, **{"code": code, "credit": True, **changes})
+    return replace(row, key=code, source_key=f"CreditAdj|{number}")
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_an_invoice_that_became_a_credit_note_is_not_sent_under_the_number_its_partner_knows(
+    ours: Installation, world: World, at_once: bool
+) -> None:
+    rows = invoice("7"), credit_note("7")
+    for some in [rows] if at_once else [rows[:1], rows[1:]]:
+        report = ours.deliver(*some, name=INVOICES)
+    assert (report.created, report.quarantined) == (int(at_once), 1)
+    [waiting] = ours.quarantine.open(INVOICES)
+    assert "nordedi has NO01|Invoice|7 under the number F-7 of the same seller" in waiting.reason
+    assert list(held(world, "810")) == ["F-7"]
+
+
+def test_a_credit_note_with_a_reference_of_its_own_goes_out_beside_the_invoice(
+    ours: Installation, world: World
+) -> None:
+    ours.deliver(invoice("7"), name=INVOICES)
+    ours.deliver(credit_note("7"), name=INVOICES)
+    assert ours.deliver(credit_note("7", supplier_reference="C-7"), name=INVOICES).created == 1
+    assert sorted(held(world, "810")) == ["C-7", "F-7"]
+    assert not ours.quarantine.open(INVOICES)
+
+
+def test_sellers_may_share_a_number(ours: Installation, world: World) -> None:
+    other = credit_note("7", supplier_number="50001")
+    assert ours.deliver(invoice("7"), other, name=INVOICES).created == 2
+    assert len(world.received()["documents"]["810"]) == 2
 
 
 def test_an_invoice_that_changed_is_refused_in_words_and_nothing_loops(

@@ -1,8 +1,7 @@
-"""What an ERP does late or silently: deleted, renumbered, merged, another type, stamped into the past."""
+"""What an ERP does late or silently, at Anaplan; the other targets: tests/operations/test_late_facts.py."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 import dagster as dg
@@ -14,6 +13,7 @@ from mlc_dagster.graph.resource import SuiteResource
 from mlc_dagster.visma.entities import ENTITIES
 from mlc_sandbox.server import Sandbox
 from tests.support.house import QUIET, House, open_house, running_sandbox
+from tests.support.late import NEW_SUPPLIER, Happened, happen
 from tests.support.planning import Hub, expected
 
 SUPPLIERS, INVOICES = "DAT01 Suppliers", "DAT01 Supplier Invoices"
@@ -22,16 +22,11 @@ DESTINATIONS = ["suppliers", "supplier_invoices"]
 
 @dataclass
 class Facts:
-    """What happened in the ERP, by number, and what Anaplan held before."""
+    """What happened in the ERP, and what Anaplan held before."""
 
     house: House
     before: Hub
-    renumbered: str
-    merged: str
-    other: str
-    vanished: str
-    retyped: str
-    backdated: str
+    happened: Happened
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +42,7 @@ def facts(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     with open_house(sandbox, tmp_path_factory.mktemp("late"), destinations=DESTINATIONS) as house:
         assert house.run().success
         before = house.modules()
-        facts = all_of_it(house, before)
+        facts = Facts(house, before, happen(sandbox))
         assert sweep(house).success
         assert house.run(first=house.today).success
         yield facts
@@ -63,35 +58,6 @@ def sweep(house: House, **config: Any) -> dg.ExecuteInProcessResult:
     )
 
 
-def all_of_it(house: House, before: Hub) -> Facts:
-    """Nothing of it moves a stamp that a run would look at."""
-    vendor = house.sandbox.visma
-    suppliers, invoices = vendor.table("NO01", "supplier"), vendor.table("NO01", "supplierInvoice")
-    rows = [(record, invoices.row(record)) for record in invoices]
-    cited = sorted({row["supplier"]["number"] for _, row in rows})
-    renumbered, merged, other = cited[:3]
-    vendor.renumber("NO01", "supplier", renumbered, "99001")
-    vendor.delete("NO01", "supplier", merged)
-    for record, row in rows:
-        number = {renumbered: "99001", merged: other}.get(row["supplier"]["number"])
-        if number is not None:
-            named = suppliers.row(vendor.record("NO01", "supplier", number))
-            party = {**row["supplier"], "number": number, "name": named["name"]}
-            invoices.change(record, {"supplier": party}, record.stamp)
-    released = [record.key for record, row in rows if row["status"] in {"Open", "Closed"}]
-    vanished, retyped, backdated = [key for key in released if key.startswith("Invoice|")][:3]
-    vendor.delete("NO01", "supplierInvoice", vanished)
-    old = vendor.record("NO01", "supplierInvoice", retyped)
-    row = {**invoices.row(old), "documentType": "CreditAdj"}
-    invoices.delete(retyped)
-    past = house.clock.now() - timedelta(days=3)
-    invoices.add(f"CreditAdj|{retyped.split('|')[1]}", old.facts, past, old.created, row=row)
-    record = vendor.record("NO01", "supplierInvoice", backdated)
-    record.stamp = past - timedelta(days=30)
-    invoices.change(record, {"description": "Changed by a batch with an old stamp"}, past)
-    return Facts(house, before, renumbered, merged, other, vanished, retyped, backdated)
-
-
 def test_anaplan_equals_the_erp_whatever_happened_there(facts: Facts) -> None:
     wanted, found = expected(facts.house.sandbox, ["NO01"], facts.before), facts.house.modules()
     for module in (SUPPLIERS, INVOICES):
@@ -100,19 +66,19 @@ def test_anaplan_equals_the_erp_whatever_happened_there(facts: Facts) -> None:
 
 def test_of_a_renumbered_supplier_only_the_new_number_lives(facts: Facts) -> None:
     suppliers = facts.house.modules()[SUPPLIERS]
-    assert suppliers[f"NO01|{facts.renumbered}"]["status"] == "Deleted"
-    assert suppliers["NO01|99001"]["status"] != "Deleted"
+    assert suppliers[f"NO01|{facts.happened.renumbered}"]["status"] == "Deleted"
+    assert suppliers[f"NO01|{NEW_SUPPLIER}"]["status"] != "Deleted"
 
 
 @pytest.mark.parametrize("which", ["old", "new"])
 def test_the_audit_trail_tells_both_numbers(facts: Facts, which: str) -> None:
-    number = facts.renumbered if which == "old" else "99001"
+    number = facts.happened.renumbered if which == "old" else NEW_SUPPLIER
     [event] = [e for e in facts.house.suite().audit.history(number) if e.kind is Kind.RENUMBERED]
-    assert (event.detail["from"], event.detail["to"]) == (facts.renumbered, "99001")
+    assert (event.detail["from"], event.detail["to"]) == (facts.happened.renumbered, NEW_SUPPLIER)
 
 
 def test_a_supplier_taken_into_another_is_told_as_gone(facts: Facts) -> None:
-    kinds = [event.kind for event in facts.house.suite().audit.history(facts.merged)]
+    kinds = [event.kind for event in facts.house.suite().audit.history(facts.happened.merged)]
     assert Kind.VANISHED in kinds
     assert Kind.DELETED in kinds
     assert Kind.RENUMBERED not in kinds

@@ -122,20 +122,24 @@ class Audit:
         return _event(row) if row is not None else None
 
 
-def life_of(number: str) -> sa.ColumnElement[bool]:
-    """The condition that finds all events of a record by its business number, its batches' included."""
+def life_of(number: str | sa.Select[tuple[str]]) -> sa.ColumnElement[bool]:
+    """The condition that finds all events of a record by its business number, its batches' included.
+
+    A query of numbers finds those of any of them.
+    """
+    wanted = [number] if isinstance(number, str) else number
     one = events.alias()
-    own = sa.select(one.c.batch_id).where(one.c.number == number, one.c.batch_id.is_not(None))
-    in_flight = sa.select(batch_members.c.batch_id).where(batch_members.c.number == number)
+    own = sa.select(one.c.batch_id).where(one.c.number.in_(wanted), one.c.batch_id.is_not(None))
+    in_flight = sa.select(batch_members.c.batch_id).where(batch_members.c.number.in_(wanted))
     sources = sa.union(
         *(
-            sa.select(table.c.source_key).where(table.c.number == number, table.c.source_key.is_not(None))
+            sa.select(table.c.source_key).where(table.c.number.in_(wanted), table.c.source_key.is_not(None))
             for table in (records, batch_members, quarantine)
         )
     )
     unnumbered = sa.and_(events.c.number.is_(None), events.c.source_key.in_(sources))
     batches = sa.and_(events.c.key.is_(None), events.c.batch_id.in_(own.union(in_flight)))
-    return sa.or_(events.c.number == number, unnumbered, batches)
+    return sa.or_(events.c.number.in_(wanted), unnumbered, batches)
 
 
 def _event(row: sa.Row[Any]) -> Event:

@@ -49,22 +49,25 @@ at_night = dg.ScheduleDefinition(
 )
 
 
-def old_runs(instance: dg.DagsterInstance, house: Suite) -> list[str]:
+def old_runs(instance: dg.DagsterInstance, house: Suite) -> list[dg.DagsterRun]:
     """Ended runs that are older than the settings say and of no company on hold."""
     days = house.settings.retention.runs_days
     if days is None:
         return []
-    held = {hold.company for hold in retention.Holds(house.engine, house.clock).standing() if hold.company}
+    held = _held(house)
     before = house.clock.now() - timedelta(days=days)
-    return [run.run_id for run in _ended(instance, before) if _free(run, held)]
+    return [run for run in _ended(instance, before) if _free(run, held)]
 
 
 def remove_runs(instance: dg.DagsterInstance, house: Suite) -> int:
     """Delete Dagster's old runs with their logs; returns how many."""
-    found = old_runs(instance, house)
-    for run_id in found:
-        instance.delete_run(run_id)
-    return len(found)
+    count = 0
+    for run in old_runs(instance, house):
+        # That takes a while: a company may have come on hold meanwhile.
+        if _free(run, _held(house)):
+            instance.delete_run(run.run_id)
+            count += 1
+    return count
 
 
 def _ended(instance: dg.DagsterInstance, before: datetime) -> Iterator[dg.DagsterRun]:
@@ -72,6 +75,10 @@ def _ended(instance: dg.DagsterInstance, before: datetime) -> Iterator[dg.Dagste
     while found := instance.get_runs(filters, cursor=cursor, limit=RUNS_AT_ONCE):
         yield from found
         cursor = found[-1].run_id
+
+
+def _held(house: Suite) -> set[str]:
+    return {hold.company for hold in retention.Holds(house.engine, house.clock).standing() if hold.company}
 
 
 def _free(run: dg.DagsterRun, held: Collection[str]) -> bool:

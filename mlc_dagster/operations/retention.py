@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -28,6 +28,11 @@ from mlc_dagster.delivery.seals import TRAIL, text_of
 from mlc_dagster.suite import Suite
 
 ALL = "*"
+# What stands on hold, as conditions: whoever removes asks anew with each statement.
+_STANDING = holds.c.released_at.is_(None)
+HELD_COMPANIES = sa.select(holds.c.company).where(_STANDING, holds.c.company.is_not(None))
+HELD_NUMBERS = sa.select(holds.c.number).where(_STANDING, holds.c.number.is_not(None))
+HELD_EVENTS = sa.or_(events.c.company.in_(HELD_COMPANIES), life_of(HELD_NUMBERS))
 
 
 class NoSuchHold(Exception):
@@ -134,14 +139,12 @@ class _Rule:
 def old(suite: Suite) -> list[Removed]:
     """What `remove` would take now. Changes nothing."""
     days = suite.settings.retention.model_dump(exclude_none=True)
-    held = Holds(suite.engine, suite.clock).standing()
     with reading(suite.engine) as connection:
         found = [
-            Removed(rule.name, rule.what, days[rule.name], rule.count(connection))
-            for rule in _rules(suite, held)
+            Removed(rule.name, rule.what, days[rule.name], rule.count(connection)) for rule in _rules(suite)
         ]
     if "events_days" in days:
-        count = suite.seals.removable(_before(suite, days["events_days"]), _held_events(held))
+        count = suite.seals.removable(_before(suite, days["events_days"]), HELD_EVENTS)
         found.append(Removed("events_days", "events of the audit trail", days["events_days"], count))
     return found
 
@@ -149,9 +152,8 @@ def old(suite: Suite) -> list[Removed]:
 def remove(suite: Suite, *, by: str) -> list[Removed]:
     """Remove what mlc.yaml lets go and no hold keeps. The audit trail says what went, and why."""
     days = suite.settings.retention.model_dump(exclude_none=True)
-    held = Holds(suite.engine, suite.clock).standing()
     found = []
-    for rule in _rules(suite, held):
+    for rule in _rules(suite):
         with suite.engine.begin() as connection:
             count = rule.apply(connection)
             if count:
@@ -161,21 +163,21 @@ def remove(suite: Suite, *, by: str) -> list[Removed]:
         found.append(Removed(rule.name, rule.what, days[rule.name], count))
     if "events_days" in days:
         suite.seals.seal()
-        count = suite.seals.remove(_before(suite, days["events_days"]), _held_events(held), by=by)
+        count = suite.seals.remove(_before(suite, days["events_days"]), HELD_EVENTS, by=by)
         found.append(Removed("events_days", "events of the audit trail", days["events_days"], count))
     suite.seals.seal()
     return found
 
 
-def _rules(suite: Suite, held: Sequence[Hold]) -> Iterator[_Rule]:
+def _rules(suite: Suite) -> Iterator[_Rule]:
     """The rules that mlc.yaml switches on, but for the audit trail's own."""
     keep = suite.settings.retention
     if keep.batches_days is not None:
-        told = events.c.number.in_(_numbers(held))
+        told = events.c.number.in_(HELD_NUMBERS)
         closed = sa.and_(
             batches.c.state.not_in(UNRESOLVED),
             batches.c.finished_at < _before(suite, keep.batches_days),
-            batches.c.company.not_in(_companies(held)),
+            batches.c.company.not_in(HELD_COMPANIES),
             batches.c.id.not_in(sa.select(events.c.batch_id).where(told, events.c.batch_id.is_not(None))),
         )
         yield _Rule("batches_days", "closed batches", batches, closed)
@@ -184,8 +186,8 @@ def _rules(suite: Suite, held: Sequence[Hold]) -> Iterator[_Rule]:
             quarantine.c.resolved_at < _before(suite, keep.quarantine_days),
             # While a person's word stands it keeps the record from coming back.
             quarantine.c.dismissed_by.is_(None),
-            _free(quarantine, held),
-            _without_held_key(held),
+            _free(quarantine),
+            _without_held_key(),
         )
         yield _Rule("quarantine_days", "entries released from quarantine", quarantine, released)
     if keep.edi_days is not None:
@@ -193,7 +195,7 @@ def _rules(suite: Suite, held: Sequence[Hold]) -> Iterator[_Rule]:
             "edi_days",
             "contents of interchanges",
             interchanges,
-            _answered(_before(suite, keep.edi_days), held),
+            _answered(_before(suite, keep.edi_days)),
             ("content", b""),
         )
     if keep.deleted_records_days is not None:
@@ -201,25 +203,25 @@ def _rules(suite: Suite, held: Sequence[Hold]) -> Iterator[_Rule]:
             "deleted_records_days",
             "deleted rows of the ledger",
             records,
-            _gone(suite, _before(suite, keep.deleted_records_days), held),
+            _gone(suite, _before(suite, keep.deleted_records_days)),
         )
 
 
-def _answered(before: datetime, held: Sequence[Hold]) -> sa.ColumnElement[bool]:
+def _answered(before: datetime) -> sa.ColumnElement[bool]:
     """Interchanges nobody sends again: answered ones of ours, and what came."""
     told = sa.select(interchange_documents.c.interchange_id).where(
-        interchange_documents.c.number.in_(_numbers(held))
+        interchange_documents.c.number.in_(HELD_NUMBERS)
     )
     return sa.and_(
         interchanges.c.created_at < before,
         sa.or_(interchanges.c.direction == "in", interchanges.c.answered_at.is_not(None)),
         sa.func.length(interchanges.c.content) > 0,
-        interchanges.c.company.not_in(_companies(held)),
+        interchanges.c.company.not_in(HELD_COMPANIES),
         interchanges.c.id.not_in(told),
     )
 
 
-def _gone(suite: Suite, before: datetime, held: Sequence[Hold]) -> sa.ColumnElement[bool]:
+def _gone(suite: Suite, before: datetime) -> sa.ColumnElement[bool]:
     """Ledger rows whose object exists no more: where a mark stays at the target, its row stays here."""
     really = [name for name in suite.destinations() if suite.mappings.models[name].tombstone is None]
     return sa.and_(
@@ -227,33 +229,20 @@ def _gone(suite: Suite, before: datetime, held: Sequence[Hold]) -> sa.ColumnElem
         records.c.state == State.DELETED,
         records.c.target_id.is_(None),
         records.c.updated_at < before,
-        _free(records, held),
+        _free(records),
     )
 
 
-def _held_events(held: Sequence[Hold]) -> sa.ColumnElement[bool]:
-    lives = [life_of(number) for number in _numbers(held)]
-    return sa.or_(events.c.company.in_(_companies(held)), *lives)
-
-
-def _free(table: sa.Table, held: Sequence[Hold]) -> sa.ColumnElement[bool]:
+def _free(table: sa.Table) -> sa.ColumnElement[bool]:
     number = table.c.number
-    unnumbered = sa.or_(number.is_(None), number.not_in(_numbers(held)))
-    return sa.and_(table.c.company.not_in(_companies(held)), unnumbered)
+    unnumbered = sa.or_(number.is_(None), number.not_in(HELD_NUMBERS))
+    return sa.and_(table.c.company.not_in(HELD_COMPANIES), unnumbered)
 
 
-def _without_held_key(held: Sequence[Hold]) -> sa.ColumnElement[bool]:
+def _without_held_key() -> sa.ColumnElement[bool]:
     """Entries of no record whose number is on hold: what does not parse may not tell its own."""
-    theirs = sa.select(records.c.source_key).where(records.c.number.in_(_numbers(held)))
+    theirs = sa.select(records.c.source_key).where(records.c.number.in_(HELD_NUMBERS))
     return sa.or_(quarantine.c.source_key.is_(None), quarantine.c.source_key.not_in(theirs))
-
-
-def _companies(held: Sequence[Hold]) -> list[str]:
-    return [hold.company for hold in held if hold.company is not None]
-
-
-def _numbers(held: Sequence[Hold]) -> list[str]:
-    return [hold.number for hold in held if hold.number is not None]
 
 
 def _before(suite: Suite, days: int) -> datetime:

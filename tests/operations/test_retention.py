@@ -205,6 +205,26 @@ def test_a_hold_of_another_company_keeps_nothing_here(
     assert set(counts(remove(make(**ALL_DAYS), by="kari")).values()) == {1}
 
 
+@pytest.mark.usefixtures("world")
+@pytest.mark.parametrize("what", [{"company": "NO01", "number": None}, {"company": None, "number": "old"}])
+def test_a_hold_that_comes_while_old_things_are_removed_keeps_what_is_still_there(
+    make: MakeSuite, engine: sa.Engine, clock: ManualClock, what: dict[str, Any]
+) -> None:
+    class HoldsFirst(Seals):
+        """Somebody places the hold when the events' turn has come: they are sealed before they go."""
+
+        def seal(self) -> int:
+            if not Holds(engine, clock).standing():
+                Holds(engine, clock).hold(**what, reason="lawsuit", by="kari")
+            return super().seal()
+
+    suite = make(**ALL_DAYS)
+    suite.seals = HoldsFirst(engine, clock)
+    gone = counts(remove(suite, by="kari"))
+    assert (gone["batches"], gone["events"]) == (1, 0)
+    assert "old" in left(engine, events.c.key)
+
+
 def test_holds_are_on_record_with_who_and_why(engine: sa.Engine, clock: ManualClock) -> None:
     holds = Holds(engine, clock)
     hold = holds.hold(company=None, number="10023", reason="lawsuit", by="kari")
@@ -243,8 +263,26 @@ def test_old_runs_of_dagster_go_but_not_those_of_a_company_on_hold(
         clock.sleep(timedelta(days=3650).total_seconds())
         assert old_runs(instance, make()) == []
         hold = Holds(engine, clock).hold(company="SE01", number=None, reason="lawsuit", by="kari")
-        assert old_runs(instance, make(runs_days=90)) == [old_ones["NO01"]]
+        assert [run.run_id for run in old_runs(instance, make(runs_days=90))] == [old_ones["NO01"]]
         assert remove_runs(instance, make(runs_days=90)) == 1
         Holds(engine, clock).release(hold, by="ola")
         assert remove_runs(instance, make(runs_days=90)) == 2
         assert [run.run_id for run in instance.get_runs()] == [old_ones["going"]]
+
+
+def test_a_company_that_comes_on_hold_while_old_runs_go_keeps_those_that_are_left(
+    make: MakeSuite, engine: sa.Engine, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        for _ in range(2):
+            create_run_for_test(instance, status=dg.DagsterRunStatus.SUCCESS, tags={COMPANY_TAG: "NO01"})
+        clock.sleep(timedelta(days=3650).total_seconds())
+        delete = instance.delete_run
+
+        def hold_and_delete(run_id: str) -> None:
+            Holds(engine, clock).hold(company="NO01", number=None, reason="lawsuit", by="kari")
+            delete(run_id)
+
+        monkeypatch.setattr(instance, "delete_run", hold_and_delete)
+        assert remove_runs(instance, make(runs_days=90)) == 1
+        assert len(instance.get_runs()) == 1

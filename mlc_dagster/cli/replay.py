@@ -1,6 +1,8 @@
-"""`mlc replay`: something is done again, in this process; the plan is shown first."""
+"""`mlc replay`: something is done again, by processes of this command; the plan is shown first."""
 
-from dataclasses import asdict
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import date
 from functools import partial
 
@@ -11,12 +13,27 @@ from rich.table import Table
 from mlc_dagster.cli.console import console
 from mlc_dagster.cli.person import person
 from mlc_dagster.cli.report import Line, lines_of, table_of
+from mlc_dagster.cli.signals import stop_on_signals
+from mlc_dagster.cli.workers import Tell, side_by_side
 from mlc_dagster.definitions import defs
 from mlc_dagster.graph.replay import spans_of
-from mlc_dagster.graph.run import run_pair
-from mlc_dagster.operations.replay import By, NotAReplay, Plan, What, mark, plan
+from mlc_dagster.graph.run import end_orphans, run_pair
+from mlc_dagster.operations.replay import By, NotAReplay, Plan, Span, What, mark, plan
 from mlc_dagster.settings import load_settings
 from mlc_dagster.suite import Suite
+
+
+class ReplayInterrupted(Exception):
+    """The command was told to stop."""
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What came of one span. lines: what was done where."""
+
+    run_id: str
+    success: bool
+    lines: Sequence[Line]
 
 
 def asked_for(
@@ -62,25 +79,58 @@ def replay(what: What, *, yes: bool) -> int:
 
 
 def run_now(suite: Suite, planned: Plan) -> int:
-    """Mark the plan's rows, run its chains one after the other, print what came of it; 1 when one fails.
+    """Mark the plan's rows, run its chains, the pairs at once, print what came of it; 1 when one fails.
 
     Raises:
         LeaseHeld: a delivery is under way.
+        ReplayInterrupted: Ctrl-C or SIGTERM; no process is left behind.
     """
-    mark(suite, planned, by=person())
+    stop_on_signals()
+    with dg.DagsterInstance.get() as instance:
+        end_orphans(instance)
+        try:
+            mark(suite, planned, by=person())
+            return _tell_what_came(_by_pair(planned))
+        except KeyboardInterrupt:
+            raise ReplayInterrupted(
+                "The replay was interrupted. Rows that did not go yet go with their pair's next run."
+            ) from None
+        finally:
+            end_orphans(instance)
+
+
+def run_spans(spans: Mapping[str, Sequence[Span]], pair: str, tell: Tell) -> None:
+    """Run the chain of a pair for its spans, one after the other; tells each span, and what came of it."""
     definitions = defs()
+    with dg.DagsterInstance.get() as instance:
+        for span in spans[pair]:
+            tell(span)
+            run = run_pair(definitions, instance, **asdict(span))
+            tell(Ran(run.run_id, run.success, lines_of(span.company, pair, run)))
+
+
+def _by_pair(planned: Plan) -> Mapping[str, list[Span]]:
+    spans: dict[str, list[Span]] = defaultdict(list)
+    for span in planned.spans:
+        spans[span.pair].append(span)
+    return dict(spans)
+
+
+def _tell_what_came(spans: Mapping[str, Sequence[Span]]) -> int:
     lines: list[Line] = []
     failed = 0
-    with dg.DagsterInstance.get() as instance:
-        for span in planned.spans:
-            console.print(f"Running {span.pair} {span.company}, {span.first} to {span.last} ...")
-            run = run_pair(definitions, instance, **asdict(span))
-            lines += [line for line in lines_of(span.company, span.pair, run) if any(line.counts.values())]
-            if not run.success:
+    # Dagster puts signals off while its own code runs: here it runs in processes that can be ended.
+    with side_by_side(partial(run_spans, spans), list(spans)) as told:
+        for _, what in told:
+            if isinstance(what, Span):
+                console.print(f"Running {what.pair} {what.company}, {what.first} to {what.last} ...")
+                continue
+            lines += [line for line in what.lines if any(line.counts.values())]
+            if not what.success:
                 failed += 1
-                console.print(f"Run {run.run_id} failed. Its log in Dagster's UI says why.")
+                console.print(f"Run {what.run_id} failed. Its log in Dagster's UI says why.")
     if lines:
-        console.print(table_of("What came of it", lines))
+        console.print(table_of("What came of it", sorted(lines, key=lambda line: line.company)))
     return int(failed > 0)
 
 

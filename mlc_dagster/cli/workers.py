@@ -25,8 +25,8 @@ class WorkerDied(Exception):
 def side_by_side(work: Work, names: Sequence[str]) -> Iterator[Iterator[tuple[str, Any]]]:
     """Call work(name, tell) for every name, each in a process of its own, and end them all with the block.
 
-    `work` is a function of a module. Yields the names with what each of them tells, as it comes, until all
-    are done.
+    `work` is a function of a module, or a partial of one. Yields the names with what each of them tells, as
+    it comes, until all are done.
 
     Raises:
         WorkerDied: a process ended by itself; the text says which.
@@ -34,7 +34,7 @@ def side_by_side(work: Work, names: Sequence[str]) -> Iterator[Iterator[tuple[st
     """
     # A fork of a server that has imported the work's module: quick, and without the threads of this process.
     context = get_context("forkserver")
-    context.set_forkserver_preload([work.__module__])
+    context.set_forkserver_preload([getattr(work, "func", work).__module__])
     processes: dict[Connection, BaseProcess] = {}
     try:
         with _deaf_to_ctrl_c():

@@ -1,9 +1,11 @@
 """`mlc replay` and `mlc quarantine`: what they show, that they ask, and that what was asked for happens."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -11,6 +13,7 @@ import sqlalchemy as sa
 from typer.testing import CliRunner, Result
 
 from mlc_dagster.cli.main import app
+from mlc_dagster.cli.workers import Work
 from mlc_dagster.database.schema import batches, records
 from mlc_dagster.delivery import Kind
 from mlc_dagster.delivery import State as LedgerState
@@ -36,6 +39,8 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 def mlc(house: House, monkeypatch: pytest.MonkeyPatch) -> Mlc:
     """The command on this house: its Dagster instance, its clock."""
     monkeypatch.setattr(dg.DagsterInstance, "get", lambda: Borrowed(house.instance))
+    monkeypatch.setattr("mlc_dagster.cli.replay.side_by_side", here)
+    monkeypatch.setattr("mlc_dagster.cli.replay.stop_on_signals", lambda: None)
     for room in ("replay", "quarantine"):
         monkeypatch.setattr(f"mlc_dagster.cli.{room}.Suite", lambda _: house.suite())
 
@@ -43,6 +48,15 @@ def mlc(house: House, monkeypatch: pytest.MonkeyPatch) -> Mlc:
         return CliRunner().invoke(app, list(arguments), input=answer)
 
     return run
+
+
+@contextmanager
+def here(work: Work, names: Sequence[str]) -> Iterator[Iterator[tuple[str, Any]]]:
+    """One after the other in this process, which alone knows the house's Dagster and clock."""
+    told: list[tuple[str, Any]] = []
+    for name in names:
+        work(name, lambda what, name=name: told.append((name, what)))
+    yield iter(told)
 
 
 class Borrowed:

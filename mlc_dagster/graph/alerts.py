@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
@@ -22,6 +23,8 @@ NAME = "alerts"
 EVERY_SECONDS = 60
 # A tick has 60 seconds; what is left is read by the next one.
 RUNS_A_TICK = 50
+# A run may show only after one with a later stamp, whose process was quicker; several have one stamp.
+OVERLAP = timedelta(seconds=30)
 # Where the sensor begins to read when it never has.
 FIRST_LOOK_BACK = timedelta(days=1)
 # Looked at elsewhere: the first in the database, row by row; the second is also evaluated without a run.
@@ -38,6 +41,23 @@ TOLD_OF = {
 }
 
 
+@dataclass(frozen=True)
+class ReadTo:
+    """How far the ended runs were read: the newest stamp (UTC), and the runs that were read around it."""
+
+    at: datetime
+    runs: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, cursor: str) -> "ReadTo":
+        """From the sensor's cursor."""
+        at, *runs = cursor.split()
+        return cls(datetime.fromisoformat(at), frozenset(runs))
+
+    def __str__(self) -> str:
+        return " ".join([self.at.isoformat(), *sorted(self.runs)])
+
+
 def alerts(settings: Settings) -> dg.Definitions:
     """Nothing where nobody is to be told."""
     return dg.Definitions(sensors=[alert_sensor]) if settings.alerts.channels else dg.Definitions()
@@ -50,39 +70,42 @@ def alerts(settings: Settings) -> dg.Definitions:
     description="Tells people of failed runs and checks, of what is stale, in doubt, refused or ending.",
 )
 def alert_sensor(context: dg.SensorEvaluationContext, suite: SuiteResource) -> dg.SensorResult:
-    """One round. The cursor is the time of the last run that was read."""
+    """One round. The cursor is how far Dagster's runs were read."""
     house = suite.open_for_a_tick()
     book = Book(house.engine)
-    known = datetime.fromisoformat(context.cursor) if context.cursor else None
-    read_to = read_runs(context.instance, book, house.settings, known or house.clock.now() - FIRST_LOOK_BACK)
+    known = ReadTo.of(context.cursor) if context.cursor else ReadTo(house.clock.now() - FIRST_LOOK_BACK)
+    read_to = read_runs(context.instance, book, house.settings, known)
     cleo = house.settings.pairs.cleo
     read_answers(context.instance, book, cleo.answered() if cleo else [])
     try:
         sent = tell(house)
     except LeaseHeld as held:
-        return dg.SensorResult(skip_reason=str(held), cursor=read_to.isoformat())
+        return dg.SensorResult(skip_reason=str(held), cursor=str(read_to))
     told = sum(each.alerts for each in sent if each.trouble is None)
     failed = [f"{each.channel}: {each.trouble}" for each in sent if each.trouble]
     words = "; ".join([f"Told {told} alerts." if told else "Nothing new.", *failed])
-    return dg.SensorResult(skip_reason=words, cursor=read_to.isoformat())
+    return dg.SensorResult(skip_reason=words, cursor=str(read_to))
 
 
-def read_runs(instance: dg.DagsterInstance, book: Book, settings: Settings, since: datetime) -> datetime:
+def read_runs(instance: dg.DagsterInstance, book: Book, settings: Settings, known: ReadTo) -> ReadTo:
     """Write down what the runs that ended since then say, the oldest first; returns how far that went.
 
     A run that is read twice says nothing new.
     """
+    read = {}
     for record in instance.get_run_records(
-        dg.RunsFilter(statuses=ENDED, updated_after=since),
-        limit=RUNS_A_TICK,
+        dg.RunsFilter(statuses=ENDED, updated_after=known.at - OVERLAP),
+        limit=RUNS_A_TICK + len(known.runs),
         order_by="update_timestamp",
         ascending=True,
     ):
-        run = record.dagster_run
-        since = max(since, record.update_timestamp.replace(tzinfo=UTC))
-        ended = datetime.fromtimestamp(record.end_time, UTC) if record.end_time else since
-        _read_run(instance, book, run, ended, settings)
-    return since
+        run, at = record.dagster_run, record.update_timestamp.replace(tzinfo=UTC)
+        read[run.run_id] = at
+        if run.run_id not in known.runs:
+            ended = datetime.fromtimestamp(record.end_time, UTC) if record.end_time else at
+            _read_run(instance, book, run, ended, settings)
+    newest = max([known.at, *read.values()])
+    return ReadTo(newest, frozenset(run_id for run_id, at in read.items() if at > newest - OVERLAP))
 
 
 def read_answers(instance: dg.DagsterInstance, book: Book, models: Sequence[str]) -> None:

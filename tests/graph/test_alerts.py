@@ -6,12 +6,13 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.storage.runs.schema import RunsTable
 from dagster._core.test_utils import create_run_for_test
 
 from mlc_dagster.alerts.book import Alert, Book
 from mlc_dagster.alerts.finding import Severity
 from mlc_dagster.alerts.round import look
-from mlc_dagster.graph.alerts import alert_sensor, read_answers, read_runs
+from mlc_dagster.graph.alerts import ReadTo, alert_sensor, read_answers, read_runs
 from mlc_dagster.graph.partitions import RANGE_START, key, range_tags
 from mlc_dagster.graph.resource import SuiteResource
 from mlc_dagster.graph.steps import COMPANY_TAG, PAIR_TAG
@@ -105,7 +106,7 @@ def run(
 
 def open_now(instance: dg.DagsterInstance, suite: Suite, since: datetime = LONG_AGO) -> list[Alert]:
     book = Book(suite.engine)
-    read_runs(instance, book, suite.settings, since)
+    read_runs(instance, book, suite.settings, ReadTo(since))
     return book.open()
 
 
@@ -150,12 +151,63 @@ def test_runs_that_are_read_twice_count_once(
 
 def test_reading_goes_on_where_it_ended(work: type[Work], instance: dg.DagsterInstance, suite: Suite) -> None:
     work.failure = "It broke."
-    run(instance)
-    read_to = read_runs(instance, Book(suite.engine), suite.settings, LONG_AGO)
-    assert datetime.now(UTC) - read_to < timedelta(minutes=5)
-    assert read_runs(instance, Book(suite.engine), suite.settings, read_to) == read_to
-    run(instance, "SE01")
-    assert read_runs(instance, Book(suite.engine), suite.settings, read_to) > read_to
+    first = run(instance)
+    book = Book(suite.engine)
+    read_to = read_runs(instance, book, suite.settings, ReadTo(LONG_AGO))
+    assert read_to.runs == {first.run_id}
+    assert datetime.now(UTC) - read_to.at < timedelta(minutes=5)
+    assert ReadTo.of(str(read_to)) == read_to
+    assert read_runs(instance, book, suite.settings, read_to) == read_to
+    second = run(instance, "SE01")
+    further = read_runs(instance, book, suite.settings, read_to)
+    assert further.at > read_to.at
+    assert further.runs == {first.run_id, second.run_id}
+
+
+@pytest.mark.parametrize("seconds_before", [0, 5])
+def test_a_run_that_shows_late_with_the_stamp_of_another_or_an_older_one_is_told_too(
+    instance: dg.DagsterInstance, suite: Suite, seconds_before: int
+) -> None:
+    book = Book(suite.engine)
+    [first] = failed_runs(instance, "NO01")
+    read_to = read_runs(instance, book, suite.settings, ReadTo(LONG_AGO))
+    [late] = failed_runs(instance, "SE01")
+    stamp(instance, late, read_to.at - timedelta(seconds=seconds_before))
+    assert read_runs(instance, book, suite.settings, read_to).runs == {first, late}
+    assert [alert.finding.subject for alert in book.open()] == ["anaplan NO01", "anaplan SE01"]
+
+
+def test_more_runs_with_one_stamp_than_one_round_reads_are_all_told(
+    instance: dg.DagsterInstance, suite: Suite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mlc_dagster.graph.alerts.RUNS_A_TICK", 2)
+    book, at, companies = Book(suite.engine), datetime.now(UTC), [f"NO{number}" for number in range(5)]
+    for each in failed_runs(instance, *companies):
+        stamp(instance, each, at)
+    read_to = ReadTo(LONG_AGO)
+    for _ in range(3):
+        read_to = read_runs(instance, book, suite.settings, read_to)
+    assert {alert.finding.subject for alert in book.open()} == {f"anaplan {each}" for each in companies}
+
+
+def failed_runs(instance: dg.DagsterInstance, *companies: str) -> list[str]:
+    """Runs whose processes were killed; their ids."""
+    runs = [
+        create_run_for_test(
+            instance, status=dg.DagsterRunStatus.STARTED, tags={PAIR_TAG: "anaplan", COMPANY_TAG: company}
+        )
+        for company in companies
+    ]
+    for each in runs:
+        instance.report_run_failed(each)
+    return [each.run_id for each in runs]
+
+
+def stamp(instance: dg.DagsterInstance, run_id: str, at: datetime) -> None:
+    """Let Dagster have noted a run's end at that time."""
+    here = RunsTable.c.run_id == run_id
+    with instance.run_storage.connect() as connection:  # type: ignore[attr-defined]
+        connection.execute(RunsTable.update().where(here).values(update_timestamp=at.replace(tzinfo=None)))
 
 
 def test_a_run_somebody_started_in_the_ui_is_told_by_what_it_made(
@@ -307,7 +359,7 @@ def test_a_check_of_a_whole_site_stays_open_until_it_passes(
     dg.Definitions(asset_checks=[access_token]).resolve_implicit_global_asset_job_def().execute_in_process(
         instance=instance
     )
-    read_runs(instance, Book(suite.engine), suite.settings, LONG_AGO)
+    read_runs(instance, Book(suite.engine), suite.settings, ReadTo(LONG_AGO))
     assert [alert.finding.subject for alert in look(suite).open()] == ["tableau/site access_token"]
     suite.engine.dispose()
 

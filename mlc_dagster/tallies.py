@@ -13,6 +13,8 @@ from mlc_dagster.database.schema import tallies
 from mlc_dagster.transport.clock import Clock
 
 Calls = Callable[[], Mapping[str, int]]
+# The company of what is done for all of them at once.
+ALL = "*"
 # Steps that ended well, that failed, and that a vendor's closed window put off.
 SUCCEEDED, FAILED, DEFERRED = "steps_succeeded", "steps_failed", "steps_deferred"
 
@@ -42,7 +44,10 @@ class Step:
 
 
 class Tallies:
-    """The sums of all places: visma/suppliers, anaplan/suppliers, anaplan/rows/suppliers and so on."""
+    """The sums of all places: visma/suppliers, anaplan/suppliers, anaplan/rows/suppliers and so on.
+
+    Jobs without assets have places too, such as cleo/inbox, of the company ALL.
+    """
 
     def __init__(self, engine: sa.Engine, clock: Clock) -> None:
         self._engine, self._clock = engine, clock

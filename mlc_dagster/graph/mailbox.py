@@ -2,12 +2,14 @@
 
 import dagster as dg
 
+from mlc_dagster.cleo.held import PLACE
 from mlc_dagster.cleo.inbox import summary
 from mlc_dagster.graph.answers import evaluations
 from mlc_dagster.graph.resource import SuiteResource
 from mlc_dagster.inbound.mailbox import receive
 from mlc_dagster.logs import about
 from mlc_dagster.settings import Settings
+from mlc_dagster.tallies import ALL
 
 JOB = "cleo_mailbox"
 EVERY_15_MINUTES = "*/15 * * * *"
@@ -24,8 +26,12 @@ def mailbox(settings: Settings) -> dg.Definitions:
 def take_in(context: dg.OpExecutionContext, suite: SuiteResource) -> None:
     """One look at the mailbox, and what it means for the documents that were sent."""
     house = suite.open()
-    with about(run=context.run_id, pair="cleo"):
+    with (
+        about(run=context.run_id, pair="cleo", place=PLACE),
+        house.tallies.step(PLACE, ALL, house.calls) as step,
+    ):
         context.add_output_metadata(summary(receive(house, run_id=context.run_id)))
+        step.succeeded({})
     # An op of a job without assets may not yield the result of a check.
     for evaluation in evaluations(house):
         context.instance.report_runless_asset_event(evaluation)

@@ -16,6 +16,7 @@ from mlc_dagster.suite import Suite
 from mlc_dagster.tableau.failures import Failure
 from mlc_dagster.tableau.shape import Shape
 from mlc_dagster.tableau.webhooks import SOURCE
+from mlc_dagster.tallies import ALL
 from mlc_dagster.transport.errors import Again, CallFailed
 
 JOB = "tableau_site"
@@ -87,8 +88,9 @@ def extract_refreshes(suite: SuiteResource) -> dg.AssetCheckResult:
     """Reads it from Tableau, and compares what is ours with the ledger."""
     house = suite.open()
     try:
-        failed = house.tableau.failures()
-        words = [_told(house, failure) for failure in failed[:NAMED]]
+        with house.tallies.calls("/".join(SITE), ALL, house.calls):
+            failed = house.tableau.failures()
+            words = [_told(house, failure) for failure in failed[:NAMED]]
     except CallFailed as trouble:
         return _warning(str(trouble))
     if not failed:
@@ -114,7 +116,8 @@ def people_check(name: str) -> dg.AssetChecksDefinition:
         house = suite.open()
         try:
             companies = house.settings.companies_of("tableau")
-            found = house.tableau.dangling(name, companies, context.run.run_id)
+            with house.tallies.calls("/".join(SITE), ALL, house.calls):
+                found = house.tableau.dangling(name, companies, context.run.run_id)
         except CallFailed as trouble:
             return _warning(str(trouble))
         gone = [(company, refused) for company, listed in found.items() for refused in listed]

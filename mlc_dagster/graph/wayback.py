@@ -12,9 +12,10 @@ from mlc_dagster.logs import about
 from mlc_dagster.receiver import Signals
 from mlc_dagster.settings import Settings
 from mlc_dagster.suite import Suite
+from mlc_dagster.tallies import ALL
 from mlc_dagster.transport.errors import Closed
 
-JOB = "asana_way_back"
+JOB, PLACE = "asana_way_back", "asana/way_back"
 # How soon a webhook's signal is taken up; an hour is a small part of the day Asana keeps a failing webhook.
 SIGNAL_SECONDS, WEBHOOK_SECONDS = 30, 3600
 
@@ -33,8 +34,13 @@ def way_back(settings: Settings) -> dg.Definitions:
 @dg.op(description="Writes what people said at Asana's tasks into the notes of the documents in Visma.")
 def write_notes(context: dg.OpExecutionContext, suite: SuiteResource) -> None:
     """One pass over all projects."""
-    with about(run=context.run_id, pair="asana"):
-        done = carry_back(suite.open(), run_id=context.run_id)
+    house = suite.open()
+    with (
+        about(run=context.run_id, pair="asana", place=PLACE),
+        house.tallies.step(PLACE, ALL, house.calls) as step,
+    ):
+        done = carry_back(house, run_id=context.run_id)
+        step.succeeded({})
     context.add_output_metadata({name: getattr(done, name) for name in done.__dataclass_fields__})
 
 

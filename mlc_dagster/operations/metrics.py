@@ -13,7 +13,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
 from mlc_dagster.alerts.book import Book
-from mlc_dagster.operations.overview import PairHealth, PlaceHealth, overview
+from mlc_dagster.operations.overview import PairHealth, PlaceHealth, of_jobs, overview
 from mlc_dagster.suite import Suite
 from mlc_dagster.tallies import DEFERRED, FAILED, SUCCEEDED
 
@@ -47,7 +47,7 @@ class _Once(Collector):
     def collect(self) -> Iterator[Metric]:
         pairs = overview(self._suite, self._suite.clock.now())
         yield from _of_pairs(pairs)
-        yield from _of_places(pairs)
+        yield from _of_places(pairs, of_jobs(self._suite))
         yield _alerts(Book(self._suite.engine))
 
 
@@ -55,8 +55,11 @@ def _of_pairs(pairs: Iterable[PairHealth]) -> Iterator[Metric]:
     pairs = list(pairs)
     success = GaugeMetricFamily(
         "mlc_last_success_timestamp_seconds",
-        "When the least fresh destination of a pair was last delivered; absent before its first time.",
+        "When the least fresh of a pair's delivered destinations was; absent before any was.",
         labels=PAIR,
+    )
+    never = GaugeMetricFamily(
+        "mlc_never_delivered", "Destinations of a pair that were never delivered to.", labels=PAIR
     )
     lag = GaugeMetricFamily("mlc_lag_seconds", "How old what a pair shows may be.", labels=PAIR)
     limit = GaugeMetricFamily("mlc_stale_after_seconds", "When a pair counts as out of date.", labels=PAIR)
@@ -73,9 +76,10 @@ def _of_pairs(pairs: Iterable[PairHealth]) -> Iterator[Metric]:
     left: dict[str, int] = {}
     for health in pairs:
         here = (health.pair, health.company)
-        if health.last_success is not None and health.lag is not None:
-            success.add_metric(here, health.last_success.timestamp())
-            lag.add_metric(here, health.lag.total_seconds())
+        never.add_metric(here, health.never)
+        if health.oldest is not None:
+            success.add_metric(here, health.oldest.timestamp())
+            lag.add_metric(here, (health.at - health.oldest).total_seconds())
         if health.stale_after is not None:
             limit.add_metric(here, health.stale_after.total_seconds())
         if health.deferred is not None:
@@ -83,10 +87,10 @@ def _of_pairs(pairs: Iterable[PairHealth]) -> Iterator[Metric]:
         left |= {name: calls for name, calls in health.budgets_left.items() if calls is not None}
     for name, calls in left.items():
         budget.add_metric((name,), calls)
-    yield from (success, lag, limit, waits, budget)
+    yield from (success, never, lag, limit, waits, budget)
 
 
-def _of_places(pairs: Iterable[PairHealth]) -> Iterator[Metric]:
+def _of_places(pairs: Iterable[PairHealth], jobs: Iterable[tuple[str, PlaceHealth]]) -> Iterator[Metric]:
     places = [(health.pair, place) for health in pairs for place in health.places]
     records = GaugeMetricFamily(
         "mlc_records",
@@ -104,10 +108,11 @@ def _of_places(pairs: Iterable[PairHealth]) -> Iterator[Metric]:
         places,
         lambda place: _seconds(place.in_doubt.since),
     )
+    counted = [*places, *jobs]
     for name, (metric, words) in COUNTERS.items():
-        yield _counter(metric, words, places, {name: None})
+        yield _counter(metric, words, counted, {name: None})
     yield _counter("mlc_rows", "What deliveries did with rows.", places, {name: name for name in ROWS})
-    yield _counter("mlc_steps", "Steps of runs, by how they ended.", places, dict(STEPS))
+    yield _counter("mlc_steps", "Steps of runs, by how they ended.", counted, dict(STEPS))
 
 
 def _states(place: PlaceHealth) -> Iterator[tuple[str, int]]:

@@ -16,7 +16,7 @@ from mlc_dagster.delivery.deferrals import Deferral
 from mlc_dagster.delivery.ledger import BatchState, State
 from mlc_dagster.operations.health import budgets_left
 from mlc_dagster.suite import Suite
-from mlc_dagster.tallies import FAILED, SUCCEEDED, Tally
+from mlc_dagster.tallies import ALL, FAILED, SUCCEEDED, Tally
 
 # The source as a pair of its own: its places are the entities that are read.
 SOURCE = "visma"
@@ -79,6 +79,11 @@ class PairHealth:
     def oldest(self) -> datetime | None:
         """When the least fresh of those of its places that ever were done was last done."""
         return min((place.last_success for place in self.places if place.last_success), default=None)
+
+    @property
+    def never(self) -> int:
+        """How many of its places were never done."""
+        return sum(place.last_success is None for place in self.places)
 
     @property
     def lag(self) -> timedelta | None:
@@ -148,6 +153,15 @@ def overview(suite: Suite, now: datetime) -> list[PairHealth]:
             )
         )
     return found
+
+
+def of_jobs(suite: Suite) -> list[tuple[str, PlaceHealth]]:
+    """What jobs without assets did so far, each after its pair: Cleo's mailbox, Asana's way back."""
+    return [
+        (place.split("/")[0], PlaceHealth(place, ALL, None, None, tallies=tallies))
+        for (place, company), tallies in sorted(suite.tallies.all().items())
+        if company == ALL
+    ]
 
 
 def _pairs(suite: Suite) -> Iterator[At]:

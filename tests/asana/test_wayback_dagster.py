@@ -14,6 +14,7 @@ from mlc_dagster.definitions import defs
 from mlc_dagster.graph.wayback import JOB
 from mlc_dagster.receiver import Signals
 from mlc_dagster.suite import Suite
+from mlc_dagster.tallies import ALL
 from mlc_sandbox.asana.store import Webhook
 from tests.asana.office import COMPANY, Office, open_office
 from tests.support.house import QUIET, running_sandbox
@@ -75,6 +76,9 @@ def test_a_run_writes_the_notes_and_shows_what_it_did(office: Office, instance: 
     (output,) = [event for event in result.all_events if event.is_successful_output]
     shown = {name: value.value for name, value in output.step_output_data.metadata.items()}
     assert shown["written"] == shown["tasks"] == 1
+    tallies = office.suite().tallies.all()["asana/way_back", ALL]
+    assert tallies["calls"].count > 0
+    assert tallies["steps_succeeded"].count > 0
     (event,) = [
         each for each in office.suite().audit.history(office.number(task)) if each.run_id == result.run_id
     ]

@@ -11,6 +11,7 @@ from mlc_dagster.definitions import defs
 from mlc_dagster.graph.answers import NAME
 from mlc_dagster.graph.mailbox import JOB
 from mlc_dagster.suite import Suite
+from mlc_dagster.tallies import ALL
 from tests.cleo.dock import COMPANY, Dock, open_dock
 from tests.support.house import QUIET, running_sandbox
 from tests.support.sandbox_time import SandboxTime
@@ -53,6 +54,9 @@ def test_a_run_takes_the_mailbox_in_and_shows_what_it_did(dock: Dock, instance: 
     shown = {name: value.value for name, value in output.step_output_data.metadata.items()}
     assert (shown["files"], shown["posted"]) == (1, 1)
     assert len(dock.receipts(notice.number)) == 1
+    tallies = dock.suite().tallies.all()["cleo/inbox", ALL]
+    assert tallies["calls"].count > 0
+    assert tallies["steps_succeeded"].count == 1
 
 
 def test_a_mailbox_that_cannot_be_reached_fails_the_run_and_the_next_goes_on(

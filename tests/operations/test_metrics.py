@@ -13,6 +13,7 @@ from mlc_dagster.delivery.quarantine import Refused
 from mlc_dagster.operations.metrics import render
 from mlc_dagster.settings import REPOSITORY
 from mlc_dagster.suite import Suite
+from mlc_dagster.tallies import ALL
 from tests.support.desk import open_desk
 from tests.support.manual_clock import START, ManualClock
 from tests.support.postgres import database_url, postgres_url, sqlite_url
@@ -91,6 +92,26 @@ def test_a_step_that_fails_counts_its_calls_too(suite: Suite) -> None:
     place = ("anaplan", "anaplan/suppliers", "NO01")
     assert scrape(suite, "mlc_calls_total") == {place: 9}
     assert scrape(suite, "mlc_steps_total") == {(*place, "failed"): 1}
+
+
+def test_what_a_job_without_assets_did_is_counted_but_holds_no_rows(suite: Suite) -> None:
+    made = {"calls": 0}
+    with suite.tallies.step("cleo/inbox", ALL, lambda: dict(made)) as step:
+        made["calls"] = 5
+        step.succeeded({})
+    place = ("cleo", "cleo/inbox", "*")
+    assert scrape(suite, "mlc_calls_total") == {place: 5}
+    assert scrape(suite, "mlc_steps_total") == {(*place, "succeeded"): 1}
+    assert not any("cleo/inbox" in labels for labels in scrape(suite, "mlc_records"))
+
+
+def test_a_new_destination_that_was_never_delivered_to_hides_no_lag(suite: Suite, clock: ManualClock) -> None:
+    assert scrape(suite, "mlc_never_delivered")["anaplan", "NO01"] == 2
+    with suite.tallies.step("anaplan/suppliers", "NO01", dict) as step:
+        step.succeeded({})
+    clock.pass_time(90)
+    assert scrape(suite, "mlc_never_delivered")["anaplan", "NO01"] == 1
+    assert scrape(suite, "mlc_lag_seconds") == {("anaplan", "NO01"): 90}
 
 
 def test_the_lag_grows_with_time(suite: Suite, clock: ManualClock) -> None:

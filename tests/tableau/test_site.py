@@ -13,6 +13,7 @@ from mlc_dagster.delivery import Row, deliver
 from mlc_dagster.graph.tableau import JOB
 from mlc_dagster.receiver import Signals
 from mlc_dagster.tableau.webhooks import ABOUT, SOURCE
+from mlc_dagster.tallies import ALL
 from mlc_sandbox.tableau import World
 from mlc_sandbox.tableau.actions import Rules
 from tests.support.house import QUIET, House, open_house, running_sandbox
@@ -121,6 +122,13 @@ def test_where_all_is_well_every_check_passes(house: House, instance: dg.Dagster
         "extract_refreshes": True,
         "names_exist": True,
     }
+
+
+def test_the_calls_of_a_look_are_counted(house: House, instance: dg.DagsterInstance) -> None:
+    look(instance)
+    before = house.suite().tallies.all()["tableau/site", ALL]["calls"].count
+    look(instance)
+    assert house.suite().tallies.all()["tableau/site", ALL]["calls"].count > before > 0
 
 
 def test_the_site_depends_on_our_data_sources_and_no_chain_runs_it(house: House) -> None:

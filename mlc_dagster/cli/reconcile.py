@@ -1,4 +1,7 @@
-"""`mlc reconcile`: what targets show beside what they were sent; repairs exactly the rows that differ."""
+"""`mlc reconcile`: what targets show beside what they were sent; repairs exactly the rows that differ.
+
+What it is at stands on standard error, line by line: to read a target takes minutes.
+"""
 
 from collections.abc import Iterator
 
@@ -38,7 +41,7 @@ def show_reconcile(
     unread: list[str] = []
     compared = list(_compared(suite, wanted, company, entity, unread))
     if not compared:
-        console.print("Nothing was compared: these targets show nothing, or no view is named.")
+        console.print("Nothing was compared.")
         return 1 if unread else 0
     console.print(_table(compared))
     for found in compared:
@@ -61,10 +64,11 @@ def _compared(
         if entity not in (None, suite.mappings.models[name].source):
             continue
         if (read_back := suite.read_back(name)) is None:
-            console.print(f"{name} cannot be read back.{_acknowledged(suite, name)}")
+            console.print(f"{name} {_why_not(suite, name)}")
             continue
         tombstone = suite.mappings.models[name].tombstone
         for code in companies_of(suite, name, company):
+            typer.echo(f"Reading {name} {code} ...", err=True)
             try:
                 found = reconcile(suite.ledger, read_back, name, code, tombstone=tombstone)
             except (CallFailed, Stop) as trouble:
@@ -74,6 +78,12 @@ def _compared(
             _beside_the_lake(suite, found)
             suite.comparisons.keep(found, RUN_ID)
             yield found
+
+
+def _why_not(suite: Suite, name: str) -> str:
+    if not suite.ledger.companies(name):
+        return "was never delivered to: there is nothing to compare. `mlc check` says whether it is set up."
+    return f"cannot be read back.{_acknowledged(suite, name)}"
 
 
 def _acknowledged(suite: Suite, name: str) -> str:
@@ -133,4 +143,7 @@ def _repair(suite: Suite, wrong: list[Comparison], *, yes: bool) -> None:
             reason=REASON,
             keys=found.wrong,
         )
-        console.print(f"{found.destination} {found.company}: {count} rows go again with the next run.")
+        place = f"{found.destination} {found.company}"
+        console.print(f"{place}: {count} rows go again with the next run.")
+        if left := len(found.wrong) - count:
+            console.print(f"{place}: {left} were deleted and are not sent again: correct them at the target.")

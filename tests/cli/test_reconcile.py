@@ -4,10 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from typer.testing import CliRunner, Result
 
 from mlc_dagster.cli.main import app
 from mlc_dagster.database.schema import records
+from mlc_dagster.delivery import State
 from mlc_dagster.suite import UnknownDestination
 from tests.support.house import House, open_house, running_sandbox
 
@@ -40,7 +42,35 @@ def edit_one(house: House) -> str:
 def test_an_equal_target_is_told_so(house: House) -> None:
     told = mlc("reconcile", "anaplan")
     assert told.exit_code == 0, told.output
-    assert "equal" in told.output
+    assert "equal" in told.stdout
+    assert told.stderr == f"Reading {NAME} NO01 ...\n"
+
+
+def test_what_was_never_delivered_to_is_told_as_that(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = yaml.safe_load(house.settings.file.read_text())
+    del settings["pairs"]["anaplan"]["destinations"]["suppliers"]["read_back"]
+    file = tmp_path / "mlc.yaml"
+    file.write_text(yaml.safe_dump({**settings, "home": str(tmp_path)}))
+    monkeypatch.setenv("MLC_CONFIG", str(file))
+    told = mlc("reconcile")
+    assert f"{NAME} was never delivered to: there is nothing to compare." in told.output
+    file.write_text(yaml.safe_dump({**settings, "home": str(house.settings.folder)}))
+    assert f"{NAME} cannot be read back." in mlc("reconcile").output
+
+
+def test_a_deleted_row_that_shows_again_is_left_to_a_person(house: House) -> None:
+    suite = house.suite()
+    with suite.engine.begin() as connection:
+        mine = (records.c.destination == NAME, records.c.key == sorted(house.modules()[MODULE])[0])
+        deleted = records.update().where(*mine)
+        assert connection.execute(deleted.values(state=State.DELETED)).rowcount == 1
+    told = mlc("reconcile", NAME, "--repair", "--yes")
+    with suite.engine.begin() as connection:
+        connection.execute(deleted.values(state=State.DELIVERED))
+    assert f"{NAME} NO01: 1 were deleted and are not sent again: correct them at the target." in told.output
+    assert mlc("reconcile").exit_code == 0
 
 
 def test_only_what_carries_an_entity_is_compared(house: House) -> None:

@@ -2,12 +2,16 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 MONEY = pa.decimal128(28, 8)
 MOMENT = pa.timestamp("us", tz="UTC")
+# What Python can hold. 0001-01-01 is what .NET writes where there is no moment.
+EARLIEST = pa.scalar(datetime.min.replace(tzinfo=UTC), MOMENT)
+LATEST = pa.scalar(datetime.max.replace(tzinfo=UTC), MOMENT)
 
 # The lake's type of each kind: text, guid, integer, decimal, business date, ERP stamp, UTC stamp, boolean.
 LAKE_TYPES = {
@@ -211,16 +215,17 @@ def typed(array: pa.Array, field: Field, zone: str) -> pa.Array:
 def moments(texts: pa.Array, zone: str) -> pa.Array:
     """Turn date-time texts into UTC. A text without zone is wall time of ``zone`` (section 5: Europe/Oslo).
 
-    An hour that comes twice is taken as its first pass, an hour that never was as its end.
+    An hour that comes twice is taken as its first pass, an hour that never was as its end. What the change to
+    UTC moves out of the years 1 to 9999 stops at their end: nobody else could calculate with it.
     """
     texts = pc.replace_substring_regex(texts, r"(\.\d{6})\d+", r"\1")
     zoned = pc.match_substring_regex(texts, r"(Z|[+-]\d\d:?\d\d)$")
     if not pc.any(zoned).as_py():
-        return _wall(texts, zone)
+        return _within(_wall(texts, zone))
     nothing = pa.scalar(None, pa.string())
     with_zone = pc.cast(pc.if_else(zoned, texts, nothing), MOMENT)
     without = _wall(pc.if_else(zoned, nothing, texts), zone)
-    return pc.coalesce(with_zone, without)
+    return _within(pc.coalesce(with_zone, without))
 
 
 def _scalar(array: pa.Array, kind: str, zone: str) -> pa.Array:
@@ -232,6 +237,14 @@ def _scalar(array: pa.Array, kind: str, zone: str) -> pa.Array:
     if kind in "tu":
         return moments(array, zone if kind == "t" else "UTC")
     return array
+
+
+def _within(moments: pa.Array) -> pa.Array:
+    ends = pc.min_max(moments)
+    if not pc.or_(pc.less(ends["min"], EARLIEST), pc.greater(ends["max"], LATEST)).as_py():
+        return moments
+    moments = pc.if_else(pc.less(moments, EARLIEST), EARLIEST, moments)
+    return pc.if_else(pc.greater(moments, LATEST), LATEST, moments)
 
 
 def _wall(texts: pa.Array, zone: str) -> pa.Array:

@@ -134,16 +134,17 @@ class _Look:
     def run(self, unread: Collection[str]) -> Looked:
         both = spools(self.client, self.lake, self.entity, self.company, self.clock.now())
         pages = Pages(self.entity.keys_only, both[0], None, self.clock.now())
-        listed, nameless = self._list(pages)
+        listed, unreadable = self._list(pages)
         known = self.lake.steady([self.entity.name], self.company, self._versions)
         alive = known.filter(pc.invert(known.column("_deleted")))
         before = pc.less(
             alive.column("_read_at"), pa.scalar(pages.begun, alive.schema.field("_read_at").type)
         )
         missing = without(alive.filter(before), listed.column("_key"))
+        missing = without(missing, [key for key in unreadable if key is not None])
         # A record without a key may be any of the missing ones, so none is judged then.
         vanished: list[str] = []
-        if len(missing) and not nameless:
+        if len(missing) and None not in unreadable:
             try:
                 self.limit.check(self.entity, self.company, held=len(alive), missing=len(missing))
             except TooMuchGone:
@@ -163,8 +164,8 @@ class _Look:
             _spools=both,
         )
 
-    def _list(self, pages: Pages) -> tuple[pa.Table, bool]:
-        """One pass over the list: its light index, and whether a record came without a key."""
+    def _list(self, pages: Pages) -> tuple[pa.Table, set[str | None]]:
+        """One pass over the list: its light index, and the keys of what did not parse, None without one."""
         entity = self.entity.keys_only
         pages.pass_begun(1, self.clock.now())
 
@@ -175,7 +176,7 @@ class _Look:
 
         kept = self.client.pages(entity, take, held=pages.held(1))
         index = pa.concat_tables([one.index for one in kept]).combine_chunks()
-        return newest(entity, index), any(bad.key is None for one in kept for bad in one.bad)
+        return newest(entity, index), {bad.key for one in kept for bad in one.bad}
 
     def _versions(self, listings: Mapping[str, Listing]) -> pa.Table:
         """The newest version of each key in the lake, narrow: also the ERP's own id, as text."""

@@ -1,7 +1,7 @@
 """The polling sensor's cheap question: does the ERP hold versions that the lake has not read?"""
 
 from collections.abc import Collection
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,7 +11,7 @@ from mlc_dagster.transport import Clock
 from mlc_dagster.visma.client import EVER, VismaClient
 from mlc_dagster.visma.entity import Entity
 from mlc_dagster.visma.records import to_rows
-from mlc_dagster.visma.wall import ZONE, day_begin, from_wall
+from mlc_dagster.visma.wall import ZONE, day_begin, days_of, from_wall
 
 
 def has_news(
@@ -35,15 +35,16 @@ def has_news(
         return True
     if not entity.has_filter:
         return False
-    since = _since(lake, entity, company)
+    since, now = _since(lake, entity, company), clock.now()
     held = _held(lake, entity, company, since, zone)
     page = client.page(entity, since=since)
-    rows = to_rows(entity, company, page.listed, read_at=clock.now(), zone=zone)
-    if any(bad.raw not in refused for bad in rows.bad) or not _versions(rows.table) <= _versions(held):
+    rows = to_rows(entity, company, page.listed, read_at=now, zone=zone)
+    come = _come(rows.table, now, zone)
+    if any(bad.raw not in refused for bad in rows.bad) or not _versions(come) <= _versions(held):
         return True
     # Versions on further pages, of a re-stamped table say, are news when they are more than the lake holds.
-    total = page.told.total
-    return total is not None and total > _units(entity, held) + len(refused)
+    total, to_come = page.told.total, _units(entity, rows.table) - _units(entity, come)
+    return total is not None and total > _units(entity, held) + to_come + len(refused)
 
 
 def _since(lake: Lake, entity: Entity, company: str) -> str:
@@ -68,6 +69,13 @@ def _held(lake: Lake, entity: Entity, company: str, since: str, zone: str) -> pa
             recent = pc.greater_equal(table.column("_stamp"), begin)
             tables.append(table.filter(pc.and_(alive, recent)))
     return pa.concat_tables(tables, promote_options="permissive")
+
+
+def _come(table: pa.Table, now: datetime, zone: str) -> pa.Table:
+    """Return the rows of days that have begun by our clock: those of tomorrow no run can read today."""
+    stamps = table.column("_stamp")
+    [today] = days_of(pa.chunked_array([[now]], stamps.type), zone)
+    return table.filter(pc.fill_null(pc.less_equal(days_of(stamps, zone), today), fill_value=True))
 
 
 def _versions(table: pa.Table) -> set[tuple[str, str]]:

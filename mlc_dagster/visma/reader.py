@@ -16,13 +16,13 @@ import pyarrow.compute as pc
 from mlc_dagster.lake import DAY, DayNote, Lake, Spool, month_of
 from mlc_dagster.transport import Clock, SystemClock
 from mlc_dagster.visma import deletes
-from mlc_dagster.visma.client import VismaClient
+from mlc_dagster.visma.client import EVER, VismaClient
 from mlc_dagster.visma.entity import Entity
 from mlc_dagster.visma.merge import changed, conform, in_second_pass, newer, without
 from mlc_dagster.visma.parallel import one_ahead
 from mlc_dagster.visma.records import BadRecord
 from mlc_dagster.visma.sweep import MOST_PASSES, NeverSettled, Swept, sweep
-from mlc_dagster.visma.wall import ZONE, day_begin, days_of, has_ended, overlap, wall_text
+from mlc_dagster.visma.wall import ZONE, day_begin, days_of, from_wall, has_ended, overlap, wall_text
 
 
 @dataclass
@@ -481,6 +481,7 @@ def _next_from(swept: Swept, zone: str) -> str | None:
     if swept.newest is None:
         return swept.since
     newest = min(swept.newest, swept.started + timedelta(seconds=swept.seconds))
+    newest = max(newest, from_wall(EVER, zone))  # .NET's 0001-01-01 has nothing before it
     wall = datetime.fromisoformat(wall_text(newest, zone))
     back = timedelta(seconds=swept.seconds) + overlap(wall.date(), zone)
     return (wall - back).isoformat(timespec="seconds")

@@ -14,8 +14,13 @@ from mlc_dagster.transport import exact_json
 from mlc_dagster.visma.entity import Entity
 from mlc_dagster.visma.fields import MOMENT, Field, lake_columns, typed
 from mlc_dagster.visma.tidy import Misfit, tidy_record, unwrapped
+from mlc_dagster.visma.wall import CLOCK_LAG
 from mlc_dagster.visma.wire import Listed
 
+AHEAD = (
+    "{stamp}: {text} is more than a day ahead of our clock. Save the record in the ERP again, which stamps "
+    "it anew, or correct the clock that is wrong. It is read with the next run then"
+)
 _MISFITS = (pa.ArrowException, ValueError, TypeError, OverflowError)
 
 
@@ -50,12 +55,12 @@ def to_rows(entity: Entity, company: str, listed: Listed, *, read_at: datetime, 
         except _MISFITS:
             pass  # Such as a date that is none: the records are looked at one by one.
         else:
-            if not table.column("_key").null_count:
+            if not (table.column("_key").null_count or pc.any(_ahead(table, read_at)).as_py()):
                 return Rows(table)
     records = listed.parsed
     try:
         table = _table(entity, entity.fields, _taken(entity, records), read_at, zone)
-        return _keyed(entity, company, records, table)
+        return _set_aside(entity, company, records, table, read_at)
     except _MISFITS:
         return _one_by_one(entity, company, records, read_at, zone)
 
@@ -105,19 +110,34 @@ def _nothing_for_empty(texts: pa.Array) -> pa.Array:
     return pc.if_else(pc.equal(texts, ""), pa.scalar(None, pa.string()), texts)
 
 
-def _keyed(entity: Entity, company: str, records: Sequence[Any], table: pa.Table) -> Rows:
-    """Set aside the records without a key."""
-    keys = table.column("_key")
-    if not keys.null_count:
+def _ahead(table: pa.Table, read_at: datetime) -> pa.ChunkedArray:
+    """Return which records are stamped so far ahead of our clock that it is no clock's difference."""
+    latest = pa.scalar(read_at + CLOCK_LAG, MOMENT)
+    return pc.fill_null(pc.greater(table.column("_stamp"), latest), fill_value=False)
+
+
+def _set_aside(
+    entity: Entity, company: str, records: Sequence[Any], table: pa.Table, read_at: datetime
+) -> Rows:
+    """Set aside the records without a key, and those with a stamp that is still to come.
+
+    A day holds what was stamped on it: read now, such a record had no day, and would hide what it becomes
+    once it is stamped sensibly.
+    """
+    keyless, ahead = table.column("_key").is_null(), _ahead(table, read_at)
+    wrong = pc.or_(keyless, ahead)
+    if not pc.any(wrong).as_py():
         return Rows(table)
     names = " and ".join(part for part in entity.key if not part.endswith("?"))
-    reason = f"{names}: missing, so the record has no key"
+    no_key = f"{names}: missing, so the record has no key"
+    texts = table.column("_stamp_text").to_pylist()
+    flags = zip(records, keyless.to_pylist(), wrong.to_pylist(), texts, strict=True)
     bad = [
-        _bad(entity, company, record, reason)
-        for record, missing in zip(records, keys.is_null().to_pylist(), strict=True)
-        if missing
+        _bad(entity, company, record, no_key if missing else AHEAD.format(stamp=entity.stamp, text=text))
+        for record, missing, out, text in flags
+        if out
     ]
-    return Rows(table.filter(keys.is_valid()), tuple(bad))
+    return Rows(table.filter(pc.invert(wrong)), tuple(bad))
 
 
 def _one_by_one(entity: Entity, company: str, records: Sequence[Any], read_at: datetime, zone: str) -> Rows:
@@ -131,7 +151,7 @@ def _one_by_one(entity: Entity, company: str, records: Sequence[Any], read_at: d
         except Misfit as misfit:
             bad.append(_bad(entity, company, record, str(misfit)))
     table = _table(entity, entity.fields, _taken(entity, tidied), read_at, zone)
-    rows = _keyed(entity, company, good, table)
+    rows = _set_aside(entity, company, good, table, read_at)
     return Rows(rows.table, (*bad, *rows.bad))
 
 

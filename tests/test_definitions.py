@@ -92,6 +92,12 @@ def test_calls_are_shared_out_by_pools(graph: AssetGraph) -> None:
     assert pools["anaplan/rows/suppliers"] == set()
 
 
+def test_a_destination_is_described_by_the_name_people_call_its_target(graph: AssetGraph) -> None:
+    told = graph.get(dg.AssetKey(["anaplan", "suppliers"])).description
+    assert told is not None
+    assert told.endswith("As Anaplan holds it, according to the ledger.")
+
+
 def test_every_asset_has_a_kind_a_description_and_a_freshness(graph: AssetGraph) -> None:
     for key in graph.get_all_asset_keys():
         node = graph.get(key)

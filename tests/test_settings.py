@@ -60,6 +60,16 @@ def test_five_mistakes_are_reported_at_once_each_with_its_line(tmp_path: Path) -
     assert "`list_imprt` is not a setting here." in {message for _, message in found}
 
 
+def test_what_a_value_may_be_is_told_in_words(tmp_path: Path) -> None:
+    assert problems_of(tmp_path, GOOD.replace("2026-11-15", "soon")) == [
+        (1, "`start_day`: a date is needed, such as 2026-01-31.")
+    ]
+    [(_, told)] = problems_of(tmp_path, GOOD.replace("0123456789ABCDEF0123456789ABCDEF", "the model"))
+    assert told == "`model_id`: it has to be 32 characters of 0-9 and A-F, in capital letters."
+    [(_, told)] = problems_of(tmp_path, GOOD.replace("tenant_id: t-2", 'tenant_id: ""'))
+    assert told == "`tenant_id`: it must not be empty."
+
+
 def test_an_unknown_company_of_a_pair_is_named_with_the_known_ones(tmp_path: Path) -> None:
     text = GOOD.replace("  anaplan:\n", "  anaplan:\n    companies: [NO01, FI01]\n")
     assert problems_of(tmp_path, text) == [(10, "There is no company FI01.")]

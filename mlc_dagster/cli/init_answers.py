@@ -6,6 +6,8 @@ from typing import Annotated, Any
 import typer
 from pydantic import AfterValidator, BaseModel, TypeAdapter, ValidationError
 
+from mlc_dagster.settings.section import in_words
+
 
 class Answers:
     """A document shaped like mlc.yaml. What it lacks is asked for, or told where nobody is to be asked."""
@@ -53,7 +55,7 @@ class Answers:
             except ValidationError as error:
                 if not self.person:
                     raise
-                typer.echo(f"  {error.errors()[0]['msg'].removeprefix('Value error, ')}")
+                typer.echo(f"  {text!r} cannot be taken: {in_words(error.errors()[0])}.")
 
     def each(self, kind: Any, question: str, *place: str) -> Iterator[str]:
         """The keys of a section. A person names them one by one; an empty answer ends it."""

@@ -6,7 +6,7 @@ from typing import Any, Literal, get_args
 from pydantic import BaseModel
 
 from mlc_dagster.cli.init_answers import Answers, field, listed
-from mlc_dagster.settings import REPOSITORY, CompanySettings, Secret, VismaSettings
+from mlc_dagster.settings import REPOSITORY, TITLES, CompanySettings, Secret, VismaSettings
 from mlc_dagster.settings.anaplan import AnaplanOAuthCode, AnaplanSettings
 from mlc_dagster.settings.asana import AsanaDestination, AsanaOAuth, AsanaSettings
 from mlc_dagster.settings.cleo import CleoSettings, Identity, Partner, PartnerName, Rest, Sftp
@@ -15,7 +15,6 @@ from mlc_dagster.settings.section import CompanyCode, Cron, PairSettings, TimeZo
 from mlc_dagster.settings.tableau import ConnectedApp, TableauSettings
 from mlc_dagster.settings.whole import Settings
 
-TITLES = {"anaplan": "Anaplan", "asana": "Asana", "cleo": "Cleo", "powerbi": "Power BI", "tableau": "Tableau"}
 # The names that the guides use, where the field's own would say less.
 NAMES = {"token_name": "PAT_NAME", "token_secret": "PAT_SECRET"}  # pragma: allowlist secret
 # The column that names a list's items, where it is not their code (docs/anaplan.md).

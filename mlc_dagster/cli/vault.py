@@ -141,9 +141,12 @@ def forget(name: str, *, yes: bool) -> int:
         Credentials(suite.vault).remove(name) if _is_ours(name) else suite.vault.remove(name, Change.REMOVED)
     )
     if not removed:
-        console.print(f"The vault has no {name}.")
+        where = ": it stands in the environment, and is to be taken out there" if os.environ.get(name) else ""
+        console.print(f"The vault has no {name}{where}.")
         return 1
     console.print(f"{name} is gone from the vault. Revoke it at its vendor too: it opens the door as before.")
+    if os.environ.get(name):
+        console.print(f"Beware: the environment of this process still has {name}, and it goes on being used.")
     return 0
 
 

@@ -14,7 +14,7 @@ from mlc_dagster.graph.resource import SuiteResource
 from mlc_dagster.graph.steps import by_company
 from mlc_dagster.mappings import Mappings, Model
 from mlc_dagster.outlook import left_behind
-from mlc_dagster.settings import PairSettings
+from mlc_dagster.settings import TITLES, PairSettings
 
 
 def destination_asset(
@@ -25,7 +25,7 @@ def destination_asset(
     @dg.asset(
         key=[model.target, model.name],
         group_name=f"visma_{model.target}",
-        description=f"{model.description} As {model.target} holds it, according to the ledger.",
+        description=f"{model.description} As {TITLES[model.target]} holds it, according to the ledger.",
         kinds={model.target},
         deps=[[model.target, "rows", model.name], *([model.target, other] for other in model.after)],
         partitions_def=days,

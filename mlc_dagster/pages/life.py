@@ -252,7 +252,7 @@ class Lives:
         if refused:
             return Sentence(system, "bad", "held back", _held_back(refused[0], f"before {system}"))
         if failed := [each for each in held if each.state is State.FAILED]:
-            text = f"{system} refused {_rows(failed)} on {self._at(failed)}: {_because(failed)}"
+            text = f"{system} refused {_rows(failed)} on {self._at(failed)}{_because(failed)}"
             return Sentence(system, "bad", "refused", text)
         return None
 
@@ -264,7 +264,8 @@ class Lives:
             )
             return Sentence(system, "waits", "in doubt", text)
         if pending := [each for each in held if each.state is State.PENDING]:
-            text = f"Waits for the next run to {system}: {_rows(pending)}. {_because(pending)}".strip()
+            goes = "goes" if len(pending) == 1 else "go"
+            text = f"{_rows(pending)} {goes} with the next run to {system}{_because(pending)}"
             return Sentence(system, "waits", "waits", text)
         return None
 
@@ -342,9 +343,10 @@ def _rows(rows: Sequence[Held]) -> str:
 
 
 def _because(rows: Sequence[Held]) -> str:
+    """The end of a sentence: the reason, where there is one."""
     reasons = list(dict.fromkeys(each.reason for each in rows if each.reason))
     more = f" (and {len(reasons) - 1} other reasons)" if len(reasons) > 1 else ""
-    return f"{reasons[0]}{more}" if reasons else ""
+    return f": {reasons[0].rstrip('.')}{more}." if reasons else "."
 
 
 def _timeline(history: Sequence[Event]) -> Iterator[Line]:

@@ -7,15 +7,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from mlc_dagster.delivery import Kind
+from mlc_dagster.settings import TITLES
 
-SYSTEMS = {
-    "anaplan": "Anaplan",
-    "asana": "Asana",
-    "cleo": "Cleo",
-    "powerbi": "Power BI",
-    "tableau": "Tableau",
-    "visma": "the ERP",
-}
+SYSTEMS = {**TITLES, "visma": "the ERP"}
 
 # What an event of the audit trail says happened, and how it is marked. {system} is where.
 EVENTS: Mapping[Kind, tuple[str, str]] = {

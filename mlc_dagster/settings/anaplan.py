@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from mlc_dagster.settings.section import ExactUrl, PairSettings, SecretValue, Section, Url
+from mlc_dagster.settings.section import ExactUrl, PairSettings, SecretValue, Section, Shape, Url
 
 
 class AnaplanBasic(Section):
@@ -112,8 +112,8 @@ class AnaplanSettings(PairSettings):
     auth_url: Url = "https://auth.anaplan.com"
     oauth_url: Url = "https://us1a.app.anaplan.com"
     auth: Annotated[AnaplanBasic | AnaplanCertificate | AnaplanOAuth, Field(discriminator="method")]
-    workspace_id: str = Field(pattern=r"^[0-9a-f]{32}$")
-    model_id: str = Field(pattern=r"^[0-9A-F]{32}$")
+    workspace_id: Annotated[str, Shape(r"^[0-9a-f]{32}$", "32 characters of 0-9 and a-f, in small letters")]
+    model_id: Annotated[str, Shape(r"^[0-9A-F]{32}$", "32 characters of 0-9 and A-F, in capital letters")]
     upload: Literal["complete", "counted"] = "complete"
     calls_per_minute: int = Field(default=600, ge=1)
     headroom_percent: int = Field(default=80, ge=1, le=100)

@@ -4,9 +4,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from mlc_dagster.settings.section import ExactUrl, PairSettings, SecretValue, Section, Url
+from mlc_dagster.settings.section import ExactUrl, PairSettings, SecretValue, Section, Shape, Url
 
-Gid = Annotated[str, Field(pattern=r"^[0-9]{1,25}$")]
+Gid = Annotated[str, Shape(r"^[0-9]{1,25}$", "a number, as the address in the browser shows it")]
 # What people may work with on a board; everything else of a task is the ERP's.
 Part = Literal["name", "notes", "due_on", "assignee", "completed", "section"]
 SHARED: tuple[Part, ...] = ("name", "assignee", "completed", "section")

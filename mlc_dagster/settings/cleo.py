@@ -6,11 +6,16 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from mlc_dagster.settings.section import CompanyCode, PairSettings, SecretValue, Section, Url
+from mlc_dagster.settings.section import CompanyCode, PairSettings, SecretValue, Section, Shape, Url
 
-InterchangeId = Annotated[str, Field(pattern=r"^[!-~][ -~]{0,13}[!-~]$")]
-Qualifier = Annotated[str, Field(pattern=r"^[0-9A-Z]{2}$")]
-PartnerName = Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,30}$")]
+InterchangeId = Annotated[
+    str,
+    Shape(r"^[!-~][ -~]{0,13}[!-~]$", "2 to 15 characters of ASCII, with no space at its begin or end"),
+]
+Qualifier = Annotated[str, Shape(r"^[0-9A-Z]{2}$", "two characters of 0-9 and A-Z, such as ZZ or 14")]
+PartnerName = Annotated[
+    str, Shape(r"^[a-z0-9_-]{1,30}$", "up to 30 small letters, digits, `_` or `-`, such as nordlys")
+]
 
 
 class RestCall(Section):

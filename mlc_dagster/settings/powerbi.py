@@ -1,10 +1,10 @@
 """The section of the Power BI pair."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from mlc_dagster.settings.section import PairSettings, SecretValue, Section, Url
+from mlc_dagster.settings.section import GUID, PairSettings, SecretValue, Section, Url
 
 
 class PowerBiTable(Section):
@@ -27,7 +27,7 @@ class PowerBiSettings(PairSettings):
     tenant_id: str = Field(min_length=1)
     client_id: SecretValue
     client_secret: SecretValue
-    workspace_id: str = Field(pattern=r"^[0-9A-Fa-f-]{36}$")
+    workspace_id: Annotated[str, GUID]
     dataset: str = Field(default="Visma ERP", min_length=1, max_length=100)
     verify: Literal["auto", "off"] = "auto"
     long_text: Literal["refuse", "cut"] = "refuse"

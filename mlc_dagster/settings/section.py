@@ -3,10 +3,21 @@
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Annotated
+from dataclasses import dataclass
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    WithJsonSchema,
+)
+from pydantic_core import CoreSchema, core_schema
 
 VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
@@ -118,6 +129,38 @@ def _written(pattern: str) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", "pattern": pattern})
 
 
+@dataclass(frozen=True)
+class Shape:
+    """What a text has to look like: for programs as a pattern of the whole, for people in words."""
+
+    pattern: str
+    words: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._checked, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {**handler(schema), "pattern": self.pattern}
+
+    def _checked(self, value: str) -> str:
+        if not re.fullmatch(self.pattern, value):
+            raise ValueError(f"it has to be {self.words}")
+        return value
+
+
+def in_words(mistake: Mapping[str, Any]) -> str:
+    """What is wrong with a value, as pydantic tells it, in the words of who writes mlc.yaml."""
+    if mistake["type"] == "string_too_short":
+        return "it must not be empty"
+    if mistake["type"] in ("date_parsing", "date_from_datetime_parsing"):
+        return "a date is needed, such as 2026-01-31"
+    words = str(mistake["msg"]).removeprefix("Value error, ")
+    return words.replace("Input should be", "it has to be", 1)
+
+
+GUID = Shape(r"^[0-9A-Fa-f-]{36}$", "36 characters, such as c5ea3531-0c9b-5402-b354-f8ac31abd6ac")
 SecretValue = Annotated[Secret, BeforeValidator(_secret), _written(VARIABLE.pattern)]
 WEB = _written(r"^(https://|http://(127\.0\.0\.1|localhost|\[::1\])[:/])")
 Url = Annotated[str, AfterValidator(_base_url), WEB]

@@ -5,9 +5,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from mlc_dagster.settings.section import PairSettings, SecretValue, Section, Url
+from mlc_dagster.settings.section import GUID, PairSettings, SecretValue, Section, Shape, Url
 
-Luid = Annotated[str, Field(pattern=r"^[0-9A-Fa-f-]{36}$")]
+Luid = Annotated[str, GUID]
 
 
 class AccessToken(Section):
@@ -38,7 +38,7 @@ class TableauSettings(PairSettings):
     """
 
     server_url: Url
-    site: str = Field(default="", pattern=r"^[\w-]*$")
+    site: Annotated[str, Shape(r"^[\w-]*$", "letters, digits, `_` or `-`, as its address has it")] = ""
     project: str = Field(default="ERP", min_length=1)
     api_version: str = Field(default="3.19", pattern=r"^3\.[0-9]{1,2}$")
     auth: Annotated[AccessToken | ConnectedApp, Field(discriminator="method")]

@@ -23,6 +23,7 @@ from mlc_dagster.settings.section import (
     Secret,
     Section,
     TimeZone,
+    in_words,
     secrets_in,
 )
 from mlc_dagster.settings.tableau import TableauSettings
@@ -32,6 +33,8 @@ from mlc_dagster.yamlfile import YamlFile
 if TYPE_CHECKING:
     from mlc_dagster.vault import KeyRing
 
+# What people call the targets.
+TITLES = {"anaplan": "Anaplan", "asana": "Asana", "cleo": "Cleo", "powerbi": "Power BI", "tableau": "Tableau"}
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
@@ -221,9 +224,7 @@ def _problem(file: YamlFile, mistake: dict[str, Any]) -> Problem:
     if mistake["type"] in REMEDIES:
         message, remedy = REMEDIES[mistake["type"]]
         return file.problem(place, message.format(key=key), remedy)
-    return file.problem(
-        place, f"`{key}`: {mistake['msg'].removeprefix('Value error, ')}.", "Correct the value."
-    )
+    return file.problem(place, f"`{key}`: {in_words(mistake)}.", "Correct the value.")
 
 
 def _unknown_companies(file: YamlFile, settings: Settings) -> list[Problem]:

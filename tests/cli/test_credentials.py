@@ -254,6 +254,17 @@ def test_a_value_is_forgotten_after_a_question(values: dict[str, str]) -> None:
     assert mlc("remove", SECRET, "--yes") == f"The vault has no {SECRET}.\nexit code 1"
 
 
+def test_one_that_the_environment_still_has_is_told_as_that(
+    values: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mlc("set", SECRET, "-", given="hunter2")
+    monkeypatch.setenv(SECRET, "hunter3")
+    said = mlc("remove", SECRET, "--yes")
+    assert f"the environment of this process still has {SECRET}" in said
+    assert "hunter" not in said
+    assert "to be taken out there" in mlc("remove", SECRET, "--yes")
+
+
 def test_check_warns_of_an_end_that_comes_near(values: dict[str, str]) -> None:
     soon = (datetime.now(UTC) + timedelta(days=12)).date()
     mlc("ends", SECRET, soon.isoformat())

@@ -89,7 +89,7 @@ def test_what_comes_next_includes_the_login_and_the_setup_of_the_pairs() -> None
 
 def test_an_answer_that_cannot_be_right_is_asked_for_again() -> None:
     said = init(answers=[*COMPANY, *ANAPLAN[:4], "my workspace", *ANAPLAN[4:], "n", "n", "n", "n"])
-    assert "should match pattern" in said
+    assert "'my workspace' cannot be taken: it has to be 32 characters of 0-9 and a-f" in said
     assert yaml.safe_load(Path("mlc.yaml").read_text())["pairs"]["anaplan"]["workspace_id"] == WORKSPACE
 
 

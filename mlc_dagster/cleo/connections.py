@@ -18,6 +18,8 @@ from mlc_dagster.transport.session import Http
 PAGE = 100
 # How often an object that others change meanwhile is read and merged again.
 ATTEMPTS = 5
+NOBODY = "mlc-nobody"
+UNFILTERED = "These lists take no filter, so no supplier can be found: use the file, without `connections`."
 NOT_OURS_TO_WRITE = frozenset(
     {
         *("id", "active", "editable", "runnable", "running", "ready", "notReadyReason", "nextRun"),
@@ -36,24 +38,32 @@ class Connections:
         self._settings, self._http, self._companies = settings, http, companies
 
     def look(self) -> None:
-        """Ask for one. Raises transport's CallFailed."""
-        self._page({"startIndex": 0, "count": 1})
+        """Ask for one that nobody has: it tells whether we may, and whether we would find our own.
+
+        Raises transport's CallFailed.
+        """
+        self._find(NOBODY)
 
     def rows(self, fields: Sequence[str]) -> Iterator[dict[str, str]]:
         """What stands in each connection that is a supplier's: company, number and these fields, as texts."""
+        for alias, each in self._all():
+            whose = self._whose(alias)
+            values = {name: _value(each, self._settings.fields[name]) for name in fields}
+            if whose and any(text is not None for text in values.values()):
+                texts = {name: str(text or "").strip() for name, text in values.items()}
+                yield {"company": whose[0], "number": whose[1], **texts}
+
+    def _all(self) -> Iterator[tuple[str, Object]]:
+        """Every connection once, with its alias. Where no total is told, a page without new ones ends it."""
         start, seen = 0, set[str]()
         while True:
             total, found = self._page({"startIndex": start, "count": PAGE})
-            for each in found:
-                alias = str(each.get("alias"))
-                whose = self._whose(alias)
-                values = {name: _value(each, self._settings.fields[name]) for name in fields}
-                if whose and alias not in seen and any(text is not None for text in values.values()):
-                    seen.add(alias)
-                    texts = {name: str(text or "").strip() for name, text in values.items()}
-                    yield {"company": whose[0], "number": whose[1], **texts}
+            fresh = {str(each.get("alias")): each for each in found}
+            fresh = {alias: each for alias, each in fresh.items() if alias not in seen}
+            yield from fresh.items()
+            seen |= fresh.keys()
             start += len(found)
-            if not found or start >= total:
+            if not fresh if total is None else (not found or start >= total):
                 return
 
     def set(self, company: str, number: str, values: Mapping[str, str], changed: Collection[str]) -> None:
@@ -105,16 +115,18 @@ class Connections:
     def _find(self, alias: str) -> str | None:
         """The address of a connection: what `_links` says, as paths are not to be built (section 4)."""
         _, found = self._page({"filter": f'alias eq "{alias}"', "startIndex": 0, "count": 2})
-        if not found:
-            return None
+        ours = next((each for each in found if each.get("alias") == alias), None)
+        if found and ours is None:
+            said = f"asked for alias {alias}, it answers with {found[0].get('alias')}"
+            raise Misconfigured("Cleo", "GET", self._settings.path, excerpt_text=said, remedy=UNFILTERED)
         try:
-            return str(found[0]["_links"]["self"]["href"])
+            return str(ours["_links"]["self"]["href"]) if ours else None
         except (KeyError, TypeError):
-            raise Misconfigured(
-                "Cleo", "GET", self._settings.path, excerpt_text=f"connection {alias} has no link to itself"
-            ) from None
+            said = f"connection {alias} has no link to itself"
+            raise Misconfigured("Cleo", "GET", self._settings.path, excerpt_text=said) from None
 
-    def _page(self, parameters: Mapping[str, Any]) -> tuple[int, list[Object]]:
+    def _page(self, parameters: Mapping[str, Any]) -> tuple[int | None, list[Object]]:
+        """How many connections there are, if that is told, and those of a page."""
         response = self._http.call(
             "GET", self._settings.path, params=parameters, overrides={404: Misconfigured}
         )
@@ -122,7 +134,8 @@ class Connections:
         found = body.get("resources")
         if not isinstance(found, list):
             raise _broken(response, "it has no `resources`")
-        return int(body.get("totalResults", len(found))), found
+        total = body.get("totalResults")
+        return (total if isinstance(total, int) else None), found
 
     def _whose(self, alias: str) -> tuple[str, str] | None:
         """Company and number of an alias; None where it is not a supplier's."""

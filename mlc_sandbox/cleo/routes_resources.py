@@ -19,13 +19,14 @@ COLLECTIONS = ("connections", "authenticators", "actions", "certs")
 
 def listing(world: World, call: ApiCall, rows: Sequence[dict[str, Any]]) -> Response:
     """A page of a list, DOC: 0-based startIndex, count, filter; `totalResults` and `resources`."""
-    if "filter" in call.query:
+    if "filter" in call.query and world.switches["filter"] == "applied":
         scim = world.switches["filter_operators"] == "scim"
         test = compile_filter(call.query["filter"], scim=scim)
         rows = [row for row in rows if test(row)]
     start = call.number("startIndex", 0)
     count = min(call.number("count", world.switches["page_size"]), world.switches["page_size_most"])
-    return JsonResponse({"totalResults": len(rows), "resources": rows[start : start + count]})
+    total = {"totalResults": len(rows)} if world.switches["total_results"] else {}
+    return JsonResponse({**total, "resources": rows[start : start + count]})
 
 
 class ResourceRoutes:

@@ -21,6 +21,8 @@ DEFAULTS: dict[str, Any] = {
     "filter_operators": "eq_sw",  # eq_sw | scim
     "page_size": 100,  # when no count is asked for
     "page_size_most": 1000,
+    "filter": "applied",  # applied | ignored, as an unknown parameter
+    "total_results": True,  # whether a list tells how many there are
     "read_only_fields": "refused",  # refused | ignored: in a PUT
     "duplicate_alias_status": 409,  # 400 | 409
     # Files over REST (section 6): all of these paths are invented
@@ -63,6 +65,7 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "unauthorized_body": ("json", "html", "empty"),
     "configuration_api": ("forbidden", "allowed"),
     "if_match": ("ignored", "checked", "required"),
+    "filter": ("applied", "ignored"),
     "filter_operators": ("eq_sw", "scim"),
     "read_only_fields": ("refused", "ignored"),
     "duplicate_alias_status": (400, 409),

@@ -11,9 +11,17 @@ from mlc_dagster.delivery.errors import Stop
 from mlc_dagster.inbound import mailbox
 from mlc_dagster.settings.cleo import CleoSettings
 from mlc_dagster.transport.errors import Misconfigured
+from mlc_sandbox.cleo.http import ApiCall
 from tests.cleo.dock import COMPANY, Dock, open_dock
 from tests.support.house import running_sandbox
 
+HARMONY = {
+    "if_match": "checked",
+    "etag": True,
+    "total_results": True,
+    "page_size_most": 1000,
+    "filter": "applied",
+}
 RULES = {"name": "erp", "address": "cleo", "vat_number": "held"}
 
 
@@ -33,7 +41,7 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dock]:
 def dock(opened: Dock) -> Dock:
     """Nothing is armed, and both sides have the same."""
     opened.sandbox.faults.clear()
-    opened.sandbox.cleo.switches.update({"if_match": "checked", "etag": True})
+    opened.sandbox.cleo.switches.update(HARMONY)
     opened.receive()
     opened.deliver()
     opened.sandbox.log.reset()
@@ -208,6 +216,30 @@ def test_connections_of_nobody_we_know_are_left_alone(dock: Dock) -> None:
     with dock.world.lock:
         dock.world.harmony.create("connections", {"alias": "nordlys-as2", "type": "as2"})
     assert (dock.receive().worked, dock.receive().refused) == ({}, 0)
+
+
+def test_pages_are_read_to_the_end_also_where_no_total_is_told(dock: Dock) -> None:
+    dock.sandbox.cleo.switches.update({"total_results": False, "page_size_most": 3})
+    number = max(record.key for record in dock.sandbox.visma.table(COMPANY, "supplier"))
+    assert edit(dock, number, vat_number="NO923609016MVA").worked == {Worked.HELD: 1}
+    assert len(dock.held(number)) == 1
+
+
+def test_a_list_that_always_begins_anew_is_read_once(dock: Dock, monkeypatch: pytest.MonkeyPatch) -> None:
+    dock.sandbox.cleo.switches["total_results"] = False
+    monkeypatch.setattr(ApiCall, "number", lambda _, name, default: 0 if name == "startIndex" else default)
+    dock.receive()
+    assert dock.sandbox.log.count("cleo", method="GET", match="connections") == 2
+
+
+def test_where_the_filter_is_ignored_no_other_connection_is_taken_for_ours(dock: Dock) -> None:
+    aliases = [found.name for found in dock.world.harmony.listed("connections")]
+    before = {alias: there(dock, alias) for alias in aliases}
+    dock.sandbox.cleo.switches["filter"] = "ignored"
+    number = max(record.key for record in dock.sandbox.visma.table(COMPANY, "supplier"))
+    with pytest.raises(Stop, match=f"asked for alias mlc-nobody, it answers with {aliases[0]}.*use the file"):
+        change(dock, number, "Annen AS")
+    assert {alias: there(dock, alias) for alias in aliases} == before
 
 
 def test_an_account_that_may_not_see_connections_stops_with_what_to_do(dock: Dock) -> None:

@@ -13,6 +13,11 @@ from mlc_dagster.transport.errors import Again, Misconfigured
 
 PUBLIC = "https://login.microsoftonline.com"
 TIMEOUT = (10, 60)
+# Of a token that does not say it; what msal assumes.
+LIFE_SECONDS = 3599
+# msal says ValueError of an authority it does not understand, and takes the form of answers for granted.
+ODD = (ValueError, LookupError, AttributeError, TypeError, RuntimeError)
+PLACE = "Check login_url and tenant_id, and that no proxy answers in its place."
 VENDOR, PATH = "Microsoft Entra", "/oauth2/v2.0/token"
 REMEDIES = {
     "AADSTS7000215": "The client secret is wrong or its id was given for its value: set the secret's value.",
@@ -41,7 +46,7 @@ class ServicePrincipal:
         """A new token, with the life the answer states.
 
         Raises:
-            Misconfigured: Entra refuses the application, with its code and what to do.
+            Misconfigured: Entra refuses the application, with its code and what to do, or it is not Entra.
             Again: Entra cannot be reached, or is out of order.
         """
         try:
@@ -51,12 +56,12 @@ class ServicePrincipal:
             raise Again(VENDOR, "POST", PATH, excerpt_text=said) from None
         except msal.exceptions.MsalServiceError as error:  # a 5xx
             raise Again(VENDOR, "POST", PATH, excerpt_text=str(error)) from None
-        except ValueError as error:  # msal could not make sense of the authority
-            remedy = "Check login_url and tenant_id."
-            raise Misconfigured(VENDOR, "GET", PATH, excerpt_text=str(error), remedy=remedy) from None
+        except ODD as error:
+            said = f"{self._login_url} does not answer as Entra does: {type(error).__name__} {error}"
+            raise Misconfigured(VENDOR, "GET", PATH, excerpt_text=said, remedy=PLACE) from None
         if "access_token" not in answer:
             raise _refusal(answer)
-        expires = self._clock.now() + timedelta(seconds=int(answer["expires_in"]))
+        expires = self._clock.now() + timedelta(seconds=int(answer.get("expires_in", LIFE_SECONDS)))
         return Token(answer["access_token"], expires)
 
     def _ask(self) -> Mapping[str, Any]:

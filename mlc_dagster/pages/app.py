@@ -21,7 +21,7 @@ from mlc_dagster.pages import words
 from mlc_dagster.pages.life import LISTED, Lives, readings
 from mlc_dagster.pages.probes import Probes
 from mlc_dagster.pages.quarantine import Filter, QuarantineList, pretty
-from mlc_dagster.pages.session import COOKIE, LASTS, Sessions
+from mlc_dagster.pages.session import COOKIE, LASTS, Ended, Sessions
 from mlc_dagster.pages.trouble import of_alerts, of_other_places, of_pairs, of_targets
 from mlc_dagster.pages.web import HEADERS, Static, Templates, form, go_to, own_path
 from mlc_dagster.receiver.rates import Rates, network_of
@@ -59,6 +59,7 @@ class _Pages:
         self._suite, self._settings, self._sessions, self._secure = suite, settings, sessions, secure
         self._zone = ZoneInfo(suite.settings.timezone)
         self._dagster = suite.settings.alerts.dagster_url if suite.settings.alerts else None
+        self._ended = Ended(suite.engine, suite.clock)
         self._static, self._lives = Static(), Lives(suite)
         self._quarantine = QuarantineList(suite.engine)
         self._replays = Replays(suite.engine, suite.clock)
@@ -81,7 +82,7 @@ class _Pages:
     def routes(self) -> Iterator[Route]:
         """All pages."""
         yield Route("/static/{name}", self._static.answer)
-        yield Route("/login", self._login)
+        yield Route("/login", lambda request: self._safely(request, lambda: self._login(request)))
         yield Route("/login", self._posted(self._log_in, known=False), methods=["POST"])
         yield Route("/logout", self._posted(self._log_out), methods=["POST"])
         for path, page in {
@@ -100,13 +101,13 @@ class _Pages:
     def _shown(self, page: Page) -> Callable[[Request], Response]:
         """A page for people who are logged in."""
 
-        def answer(request: Request) -> Response:
+        def shown(request: Request) -> Response:
             if not self._known(request):
                 target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
                 return go_to(f"/login?{urlencode({'next': target})}" if target != "/" else "/login")
-            return self._safely(request, lambda: page(request))
+            return page(request)
 
-        return answer
+        return lambda request: self._safely(request, lambda: shown(request))
 
     def _safely(self, request: Request, make: Callable[[], Response]) -> Response:
         """What is asked for, or a page that says that it cannot be had now."""
@@ -122,20 +123,26 @@ class _Pages:
     def _posted(self, take: Posted, *, known: bool = True) -> Callable[[Request], Awaitable[Response]]:
         """What takes a form. known: only of a session, from a page of its own."""
 
+        def taken(request: Request, fields: Mapping[str, str]) -> Response:
+            cookie = request.cookies.get(COOKIE, "")
+            if known and not (
+                self._known(request) and self._sessions.form_is_ours(cookie, fields.get("form", ""))
+            ):
+                return self._templates.page("refused.html", 403, title="Not taken")
+            return take(request, fields)
+
         async def answer(request: Request) -> Response:
             fields = await form(request)
             if fields is None:
                 return PlainTextResponse("That is no form of ours.\n", 400, headers=dict(HEADERS))
-            cookie = request.cookies.get(COOKIE, "")
-            ours = self._known(request) and self._sessions.form_is_ours(cookie, fields.get("form", ""))
-            if known and not ours:
-                return self._templates.page("refused.html", 403, title="Not taken")
-            return await run_in_threadpool(self._safely, request, lambda: take(request, fields))
+            return await run_in_threadpool(self._safely, request, lambda: taken(request, fields))
 
         return answer
 
     def _known(self, request: Request) -> bool:
-        return self._sessions.valid(request.cookies.get(COOKIE, ""))
+        cookie = request.cookies.get(COOKIE, "")
+        # In this order: a stranger's cookie costs no look into the database.
+        return self._sessions.valid(cookie) and cookie not in self._ended
 
     def _page(self, request: Request, name: str, status: int = 200, **values: Any) -> Response:
         token = self._sessions.form_token(request.cookies.get(COOKIE, ""))
@@ -164,6 +171,7 @@ class _Pages:
         return answer
 
     def _log_out(self, request: Request, fields: Mapping[str, str]) -> Response:  # noqa: ARG002
+        self._ended.add(request.cookies[COOKIE])
         answer = go_to("/login")
         self._set_cookie(answer, "", 0)
         return answer

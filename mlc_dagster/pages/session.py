@@ -5,6 +5,10 @@ import hmac
 import secrets
 from datetime import UTC, datetime, timedelta
 
+import sqlalchemy as sa
+
+from mlc_dagster.database import insert_missing, reading
+from mlc_dagster.database.schema import target_state
 from mlc_dagster.delivery.clock import Clock
 
 COOKIE = "mlc_session"
@@ -17,7 +21,7 @@ class WeakToken(Exception):
 
 
 class Sessions:
-    """Makes and checks cookies. Nothing is stored: another token ends all sessions."""
+    """Makes and checks cookies, which are stored nowhere: another token ends all sessions."""
 
     def __init__(self, token: str, clock: Clock) -> None:
         """Raises WeakToken."""
@@ -59,3 +63,30 @@ class Sessions:
 
     def _sign(self, purpose: str, text: str) -> str:
         return hmac.new(self._key, f"{purpose}\0{text}".encode(), hashlib.sha256).hexdigest()
+
+
+class Ended:
+    """The sessions that were logged out, by the digest of their cookie, for as long as these would last."""
+
+    _mine = target_state.c.target == "pages"
+
+    def __init__(self, engine: sa.Engine, clock: Clock) -> None:
+        self._engine, self._clock = engine, clock
+
+    def add(self, cookie: str) -> None:
+        """End a session: whoever has its cookie is a stranger from now on, at every receiver."""
+        now = self._clock.now()
+        row = {"target": "pages", "name": _digest(cookie), "revision": 0, "value": "{}", "updated_at": now}
+        with self._engine.begin() as connection:
+            over = target_state.c.updated_at < now - LASTS
+            connection.execute(target_state.delete().where(self._mine, over))
+            insert_missing(connection, target_state, row)
+
+    def __contains__(self, cookie: str) -> bool:
+        query = sa.select(target_state.c.name).where(self._mine, target_state.c.name == _digest(cookie))
+        with reading(self._engine) as connection:
+            return connection.execute(query).first() is not None
+
+
+def _digest(cookie: str) -> str:
+    return hashlib.sha256(cookie.encode()).hexdigest()

@@ -6,7 +6,7 @@ import pytest
 import requests
 
 from mlc_dagster.cli.webhooks import app_of
-from mlc_dagster.pages.session import COOKIE, LASTS, Sessions, WeakToken
+from mlc_dagster.pages.session import COOKIE, LASTS, Ended, Sessions, WeakToken
 from mlc_dagster.pages.web import own_path
 from mlc_dagster.settings import SecretMissing
 from tests.pages.conftest import TOKEN, Installation, open_suite
@@ -141,6 +141,40 @@ def test_logging_out_ends_the_session_of_this_browser(installation: Installation
             "/login"
         )
         assert "/login" in browser.get(installation.url, timeout=40).url
+
+
+def test_a_cookie_that_somebody_kept_is_worth_nothing_after_the_log_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PAGES_TOKEN", TOKEN)
+    clock = ManualClock()
+    suite = open_suite(tmp_path, clock, pages={"token": "${PAGES_TOKEN}"})
+    with in_public(app_of(suite)) as url:
+        here = Installation(suite, clock, url, tmp_path)
+        with here.browser() as browser, here.browser() as colleague:
+            kept = browser.cookies[COOKIE]
+            form = Sessions(TOKEN, clock).form_token(kept)
+            browser.post(f"{url}/logout", data={"form": form}, timeout=40)
+            again = {COOKIE: kept}
+            assert "/login" in requests.get(url, cookies=again, timeout=40).url
+            answer = requests.post(f"{url}/logout", data={"form": form}, cookies=again, timeout=40)
+            assert answer.status_code == 403
+            assert "/login" not in colleague.get(url, timeout=40).url
+
+
+def test_an_ended_session_is_kept_only_while_its_cookie_would_last(tmp_path: Path) -> None:
+    clock = ManualClock()
+    suite = open_suite(tmp_path, clock)
+    ended = Ended(suite.engine, clock)
+    ended.add("one")
+    ended.add("one")
+    assert "one" in ended
+    assert "two" not in ended
+    clock.pass_time(LASTS.total_seconds() + 1)
+    ended.add("two")
+    assert "two" in ended
+    assert "one" not in ended
+    suite.engine.dispose()
 
 
 def test_without_a_token_there_are_no_pages_but_health(tmp_path: Path) -> None:

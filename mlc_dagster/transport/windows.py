@@ -11,7 +11,8 @@ from pyrate_limiter import Rate, TokenBucket
 from mlc_dagster.transport.turns import Turns
 from mlc_dagster.transport.waiting import BudgetRow, Shared
 
-# A process takes a few permits with one write: a commit costs milliseconds, too much for every call.
+# A commit costs milliseconds, too much for every call: so a client takes a few permits with one write, each
+# time twice as many. One that makes three calls and ends leaves none behind that nobody else may use.
 LEASE_CALLS = 20
 # Permits that no answer has confirmed after this long were never used: longer than the longest call.
 FORGOTTEN = timedelta(seconds=300)
@@ -70,6 +71,7 @@ class FixedWindow(Shared):
         self._limit, self._seconds, self._headroom = limit, window.total_seconds(), headroom
         self._reports: list[_Report] = []
         self._settled = 0
+        self._next_lease = 1
 
     def learn(self, response_headers: Mapping[str, str], status: int) -> None:
         """Take in the X-RateLimit headers; a 429 closes until Retry-After, else until the reset.
@@ -110,8 +112,9 @@ class FixedWindow(Shared):
             left = self._left(window)
             # An unknown limit is asked call by call, so that the first answer reaches all processes.
             permits = (
-                1 if left is None else min(left, max(1, min(LEASE_CALLS, self._known_limit(window) // 100)))
+                1 if left is None else min(left, self._next_lease, max(1, self._known_limit(window) // 100))
             )
+            self._next_lease = min(2 * self._next_lease, LEASE_CALLS)
             outstanding = window.outstanding + permits
             window = replace(window, outstanding=outstanding, leased_at=now.timestamp(), resets_at=resets_at)
             state.update(asdict(window))

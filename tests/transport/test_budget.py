@@ -155,6 +155,15 @@ def test_permits_of_a_process_that_died_come_back(engine, clock):
     assert window(engine, clock, limit=5000).left() in (3999, 4000)
 
 
+def test_many_short_steps_take_only_the_calls_they_make_out_of_a_window(engine, clock):
+    """A run reads each entity in a step of its own, with a budget of its own and two or three calls."""
+    for _ in range(50):
+        step = window(engine, clock, limit=5000)
+        for _ in range(3):
+            step.acquire()
+    assert window(engine, clock, limit=5000).left() == 4000 - 150
+
+
 @pytest.mark.parametrize("headroom", ["0.8", "1"])
 def test_a_token_bucket_never_passes_its_rate_in_any_minute(engine, clock, headroom):
     budgets = [

@@ -1,15 +1,23 @@
 """The files in docker/: right by their linters, and in step with each other and with the code."""
 
+import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import grpc
 import yaml
 from dagster import DagsterInstance
 from dagster._config import process_config, resolve_to_config_type
 from dagster_docker import DockerRunLauncher
+from docker.models.containers import _create_container_args
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1.health import HealthServicer
 
 from mlc_dagster.graph.steps import PAIR_TAG
 from mlc_dagster.settings import REPOSITORY
@@ -99,11 +107,56 @@ def test_runs_of_each_pair_wait_before_they_take_their_companys_place() -> None:
     limits = read(REPOSITORY / "dagster.yaml")["concurrency"]["runs"]["tag_concurrency_limits"]
     pairs = {limit["value"]: limit["limit"] for limit in limits if limit["key"] == PAIR_TAG}
     assert pairs.keys() == Pairs.model_fields.keys()
-    coordinator = read(VALUES)["dagsterDaemon"]["runCoordinator"]["config"]["queuedRunCoordinator"]
-    assert coordinator["tagConcurrencyLimits"] == limits
     text = (REPOSITORY / "docs" / "deploy.md").read_text()
     pools = dict(re.findall(r"dagster instance concurrency set (\w+) (\d+)", text))
     assert {name: int(pools.get(name, 1)) for name in pairs} == pairs
+
+
+def test_the_values_of_the_chart_say_what_the_instance_says() -> None:
+    values, one = read(VALUES), read(REPOSITORY / "dagster.yaml")
+    daemon = values["dagsterDaemon"]
+    chart = {
+        "concurrency": values["concurrency"],
+        "run_queue": daemon["runCoordinator"]["config"]["queuedRunCoordinator"],
+        "run_monitoring": daemon["runMonitoring"],
+        "run_retries": daemon["runRetries"],
+        "retention": values["retention"],
+        "python_logs": values["pythonLogs"],
+        "telemetry": values["telemetry"],
+    }
+    # A cluster starts more runs at once, and each takes longer to start.
+    one["concurrency"]["runs"]["max_concurrent_runs"] = 10
+    one["run_monitoring"]["start_timeout_seconds"] = 300
+    assert set(lacking(one, in_dagsters_words(chart))) == {("nux",)}
+
+
+def in_dagsters_words(value: Any) -> Any:
+    """Values of the chart with the names dagster.yaml has: the chart writes the same in camel case. What the
+    value of a limit says is handed on as it is.
+    """
+    if isinstance(value, dict):
+        return {
+            re.sub(r"(?<=[a-z])([A-Z])", lambda found: f"_{found[1].lower()}", key): (
+                item if key == "value" else in_dagsters_words(item)
+            )
+            for key, item in value.items()
+        }
+    return [in_dagsters_words(item) for item in value] if isinstance(value, list) else value
+
+
+def lacking(expected: dict[str, Any], given: dict[str, Any], *way: str) -> Iterator[tuple[str, ...]]:
+    """Where something expected is not given, or is another."""
+    for key, value in expected.items():
+        if isinstance(value, dict) and isinstance(given.get(key), dict):
+            yield from lacking(value, given[key], *way, key)
+        elif key not in given or given[key] != value:
+            yield *way, key
+
+
+def test_the_chart_gives_dagster_all_limits_in_one_place() -> None:
+    # Beside pools Dagster refuses to start with limits in the run coordinator, and the chart copies both.
+    coordinator = read(VALUES)["dagsterDaemon"]["runCoordinator"]["config"]["queuedRunCoordinator"]
+    assert coordinator.keys() == {"dequeueIntervalSeconds"}
 
 
 def test_dagster_accepts_the_launcher_of_the_compose_file() -> None:
@@ -117,6 +170,59 @@ def test_dagster_opens_the_instance_of_one_machine(tmp_path: Path) -> None:
     (tmp_path / "dagster.yaml").write_text((REPOSITORY / "dagster.yaml").read_text())
     with DagsterInstance.from_config(str(tmp_path)) as instance:
         assert instance.run_monitoring_enabled
+
+
+def test_docker_accepts_what_the_launcher_asks_of_it() -> None:
+    launcher = read(DOCKER / "compose" / "dagster.yaml")["run_launcher"]["config"]
+    asked = _create_container_args({"image": "mlc", **launcher["container_kwargs"], "version": "1.41"})
+    host = asked["host_config"]
+    assert host["ReadonlyRootfs"]
+    assert host["CapDrop"] == ["ALL"]
+    assert host["AutoRemove"]
+    assert asked["healthcheck"] == {"test": ["NONE"]}
+    assert host["Binds"] == ["mlc_config:/config:ro", "mlc_data:/data", "/tmp"]
+
+
+def test_nothing_of_ours_may_write_to_its_image() -> None:
+    ours = {
+        name: service
+        for name, service in read(COMPOSE)["services"].items()
+        if "image" in service and ("mlc-dagster" in service["image"])
+    }
+    assert ours.keys() == {"code", "daemon", "webserver", "webserver-read-only", "receiver"}
+    assert all(service["read_only"] and service["tmpfs"] == ["/tmp"] for service in ours.values())
+    code = read(VALUES)["dagster-user-deployments"]["deployments"][0]
+    assert code["securityContext"]["readOnlyRootFilesystem"]
+    assert {"name": "tmp", "mountPath": "/tmp"} in code["volumeMounts"]
+
+
+def test_the_health_check_of_the_image_asks_the_code_server() -> None:
+    check = re.search(
+        r"^HEALTHCHECK .*? CMD (\[.*?\])$", (DOCKER / "Dockerfile").read_text(), flags=re.M | re.S
+    )
+    assert check is not None
+    program, option, text = json.loads(check[1].replace("\\\n", ""))
+    assert (program, option) == ("python", "-c")
+    with serving_health("DagsterApi") as port:
+        asked = text.replace(":4000", f":{port}")
+        assert subprocess.run([sys.executable, "-c", asked], check=False).returncode == 0
+    result = subprocess.run([sys.executable, "-c", asked], capture_output=True, check=False)
+    assert result.returncode != 0
+
+
+@contextmanager
+def serving_health(service: str) -> Iterator[int]:
+    """A gRPC server that says a service of it is well, as Dagster's code server does."""
+    server = grpc.server(ThreadPoolExecutor(1))
+    servicer = HealthServicer()
+    servicer.set(service, health_pb2.HealthCheckResponse.SERVING)
+    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        yield port
+    finally:
+        server.stop(None).wait()
 
 
 def test_a_run_gets_nothing_that_its_daemon_does_not_have() -> None:

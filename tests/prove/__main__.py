@@ -23,7 +23,9 @@ def main() -> int:
     if options.engine:
         failed += _run("engine", engine.rounds(folder, first, options.engine), "ROUNDS=0 ENGINE=1")
     if options.rounds:
-        lives = campaign.rounds(folder, first, options.rounds, postgres=options.postgres)
+        lives = campaign.Campaign(folder, postgres=options.postgres).rounds(
+            first, options.rounds, options.at_once
+        )
         failed += _run("processes", lives, "ROUNDS=1 ENGINE=0")
     if failed:
         print(f"What the rounds with differences left behind is in {folder}.")
@@ -60,7 +62,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=1, help="of the first round; each next one has one more")
     parser.add_argument("--engine", type=int, default=200, help="rounds over the engine (200)")
     parser.add_argument("--rounds", type=int, default=3, help="rounds over processes, all pairs (3)")
-    parser.add_argument("--postgres", action="store_true", help="the processes' database is PostgreSQL")
+    parser.add_argument("--at-once", type=int, default=2, help="of them side by side (2)")
+    parser.add_argument(
+        "--postgres", action="store_true", default=None, help="all of them on PostgreSQL, not every fourth"
+    )
     return parser
 
 

@@ -6,14 +6,19 @@ seed that failed is repeated in its changes, faults and kills, and nearly in its
 
 import json
 import multiprocessing
+import os
 import random
 import shutil
+import sqlite3
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import AbstractContextManager, closing
+from dataclasses import dataclass, field, replace
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from queue import Queue
 from typing import Any
 
 import sqlalchemy as sa
@@ -24,17 +29,24 @@ from tests.prove.equal import differences
 from tests.prove.erp import Office
 from tests.prove.worker import ENDED_BADLY, ENDED_WELL, Order, work
 from tests.prove.world import PAIRS, World, world
-from tests.support.postgres import drop_postgres, fresh_postgres
+from tests.support.postgres import copy_postgres, drop_postgres, fresh_postgres
 
 CALM_RUNS = 6
 # Eight invoices and four orders a company to begin with.
 SCALE = "0.02"
+COMPANIES = ("NO01", "SE01")
 # A process that has not ended by then hangs, and that is a difference.
 LONGEST_RUN = 900
-# A kill falls into this time after a wave's start, in seconds.
-LATEST_KILL = 30.0
+# A process dies once it has used so much of a processor, and up to so long after: it works, or it waits.
+LIFE_SECONDS, LAST_WAIT_SECONDS = 1.2, 0.3
+# What Dagster adds to that.
+DAGSTER_SECONDS = 3.0
+LOOK_SECONDS = 0.02
+TICKS = os.sysconf("SC_CLK_TCK")
 # Enough for the database of a small ERP to begin with, and not to go on.
 FULL_DISK = (200_000, 3_000_000)
+# The installation most rounds begin with holds this seed's ERP, loaded once.
+LOADED_SEED = 1
 
 
 @dataclass
@@ -43,8 +55,9 @@ class Round:
 
     world: World
     seed: int
-    postgres: bool
-    waves: int = 2
+    postgres: bool = False
+    restored: bool = False
+    waves: int = 1
     done: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
 
@@ -52,20 +65,34 @@ class Round:
         self._chance = random.Random(self.seed)
         self._office = Office(self.world, self._chance)
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["tests.prove.worker"])
+        self._context.set_forkserver_preload(["tests.prove.nursery"])
 
-    def live(self) -> None:
-        """The whole of it; `done` and `wrong` tell what came of it."""
-        self._task("set up")
-        for _ in range(self.waves):
+    def live(self, *, first: bool) -> None:
+        """The whole of it; `done` and `wrong` tell what came of it. first: nothing is there yet."""
+        if first:
+            self.done["first loads in trouble"] += 1
+            self._task("set up")
+        for number in range(1, self.waves + 1):
+            lost = self.restored and number == self.waves
+            backup = self._backup() if lost else None
             self._wave()
+            if backup is not None:
+                self._restore(backup)
         self._calm()
         if not self.wrong:
             self._compare()
 
+    def load(self) -> None:
+        """Set up and load everything, as on any good day."""
+        self._task("set up")
+        running = [self._start(self._order(pair)) for pair in self.world.pairs]
+        ends = [self._end(process) for process in running]
+        if set(ends) != {ENDED_WELL}:
+            raise RuntimeError(f"The first load failed: see the logs in {self.world.folder}")
+
     def _wave(self) -> None:
         """The ERP changes, people work, faults wait; the pairs run, and some of their processes die."""
-        for _ in range(self._chance.randint(2, 6)):
+        for _ in range(self._chance.randint(3, 9)):
             if name := self._office.work():
                 self.done[name] += 1
         armed: Counter[str] = Counter()
@@ -75,8 +102,9 @@ class Round:
             state = self._chance.choice(["LOCKED", "MAINTENANCE"])
             self.world.control("PATCH", "/anaplan/control/model", {"active_state": state})
             self.done["model locked"] += 1
-        running = [self._start(self._order(pair)) for pair in self._pairs()]
-        self._disturb(running)
+        orders = [self._troubled(pair) for pair in self._pairs()]
+        running = [self._start(order) for order in orders]
+        self._disturb(orders, running)
         for process in running:
             self._end(process)
         for name, count in (armed - faults.disarm(self.world)).items():
@@ -86,43 +114,59 @@ class Round:
         self.world.advance(self._chance.choice([70, 300, 4000]))
 
     def _pairs(self) -> list[str]:
-        """Those that run now; one of them twice."""
+        """Those that run now, one of them twice; and whoever looks for deleted records meanwhile."""
         pairs = [pair for pair in self.world.pairs if self._chance.random() < 0.85]
         if self._chance.random() < 0.4:
             pairs.append(self._chance.choice(self.world.pairs))
             self.done["second run"] += len(set(pairs)) < len(pairs)
-        return pairs
+        return pairs + ["sweep"] * (self._chance.random() < 0.4)
 
-    def _order(self, pair: str) -> Order:
-        limit, skew = None, 0.0
+    def _order(self, name: str) -> Order:
+        return Order(name, self.world.url, dict(self.world.environment), self._log(name))
+
+    def _troubled(self, name: str) -> Order:
+        order = self._order(name)
         if self._chance.random() < 0.1:
-            limit = self._chance.randint(*FULL_DISK)
+            order = replace(order, file_limit=self._chance.randint(*FULL_DISK))
             self.done["full disk"] += 1
         if self._chance.random() < 0.2:
-            skew = self._chance.uniform(-20, 20)
+            order = replace(order, skew=self._chance.uniform(-20, 20))
             self.done["wrong clock"] += 1
-        return Order(
-            pair, self.world.url, self.world.environment, self._log(pair), skew=skew, file_limit=limit
-        )
+        if name in self.world.pairs and self._chance.random() < 0.15:
+            order = replace(order, in_dagster=True)
+            self.done["runs in Dagster"] += 1
+        return order
 
-    def _disturb(self, running: list[BaseProcess]) -> None:
+    def _disturb(self, orders: list[Order], running: list[BaseProcess]) -> None:
         """Kill some processes while they work; restart the database under them."""
-        victims = [process for process in running if self._chance.random() < 0.35]
-        moments = sorted((self._chance.uniform(1, LATEST_KILL), process.name) for process in victims)
-        begun = time.monotonic()
-        restart = self.postgres and self._chance.random() < 0.5
-        for moment, name in moments:
-            time.sleep(max(0.0, begun + moment - time.monotonic()))
-            victim = next(process for process in running if process.name == name)
-            if victim.is_alive():
-                victim.kill()
-                self.done["killed"] += 1
-            if restart:
+        doomed = {}
+        for order, process in zip(orders, running, strict=True):
+            life = LIFE_SECONDS + DAGSTER_SECONDS * order.in_dagster
+            moment = self._chance.uniform(0.0, life), self._chance.uniform(0.0, LAST_WAIT_SECONDS)
+            if self._chance.random() < 0.4:
+                doomed[process] = moment
+        restart = self.postgres and self._chance.random() < 0.6
+        begun, later = time.monotonic(), self._chance.uniform(0.3, 3.0)
+        while doomed or restart:
+            for process, (life, wait) in list(doomed.items()):
+                if not process.is_alive():
+                    del doomed[process]
+                elif _processor_seconds(process) >= life:
+                    del doomed[process]
+                    time.sleep(wait)
+                    self.done["killed"] += process.is_alive()
+                    process.kill()
+            if restart and time.monotonic() > begun + later:
                 self._restart_database()
                 restart = False
+            time.sleep(LOOK_SECONDS)
 
     def _restart_database(self) -> None:
         """Every connection to the database breaks, as when PostgreSQL restarts."""
+        self._close_connections()
+        self.done["database restart"] += 1
+
+    def _close_connections(self) -> None:
         engine = connect(self.world.environment["MLC_DATABASE_URL"])
         with engine.begin() as connection:
             others = "datname = current_database() AND pid <> pg_backend_pid()"
@@ -130,22 +174,44 @@ class Round:
                 sa.text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")
             )
         engine.dispose()
-        self.done["database restart"] += 1
+
+    def _backup(self) -> str:
+        """A copy of the database as it is now; its URL."""
+        url = self.world.environment["MLC_DATABASE_URL"]
+        self._office.note_backup()
+        if self.postgres:
+            self._close_connections()
+            return copy_postgres(url)
+        copy, path = self.world.folder / "backup.db", sa.make_url(url).database
+        with closing(sqlite3.connect(str(path))) as database, closing(sqlite3.connect(copy)) as target:
+            database.backup(target)
+        return f"sqlite:///{copy}"
+
+    def _restore(self, backup: str) -> None:
+        """From now on the database is the earlier one; then what an operator has to do."""
+        self.world.environment["MLC_DATABASE_URL"] = backup
+        self.done["database restored from an earlier copy"] += 1
+        faults.heal(self.world)
+        self._task("recover")
 
     def _calm(self) -> None:
         """Nothing goes wrong any more; the pairs run until nothing is left to do."""
         faults.heal(self.world)
         if self.done["task edited by people"] or self.done["task put into the trash"]:
             self._task("resend asana")
+        self._task("sweep")
+        by_dagster = self._chance.choice(self.world.pairs)
+        self._told: dict[str, Any] = {}
         for _ in range(CALM_RUNS):
-            orders = [
-                Order(pair, self.world.url, self.world.environment, self._log(pair))
-                for pair in self.world.pairs
-            ]
+            orders = [self._order(pair) for pair in self.world.pairs]
+            if not self._told and self._chance.random() < 0.3:
+                orders = [replace(order, in_dagster=order.pair == by_dagster) for order in orders]
+                self.done["runs in Dagster"] += 1
             ends = [self._end(process) for process in [self._start(order) for order in orders]]
-            self._told = self._task("verify") or {}
-            if set(ends) == {ENDED_WELL} and not self._left():
-                return
+            if set(ends) == {ENDED_WELL}:
+                self._told = self._task("verify") or {}
+                if self._told and not self._left():
+                    return
             self.world.advance(4000)
         self.wrong += [f"still left after {CALM_RUNS} calm runs: {each}" for each in self._left()]
         self.wrong += [
@@ -163,7 +229,12 @@ class Round:
         return sorted(left) + self._told.get("waiting", [])
 
     def _compare(self) -> None:
-        count, found = differences(self.world, self._told["refused"])
+        count, found = differences(
+            self.world,
+            self._told["refused"],
+            asked={(company, number) for company, number, _ in self._told["held"]},
+            office=self._office,
+        )
         self.wrong += found + self._told["unlike"]
         self.done["rows compared with the ERP"] += count
         self.done["rows compared with the ledger"] += self._told["rows"]
@@ -173,8 +244,7 @@ class Round:
         """Do one of the worker's tasks; what it tells."""
         told = self.world.folder / "told.json"
         told.unlink(missing_ok=True)
-        order = Order(name, self.world.url, self.world.environment, self._log(name), told)
-        if self._end(self._start(order)) != ENDED_WELL:
+        if self._end(self._start(replace(self._order(name), told=told))) != ENDED_WELL:
             self.wrong.append(f"{name} failed: see its log")
         return json.loads(told.read_text()) if told.exists() else None
 
@@ -198,30 +268,79 @@ class Round:
         return process.exitcode or 0
 
 
-def rounds(
-    folder: Path,
-    seed: int,
-    count: int,
-    *,
-    postgres: bool = False,
-    companies: tuple[str, ...] = ("NO01", "SE01"),
-    pairs: tuple[str, ...] = PAIRS,
-) -> Iterator[tuple[int, Counter[str], list[str]]]:
-    """Rounds with rising seeds: each one's seed, what happened, and what was wrong in the end.
+@dataclass(frozen=True)
+class Campaign:
+    """Rounds in a folder. postgres: all of them on PostgreSQL; None: every fourth."""
 
-    The folder of a round that went wrong stays, with the logs of its processes.
-    """
-    for number in range(seed, seed + count):
-        room = folder / f"round-{number}"
+    folder: Path
+    postgres: bool | None = None
+    companies: tuple[str, ...] = COMPANIES
+    pairs: tuple[str, ...] = PAIRS
+
+    def rounds(
+        self, seed: int, count: int, at_once: int = 1
+    ) -> Iterator[tuple[int, Counter[str], list[str]]]:
+        """Rounds with rising seeds: each one's seed, what happened, and what was wrong in the end.
+
+        The folder of a round that went wrong stays, with the logs of its processes.
+        """
+        loaded: Queue[Path] = Queue()
+        for turn in range(at_once):
+            loaded.put(self.folder / f"loaded-{turn}")
+
+        def live(number: int) -> tuple[int, Counter[str], list[str]]:
+            begin = loaded.get()
+            try:
+                if not begin.exists():
+                    self._load(begin)
+                return number, *self._round(number, begin)
+            finally:
+                loaded.put(begin)
+
+        with ThreadPoolExecutor(at_once) as several:
+            for ended in as_completed([several.submit(live, each) for each in range(seed, seed + count)]):
+                yield ended.result()
+
+    def _load(self, place: Path) -> None:
+        """An installation that was set up and loaded once: the folder that rounds copy."""
+        with self._world(place, LOADED_SEED, f"sqlite:///{place}/mlc.db") as held:
+            Round(held, LOADED_SEED).load()
+
+    def _round(self, seed: int, begin: Path) -> tuple[Counter[str], list[str]]:
+        """A round on a copy of a loaded installation; on PostgreSQL, and every eighth, on an empty one."""
+        chance, room = random.Random(-seed), self.folder / f"round-{seed}"
+        postgres = seed % 4 == 0 if self.postgres is None else self.postgres
+        first = postgres or seed % 8 == 1
         database = fresh_postgres() if postgres else f"sqlite:///{room}/mlc.db"
-        try:
-            made = world(room, seed=number, scale=SCALE, companies=companies, pairs=pairs, database=database)
-            with made as held:
-                lived = Round(held, number, postgres)
-                lived.live()
-                yield number, lived.done, lived.wrong
-                if not lived.wrong:
-                    shutil.rmtree(room)
-        finally:
-            if postgres:
-                drop_postgres(database)
+        with self._world(room, seed if first else LOADED_SEED, database, None if first else begin) as held:
+            waves, restored = 1 + (chance.random() < 0.3), chance.random() < 0.2
+            lived = Round(held, seed, postgres=postgres, restored=restored, waves=waves)
+            lived.live(first=first)
+        if postgres:
+            for url in {database, held.environment["MLC_DATABASE_URL"]}:
+                drop_postgres(url)
+        if not lived.wrong:
+            shutil.rmtree(room)
+        return lived.done, lived.wrong
+
+    def _world(
+        self, folder: Path, seed: int, database: str, loaded: Path | None = None
+    ) -> AbstractContextManager[World]:
+        return world(
+            folder,
+            seed=seed,
+            scale=SCALE,
+            companies=self.companies,
+            pairs=self.pairs,
+            database=database,
+            loaded=loaded,
+        )
+
+
+def _processor_seconds(process: BaseProcess) -> float:
+    """What a process has used of a processor so far; nothing once it is gone."""
+    try:
+        fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / TICKS

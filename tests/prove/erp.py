@@ -15,6 +15,10 @@ class Office:
 
     def __init__(self, world: World, chance: random.Random) -> None:
         self._world, self._chance = world, chance
+        # Company and number of a supplier -> the numbers it had before.
+        self.former: dict[tuple[str, str], list[str]] = {}
+        # The ship notices the database knew when it was copied; None: it never was.
+        self.known_notices: set[str] | None = None
 
     def work(self) -> str:
         """Do something; its name, or empty when there was nothing to do it to."""
@@ -52,6 +56,46 @@ class Office:
         self._world.control("POST", path, {"key": key_of("supplierInvoice", row)})
         return "deleted draft"
 
+    def deleted_document(self) -> str:
+        """Released long ago, so only the key sweep finds out."""
+        entity = self._chance.choice(["supplierInvoice", "purchaseorder"])
+        company, row = self._a(entity)
+        if row is None or row["status"] in DRAFTS:
+            return ""
+        path = f"/control/visma/{company}/{entity}/delete"
+        self._world.control("POST", path, {"key": key_of(entity, row)})
+        return f"deleted {entity}"
+
+    def renumbered_supplier(self) -> str:
+        """Its documents show the new number without a new stamp."""
+        company, row = self._a("supplier")
+        if row is None:
+            return ""
+        old = row["number"]
+        new = str(80000 + sum(map(len, self.former.values())))
+        path = f"/control/visma/{company}/supplier/renumber"
+        self._world.control("POST", path, {"key": old, "number": new})
+        self.former[company, new] = [*self.former.pop((company, old), []), old]
+        return "renumbered supplier"
+
+    def supplier_moves(self) -> str:
+        """The other side of the mailbox changes an address; now and then one that cannot be right."""
+        if "cleo" not in self._world.pairs:
+            return ""
+        company, row = self._a("supplier")
+        if row is None:
+            return ""
+        body = {"company": company, "number": row["number"], "form": self._chance.choice(["json", "csv"])}
+        if self._chance.random() < 0.2:
+            body["invalid"] = self._chance.choice(["postcode", "country", "malformed", "encoding"])
+        self._world.control("POST", "/cleo/control/supplier-change", body)
+        return "wrong change of a supplier" if "invalid" in body else "supplier moves"
+
+    def note_backup(self) -> None:
+        """The database is copied now."""
+        notices = self._world.control("GET", "/cleo/control/notices")
+        self.known_notices = {notice["number"] for notice in notices}
+
     def board(self) -> str:
         if "asana" not in self._world.pairs:
             return ""
@@ -73,15 +117,20 @@ class Office:
         return "task edited by people"
 
     def partner_ships(self) -> str:
+        """Mostly what was ordered; sometimes twice, too much, or taken back."""
+        if "cleo" not in self._world.pairs:
+            return ""
         received = self._world.control("GET", "/cleo/control/received")["documents"]["850"]
         if not received:
             return ""
-        number = self._chance.choice(received)["number"]
+        order = self._chance.choice(received)
+        how = self._chance.choice(["full", "partial", "partial", "twice", "over", "unit", "cancel"])
+        body = {"order": order["number"], "company": order["company"], "how": how}
         try:
-            self._world.control("POST", "/cleo/control/ship", {"order": number})
+            self._world.control("POST", "/cleo/control/ship", body)
         except OSError:
             return ""  # an order that is shipped already, or cannot be
-        return "ship notice"
+        return f"ship notice: {how}"
 
     def _change_draft(self, name: str, fields: dict[str, Any]) -> str:
         company, row = self._a("supplierInvoice", DRAFTS)
@@ -118,8 +167,11 @@ DOINGS: list[Doing] = [
     Office.renamed_supplier,
     Office.restamped,
     Office.deleted_draft,
+    *[Office.deleted_document] * 2,
+    Office.renumbered_supplier,
     *[Office.board] * 2,
-    Office.partner_ships,
+    *[Office.partner_ships] * 3,
+    *[Office.supplier_moves] * 2,
 ]
 KEYS = {
     "supplierInvoice": ("documentType", "referenceNumber"),

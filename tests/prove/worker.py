@@ -17,20 +17,27 @@ from unittest.mock import patch
 
 import dagster as dg
 import requests
+import sqlalchemy as sa
 
+from mlc_dagster import flow
+from mlc_dagster.cleo.held import PLACE
 from mlc_dagster.definitions import defs
 from mlc_dagster.delivery import distrust, reconcile
+from mlc_dagster.delivery.errors import Closed as DeliveryClosed
 from mlc_dagster.graph.run import run_pair
 from mlc_dagster.inbound.mailbox import receive
-from mlc_dagster.outlook import left_behind, open_days
+from mlc_dagster.operations import sweeps
+from mlc_dagster.outlook import entities, left_behind, open_days, span
 from mlc_dagster.settings import load_settings
 from mlc_dagster.suite import Suite
+from mlc_dagster.transport.errors import Closed
 
 # Waiting is cut short: what is not there then is met again by the next run, hours later by the sandbox.
-LONGEST_SLEEP = 0.25
+LONGEST_SLEEP = 0.15
 PATIENCE_SECONDS = 5
 RETRY = dg.RetryPolicy(max_retries=1, delay=0.01)
 ENDED_WELL, ENDED_BADLY = 0, 3
+RUN_ID = "campaign"
 
 
 @dataclass(frozen=True)
@@ -38,6 +45,8 @@ class Order:
     """What a process is to do: run a pair, or one of TASKS. told: where a task writes what it found, as JSON.
 
     file_limit: bytes a file may grow to, as on a full disk; skew: how wrong its clock is, in seconds.
+    in_dagster: run the pair's chain as Dagster would; else the same steps one after another, for a fifth of
+    the processor's time.
     """
 
     pair: str
@@ -47,6 +56,7 @@ class Order:
     told: Path | None = None
     skew: float = 0.0
     file_limit: int | None = None
+    in_dagster: bool = False
 
 
 @dataclass
@@ -83,7 +93,7 @@ def work(order: Order) -> None:
     except BaseException:  # noqa: BLE001 - whatever it is, the log has it and the process has failed
         traceback.print_exc()
         well = False
-    sys.stdout.flush()
+    _say(f"{order.pair}: {time.process_time():.1f} s of a processor")
     sys.stderr.flush()
     # As a kill would: no exit handler may wait for anything.
     os._exit(ENDED_WELL if well else ENDED_BADLY)
@@ -95,25 +105,70 @@ def _run(order: Order) -> bool:
     if order.file_limit is not None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (order.file_limit, resource.RLIM_INFINITY))
+    suite = Suite(load_settings(), clock)
     if order.pair in TASKS:
-        found = TASKS[order.pair](Suite(load_settings(), clock))
+        found = TASKS[order.pair](suite)
         if order.told is not None:
             order.told.write_text(json.dumps(found))
         return True
-    with _house(clock), dg.DagsterInstance.ephemeral() as instance:
-        definitions, well = defs(), True
-        for company in load_settings().companies_of(order.pair):
-            first, last = days(Suite(load_settings(), clock), order.pair, company)
-            run = run_pair(definitions, instance, pair=order.pair, company=company, first=first, last=last)
-            print(
-                f"{company} to {order.pair}, {first} to {last}: {'done' if run.success else 'failed'}",
-                flush=True,
-            )
-            for record in instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE):
-                print(record.dagster_event.step_failure_data.error.to_string()[-3000:], flush=True)
-            well &= run.success
-        if order.pair == "cleo":
-            print("the mailbox:", receive(Suite(load_settings(), clock), run_id="mailbox"))
+    run = _in_dagster if order.in_dagster else _by_hand
+    # Each company has its turn, whatever becomes of the others.
+    ends = [run(suite, order.pair, company) for company in suite.settings.companies_of(order.pair)]
+    if order.pair == "cleo":
+        print("the mailbox:", receive(suite, run_id=RUN_ID))
+    return all(ends)
+
+
+def _in_dagster(suite: Suite, pair: str, company: str) -> bool:
+    """A run of the pair's chain, as a schedule starts it."""
+    with _house(suite), dg.DagsterInstance.ephemeral() as instance:
+        first, last = days(suite, pair, company)
+        run = run_pair(defs(), instance, pair=pair, company=company, first=first, last=last)
+        _say(f"{company} to {pair}, {first} to {last}, in Dagster: {'done' if run.success else 'failed'}")
+        for record in instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE):
+            _say(record.dagster_event.step_failure_data.error.to_string()[-3000:])
+        return bool(run.success)
+
+
+def _by_hand(suite: Suite, pair: str, company: str) -> bool:
+    """The same steps: what failed, or met a closed window, keeps those from their turn that build on it."""
+    first, last = days(suite, pair, company)
+    lacking: set[str] = set()
+    well = True
+
+    def step(name: str, needs: set[str], do: Callable[[], object]) -> None:
+        nonlocal well
+        if needs & lacking:
+            lacking.add(name)
+            return
+        try:
+            do()
+        except (Closed, DeliveryClosed) as window:
+            lacking.add(name)
+            waits = {"first_day": first, "last_day": last, "opens_at": window.opens_at}
+            suite.deferrals.store(pair=pair, company=company, reason=str(window), **waits)
+        except Exception:  # noqa: BLE001 - the log has it; the run has failed
+            traceback.print_exc()
+            lacking.add(name)
+            well = False
+
+    def send(name: str) -> None:
+        report = flow.send(suite, name, company, span(first, last), run_id=RUN_ID)
+        if not report.complete:
+            raise RuntimeError(f"not everything arrived: {report}")
+
+    for entity in entities(suite, pair):
+        step(
+            f"visma/{entity.name}",
+            set(),
+            lambda entity=entity: flow.read(suite, entity, company, span(first, last), run_id=RUN_ID),
+        )
+    for name in suite.destinations():
+        if name.startswith(f"{pair}/"):
+            model = suite.mappings.models[name]
+            needs = {f"visma/{each}" for each in model.entities} | {f"{pair}/{each}" for each in model.after}
+            step(name, needs, lambda name=name: send(name))
+    _say(f"{company} to {pair}, {first} to {last}: {'done' if well else 'failed'}")
     return well
 
 
@@ -128,14 +183,17 @@ def days(suite: Suite, pair: str, company: str) -> tuple[date, date]:
 
 
 @contextmanager
-def _house(clock: ShiftedClock) -> Iterator[None]:
+def _house(suite: Suite) -> Iterator[None]:
     with ExitStack() as stack:
-        stack.enter_context(
-            patch("mlc_dagster.graph.resource.Suite", lambda settings: Suite(settings, clock))
-        )
+        opened = patch("mlc_dagster.graph.resource.Suite", lambda settings: Suite(settings, suite.clock))
+        stack.enter_context(opened)
         for room in ("source", "rows", "destinations"):
             stack.enter_context(patch(f"mlc_dagster.graph.{room}.RETRY", RETRY))
         yield
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
 
 
 def _set_up(suite: Suite) -> None:
@@ -149,10 +207,29 @@ def _set_up(suite: Suite) -> None:
 
 def _resend_asana(suite: Suite) -> None:
     """People may throw a task away or write into the ERP's fields: nothing tells us, so all is sent again."""
+    _resend(suite, "asana/")
+
+
+def _recover(suite: Suite) -> None:
+    """What docs/replay.md and docs/cleo.md prescribe once a database was restored."""
+    with suite.engine.begin() as connection:
+        connection.execute(sa.text("UPDATE control_numbers SET last = last + 100000"))
+    _resend(suite, "")
+
+
+def _resend(suite: Suite, prefix: str) -> None:
     for name in suite.destinations():
-        for company in suite.settings.companies_of("asana") if name.startswith("asana/") else ():
+        pair = name.partition("/")[0]
+        for company in suite.settings.companies_of(pair) if name.startswith(prefix) else ():
             destination = suite.destination(name)
-            distrust(destination, company, ledger=suite.ledger, run_id="r", reason="people edited")
+            distrust(destination, company, ledger=suite.ledger, run_id=RUN_ID, reason="people edited")
+
+
+def _sweep(suite: Suite) -> None:
+    """`mlc sweep`: all keys of all companies."""
+    for company in suite.settings.companies:
+        for entity in sweeps.entities_of(suite, company):
+            _say(f"{company} {entity.name}: {sweeps.sweep(suite, entity, company, run_id=RUN_ID)}")
 
 
 def _verify(suite: Suite) -> dict[str, Any]:
@@ -173,11 +250,14 @@ def _verify(suite: Suite) -> dict[str, Any]:
                     for unlike in compared.differences
                 ]
     found["waiting"] = [f"{each.pair} {each.company}: {each.reason}" for each in suite.deferrals.waiting()]
+    found["held"] = [[each.company, each.number, each.reason] for each in suite.quarantine.open(PLACE)]
     return found
 
 
 TASKS: dict[str, Callable[[Suite], Any]] = {
     "set up": _set_up,
     "resend asana": _resend_asana,
+    "recover": _recover,
+    "sweep": _sweep,
     "verify": _verify,
 }

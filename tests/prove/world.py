@@ -2,13 +2,16 @@
 
 import json
 import os
+import random
+import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -20,6 +23,9 @@ import yaml
 from tests.prove.worker import PATIENCE_SECONDS
 
 START_SECONDS, CALL_SECONDS = 90, 120
+# Below those the machine gives to clients, so that a world finds its own free again.
+PORTS = range(20_000, 32_000)
+PLACE = re.compile(r"http://127\.0\.0\.1:(\d+)")
 # The main documents, and what they refer to: a run of all destinations takes four times as long.
 MAIN = {
     "anaplan": ("suppliers", "supplier_invoices", "purchase_orders"),
@@ -72,19 +78,32 @@ def world(
     companies: tuple[str, ...],
     pairs: tuple[str, ...],
     database: str,
+    loaded: Path | None = None,
 ) -> Iterator[World]:
-    """Start a sandbox; it ends with the block. database: a SQLAlchemy URL of an empty database."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Start a sandbox; it ends with the block, and its state stays in the folder.
+
+    database: a SQLAlchemy URL, of an empty database unless `loaded` is the folder of such a world, of the
+    same seed, to go on from. Its address stays, by which targets are known: of such worlds one lives at a
+    time.
+    """
     port = _free_port()
+    if loaded is not None:
+        port = int(PLACE.findall((loaded / "mlc.yaml").read_text("utf-8"))[0])
     command = [sys.executable, "-m", "mlc_sandbox", "serve", "--seed", str(seed), "--scale", scale]
-    command += ["--port", str(port), "--config", str(folder), "--days-behind", "0"]
+    command += ["--port", str(port), "--state", str(folder), "--days-behind", "0"]
     command += ["--companies", ",".join(companies)]
+    url = f"http://127.0.0.1:{port}"
+    if loaded is None:
+        folder.mkdir(parents=True, exist_ok=True)
+        command += ["--config", str(folder)]
+    else:
+        shutil.copytree(loaded, folder, ignore=shutil.ignore_patterns("*.log"))
     with (folder / "sandbox.log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
     try:
-        url = f"http://127.0.0.1:{port}"
         _wait(f"{url}/control/state", process)
-        _adapt(folder / "mlc.yaml", pairs)
+        if loaded is None:
+            _adapt(folder / "mlc.yaml", pairs)
         lines = (folder / "credentials.env").read_text("utf-8").splitlines()
         environment = dict(line.split("=", 1) for line in lines if "=" in line)
         environment |= {
@@ -128,6 +147,8 @@ def _wait(url: str, process: "subprocess.Popen[bytes]") -> None:
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    for port in random.sample(PORTS, 100):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise RuntimeError(f"No port of 100 between {PORTS[0]} and {PORTS[-1]} is free.")

@@ -17,6 +17,7 @@ from mlc_dagster.delivery.rows import Change, Op, Row, decode
 
 # PostgreSQL takes 65,535 parameters a statement, SQLite 32,766.
 _CHUNK = 500
+_ROWS_IN_A_TEXT = 5_000
 
 
 class State(StrEnum):
@@ -162,13 +163,28 @@ class Ledger:
                     row.target_id,
                 )
 
-    def held_texts(self, destination: str, company: str) -> Iterator[tuple[str, str]]:
-        """The keys and encoded payloads of all rows the destination holds: for whoever reads JSON quickly."""
-        query = sa.select(records.c.key, records.c.payload)
-        query = query.where(*_of(records, destination, company), records.c.hash.is_not(None))
+    def held_lines(self, destination: str, company: str, *, besides: str = "") -> Iterator[str]:
+        """The encoded payloads of all rows the destination holds, some thousands in each text, in lines.
+
+        The database itself joins them, at a third of the cost of an object for each row. `besides`: the batch
+        whose rows are left out.
+        """
+        carried = sa.exists().where(batch_members.c.batch_id == besides, batch_members.c.key == records.c.key)
+        held = [
+            *_of(records, destination, company),
+            records.c.hash.is_not(None),
+            *([~carried] if besides else []),
+        ]
+        rows = sa.select(records.c.key, records.c.payload).order_by(records.c.key).limit(_ROWS_IN_A_TEXT)
+        last = ""
         with reading(self.engine) as connection:
-            rows = connection.execute(query.execution_options(yield_per=10_000))
-            yield from ((row.key, row.payload) for row in rows)
+            while True:
+                some = rows.where(*held, records.c.key > last).subquery()
+                query = sa.select(sa.func.max(some.c.key), sa.func.aggregate_strings(some.c.payload, "\n"))
+                last, text = connection.execute(query).one()
+                if last is None:
+                    return
+                yield text
 
     def target_ids(self, destination: str, keys: Sequence[str]) -> dict[str, str]:
         """The destination's own ids of these keys, of all companies."""

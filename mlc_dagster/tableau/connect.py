@@ -1,6 +1,6 @@
 """The Tableau pair, built from its settings."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 
 from mlc_dagster.delivery import Quarantine, Refused, Report
@@ -87,21 +87,14 @@ class Tableau:
 
     def destination(self, model: str) -> DataSource:
         """The data source of one model of the mappings."""
-        ledger, name, shape = self._parts.ledger, f"tableau/{model}", self._shape(model)
-
-        def holdings() -> Iterator[tuple[str, str, str]]:
-            for company in ledger.companies(name):
-                for key, text in ledger.held_texts(name, company):
-                    yield company, key, text
-
+        shape = self._shape(model)
         return DataSource(
-            name,
+            f"tableau/{model}",
             shape,
             self.client,
             self._source(shape),
             self._place,
-            holdings=holdings,
-            count=lambda: ledger.held_count(name),
+            ledger=self._parts.ledger,
             job_patience=self._settings.job_patience_seconds,
         )
 

@@ -17,9 +17,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from mlc_dagster.delivery import Ledger
 from mlc_dagster.delivery import errors as delivery
 from mlc_dagster.delivery.destination import Batch, Outcome
 from mlc_dagster.delivery.rows import Change, Op
@@ -53,9 +55,6 @@ class Place:
     project: str
 
 
-Holdings = Callable[[], Iterable[tuple[str, str, str]]]
-
-
 class DataSource:
     """The rows of one model. One writer a data source: companies take turns, data sources do not."""
 
@@ -70,13 +69,11 @@ class DataSource:
         source: Callable[[], Source],
         place: Place,
         *,
-        holdings: Holdings,
-        count: Callable[[], int],
+        ledger: Ledger,
         job_patience: float,
     ) -> None:
-        """`holdings`: company, key and payload, as text, of all rows that the ledger says are there."""
         self.name, self.shape, self._client, self._source, self._place = name, shape, client, source, place
-        self._holdings, self._count, self._patience = holdings, count, job_patience
+        self._ledger, self._patience = ledger, job_patience
         self.target = f"{place.name}|{shape.title}"
         self.exclusive: tuple[str, ...] = (f"tableau:{self.target}",)
 
@@ -124,7 +121,9 @@ class DataSource:
             return 0
         state = self._source().state
         whole = not state.id or state.fingerprint != self.shape.fingerprint
-        size = sum(len(change.text) for change in changes) + (self._count() * 300 if whole else 0)
+        size = sum(len(change.text) for change in changes) + (
+            self._ledger.held_count(self.name) * 300 if whole else 0
+        )
         return 6 + size // CHUNK + 4 * (len(changes) // MAX_ROWS)
 
     # -- a publication --------------------------------------------------------------------------------------
@@ -134,7 +133,7 @@ class DataSource:
         if (outcome := self._settle(source, batch)) is not None:
             return outcome
         project = self._project()
-        with self._file([self._content(TABLE, self._merged(batch))]) as (path, rows):
+        with self._file([self._whole(batch)]) as (path, rows):
             upload = self._client.upload(path)
         under_way = Publication(batch.id, self._now().isoformat())
         number = source.state.publications + 1
@@ -196,13 +195,18 @@ class DataSource:
             self._client.clock.sleep(LOOK_SECONDS)
         raise self._unsure("the data source: it is published and does not show yet")
 
-    def _merged(self, batch: Batch) -> Iterator[str]:
+    def _whole(self, batch: Batch) -> Content:
         """All rows the data source shall hold: the ledger's, with the batch's changes."""
-        changed = {change.row.key for change in batch.changes}
-        yield from (change.text for change in batch.changes if change.op is not Op.DELETE)
-        for company, key, text in self._holdings():
-            if company != batch.company or key not in changed:
-                yield text
+        companies = sorted({batch.company, *self._ledger.companies(self.name)})
+        rows = chain(
+            (change.text for change in batch.changes if change.op is not Op.DELETE),
+            *(self._held(company, batch) for company in companies),
+        )
+        return replace(self._content(TABLE, rows), mixed=len(companies) > 1)
+
+    def _held(self, company: str, batch: Batch) -> Iterator[str]:
+        besides = batch.id if company == batch.company else ""
+        return self._ledger.held_lines(self.name, company, besides=besides)
 
     # -- an update ------------------------------------------------------------------------------------------
 

@@ -1,41 +1,31 @@
 """Writes and reads .hyper files with tableauhyperapi (vendors/tableau.md section 13).
 
-Rows go from the ledger's texts to Arrow and Parquet, piece by piece, and from there by SQL into an explicitly
-created table: exact types, checks before anything is sent, flat memory. One hyperd a process, without log and
-telemetry.
+Rows go from the ledger's texts to Arrow (texts.py), piece by piece, and from there as Arrow streams into an
+explicitly created table: exact types, checks before anything is sent, flat memory. One hyperd a process,
+without log and telemetry.
 """
 
 import atexit
 import tempfile
 import threading
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from shutil import copyfileobj, disk_usage
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
-from pyarrow.json import ParseOptions, ReadOptions, read_json
 
-from mlc_dagster.delivery.rows import decode
 from mlc_dagster.tableau.shape import Column, Shape
+from mlc_dagster.tableau.texts import tables
 
 if TYPE_CHECKING:
     from tableauhyperapi import Connection, Endpoint, HyperProcess
 
 # The names that samples and older servers expect (section 5).
 SCHEMA, TABLE = "Extract", "Extract"
-ROWS_A_PIECE = 20_000
-# Of JSON text that a thread parses; no row is as long.
-BLOCK = 2**20
-# A piece is read once, right after it was written.
-PLAIN: Mapping[str, Any] = {"compression": "none", "use_dictionary": False, "write_statistics": False}
 
 
 class Unusable(Exception):
@@ -44,12 +34,17 @@ class Unusable(Exception):
 
 @dataclass(frozen=True)
 class Content:
-    """The rows of one table, as JSON texts that `delivery.rows.encode` wrote, by the contract's names."""
+    """The rows of one table: JSON that `delivery.rows.encode` wrote, by the contract's names.
+
+    A text holds a row, or several in lines. mixed: of several companies, whose keys may meet; a company has
+    a key once.
+    """
 
     table: str
     columns: Sequence[Column]
     key: Column
     rows: Iterable[str]
+    mixed: bool = False
 
 
 def write(path: Path, contents: Sequence[Content]) -> int:
@@ -68,7 +63,8 @@ def write(path: Path, contents: Sequence[Content]) -> int:
         for content in contents:
             _create(connection, content)
             _fill(connection, content, Path(folder))
-            _check(connection, content)
+            if content.mixed:
+                _check(connection, content)
         return int(connection.execute_scalar_query(f"SELECT COUNT(*) FROM {_qualified(contents[0].table)}"))
 
 
@@ -162,25 +158,22 @@ def _create(connection: "Connection", content: Content) -> None:
 
 
 def _fill(connection: "Connection", content: Content, folder: Path) -> None:
-    """Hyper takes in one piece while the next one is made: at most two are in memory."""
-    file = folder / "piece.parquet"
-    with ThreadPoolExecutor(1) as hand:
-        taken: Future[None] | None = None
-        for piece in tables(content.columns, content.rows):
-            if taken is not None:
-                taken.result()
-            taken = hand.submit(_insert, connection, content, piece, file)
-        if taken is not None:
-            taken.result()
+    """Hyper takes in one piece while the next ones are parsed."""
+    file = folder / "piece.arrow"
+    for piece in tables(content.columns, content.rows):
+        _store(file, piece, content.key)
+        connection.execute_command(
+            f"COPY {_qualified(content.table)} FROM {_literal(str(file))} WITH (FORMAT arrowstream)"
+        )
 
 
-def _insert(connection: "Connection", content: Content, piece: pa.Table, file: Path) -> None:
-    pq.write_table(piece, file, **PLAIN)
-    names = ", ".join(quoted(column.name) for column in content.columns)
-    connection.execute_command(
-        f"INSERT INTO {_qualified(content.table)} ({names}) SELECT {names} "
-        f"FROM external({_literal(str(file))}, format => 'parquet')"
-    )
+def _store(file: Path, piece: pa.Table, key: Column) -> None:
+    """Hyper takes into a NOT NULL column only what the stream says is never null, and believes it."""
+    if piece[key.name].null_count:
+        raise Unusable(f"a row has no {key.source}, which is its key")
+    told = pa.schema([field.with_nullable(field.name != key.name) for field in piece.schema])
+    with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_stream(sink, told) as stream:
+        stream.write_table(piece.cast(told))
 
 
 def _check(connection: "Connection", content: Content) -> None:
@@ -190,69 +183,6 @@ def _check(connection: "Connection", content: Content) -> None:
     )
     if twice:
         raise Unusable(f"two companies have a row {twice[0][0]!r}: put the company into the key")
-
-
-def tables(columns: Sequence[Column], rows: Iterable[str]) -> Iterator[pa.Table]:
-    """Rows as the ledger keeps them, some at a time, with Tableau's names of columns."""
-    left = iter(rows)
-    while some := list(islice(left, ROWS_A_PIECE)):
-        try:
-            yield _parsed(columns, some)
-        except pa.ArrowInvalid:
-            yield _picked(columns, some)
-
-
-def schema(columns: Sequence[Column]) -> pa.Schema:
-    """Columns by Tableau's names."""
-    return pa.schema([pa.field(column.name, column.type.arrow) for column in columns])
-
-
-def _parsed(columns: Sequence[Column], rows: Sequence[str]) -> pa.Table:
-    """By Arrow's own parser: exact, and several times quicker than by Python's objects.
-
-    Raises:
-        pyarrow.ArrowInvalid: a value has not its column's type.
-    """
-    shape = pa.schema([pa.field(column.source, _encoded(column)) for column in columns])
-    options = ParseOptions(explicit_schema=shape, unexpected_field_behavior="ignore")
-    found = read_json(pa.BufferReader("\n".join(rows).encode()), ReadOptions(block_size=BLOCK), options)
-    return pa.table([_decoded(found[column.source], column) for column in columns], schema=schema(columns))
-
-
-def _encoded(column: Column) -> pa.DataType:
-    """The type of a column's values in the ledger's JSON: `{"$decimal": "1.0000"}` (delivery/rows.py)."""
-    kind, arrow = column.type.kind, column.type.arrow
-    tagged = {
-        "decimal": ("$decimal", arrow),
-        "date": ("$date", pa.string()),
-        "timestamp": ("$time", pa.string()),
-    }
-    return pa.struct([tagged[kind]]) if kind in tagged else arrow
-
-
-def _decoded(values: pa.ChunkedArray, column: Column) -> pa.ChunkedArray:
-    plain = pc.struct_field(values, [0]) if pa.types.is_struct(values.type) else values
-    return pc.cast(plain, column.type.arrow)
-
-
-def _picked(columns: Sequence[Column], rows: Sequence[str]) -> pa.Table:
-    """Value by value. What does not fit is of before the contract changed its column's type and is left out:
-    its new version follows in this delivery.
-    """
-    payloads = [decode(row) for row in rows]
-    arrays = [
-        pa.array([_fitting(payload.get(column.source), column) for payload in payloads], column.type.arrow)
-        for column in columns
-    ]
-    return pa.table(arrays, schema=schema(columns))
-
-
-def _fitting(value: Any, column: Column) -> Any:
-    try:
-        pa.scalar(value, column.type.arrow)
-    except (pa.ArrowInvalid, pa.ArrowTypeError):
-        return None
-    return value
 
 
 def _unpacked(path: Path) -> Path:

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from mlc_dagster.database.schema import batch_members, batches, events
 from mlc_dagster.delivery import Ledger, State, distrust
 from mlc_dagster.delivery.errors import Closed, Overtaken, Stop
+from mlc_dagster.delivery.rows import decode
 from tests.delivery.conftest import Deliver, row
 from tests.support.manual_clock import START, ManualClock
 from tests.support.shelf import Lost, Shelf, wanted
@@ -287,6 +288,33 @@ def test_the_ledger_knows_what_the_destination_holds(shelf: Shelf, ledger: Ledge
     held = list(ledger.held("shelf/items", "NO01"))
     assert wanted([item.row for item in held]) == shelf.content()
     assert all(item.target_id for item in held)
+
+
+def test_what_is_held_is_read_as_lines_in_several_texts(
+    shelf: Shelf, ledger: Ledger, run: Deliver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mlc_dagster.delivery.ledger._ROWS_IN_A_TEXT", 2)
+    rows = [row(key, "1.00") for key in ("a", "b\n", "B", "æ", "z")]
+    run(shelf, *rows)
+    run(shelf, scope={"z"})
+    texts = list(ledger.held_lines("shelf/items", "NO01"))
+    assert sorted(map(decode, "\n".join(texts).split("\n")), key=str) == sorted(
+        (row.payload for row in rows[:-1]), key=str
+    )
+    assert [text.count("\n") for text in texts] == [1, 1]
+    assert list(ledger.held_lines("shelf/items", "SE01")) == []
+
+
+def test_the_rows_of_a_batch_are_left_out_of_what_is_held(
+    shelf: Shelf, ledger: Ledger, run: Deliver, doubt: Deliver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mlc_dagster.delivery.ledger._ROWS_IN_A_TEXT", 1)
+    run(shelf, *ROWS)
+    shelf.faults.append("lose answer")
+    doubt(shelf, row("b", "9.00"), scope={"a", "b"})
+    (batch,) = ledger.unresolved("shelf/items", "NO01")
+    texts = ledger.held_lines("shelf/items", "NO01", besides=batch.id)
+    assert [decode(text)["code"] for text in texts] == [row.key for row in ROWS if row.key not in "ab"]
 
 
 def test_delivering_needs_no_waiting(shelf: Shelf, run: Deliver, clock: ManualClock) -> None:

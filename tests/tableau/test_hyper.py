@@ -1,20 +1,22 @@
 """Files are written exactly, without litter, and with memory that does not grow with the rows."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tableauhyperapi import CreateMode
 
 from mlc_dagster.delivery import Row
 from mlc_dagster.delivery.rows import encode
+from mlc_dagster.mappings.types import ColumnType
 from mlc_dagster.settings import REPOSITORY
 from mlc_dagster.suite import mappings_in
-from mlc_dagster.tableau import hyper
-from mlc_dagster.tableau.shape import Shape
+from mlc_dagster.tableau import hyper, texts
+from mlc_dagster.tableau.shape import Column, Shape
 from tests.tableau.site import invoice
 
 
@@ -27,9 +29,23 @@ def content(shape: Shape, rows: Iterable[str]) -> hyper.Content:
     return hyper.Content(hyper.TABLE, shape.columns, shape.key, rows)
 
 
-def texts(*rows: Row) -> list[str]:
+def encoded(*rows: Row) -> list[str]:
     """Rows as the ledger keeps them."""
     return [encode(row.payload) for row in rows]
+
+
+def typed(kind: str) -> Column:
+    """A column of that type."""
+    return Column("value", "Value", ColumnType.parse(kind))
+
+
+def parsed(column: Column, *payloads: dict[str, Any]) -> list[Any]:
+    """What a column holds of rows that the ledger keeps."""
+    return [
+        value
+        for table in texts.tables([column], map(encode, payloads))
+        for value in table["Value"].to_pylist()
+    ]
 
 
 def test_no_file_is_left_beside_the_written_one(
@@ -38,30 +54,32 @@ def test_no_file_is_left_beside_the_written_one(
     monkeypatch.chdir(tmp_path)
     # A hyperd of its own, which starts in this folder and ends with it.
     monkeypatch.setattr(hyper, "_HYPERD", hyper._Hyperd())
-    hyper.write(tmp_path / "x.hyper", [content(shape, texts(invoice("1")))])
+    hyper.write(tmp_path / "x.hyper", [content(shape, encoded(invoice("1")))])
     hyper.close()
     assert [each.name for each in tmp_path.iterdir()] == ["x.hyper"]
 
 
-def test_rows_are_taken_a_batch_at_a_time(
-    shape: Shape, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(hyper, "ROWS_A_PIECE", 10)
-    alive, most = 0, 0
+def test_rows_are_read_as_they_are_written(shape: Shape, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = 0
 
-    class Text(str):
-        def __init__(self, _: str) -> None:
-            nonlocal alive, most
-            alive += 1
-            most = max(most, alive)
+    def rows() -> Iterator[str]:
+        nonlocal read
+        for read in range(1, 101):
+            yield encode(invoice(str(read)).payload)
 
-        def __del__(self) -> None:
-            nonlocal alive
-            alive -= 1
+    monkeypatch.setattr(texts, "PIECE", 5 * len(encode(invoice("1").payload)))
+    written = 0
+    for piece in texts.tables(shape.columns, rows()):
+        written += piece.num_rows
+        assert read - written <= 5 * texts.PARSERS + 5
+    assert written == read == 100
 
-    rows = (Text(encode(invoice(str(number)).payload)) for number in range(100))
-    assert hyper.write(tmp_path / "x.hyper", [content(shape, rows)]) == 100
-    assert most <= 21
+
+def test_a_text_holds_a_row_or_several_in_lines(shape: Shape, tmp_path: Path) -> None:
+    one, two, three = encoded(invoice("1", description="a\nb"), invoice("2"), invoice("3"))
+    hyper.write(tmp_path / "x.hyper", [content(shape, [one, f"{two}\n{three}"])])
+    found = [(row["code"][-1], row["description"]) for row in hyper.rows(tmp_path / "x.hyper", shape)]
+    assert found == [("1", "a\nb"), ("2", invoice("2").payload["description"]), ("3", found[1][1])]
 
 
 ODD = {
@@ -76,27 +94,80 @@ ODD = {
 }
 
 
-@pytest.mark.parametrize("beside", [{}, {"due_date": "soon"}], ids=["at once", "value by value"])
+@pytest.mark.parametrize("beside", [{}, {"due_date": "soon"}], ids=["alone", "beside one that does not fit"])
 def test_every_value_is_exact_and_nothing_is_nothing(
     shape: Shape, tmp_path: Path, beside: dict[str, str]
 ) -> None:
     empty = dict.fromkeys(invoice("2").payload) | {"code": "NO01|Invoice|2"}
     sent = [invoice("1", **ODD), replace(invoice("2"), payload=empty), invoice("3")]
-    hyper.write(tmp_path / "x.hyper", [content(shape, texts(*sent, invoice("4", **beside)))])
+    hyper.write(tmp_path / "x.hyper", [content(shape, encoded(*sent, invoice("4", **beside)))])
     found = {row["code"]: row for row in hyper.rows(tmp_path / "x.hyper", shape)}
     assert [found[row.key] for row in sent] == [row.payload for row in sent]
 
 
-def test_a_value_of_before_a_column_changed_its_type_is_left_empty(shape: Shape, tmp_path: Path) -> None:
-    old, new = invoice("1", due_date="soon"), invoice("2")
-    hyper.write(tmp_path / "x.hyper", [content(shape, texts(old, new))])
-    found = {row["code"]: row["due_date"] for row in hyper.rows(tmp_path / "x.hyper", shape)}
-    assert found == {"NO01|Invoice|1": None, "NO01|Invoice|2": new.payload["due_date"]}
+# A NUMERIC of a .hyper has 18 digits at most.
+@pytest.mark.parametrize("scale", range(19))
+def test_a_decimal_of_any_scale_is_exact(scale: int) -> None:
+    column = typed(f"decimal(18,{scale})")
+    most = Decimal(10**18 - 1).scaleb(-scale)
+    values = [most, -most, Decimal(1).scaleb(-scale), Decimal("-0").scaleb(-scale), Decimal(0), None]
+    found = parsed(column, *({column.source: value} for value in values))
+    assert [None if value is None else (value, value.as_tuple().exponent) for value in found] == [
+        None if value is None else (value, -scale) for value in values
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        ("integer", [2**63 - 1, -(2**63), 0, None]),
+        ("boolean", [True, False, None]),
+        ("date", [date(1, 1, 1), date(1582, 10, 10), date(9999, 12, 31), None]),
+        ("timestamp", [datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999999, UTC), None]),
+        ("text", ["", " ", "null", "5", "true", "\\", '"', "{}", "\r\n\t\x01\x7f", "\u2028æ漢😀", None]),
+        ("text", ['{"$decimal":"1"}', "{'$", '{"$', '{"$date":"2026-01-01"}', "x"]),
+    ],
+)
+def test_a_value_is_read_as_it_was_encoded(kind: str, values: list[Any]) -> None:
+    column = typed(kind)
+    assert parsed(column, *({column.source: value} for value in values)) == values
+
+
+def test_a_column_that_a_row_does_not_have_is_empty() -> None:
+    assert parsed(typed("text"), {"another": "x"}, {"value": "y"}) == [None, "y"]
+    assert parsed(typed("decimal(18,2)"), {"another": "x"}) == [None]
+
+
+@pytest.mark.parametrize(
+    ("kind", "before", "now"),
+    [
+        ("date", "soon", None),
+        ("date", Decimal("1.00"), None),
+        ("decimal(18,2)", Decimal("1.2345"), None),
+        ("decimal(18,2)", Decimal("1.2300"), Decimal("1.23")),
+        ("decimal(6,2)", Decimal("12345.00"), None),
+        ("decimal(18,2)", 5, None),
+        ("integer", "7", 7),
+        ("integer", "1.5", None),
+        ("integer", True, None),
+        ("integer", Decimal(5), None),
+        ("boolean", "maybe", None),
+        ("timestamp", date(2026, 1, 1), None),
+        ("text", 5, "5"),
+        ("text", Decimal("5.00"), None),
+        ("text", date(2026, 1, 1), None),
+    ],
+)
+def test_a_value_of_before_a_column_changed_its_type_is_taken_where_it_reads_the_same_else_left_empty(
+    kind: str, before: Any, now: Any
+) -> None:
+    column = typed(kind)
+    assert parsed(column, {"value": before}, {"value": None}) == [now, None]
 
 
 def test_the_contracts_descriptions_are_comments_of_the_columns(shape: Shape, tmp_path: Path) -> None:
     file = tmp_path / "x.hyper"
-    hyper.write(file, [content(shape, texts(invoice("1")))])
+    hyper.write(file, [content(shape, encoded(invoice("1")))])
     query = "SELECT objsubid, description FROM pg_catalog.pg_description"
     with hyper._connected(file, CreateMode.NONE) as connection:
         found = dict(connection.execute_list_query(query))
@@ -105,13 +176,19 @@ def test_the_contracts_descriptions_are_comments_of_the_columns(shape: Shape, tm
     assert described["Reference number"] == "The document number in Visma."
 
 
-def test_a_key_that_stands_twice_is_refused(shape: Shape, tmp_path: Path) -> None:
-    with pytest.raises(hyper.Unusable, match="two companies have a row"):
-        hyper.write(tmp_path / "x.hyper", [content(shape, texts(invoice("1")) * 2)])
+def test_a_key_that_two_companies_have_is_refused(shape: Shape, tmp_path: Path) -> None:
+    mixed = replace(content(shape, encoded(invoice("1")) * 2), mixed=True)
+    with pytest.raises(hyper.Unusable, match=r"two companies have a row 'NO01\|Invoice\|1'"):
+        hyper.write(tmp_path / "x.hyper", [mixed])
+
+
+def test_a_row_without_its_key_is_refused(shape: Shape, tmp_path: Path) -> None:
+    with pytest.raises(hyper.Unusable, match="a row has no code, which is its key"):
+        hyper.write(tmp_path / "x.hyper", [content(shape, encoded(invoice("1"), invoice("2", code=None)))])
 
 
 def test_a_file_without_our_columns_is_told(shape: Shape, tmp_path: Path) -> None:
-    other = hyper.Content(hyper.TABLE, (shape.key,), shape.key, texts(invoice("1")))
+    other = hyper.Content(hyper.TABLE, (shape.key,), shape.key, encoded(invoice("1")))
     hyper.write(tmp_path / "x.hyper", [other])
     with pytest.raises(hyper.Unusable, match="unknown column 'Company'"):
         list(hyper.rows(tmp_path / "x.hyper", shape))

@@ -1,12 +1,15 @@
 """`python -m tests.prove`: the campaigns of docs/reliability.md, from the command line."""
 
 import argparse
+import shutil
+import signal
 import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
+from threading import Event
 
 from tests.prove import campaign, engine
 
@@ -15,7 +18,7 @@ Rounds = Iterable[tuple[int, Counter[str], list[str]]]
 
 
 def main() -> int:
-    """Run what was asked for; 1 when a round ended with a difference."""
+    """Run what was asked for; 1 when a round ended with a difference. A signal: no more begin."""
     options = _parser().parse_args()
     # Memory, where the machine has it as a folder: a disk that syncs is most of a round's time.
     folder = Path(tempfile.mkdtemp(prefix="mlc-prove-", dir=MEMORY if MEMORY.is_dir() else None))
@@ -23,16 +26,17 @@ def main() -> int:
     if options.engine:
         failed += _run("engine", engine.rounds(folder, first, options.engine), "ROUNDS=0 ENGINE=1")
     if options.rounds:
-        lives = campaign.Campaign(folder, postgres=options.postgres).rounds(
-            first, options.rounds, options.at_once
+        ending = Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: ending.set())
+        lives = campaign.Campaign(folder, options.postgres).rounds(
+            first, options.rounds, options.at_once, ending
         )
         failed += _run("processes", lives, "ROUNDS=1 ENGINE=0")
     if failed:
         print(f"What the rounds with differences left behind is in {folder}.")
         return 1
-    for file in sorted(folder.rglob("*"), reverse=True):
-        file.rmdir() if file.is_dir() else file.unlink()
-    folder.rmdir()
+    shutil.rmtree(folder)
     return 0
 
 

@@ -18,7 +18,7 @@ from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field, replace
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from queue import Queue
+from threading import Event
 from typing import Any
 
 import sqlalchemy as sa
@@ -278,28 +278,22 @@ class Campaign:
     pairs: tuple[str, ...] = PAIRS
 
     def rounds(
-        self, seed: int, count: int, at_once: int = 1
+        self, seed: int, count: int, at_once: int, ending: Event
     ) -> Iterator[tuple[int, Counter[str], list[str]]]:
         """Rounds with rising seeds: each one's seed, what happened, and what was wrong in the end.
 
-        The folder of a round that went wrong stays, with the logs of its processes.
+        The folder of a round that went wrong stays, with the logs of its processes. `ending`: begin no more.
         """
-        loaded: Queue[Path] = Queue()
-        for turn in range(at_once):
-            loaded.put(self.folder / f"loaded-{turn}")
+        loaded = self.folder / "loaded"
+        self._load(loaded)
 
-        def live(number: int) -> tuple[int, Counter[str], list[str]]:
-            begin = loaded.get()
-            try:
-                if not begin.exists():
-                    self._load(begin)
-                return number, *self._round(number, begin)
-            finally:
-                loaded.put(begin)
+        def live(number: int) -> tuple[int, Counter[str], list[str]] | None:
+            return None if ending.is_set() else (number, *self._round(number, loaded))
 
         with ThreadPoolExecutor(at_once) as several:
             for ended in as_completed([several.submit(live, each) for each in range(seed, seed + count)]):
-                yield ended.result()
+                if (lived := ended.result()) is not None:
+                    yield lived
 
     def _load(self, place: Path) -> None:
         """An installation that was set up and loaded once: the folder that rounds copy."""

@@ -2,16 +2,16 @@
 
 import json
 import os
-import random
 import re
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -23,9 +23,7 @@ import yaml
 from tests.prove.worker import PATIENCE_SECONDS
 
 START_SECONDS, CALL_SECONDS = 90, 120
-# Below those the machine gives to clients, so that a world finds its own free again.
-PORTS = range(20_000, 32_000)
-PLACE = re.compile(r"http://127\.0\.0\.1:(\d+)")
+ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+")
 # The main documents, and what they refer to: a run of all destinations takes four times as long.
 MAIN = {
     "anaplan": ("suppliers", "supplier_invoices", "purchase_orders"),
@@ -83,12 +81,9 @@ def world(
     """Start a sandbox; it ends with the block, and its state stays in the folder.
 
     database: a SQLAlchemy URL, of an empty database unless `loaded` is the folder of such a world, of the
-    same seed, to go on from. Its address stays, by which targets are known: of such worlds one lives at a
-    time.
+    same seed and on SQLite, to go on from.
     """
     port = _free_port()
-    if loaded is not None:
-        port = int(PLACE.findall((loaded / "mlc.yaml").read_text("utf-8"))[0])
     command = [sys.executable, "-m", "mlc_sandbox", "serve", "--seed", str(seed), "--scale", scale]
     command += ["--port", str(port), "--state", str(folder), "--days-behind", "0"]
     command += ["--companies", ",".join(companies)]
@@ -97,7 +92,7 @@ def world(
         folder.mkdir(parents=True, exist_ok=True)
         command += ["--config", str(folder)]
     else:
-        shutil.copytree(loaded, folder, ignore=shutil.ignore_patterns("*.log"))
+        _copy(loaded, folder, url)
     with (folder / "sandbox.log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
     try:
@@ -119,6 +114,17 @@ def world(
         except subprocess.TimeoutExpired:
             os.kill(process.pid, signal.SIGKILL)
             process.wait()
+
+
+def _copy(loaded: Path, folder: Path, url: str) -> None:
+    """Another installation like one that is asleep: its targets are known by their new address."""
+    shutil.copytree(loaded, folder, ignore=shutil.ignore_patterns("*.log"))
+    file = folder / "mlc.yaml"
+    settings = file.read_text("utf-8")
+    old = ADDRESS.findall(settings)[0]
+    file.write_text(settings.replace(old, url), "utf-8")
+    with closing(sqlite3.connect(folder / "mlc.db")) as database, database:
+        database.execute("UPDATE target_state SET target = replace(target, ?, ?)", (old, url))
 
 
 def _adapt(file: Path, pairs: tuple[str, ...]) -> None:
@@ -147,8 +153,6 @@ def _wait(url: str, process: "subprocess.Popen[bytes]") -> None:
 
 
 def _free_port() -> int:
-    for port in random.sample(PORTS, 100):
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
-    raise RuntimeError(f"No port of 100 between {PORTS[0]} and {PORTS[-1]} is free.")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

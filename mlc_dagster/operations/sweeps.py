@@ -289,26 +289,41 @@ def _citing(suite: Suite, entity: Entity, company: str, vanished: Sequence[str])
 def _tell_of_records(suite: Suite, entity: Entity, company: str, found: Looked, run_id: str) -> None:
     """Write into the audit trail what vanished and what has another number, before the lake shows it.
 
-    A look that goes on after a crash finds the same again; what it has told is not told twice.
+    A look after a crash finds the same again. What was told since the lake's version was read is not told
+    twice.
     """
     here = {"at": suite.clock.now(), "run_id": run_id, "company": company}
-    told: list[dict[str, Any]] = []
-    for key in found.vanished:
-        new, look_at = found.renumbered.get(key), {"look": found.begun.isoformat()}
+    told = _told(suite, entity, company, found.vanished)
+    versions = suite.lake.latest(entity.name, company, found.vanished)
+    news: list[dict[str, Any]] = []
+    for version in versions.select(["_key", "_read_at"]).to_pylist() if versions is not None else ():
+        key = version["_key"]
+        if key in told and told[key] >= version["_read_at"]:
+            continue
+        new = found.renumbered.get(key)
         if new is None:
-            told.append(here | _event(entity, Kind.VANISHED, look_at, key))
+            news.append(here | _event(entity, Kind.VANISHED, {}, key))
         else:
-            detail = {"from": key, "to": new, **look_at}
-            told += [here | _event(entity, Kind.RENUMBERED, detail, each) for each in (key, new)]
-    known: set[tuple[str, str]] = set()
-    with suite.engine.begin() as connection:
-        for numbers in chunks([row["number"] for row in told]):
-            same = sa.select(events.c.key, events.c.detail).where(
-                events.c.number.in_(numbers), events.c.destination == f"visma/{entity.name}"
-            )
-            known |= {(row.key, row.detail) for row in connection.execute(same)}
-        if news := [row for row in told if (row["key"], row["detail"]) not in known]:
+            detail = {"from": key, "to": new}
+            news += [here | _event(entity, Kind.RENUMBERED, detail, each) for each in (key, new)]
+    if news:
+        with suite.engine.begin() as connection:
             connection.execute(events.insert(), news)
+
+
+def _told(suite: Suite, entity: Entity, company: str, keys: Sequence[str]) -> dict[str, datetime]:
+    """When (UTC) the audit trail told last that a record vanished or has another number."""
+    found: dict[str, datetime] = {}
+    with reading(suite.engine) as connection:
+        for numbers in chunks([entity.number_in(key) for key in keys]):
+            query = sa.select(events.c.key, sa.func.max(events.c.at).label("at")).where(
+                events.c.number.in_(numbers),
+                events.c.destination == f"visma/{entity.name}",
+                events.c.company == company,
+                events.c.kind.in_((Kind.VANISHED.value, Kind.RENUMBERED.value)),
+            )
+            found |= {row.key: row.at for row in connection.execute(query.group_by(events.c.key))}
+    return found
 
 
 def _event(entity: Entity, kind: Kind, detail: Mapping[str, Any], key: str | None = None) -> dict[str, Any]:

@@ -62,7 +62,7 @@ class Looked:
     ``held`` and ``listed`` count the records alive in the lake and in the ERP's list. ``vanished`` are keys
     the ERP has no more; ``renumbered`` names the new key of those whose own id it has under another. ``back``
     are keys the lake holds as deleted and the ERP lists. ``late`` are days that count as wholly read and of
-    which the ERP has versions that the lake lacks. ``begun`` is when the look began, before any pause.
+    which the ERP has versions that the lake lacks.
     """
 
     held: int
@@ -71,7 +71,6 @@ class Looked:
     renumbered: Mapping[str, str]
     back: frozenset[str]
     late: tuple[date, ...]
-    begun: datetime
     _spools: tuple[Spool, ...] = field(repr=False)
 
     def forget(self) -> None:
@@ -160,7 +159,6 @@ class _Look:
             renumbered=self._renumbered(vanished, known, pages, listed),
             back=frozenset(back.to_pylist()),
             late=self._late(without(listed, unread), known),
-            begun=pages.begun,
             _spools=both,
         )
 

@@ -1,5 +1,6 @@
 """`mlc init`: asks for what is needed and writes a commented mlc.yaml."""
 
+import sys
 from pathlib import Path
 
 import typer
@@ -32,9 +33,9 @@ def write_configuration(file: Path, given: Path | None) -> None:
         answers = Answers(dict(YamlFile(given).data) if given else {}, person=given is None)
         ask_all(answers)
     except typer.Abort:
+        how = "Where nobody can be asked, `--answers FILE` gives the answers: a file shaped like mlc.yaml."
         raise NothingWritten(
-            "Nothing was written. Where nobody can be asked, `--answers FILE` gives the answers: "
-            "a file shaped like mlc.yaml."
+            "Nothing was written." if sys.stdin.isatty() else f"Nothing was written. {how}"
         ) from None
     if answers.missing:
         lacking = "\n".join(f"  {each}" for each in answers.missing)

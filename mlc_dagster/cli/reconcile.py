@@ -146,4 +146,4 @@ def _repair(suite: Suite, wrong: list[Comparison], *, yes: bool) -> None:
         place = f"{found.destination} {found.company}"
         console.print(f"{place}: {count} rows go again with the next run.")
         if left := len(found.wrong) - count:
-            console.print(f"{place}: {left} were deleted and are not sent again: correct them at the target.")
+            console.print(f"{place}: {left} deleted rows show again: correct them at the target, by hand.")

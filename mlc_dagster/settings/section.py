@@ -120,7 +120,7 @@ def _cron(value: str) -> str:
 
 def _company_code(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,20}", value):
-        raise ValueError(f"{value!r} cannot be a company code; use up to 20 letters, digits, `_` or `-`")
+        raise ValueError("a company code has up to 20 letters, digits, `_` or `-`")
     return value
 
 

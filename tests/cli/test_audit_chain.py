@@ -14,6 +14,7 @@ from mlc_dagster.database.schema import events
 from mlc_dagster.delivery import Audit, Kind
 from mlc_dagster.delivery.notes import Document, Notes, Told
 from mlc_dagster.delivery.seals import NotAHead, Seals
+from mlc_dagster.settings import REPOSITORY
 from tests.support.manual_clock import ManualClock
 
 Mlc = Callable[..., Result]
@@ -79,3 +80,11 @@ def test_an_export_says_what_it_wrote(mlc: Mlc, tmp_path: Path) -> None:
         "events.csv",
         "seals.csv",
     ]
+
+
+def test_every_kind_of_event_is_explained_to_the_auditor() -> None:
+    guide = (REPOSITORY / "docs" / "audit.md").read_text("utf-8")
+    table = guide.split("## What the events say")[1].split("##")[0]
+    rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("|")]
+    explained = {kind.strip() for row in rows for kind in row.split(",")}
+    assert {kind.value for kind in Kind} <= explained

@@ -69,7 +69,7 @@ def test_a_deleted_row_that_shows_again_is_left_to_a_person(house: House) -> Non
     told = mlc("reconcile", NAME, "--repair", "--yes")
     with suite.engine.begin() as connection:
         connection.execute(deleted.values(state=State.DELIVERED))
-    assert f"{NAME} NO01: 1 were deleted and are not sent again: correct them at the target." in told.output
+    assert f"{NAME} NO01: 1 deleted rows show again: correct them at the target, by hand." in told.output
     assert mlc("reconcile").exit_code == 0
 
 

@@ -19,7 +19,7 @@ def list_(
         str | None, typer.Option(help="Such as visma/suppliers or anaplan/supplier_invoices.")
     ] = None,
     company: Annotated[str | None, typer.Option(help="One company.")] = None,
-    stage: Annotated[str | None, typer.Option(help="visma, contract, preflight or held.")] = None,
+    stage: Annotated[str | None, typer.Option(help="visma, contract, preflight, names or held.")] = None,
     dismissed: Annotated[bool, typer.Option("--dismissed", help="Those a person dismissed as well.")] = False,
 ) -> None:
     """Show what is in quarantine and why. Exit code 1 when anything is."""

@@ -157,7 +157,8 @@ holds = sa.Table(
     sa.PrimaryKeyConstraint("id"),
 )
 
-# Records refused on the way: stage is visma, contract or preflight, place the entity or the destination.
+# Records refused on the way: stage is visma, contract, preflight, names or held; place the entity or the
+# destination.
 # dismissed_by, dismissal: who settled it, and why; while they stand the same refusal stays settled.
 quarantine = sa.Table(
     "quarantine",

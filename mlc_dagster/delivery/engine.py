@@ -169,8 +169,8 @@ class _Delivery:
         entries += [_from_preflight(change, unfit) for change in planned.changes if change.row.key in unfit]
 
         def passed(entry: Entry) -> bool:
-            asked = entry.stage == "contract" or self._stopping is None
-            return asked and entry.source_key in scope
+            asked = {"contract": True, "preflight": self._stopping is None}
+            return asked.get(entry.stage, False) and entry.source_key in scope
 
         self._writer.quarantine(entries, passed)
         self._report.quarantined += len(refused)

@@ -23,7 +23,11 @@ _STANDING = sa.or_(quarantine.c.resolved_at.is_(None), quarantine.c.dismissed_by
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A record to be kept in quarantine. stage: where it was refused (visma, contract, preflight)."""
+    """A record to be kept in quarantine.
+
+    stage: where it was refused (visma, contract, preflight), or who else keeps it there: who judges a stage
+    releases its records.
+    """
 
     stage: str
     key: str

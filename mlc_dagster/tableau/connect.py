@@ -12,7 +12,7 @@ from mlc_dagster.tableau.destination import DataSource, Place
 from mlc_dagster.tableau.expiry import expiries
 from mlc_dagster.tableau.failures import Failure, failures
 from mlc_dagster.tableau.readback import ExtractReadBack
-from mlc_dagster.tableau.references import Names, Relations, dangling
+from mlc_dagster.tableau.references import STAGE, Names, Relations, dangling
 from mlc_dagster.tableau.refresh import Refreshes
 from mlc_dagster.tableau.remembered import PREFIX, Source
 from mlc_dagster.tableau.setup import Setup
@@ -137,13 +137,15 @@ class Tableau:
         )
         quarantine, found = Quarantine(parts.engine, parts.clock), {}
         for company in companies:
-            found[company], sound = dangling(parts.ledger, name, company, judges)
+            found[company] = dangling(parts.ledger, name, company, judges)
+            # All rows were looked at: whatever is not among them passed, or is not there any more.
+            stood = [entry.key for entry in quarantine.open(name, company, stage=STAGE)]
             quarantine.settle(
-                stage="preflight",
+                stage=STAGE,
                 place=name,
                 company=company,
                 refused=found[company],
-                passed=sound,
+                passed=stood,
                 run_id=run_id,
             )
         return found

@@ -11,6 +11,9 @@ from mlc_dagster.tableau.shape import Shape
 
 Payload = Mapping[str, Any]
 
+# Its own place in the quarantine: a delivery does not judge the rows that it leaves as they are.
+STAGE = "names"
+
 
 class Names:
     """The users and groups of the site, asked for once and only where a contract names such columns."""
@@ -58,17 +61,15 @@ class Relations:
 
 def dangling(
     ledger: Ledger, destination: str, company: str, judges: Sequence[Names | Relations]
-) -> tuple[list[Refused], list[str]]:
-    """The delivered rows that name something that is gone, each with what; and the keys of the others."""
-    refused, sound = [], []
+) -> list[Refused]:
+    """The delivered rows that name something that is gone, each with what."""
+    refused = []
     for held in ledger.held(destination, company):
         row = held.row
         if reason := " and ".join(filter(None, (judge.missing(row.payload) for judge in judges))):
             raw = raw_text(row.payload)
-            refused.append(Refused("preflight", row.key, row.source_key, row.number, reason, raw))
-        else:
-            sound.append(row.key)
-    return refused, sound
+            refused.append(Refused(STAGE, row.key, row.source_key, row.number, reason, raw))
+    return refused
 
 
 def _related(model: Model) -> Iterator[tuple[str, str]]:

@@ -1,5 +1,6 @@
 """`mlc audit`: one record's life, from the ERP to every target."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -57,10 +58,10 @@ def _sightings(suite: Suite, number: str) -> Iterator[tuple[str, str, Version]]:
 
 
 def _table(number: str, history: list[Event]) -> Table:
-    table = Table(title=f"The life of {number}")
+    table = Table(title=f"The life of {number}", title_justify="left")
     for heading in ("when (UTC)", "company", "destination", "record", "event", "batch", "detail"):
-        # A batch's id is there to be copied.
-        table.add_column(heading, overflow="fold", no_wrap=heading == "batch")
+        # A batch's id and a destination are there to be copied.
+        table.add_column(heading, overflow="fold", no_wrap=heading in ("batch", "destination"))
     for event in history:
         table.add_row(
             f"{event.at:%Y-%m-%d %H:%M:%S}",
@@ -75,4 +76,6 @@ def _table(number: str, history: list[Event]) -> Table:
 
 
 def _words(detail: Mapping[str, Any]) -> str:
-    return "; ".join(f"{name} {value}" for name, value in detail.items() if value not in (None, "", {}, []))
+    words = "; ".join(f"{name} {value}" for name, value in detail.items() if value not in (None, "", {}, []))
+    # A digest says nothing to people, and fills lines; `mlc audit export` has all of it.
+    return re.sub(r"\b([0-9a-f]{8})[0-9a-f]{24,}\b", r"\1…", words)

@@ -58,6 +58,8 @@ def show_plan(destination: str | None, company: str | None, since: date | None, 
         console.print(remark)
     _tell_budgets(needed, budgets_left(suite))
     for target, seconds in times.items():
+        if seconds < 1:
+            continue
         calls, time = needed[target], _time(seconds)
         console.print(f"Pair {target}: about {calls} calls, which take {time} under its limits.")
 

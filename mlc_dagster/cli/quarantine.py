@@ -36,8 +36,8 @@ def show_list(
         return 0
     console.print(_table(found))
     console.print(
-        f"{waiting} {'waits' if waiting == 1 else 'wait'}. `mlc quarantine show ID` says where to correct one; `retry ID` lets it go again, "
-        "`dismiss ID --reason ...` settles it by your word."
+        f"{waiting} {'waits' if waiting == 1 else 'wait'}. `mlc quarantine show ID` says where to correct "
+        "one; `retry ID` lets it go again, `dismiss ID --reason ...` settles it by your word."
     )
     return int(waiting > 0)
 

@@ -10,6 +10,7 @@ import requests
 from mlc_dagster.transport.auth import CachedAuth, Token
 from mlc_dagster.transport.clock import Clock
 from mlc_dagster.transport.errors import Again, Misconfigured
+from mlc_dagster.transport.session import no_authorities
 
 PUBLIC = "https://login.microsoftonline.com"
 TIMEOUT = (10, 60)
@@ -54,6 +55,8 @@ class ServicePrincipal:
         except requests.RequestException as error:
             said = f"{type(error).__name__} at {self._login_url}"
             raise Again(VENDOR, "POST", PATH, excerpt_text=said) from None
+        except OSError as error:
+            raise no_authorities(error, VENDOR, "POST", PATH) from None
         except msal.exceptions.MsalServiceError as error:  # a 5xx
             raise Again(VENDOR, "POST", PATH, excerpt_text=str(error)) from None
         except ODD as error:

@@ -44,13 +44,15 @@ def never_sent(error: requests.RequestException) -> bool:
 
 
 def untrusted(error: requests.RequestException) -> bool:
-    """Return whether the server's certificate was refused, which happens before anything is sent.
+    """Return whether the server's certificate was refused, or our authorities could not be read.
 
-    All other TLS errors may also come while the answer is read, from a connection that broke.
+    Both happen before anything is sent. All other TLS errors may also come while the answer is read, from a
+    connection that broke.
     """
     reason = _reason(error)
     cause = reason.args[0] if isinstance(reason, SSLError) and reason.args else None
-    return isinstance(cause, ssl.SSLCertVerificationError | CertificateError)
+    unread = isinstance(cause, ssl.SSLError) and cause.reason == "NO_CERTIFICATE_OR_CRL_FOUND"
+    return unread or isinstance(cause, ssl.SSLCertVerificationError | CertificateError)
 
 
 def _reason(error: requests.RequestException) -> Exception | None:

@@ -2,6 +2,7 @@
 
 import json as json_module
 import logging
+import os
 import re
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -236,6 +237,8 @@ class Http:
         except requests.RequestException as error:
             # "from None": the text of a requests exception carries the whole URL with its query.
             raise self._no_answer(call, error) from None
+        except OSError as error:
+            raise no_authorities(error, self.vendor, call.method, call.path) from None
         self.counter.add(bytes_in=len(response.content))
         if response.status_code == 429 and self._lockout:
             self._fill_in(response, self._lockout)
@@ -270,7 +273,10 @@ class Http:
     def _no_answer(self, call: _Call, error: requests.RequestException) -> CallFailed:
         said = f"{type(error).__name__} at {self.base_url}"
         if untrusted(error):
-            remedy = "Check the certificate of the address, or the certificate store of this machine."
+            remedy = (
+                "Check the certificate of the address, or the certificate store of this machine, "
+                "which REQUESTS_CA_BUNDLE names where it is set."
+            )
             return Misconfigured(self.vendor, call.method, call.path, excerpt_text=said, remedy=remedy)
         if isinstance(error, _BAD_ADDRESS):
             remedy = "Correct the base address in the settings."
@@ -308,6 +314,20 @@ class Http:
             state.attempt_number,
             state.outcome and state.outcome.exception(),
         )
+
+
+def no_authorities(error: OSError, vendor: str, method: str, path: str) -> Misconfigured:
+    """The one error that requests raises bare: the file of authorities is not there. Nothing was sent."""
+    said = str(error)
+    if name := next(
+        (name for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE") if os.environ.get(name)), None
+    ):
+        said = f"{name} names {os.environ[name]}, and there is no such file"
+    remedy = (
+        "It is set in the environment of this process: let it name a PEM file of the authorities to believe, "
+        "or take it out."
+    )
+    return Misconfigured(vendor, method, path, excerpt_text=said, remedy=remedy)
 
 
 _BAD_ADDRESS = (

@@ -1,6 +1,7 @@
 """Logging in while Entra is out of order, or while something else answers in its place."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from starlette.applications import Starlette
@@ -85,3 +86,13 @@ def test_a_token_that_does_not_say_how_long_it_lives_is_good_for_the_hour_that_m
         token = principal(url).fetch()
     left = token.expires_at - SandboxTime(sandbox.clock).now()
     assert (token.value, round(left.total_seconds() / 60)) == ("abc", 60)
+
+
+def test_a_file_of_authorities_that_is_not_there_is_named_and_nobody_is_asked(
+    principal: Principal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "none.pem"))
+    with pytest.raises(
+        Misconfigured, match=r"REQUESTS_CA_BUNDLE names .*none\.pem, and there is no such file"
+    ):
+        principal("https://127.0.0.1:9").fetch()

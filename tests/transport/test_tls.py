@@ -73,6 +73,31 @@ def test_a_certificate_nobody_trusts_is_a_mistake_in_the_setup(identity: Path, c
         Http("acme", url, clock=clock).call("POST", "/x")
 
 
+@pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+def test_a_file_of_authorities_that_is_not_there_is_named_with_its_variable(
+    name: str, clock: ManualClock, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for each in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(each, raising=False)
+    missing = tmp_path / "authorities.pem"
+    monkeypatch.setenv(name, str(missing))
+    with pytest.raises(Misconfigured) as raised:
+        Http("acme", "https://127.0.0.1:9", clock=clock).call("POST", "/x")
+    assert f"{name} names {missing}, and there is no such file" in str(raised.value)
+    assert "environment of this process" in raised.value.remedy
+    assert clock.slept == []
+
+
+def test_a_file_of_authorities_that_holds_none_is_a_mistake_in_the_setup(
+    identity: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "authorities.pem"
+    file.write_text("nobody\n")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(file))
+    with serving(identity, break_the_stream) as url, pytest.raises(Misconfigured, match="REQUESTS_CA_BUNDLE"):
+        Http("acme", url, clock=clock).call("POST", "/x")
+
+
 def test_a_tls_connection_that_breaks_after_the_request_leaves_a_post_in_doubt(
     identity: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,6 +20,8 @@ EVENTS: Mapping[Kind, tuple[str, str]] = {
     Kind.PENDING: ("goes to {system} again", "waits"),
     Kind.QUARANTINED: ("held back", "bad"),
     Kind.RELEASED: ("no longer held back", "good"),
+    Kind.DISMISSED: ("settled by a person", "waits"),
+    Kind.UNSAID: ("nothing to tell the partner", "quiet"),
     Kind.VANISHED: ("gone from the ERP", "waits"),
     Kind.RENUMBERED: ("has another number in the ERP", "waits"),
     Kind.NOTED: ("note written into the ERP", "good"),
@@ -32,6 +34,8 @@ EVENTS: Mapping[Kind, tuple[str, str]] = {
     Kind.LANDED: ("{system} has confirmed the batch", "quiet"),
     Kind.IN_DOUBT: ("sent to {system}, and no answer came", "waits"),
     Kind.ABANDONED: ("the batch was given up; its rows go again", "waits"),
+    Kind.HELD: ("put on legal hold", "quiet"),
+    Kind.UNHELD: ("released from legal hold", "quiet"),
 }
 
 # What is made, changed or removed at a partner is a document that goes there.

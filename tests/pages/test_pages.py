@@ -11,7 +11,9 @@ import requests
 from mlc_dagster.alerts.book import Book
 from mlc_dagster.alerts.finding import Finding, Kind, Severity
 from mlc_dagster.cli.webhooks import app_of
+from mlc_dagster.delivery import Kind as Event
 from mlc_dagster.operations.replay import Replays
+from mlc_dagster.pages import words
 from tests.lake.examples import note, row, table
 from tests.pages.conftest import NASTY, TOKEN, Installation, a_day, open_suite
 from tests.receiver.conftest import in_public
@@ -253,3 +255,9 @@ def test_postgresql_says_the_same(
                 assert re.sub(BATCH, "", told) == re.sub(BATCH, "", same), path
             assert all(theirs.get(url + path, timeout=40).status_code in (200, 404) for path in PAGES)
     suite.engine.dispose()
+
+
+def test_every_event_of_a_document_has_words_of_its_own() -> None:
+    of_no_document = {Event.LOOKED, Event.REMOVED, Event.VAULT_KEY}
+    of_no_document |= {Event.CREDENTIAL_SET, Event.CREDENTIAL_REMOVED, Event.CREDENTIAL_END}
+    assert set(Event) - of_no_document == set(words.EVENTS)

@@ -1,5 +1,6 @@
 """Reads a YAML file and remembers the line of every key, so that each mistake can be shown where it is."""
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,10 @@ class YamlFile:
             raise ProblemsFound(
                 [Problem(self.name, 0, "There is no such file.", "Set MLC_CONFIG to your mlc.yaml.")]
             ) from None
+        except OSError as error:  # often one that only root may read, in a container that runs without rights
+            message = f"It cannot be read: {error.strerror}."
+            remedy = f"It must be a file that user id {os.getuid()}, which this process runs as, may read."
+            raise ProblemsFound([Problem(self.name, 0, message, remedy)]) from None
         except yaml.YAMLError as error:
             mark = getattr(error, "problem_mark", None)
             line = mark.line + 1 if mark else 0

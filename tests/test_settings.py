@@ -1,5 +1,6 @@
 """mlc.yaml: every mistake at once with its place, and credentials that never show."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,13 @@ def test_a_good_file_loads_and_state_lives_beside_it(tmp_path: Path, monkeypatch
     assert list(settings.companies) == ["NO01", "SE01"]
     assert settings.companies_of("anaplan") == ["NO01", "SE01"]
     assert settings.database_url == f"sqlite:///{tmp_path / '.mlc' / 'mlc.db'}"
+
+
+def test_a_file_that_cannot_be_read_is_told_with_who_tried(tmp_path: Path) -> None:
+    # Docker makes a folder of a file that is not there.
+    (tmp_path / "mlc.yaml").mkdir()
+    with pytest.raises(ProblemsFound, match=rf"mlc.yaml: It cannot be read: .* user id {os.getuid()}"):
+        load_settings(tmp_path / "mlc.yaml")
 
 
 def test_five_mistakes_are_reported_at_once_each_with_its_line(tmp_path: Path) -> None:

@@ -139,14 +139,17 @@ def _gauge(
 def _counter(
     name: str, words: str, places: Iterable[tuple[str, PlaceHealth]], parts: dict[str, str | None]
 ) -> Metric:
-    """A counter over tallies; where they have parts, these are told apart by the label `kind`."""
+    """A counter over tallies; where they have parts, these are told apart by the label `kind`.
+
+    What has not happened yet is 0: Prometheus sees no increase in a series that begins with its first event.
+    """
     own = ("kind",) if None not in parts.values() else ()
     counter = CounterMetricFamily(name, words, labels=(*PLACE, *own))
     for pair, place in places:
         for tally, kind in parts.items():
-            if (found := place.tallies.get(tally)) is not None:
-                label = () if kind is None else (kind,)
-                counter.add_metric((pair, place.name, place.company, *label), found.count)
+            found = place.tallies.get(tally)
+            label = () if kind is None else (kind,)
+            counter.add_metric((pair, place.name, place.company, *label), found.count if found else 0)
     return counter
 
 

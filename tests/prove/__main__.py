@@ -65,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.prove", description=__doc__)
     parser.add_argument("--seed", type=int, default=1, help="of the first round; each next one has one more")
     parser.add_argument("--engine", type=int, default=200, help="rounds over the engine (200)")
-    parser.add_argument("--rounds", type=int, default=3, help="rounds over processes, all pairs (3)")
+    parser.add_argument("--rounds", type=int, default=4, help="rounds over processes, all pairs (4)")
     parser.add_argument("--at-once", type=int, default=2, help="of them side by side (2)")
     parser.add_argument(
         "--postgres", action="store_true", default=None, help="all of them on PostgreSQL, not every fourth"

@@ -38,9 +38,9 @@ COMPANIES = ("NO01", "SE01")
 # A process that has not ended by then hangs, and that is a difference.
 LONGEST_RUN = 900
 # A process dies once it has used so much of a processor, and up to so long after: it works, or it waits.
-LIFE_SECONDS, LAST_WAIT_SECONDS = 1.2, 0.3
+LIFE_SECONDS, LAST_WAIT_SECONDS = 1.0, 0.3
 # What Dagster adds to that.
-DAGSTER_SECONDS = 3.0
+DAGSTER_SECONDS = 2.0
 LOOK_SECONDS = 0.02
 TICKS = os.sysconf("SC_CLK_TCK")
 # Enough for the database of a small ERP to begin with, and not to go on.
@@ -132,6 +132,8 @@ class Round:
         if self._chance.random() < 0.2:
             order = replace(order, skew=self._chance.uniform(-20, 20))
             self.done["wrong clock"] += 1
+        if name in self.world.pairs and self._chance.random() < 0.7:
+            order = replace(order, company=self._chance.choice(self.world.companies))
         if name in self.world.pairs and self._chance.random() < 0.15:
             order = replace(order, in_dagster=True)
             self.done["runs in Dagster"] += 1

@@ -89,7 +89,7 @@ def differences(
         count += len(should)
         found += [line for line in _compare(name, should, held) if line.split(": ")[0] not in refused]
     if "cleo" in world.pairs:
-        for compare in (_partners(world, erp, refused, office), _mailbox(world, erp, asked, office)):
+        for compare in (_partners(world, erp, refused, office), mailbox(world, erp, asked, office)):
             count += compare[0]
             found += compare[1]
     return count, found
@@ -254,7 +254,7 @@ def _partners(world: World, erp: Erp, refused: Set[str], office: Office) -> tupl
     return len(erp.told_orders) + len(erp.told_invoices) + len(erp.suppliers), wrong
 
 
-def _mailbox(world: World, erp: Erp, asked: Set[tuple[str, str]], office: Office) -> tuple[int, list[str]]:
+def mailbox(world: World, erp: Erp, asked: Set[tuple[str, str]], office: Office) -> tuple[int, list[str]]:
     """What partners sent: every ship notice is one receipt or waits for a person; the last address stands."""
     wrong: list[str] = []
     notices = world.control("GET", "/cleo/control/notices")

@@ -67,7 +67,7 @@ class Office:
         return f"deleted {entity}"
 
     def renumbered_supplier(self) -> str:
-        """Its documents show the new number without a new stamp."""
+        """Its documents show the new number."""
         company, row = self._a("supplier")
         if row is None:
             return ""
@@ -75,6 +75,11 @@ class Office:
         new = str(80000 + sum(map(len, self.former.values())))
         path = f"/control/visma/{company}/supplier/renumber"
         self._world.control("POST", path, {"key": old, "number": new})
+        for entity in KEYS:
+            for document in self._world.truth(company, entity):
+                party = document.get("supplier")
+                if party is not None and party["number"] == old:
+                    self._change(company, entity, document, "", {"supplier": {**party, "number": new}})
         self.former[company, new] = [*self.former.pop((company, old), []), old]
         return "renumbered supplier"
 
@@ -176,6 +181,7 @@ DOINGS: list[Doing] = [
 KEYS = {
     "supplierInvoice": ("documentType", "referenceNumber"),
     "purchaseorder": ("orderType", "orderNbr"),
+    "purchaseReceipt": ("receiptNbr",),
     "supplier": ("number",),
 }
 

@@ -71,7 +71,7 @@ def retry(entry_id: int | None, *, yes: bool) -> int:
         console.print("Nothing in quarantine can go again by itself.")
         return 1
     for span in planned.spans:
-        console.print(f"{span.pair} {span.company}: {span.first} to {span.last}")
+        console.print(f"{span.pair} {span.company}: {span.days}")
     if not yes and not typer.confirm(f"Let {len(entries)} records go again with these runs?"):
         console.print("Nothing was changed.")
         return 1

@@ -123,7 +123,7 @@ def _tell_what_came(spans: Mapping[str, Sequence[Span]]) -> int:
     with side_by_side(partial(run_spans, spans), list(spans)) as told:
         for _, what in told:
             if isinstance(what, Span):
-                console.print(f"Running {what.pair} {what.company}, {what.first} to {what.last} ...")
+                console.print(f"Running {what.pair} {what.company}, {what.days} ...")
                 continue
             lines += [line for line in what.lines if any(line.counts.values())]
             if not what.success:
@@ -139,12 +139,11 @@ def _table(planned: Plan) -> Table:
     for heading in ("pair", "company", "days", "rows that go again although unchanged"):
         table.add_column(heading, overflow="fold")
     for span in planned.spans:
-        days = str(span.first) if span.first == span.last else f"{span.first} to {span.last}"
         rows = {
             name: len(keys)
             for (name, company), keys in planned.rows.items()
             if company == span.company and name.startswith(f"{span.pair}/")
         }
         told = ", ".join(f"{name} {count}" for name, count in rows.items())
-        table.add_row(span.pair, span.company, days, told or "none: only what differs")
+        table.add_row(span.pair, span.company, span.days, told or "none: only what differs")
     return table

@@ -21,6 +21,7 @@ from mlc_dagster.delivery.clock import Clock
 from mlc_dagster.delivery.leases import PATIENCE_SECONDS
 from mlc_dagster.delivery.ledger import chunks
 from mlc_dagster.outlook import today
+from mlc_dagster.settings import TITLES
 from mlc_dagster.suite import Suite
 from mlc_dagster.visma.entities import ENTITIES, Entity
 
@@ -169,6 +170,11 @@ class Span:
     first: date
     last: date
 
+    @property
+    def days(self) -> str:
+        """Its days in words."""
+        return str(self.first) if self.first == self.last else f"{self.first} to {self.last}"
+
 
 Rows = Mapping[tuple[str, str], frozenset[str]]
 
@@ -186,7 +192,7 @@ class Plan:
 
     def __str__(self) -> str:
         count = sum(map(len, self.rows.values()))
-        runs = ", ".join(f"{span.pair} {span.company} {span.first} to {span.last}" for span in self.spans)
+        runs = ", ".join(f"{TITLES[span.pair]} {span.company} {span.days}" for span in self.spans)
         return " ".join([f"{count} rows go again although unchanged. Runs: {runs}.", *self.notes])
 
 

@@ -3,16 +3,18 @@
 import codecs
 import csv
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
 from mlc_dagster.anaplan.answers import FileFormat
+from mlc_dagster.delivery.spool import Spool
 
 # Anaplan counts lines of the file, so a value must not make a line. Zero bytes end a text in some readers.
 LINE_BREAKS = re.compile("[\x00\r\n\x0b\x0c\x1c-\x1e\x85\u2028\u2029]+")
+LINES_AT_ONCE = 1_000
 
 
 class Unwritable(Exception):
@@ -23,8 +25,8 @@ class Unwritable(Exception):
 class CsvFile:
     """One file to upload: its bytes, the key of each data line in order, and the rows it could not hold."""
 
-    content: bytes
-    keys: tuple[str, ...]
+    content: Spool
+    keys: Sequence[str]
     refused: Mapping[str, str]
     first_line: int
 
@@ -34,52 +36,77 @@ class CsvFile:
         return self.keys[index] if 0 <= index < len(self.keys) else None
 
 
+class CsvWriter:
+    """Writes a header, then a line for each row."""
+
+    def __init__(self, columns: Sequence[str], layout: FileFormat) -> None:
+        self._columns, self._layout, self._writer = columns, layout, _LineWriter(layout)
+        self._content, self._lines = Spool(), [self._writer.line(columns)]
+        self._keys: list[str] = []
+        self._refused: dict[str, str] = {}
+
+    def add(self, key: str, values: Mapping[str, Any]) -> bool:
+        """Write a row of values by column; returns whether the file can hold it.
+
+        A row that it cannot, such as one with a character the encoding lacks, is left out and named in
+        `refused`: a question mark in its place would be a silent loss.
+        """
+        try:
+            self._lines.append(self._writer.line(self._cells(values)))
+        except Unwritable as reason:
+            self._refused[key] = str(reason)
+            return False
+        self._keys.append(key)
+        if len(self._lines) == LINES_AT_ONCE:
+            self._write()
+        return True
+
+    def file(self) -> CsvFile:
+        """The file, when all rows are written."""
+        self._write()
+        return CsvFile(self._content, self._keys, self._refused, self._layout.first_data_row)
+
+    def _cells(self, values: Mapping[str, Any]) -> list[str]:
+        layout, row = self._layout, [values.get(name) for name in self._columns]
+        try:
+            return [_WRITERS[type(value)](value, layout) for value in row]
+        except KeyError:
+            return [text(value, layout) for value in row]
+
+    def _write(self) -> None:
+        self._content.add(b"".join(self._lines))
+        self._lines.clear()
+
+
 def render(
     rows: Iterable[tuple[str, Mapping[str, Any]]], columns: Sequence[str], layout: FileFormat
 ) -> CsvFile:
-    """Write the header and one line for each (key, values by column).
-
-    A row that cannot be written, such as one with a character the encoding lacks, is left out of the file and
-    named in `refused`: a question mark in its place would be a silent loss.
-    """
-    writer = _LineWriter(layout)
-    lines, keys, refused = [writer.line(columns)], [], {}
+    """The file of some rows, each given as its key and its values by column."""
+    writer = CsvWriter(columns, layout)
     for key, values in rows:
-        try:
-            lines.append(writer.line([text(values.get(name), layout) for name in columns]))
-        except Unwritable as reason:
-            refused[key] = str(reason)
-        else:
-            keys.append(key)
-    return CsvFile(b"".join(lines), tuple(keys), refused, first_line=layout.first_data_row)
+        writer.add(key, values)
+    return writer.file()
 
 
-def text(value: Any, layout: FileFormat) -> str:  # noqa: PLR0911 - one return a type
+def text(value: Any, layout: FileFormat) -> str:
     """One value as its cell's text: plain decimals, ISO dates, true and false, nothing for None.
 
     Raises:
         Unwritable: a Decimal that is no number.
         TypeError: a type no contract has. Floats are among them: money is never one.
     """
-    match value:
-        case None:
-            return ""
-        case str():
-            return LINE_BREAKS.sub(" ", value)
-        case bool():
-            return "true" if value else "false"
-        case int():
-            return str(value)
-        case Decimal():
-            return _number(value, layout.decimal_separator)
-        case datetime():
-            return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        case date():
-            return value.isoformat()
-    raise TypeError(f"a value of type {type(value).__name__} has no place in a file for Anaplan")
+    write = _WRITERS.get(type(value))
+    if write is None:
+        raise TypeError(f"a value of type {type(value).__name__} has no place in a file for Anaplan")
+    return write(value, layout)
 
 
-def _number(value: Decimal, separator: str) -> str:
+def _text(value: str, _: FileFormat) -> str:
+    # What is printable has no line break; asking costs a tenth of looking for one.
+    return value if value.isprintable() else LINE_BREAKS.sub(" ", value)
+
+
+def _number(value: Decimal, layout: FileFormat) -> str:
     if not value.is_finite():
         raise Unwritable(f"{value} is not a number")
     if not value:
@@ -87,7 +114,18 @@ def _number(value: Decimal, separator: str) -> str:
     digits = format(value, "f")
     if "." in digits:
         digits = digits.rstrip("0").rstrip(".")
-    return digits.replace(".", separator)
+    return digits.replace(".", layout.decimal_separator)
+
+
+_WRITERS: Mapping[type, Callable[[Any, FileFormat], str]] = {
+    type(None): lambda _, __: "",
+    str: _text,
+    bool: lambda value, _: "true" if value else "false",
+    int: lambda value, _: str(value),
+    Decimal: _number,
+    datetime: lambda value, _: value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    date: lambda value, _: value.isoformat(),
+}
 
 
 class _LineWriter:

@@ -118,10 +118,10 @@ def upload_files(offer: Offer) -> dict[str, bytes]:
     code = joined(feed.key, feed.example)
     files = [(f"{feed.name} data.csv", feed.example, carried.columns)]
     if settings is None or settings.list_import or settings.process:
-        item = carried.items({code: feed.example})[code]
+        item = carried.item(code, feed.example)
         files.insert(0, (f"{feed.name} list.csv", item, carried.list_columns))
     return {
-        name: render([(code, row)], columns, FileFormat(headers=tuple(columns))).content
+        name: render([(code, row)], columns, FileFormat(headers=tuple(columns))).content.whole()
         for name, row, columns in files
     }
 

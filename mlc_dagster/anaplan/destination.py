@@ -5,13 +5,13 @@ from typing import Any
 
 from mlc_dagster.anaplan.client import AnaplanClient
 from mlc_dagster.anaplan.deletion import Deletion
-from mlc_dagster.anaplan.feed import Feed
+from mlc_dagster.anaplan.feed import Feed, joined
 from mlc_dagster.anaplan.imports import ImportsWay
 from mlc_dagster.anaplan.preflight import (
     Offline,
     PreflightFailed,
-    check_codes,
     check_model,
+    code_problem,
     equal_codes,
     renamed_codes,
 )
@@ -27,6 +27,10 @@ from mlc_dagster.settings.anaplan import AnaplanDestination
 from mlc_dagster.transport import errors as transport
 
 UNMARKED = "an import removes no item, and the contract has no `deleted` values to mark it with: add them"
+OTHER_KEY = (
+    "it was delivered when the contract had another key, and its code would be {code!r} now: remove it by "
+    "hand in the model"
+)
 # The steps of a checkpoint that may have left something of a row in the model.
 TASKS = ("list", "data", "process", "delete")
 STEPS = ("small", *TASKS)
@@ -91,7 +95,7 @@ class AnaplanFeed:
             self._check_key()
             if self._deletion is not None and (_deletes(changes) or not changes):
                 self._ready(self._deletion)
-        return {**self._undeletable(changes), **self._feed.by_key(changes, self._unfit(changes))}
+        return self._unfit(changes)
 
     def send(self, batch: Batch) -> Outcome:
         """Carry a batch: the small way where it may, else the long one; then the delete action.
@@ -146,7 +150,7 @@ class AnaplanFeed:
         try:
             return self._carried(batch)
         except delivery.DeliveryError as error:
-            error.partial = self._left(batch, self._feed.rows(batch))
+            error.partial = self._left(batch, (change.row.key for change in batch.changes))
             raise
 
     def _carried(self, batch: Batch) -> Outcome:
@@ -161,7 +165,7 @@ class AnaplanFeed:
             self._ready(self._deletion)
             self._deletion.carry(batch)
         return Outcome(
-            refused=self._feed.by_key(batch.changes, landed.refused),
+            refused=landed.refused,
             partial=self._left(batch, landed.refused),
             detail=_summary(batch, landed),
         )
@@ -200,17 +204,26 @@ class AnaplanFeed:
 
     def _unfit(self, changes: Sequence[Change]) -> dict[str, str]:
         """Code -> why Anaplan could never take it."""
-        codes = [self._feed.code(change) for change in changes]
-        try:
-            problems = check_codes(codes, listed=self._long.makes_items)
-        except PreflightFailed as problem:
-            raise delivery.Stop(f"{self.name}: {problem}") from problem
+        listed = self._long.makes_items
+        words = ((change.row.key, self._problem(change, listed=listed)) for change in changes)
+        problems = {code: reason for code, reason in words if reason}
         if not self._long.sums_equal_codes:
             # The list import takes the first of equal codes. Deletes stand first: the live row goes again.
             return problems
-        deleted = [self._feed.code(change) for change in changes if change.op is Op.DELETE]
-        live = [self._feed.code(change) for change in changes if change.op is not Op.DELETE]
+        deleted = [change.row.key for change in changes if change.op is Op.DELETE]
+        live = [change.row.key for change in changes if change.op is not Op.DELETE]
         return {**equal_codes(live), **renamed_codes(live, deleted), **problems}
+
+    def _problem(self, change: Change, *, listed: bool) -> str | None:
+        if reason := code_problem(change.row.key, listed=listed):
+            return reason
+        if change.op is not Op.DELETE:
+            return None
+        if not self.tombstone:
+            return UNMARKED
+        # It would mark whatever stands there under its code of now.
+        code = joined(self._feed.key, change.row.payload)
+        return OTHER_KEY.format(code=code) if code != change.row.key else None
 
     def _left(self, batch: Batch, codes: Iterable[str]) -> dict[str, Mapping[str, Any]]:
         """What Anaplan may hold of rows that are not delivered, enough to delete it.
@@ -223,15 +236,9 @@ class AnaplanFeed:
         verdicts = [note["verdicts"][role] for note in notes if role in note.get("verdicts", {})]
         nothing = set(verdicts[0]["refused"]) if verdicts and "small" not in batch.checkpoint else set()
         left = set(codes) - nothing if notes else set()
-        return {
-            change.row.key: {self._feed.code_column: code} if self._long.makes_items else change.row.payload
-            for change in batch.changes
-            if (code := self._feed.code(change)) in left
-        }
-
-    def _undeletable(self, changes: Sequence[Change]) -> dict[str, str]:
-        deletes = () if self.tombstone else (change for change in changes if change.op is Op.DELETE)
-        return {change.row.key: UNMARKED for change in deletes}
+        if self._long.makes_items:
+            return {code: {self._feed.code_column: code} for code in left}
+        return {change.row.key: change.row.payload for change in batch.changes if change.row.key in left}
 
 
 def _deletes(changes: Sequence[Change]) -> bool:

@@ -1,15 +1,22 @@
 """The way of two imports: the list import makes the items, then the data import fills their cells."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
 
-from mlc_dagster.anaplan.csvfile import render
-from mlc_dagster.anaplan.feed import Feed, Rows
+from mlc_dagster.anaplan.csvfile import CsvFile, render
+from mlc_dagster.anaplan.feed import Feed
 from mlc_dagster.anaplan.preflight import LIST, MODULE, resolve
 from mlc_dagster.anaplan.runner import Runner
 from mlc_dagster.anaplan.taskrun import Action, Job, Load
 from mlc_dagster.anaplan.verdict import Verdict
-from mlc_dagster.anaplan.ways import CALLS_OF_A_TASK, Landed, upload_calls
+from mlc_dagster.anaplan.ways import (
+    ALL_LANDED,
+    CALLS_OF_A_TASK,
+    Landed,
+    cell_file,
+    item_files,
+    upload_calls,
+    with_unwritten,
+)
 from mlc_dagster.delivery.destination import Batch
 
 
@@ -57,14 +64,17 @@ class ImportsWay:
 
     def carry(self, batch: Batch) -> Landed:
         """Run the list import, then the data import."""
-        list_action, data_action = self._found or self._resolved()
-        rows = self._feed.item_rows(batch) if self.makes_items else self._feed.rows(batch)
-        listed = Verdict(landed=True)
-        if list_action is not None:
-            listed = self._run(batch, "list", list_action, self._feed.items(rows), self._feed.list_columns)
-        # A row without its item would be refused again, in words that hide the first reason.
-        cells = {code: payload for code, payload in rows.items() if code not in listed.refused}
-        return Landed(listed, self._run(batch, "data", data_action, cells, self._feed.columns))
+        feed, (list_action, data_action) = self._feed, self._found or self._resolved()
+        if list_action is None:
+            cells = cell_file(feed, batch.changes, data_action.layout)
+            return Landed(loaded=self._run(batch, "data", data_action, cells))
+        items, cells = item_files(feed, batch.changes, list_action.layout, data_action.layout)
+        listed = self._run(batch, "list", list_action, items)
+        if listed.refused.keys() - items.refused.keys():
+            # Without its item a row would be refused again, in words that hide the first reason.
+            taken = (row for row in feed.item_rows(batch.changes) if row[0] not in listed.refused)
+            cells = render(taken, feed.columns, data_action.layout)
+        return Landed(listed, self._run(batch, "data", data_action, cells))
 
     def calls(self, rows: int) -> int:
         """A task and an upload for each import."""
@@ -76,16 +86,14 @@ class ImportsWay:
         listed = resolve(client, self._list_name, LIST, feed.list_columns) if self._list_name else None
         return listed, resolve(client, self._data_name, MODULE, feed.columns)
 
-    def _run(self, batch: Batch, role: str, action: Action, rows: Rows, columns: Sequence[str]) -> Verdict:
-        """One import of rows by code. What its file cannot hold is refused, like what Anaplan refuses."""
-        file = render(rows.items(), columns, action.layout)
+    def _run(self, batch: Batch, role: str, action: Action, file: CsvFile) -> Verdict:
         if not file.keys:
-            return Verdict(landed=True, refused=file.refused)
-        load = Load(role, action, file, (columns[0],) if role == "list" else self._feed.key)
-        parameters = self._parameters if role == "data" else ()
-        job = Job("imports", action.id, action.name, (load,), parameters)
-        verdict = self._runner.run(batch, role, job)[role]
-        return replace(verdict, refused={**file.refused, **verdict.refused})
+            return with_unwritten(file, ALL_LANDED)
+        key, parameters = (self._feed.key, self._parameters)
+        if role == "list":
+            key, parameters = self._feed.list_columns[:1], ()
+        job = Job("imports", action.id, action.name, (Load(role, action, file, key),), parameters)
+        return with_unwritten(file, self._runner.run(batch, role, job)[role])
 
 
 def prompts(parameters: Mapping[str, str], import_id: str | None = None) -> tuple[Mapping[str, str], ...]:

@@ -1,7 +1,7 @@
 """Checks before the first call that changes anything: model, imports, headers and codes."""
 
 import codecs
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -178,19 +178,17 @@ def _difference(ours: Sequence[str], theirs: Sequence[str]) -> str:
     return "; ".join(parts) or f"the order differs, the import has {', '.join(theirs)}"
 
 
-def check_codes(codes: Sequence[str], *, listed: bool = True) -> dict[str, str]:
-    """Code -> why Anaplan could never take it. `listed`: codes become those of list items.
-
-    Raises:
-        PreflightFailed: a code occurs twice. Anaplan would sum the numbers of both rows (section 11).
-    """
-    twice = [code for code, times in Counter(codes).items() if times > 1]
-    if twice:
-        raise PreflightFailed(
-            f"{len(twice)} codes occur more than once, such as {twice[0]!r}: Anaplan would add up the "
-            f"numbers of such rows. The mapping's key must be unique."
-        )
-    return {code: reason for code in codes if (reason := _code_problem(code, listed=listed))}
+def code_problem(code: str, *, listed: bool = True) -> str | None:
+    """Why Anaplan could never take a code; None where it can. `listed`: it becomes that of a list's item."""
+    if not code.strip():
+        return "the code is empty"
+    if listed and len(code) > LONGEST_CODE:
+        return f"the code has {len(code)} characters and Anaplan takes {LONGEST_CODE}"
+    if code != code.strip():
+        return "the code begins or ends with a blank, which Anaplan may cut off"
+    if LINE_BREAKS.search(code):
+        return "the code contains a line break, which would make a line of the file"
+    return None
 
 
 def equal_codes(codes: Sequence[str]) -> dict[str, str]:
@@ -228,15 +226,3 @@ def _alike(codes: Sequence[str]) -> list[list[str]]:
     for code in codes:
         groups[" ".join(code.split()).casefold()].append(code)
     return [group for group in groups.values() if len(group) > 1]
-
-
-def _code_problem(code: str, *, listed: bool) -> str | None:
-    if not code.strip():
-        return "the code is empty"
-    if listed and len(code) > LONGEST_CODE:
-        return f"the code has {len(code)} characters and Anaplan takes {LONGEST_CODE}"
-    if code != code.strip():
-        return "the code begins or ends with a blank, which Anaplan may cut off"
-    if LINE_BREAKS.search(code):
-        return "the code contains a line break, which would make a line of the file"
-    return None

@@ -1,16 +1,22 @@
 """The way of one process: both files are uploaded, and one task runs both imports."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
-from mlc_dagster.anaplan.csvfile import render
 from mlc_dagster.anaplan.feed import Feed
 from mlc_dagster.anaplan.imports import prompts
 from mlc_dagster.anaplan.preflight import ProcessImports, resolve_process
 from mlc_dagster.anaplan.runner import Runner
 from mlc_dagster.anaplan.taskrun import Job, Load
 from mlc_dagster.anaplan.verdict import Verdict
-from mlc_dagster.anaplan.ways import CALLS_OF_A_TASK, Landed, upload_calls
+from mlc_dagster.anaplan.ways import (
+    ALL_LANDED,
+    CALLS_OF_A_TASK,
+    Landed,
+    cell_file,
+    item_files,
+    upload_calls,
+    with_unwritten,
+)
 from mlc_dagster.delivery.destination import Batch
 
 
@@ -43,22 +49,20 @@ class ProcessWay:
 
     def carry(self, batch: Batch) -> Landed:
         """Run the process."""
-        self._found = found = self._found or self._resolved()
-        rows = self._feed.item_rows(batch) if self.makes_items else self._feed.rows(batch)
-        listed, loads = Verdict(landed=True), []
-        if found.list_import is not None:
-            columns = self._feed.list_columns
-            items = render(self._feed.items(rows).items(), columns, found.list_import.layout)
-            loads.append(Load("list", found.list_import, items, columns[:1]))
-            listed = Verdict(landed=True, refused=items.refused)
-        cells = {code: payload for code, payload in rows.items() if code not in listed.refused}
-        file = render(cells.items(), self._feed.columns, found.data_import.layout)
-        loads.append(Load("data", found.data_import, file, self._feed.key))
-        verdicts = self._run(batch, found, loads) if file.keys else {}
-        return Landed(
-            _with(listed, verdicts.get("list")),
-            _with(Verdict(True, refused=file.refused), verdicts.get("data")),
-        )
+        feed, found = self._feed, self._found or self._resolved()
+        self._found, by_list = found, found.list_import
+        if by_list is None:
+            cells = cell_file(feed, batch.changes, found.data_import.layout)
+            loads = [Load("data", found.data_import, cells, feed.key)]
+        else:
+            items, cells = item_files(feed, batch.changes, by_list.layout, found.data_import.layout)
+            loads = [
+                Load("list", by_list, items, feed.list_columns[:1]),
+                Load("data", found.data_import, cells, feed.key),
+            ]
+        verdicts = self._run(batch, found, loads) if cells.keys else {}
+        told = {load.role: with_unwritten(load.file, verdicts.get(load.role, ALL_LANDED)) for load in loads}
+        return Landed(told.get("list", ALL_LANDED), told["data"])
 
     def calls(self, rows: int) -> int:
         """One task and two uploads."""
@@ -72,10 +76,3 @@ class ProcessWay:
         parameters = prompts(self._parameters, found.data_import.id)
         job = Job("processes", found.id, self._name, tuple(loads), parameters)
         return self._runner.run(batch, "process", job)
-
-
-def _with(unwritten: Verdict, verdict: Verdict | None) -> Verdict:
-    """An import's verdict, and the rows that its file could not hold."""
-    if verdict is None:
-        return unwritten
-    return replace(verdict, refused={**unwritten.refused, **verdict.refused})

@@ -72,7 +72,7 @@ class SmallWay:
         if batch.checkpoint:
             return "small" in batch.checkpoint
         few = len(batch.changes) <= self.up_to
-        return few and not equal_codes([self._feed.code(change) for change in batch.changes])
+        return few and not equal_codes([change.row.key for change in batch.changes])
 
     def look_up(self) -> None:
         """Find module, line items and list or dimensions, and check that every cell can be addressed."""
@@ -208,8 +208,8 @@ class _Rows:
     @classmethod
     def of(cls, batch: Batch, feed: Feed, places: CellPlaces, *, deletes: bool) -> "_Rows":
         """Raises Unwritable for a value that no cell can hold."""
-        gone = [feed.code(change) for change in batch.changes if deletes and change.op is Op.DELETE]
-        rows = {code: payload for code, payload in feed.rows(batch).items() if code not in set(gone)}
+        gone = dict.fromkeys(change.row.key for change in batch.changes if deletes and change.op is Op.DELETE)
+        rows = {change.row.key: change.row.payload for change in batch.changes if change.row.key not in gone}
         return cls(
             items={code: text(feed.item_text(code, payload), PLAIN) for code, payload in rows.items()},
             keys={
@@ -220,7 +220,7 @@ class _Rows:
                 code: {name: _value(payload.get(name), item) for name, item in places.line_items.items()}
                 for code, payload in rows.items()
             },
-            deleted=gone,
+            deleted=list(gone),
         )
 
 

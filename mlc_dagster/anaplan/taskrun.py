@@ -19,6 +19,7 @@ DUMP_CHARACTERS = 20_000
 # Anaplan removes an upload after 48 hours (vendors/anaplan.md section 6). A process that slept for more than
 # this between upload and start uploads again.
 FRESH = timedelta(hours=1)
+PIECE_BYTES = 1_000_000
 # Attempts to upload a file whose chunks stay without an answer.
 UPLOADS = 3
 # The role of a task, or of a step of a process, that reads no file of ours.
@@ -96,7 +97,8 @@ class Job:
         """Of the files' bytes: results are read line by line, so they must be those that were sent."""
         digest = hashlib.sha256()
         for load in self.loads:
-            digest.update(load.file.content)
+            for piece in load.file.content.pieces(PIECE_BYTES):
+                digest.update(piece)
         return digest.hexdigest()
 
 

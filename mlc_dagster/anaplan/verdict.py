@@ -113,7 +113,7 @@ def _readable(result: TaskResult, dump: str | None) -> str:
 
 def _by_key(dump: str, file: CsvFile, key: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
     """Refused and warned rows by key. The code in the dump wins over the line: it is what Anaplan read."""
-    known = set(file.keys)
+    known = set(file.keys) if dump else set()
     refused: dict[str, str] = {}
     warnings: dict[str, str] = {}
     for row in read_dump(dump):

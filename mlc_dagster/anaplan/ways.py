@@ -1,11 +1,15 @@
 """The ways in which the rows of a batch get into a model, and what they have in common."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Protocol
 
+from mlc_dagster.anaplan.answers import FileFormat
+from mlc_dagster.anaplan.csvfile import CsvFile, CsvWriter, render
+from mlc_dagster.anaplan.feed import Feed
 from mlc_dagster.anaplan.verdict import Verdict
 from mlc_dagster.delivery.destination import Batch
+from mlc_dagster.delivery.rows import Change
 
 ALL_LANDED = Verdict(landed=True)
 # Calls of one task besides its uploads: list its former tasks, start, about three polls.
@@ -75,6 +79,31 @@ class Way(Lookup, Protocol):
     def calls(self, rows: int) -> int:
         """About how many calls a batch of so many rows takes."""
         ...
+
+
+def item_files(
+    feed: Feed, changes: Iterable[Change], listed: FileFormat, loaded: FileFormat
+) -> tuple[CsvFile, CsvFile]:
+    """The list file and the data file of rows that are items, in one pass over them.
+
+    What the list file cannot hold is not in the data file: without its item a row would be refused again, in
+    words that hide the first reason.
+    """
+    items, cells = CsvWriter(feed.list_columns, listed), CsvWriter(feed.columns, loaded)
+    for code, columns in feed.item_rows(changes):
+        if items.add(code, feed.item(code, columns)):
+            cells.add(code, columns)
+    return items.file(), cells.file()
+
+
+def cell_file(feed: Feed, changes: Iterable[Change], layout: FileFormat) -> CsvFile:
+    """The data file of rows that are cells of other feeds' items."""
+    return render(((change.row.key, change.row.payload) for change in changes), feed.columns, layout)
+
+
+def with_unwritten(file: CsvFile, verdict: Verdict) -> Verdict:
+    """What its file cannot hold is refused, like what Anaplan refuses."""
+    return replace(verdict, refused={**file.refused, **verdict.refused})
 
 
 def upload_calls(rows: int, chunk_bytes: int) -> int:

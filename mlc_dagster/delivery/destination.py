@@ -24,7 +24,7 @@ class Batch:
     destination: str
     company: str
     token: str
-    changes: tuple[Change, ...]
+    changes: Sequence[Change]
     created_at: datetime
     checkpoint: Mapping[str, Any] = field(default_factory=dict)
     keep: Callable[[Mapping[str, Any]], None] = field(default=_keep_nothing, repr=False)

@@ -1,9 +1,11 @@
 """Makes a destination equal to the rows of a model, in five steps: recover, plan, intend, send, confirm."""
 
 import logging
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import timedelta
 
+from mlc_dagster.delivery.changes import Changes
 from mlc_dagster.delivery.clock import Clock
 from mlc_dagster.delivery.destination import Batch, Destination, Outcome
 from mlc_dagster.delivery.errors import (
@@ -162,11 +164,12 @@ class _Delivery:
             self._report.recovered += 1
             self._confirm(batch, outcome, writer)
 
-    def _admit(self, planned: Plan, scope: frozenset[str], refused: Collection[Refusal]) -> Sequence[Change]:
+    def _admit(self, planned: Plan, scope: frozenset[str], refused: Collection[Refusal]) -> Changes:
         """Put refused rows into quarantine, release those that pass now, and return the changes to send."""
         unfit = self._preflight(planned.changes)
         entries = [_from_contract(refusal) for refusal in refused]
-        entries += [_from_preflight(change, unfit) for change in planned.changes if change.row.key in unfit]
+        left_out = [change for change in planned.changes if change.row.key in unfit] if unfit else []
+        entries += [_from_preflight(change, unfit) for change in left_out]
 
         def passed(entry: Entry) -> bool:
             asked = {"contract": True, "preflight": self._stopping is None}
@@ -174,10 +177,10 @@ class _Delivery:
 
         self._writer.quarantine(entries, passed)
         self._report.quarantined += len(refused)
-        for change in planned.changes:
-            if change.row.key in unfit:
-                self._count(change, "quarantined")
-        return [change for change in planned.changes if change.row.key not in unfit]
+        self._count_all(left_out, "quarantined")
+        if not unfit:
+            return planned.changes
+        return Changes.of(change for change in planned.changes if change.row.key not in unfit)
 
     def _preflight(self, changes: Sequence[Change]) -> dict[str, str]:
         if not changes or self._stopping is not None:
@@ -190,7 +193,7 @@ class _Delivery:
             self._stopping = error
             return {}
 
-    def _send_all(self, changes: Sequence[Change]) -> None:
+    def _send_all(self, changes: Changes) -> None:
         left = len(changes)
         for part in _split(changes, self._destination.max_rows, self._destination.max_bytes):
             if self._stopping is not None:
@@ -240,26 +243,21 @@ class _Delivery:
         _log(batch, f"is in doubt: {_words(error)}")
 
     def _count_outcome(self, batch: Batch, outcome: Outcome) -> None:
-        done = {Op.CREATE: "created", Op.UPDATE: "updated", Op.DELETE: "deleted"}
-        for change in batch.changes:
-            if change.row.key in outcome.refused:
-                self._count(change, "failed")
-            else:
-                self._add(done[change.op])
+        refused = [c for c in batch.changes if c.row.key in outcome.refused] if outcome.refused else []
+        self._count_all(refused, "failed")
+        done = Counter(change.op for change in batch.changes)
+        done.subtract(change.op for change in refused)
+        for op, column in ((Op.CREATE, "created"), (Op.UPDATE, "updated"), (Op.DELETE, "deleted")):
+            self._add(done[op], column)
 
-    def _count_all(self, changes: Sequence[Change], column: str) -> None:
-        for change in changes:
-            self._count(change, column)
+    def _count_all(self, changes: Iterable[Change], column: str) -> None:
+        """Count changes that did not get through; deletes are counted apart from the rows read."""
+        deletes = Counter(change.op is Op.DELETE for change in changes)
+        self._add(deletes[False], column)
+        self._add(deletes[True], "undeletable" if column in ("failed", "quarantined") else "undeleted")
 
-    def _count(self, change: Change, column: str) -> None:
-        """Count a change that did not get through; deletes are counted apart from the rows read."""
-        refused = column in ("failed", "quarantined")
-        if change.op is Op.DELETE:
-            column = "undeletable" if refused else "undeleted"
-        self._add(column)
-
-    def _add(self, column: str) -> None:
-        setattr(self._report, column, getattr(self._report, column) + 1)
+    def _add(self, count: int, column: str) -> None:
+        setattr(self._report, column, getattr(self._report, column) + count)
 
     def _finish(self, fingerprint: str) -> None:
         if self._ledger.seen(self._destination.name, self._company) != fingerprint:
@@ -297,18 +295,16 @@ def _log(batch: Batch, what: str) -> None:
 
 
 def _refuse_unknown_keys(batch: Batch, outcome: Outcome | None) -> None:
-    keys = {change.row.key for change in batch.changes}
     told = outcome.refused.keys() | outcome.target_ids.keys() if outcome is not None else set()
-    if strange := sorted(told - keys):
+    if strange := sorted(told - {change.row.key for change in batch.changes} if told else ()):
         raise ValueError(
             f"The answer to batch {batch.id} names {strange[0]!r}, which the batch does not hold."
         )
 
 
-def _split(changes: Sequence[Change], max_rows: int, max_bytes: int) -> Iterator[Sequence[Change]]:
+def _split(changes: Changes, max_rows: int, max_bytes: int) -> Iterator[Changes]:
     start, size = 0, 0
-    for end, change in enumerate(changes):
-        more = len(change.text.encode())
+    for end, more in enumerate(changes.sizes()):
         if end > start and (end - start >= max_rows or size + more > max_bytes):
             yield changes[start:end]
             start, size = end, 0

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from mlc_dagster.database import reading
 from mlc_dagster.database.schema import batch_members, batches, deliveries, quarantine, records
+from mlc_dagster.delivery.changes import CHANGES_IN_A_PAGE, Changes
 from mlc_dagster.delivery.clock import Clock
 from mlc_dagster.delivery.destination import Batch
 from mlc_dagster.delivery.rows import Change, Op, Row, decode
@@ -158,7 +159,7 @@ class Ledger:
         with reading(self.engine) as connection:
             for row in connection.execute(query.order_by(records.c.key).execution_options(yield_per=2_000)):
                 yield Held(
-                    Row(row.key, row.source_key, row.number, decode(row.payload)),
+                    Row.kept(row.key, row.source_key, row.number, row.payload),
                     State(row.state),
                     row.target_id,
                 )
@@ -289,19 +290,19 @@ def _checkpoint(text: str) -> Mapping[str, Any]:
     return dict(json.loads(text))
 
 
-def _changes(connection: sa.Connection, batch_id: str) -> tuple[Change, ...]:
+def _changes(connection: sa.Connection, batch_id: str) -> Changes:
     query = (
         sa.select(batch_members)
         .where(batch_members.c.batch_id == batch_id)
         .order_by(batch_members.c.position)
     )
-    return tuple(
+    return Changes.of(
         Change(
             Op(row.op),
-            Row(row.key, row.source_key, row.number, decode(row.payload)),
+            Row.kept(row.key, row.source_key, row.number, row.payload),
             row.hash,
             row.payload,
             row.target_id,
         )
-        for row in connection.execute(query)
+        for row in connection.execute(query.execution_options(yield_per=CHANGES_IN_A_PAGE))
     )

@@ -1,12 +1,12 @@
 """Compares the rows of a model with the ledger: what to create, update, delete and leave alone."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, islice
-from typing import Any
 
+from mlc_dagster.delivery.changes import CHANGES_IN_A_PAGE, Changes
 from mlc_dagster.delivery.destination import Destination
 from mlc_dagster.delivery.errors import DuplicateKeys
 from mlc_dagster.delivery.ledger import Known, Ledger, State
@@ -24,7 +24,7 @@ class Plan:
     """
 
     read: int
-    changes: tuple[Change, ...]
+    changes: Changes
     unchanged: int
     retried: int
     in_doubt: tuple[Row, ...]
@@ -73,23 +73,30 @@ def plan(
     known = ledger.known(destination.name, company, keys=[row.key for row in first], source_keys=scope)
     held_back = ledger.keys_in_doubt(destination.name, company)
     seen: set[str] = set()
-    changes, in_doubt, unchanged = [], [], 0
-    for row in _once(chain(first, rows), seen):
-        if row.key in held_back:
-            in_doubt.append(row)
-        elif (change := _compare(row, known.get(row.key), destination.target)) is not None:
-            changes.append(change)
-        else:
-            unchanged += 1
+    in_doubt: list[Row] = []
+    unchanged = retried = 0
+
+    def wanted() -> Iterator[Change]:
+        nonlocal unchanged, retried
+        for row in _once(chain(first, rows), seen):
+            before = known.get(row.key)
+            if row.key in held_back:
+                in_doubt.append(row)
+            elif (change := _compare(row, before, destination.target)) is not None:
+                retried += _is_left_over(before)
+                yield change
+            else:
+                unchanged += 1
+
+    changes = Changes.of(wanted())
     gone = _gone(known.values(), seen, frozenset(scope), list(refused))
     gone = [record for record in gone if record.key not in held_back]
-    deletes = _deletes(ledger, destination, company, [record for record in gone if record.there])
-    every = (*deletes, *changes)
+    there = [record for record in gone if record.there]
     return Plan(
         read=len(seen),
-        changes=every,
+        changes=Changes.of(_deletes(ledger, destination, company, there)) + changes,
         unchanged=unchanged,
-        retried=sum(_is_left_over(known.get(change.row.key)) for change in every),
+        retried=retried + sum(map(_is_left_over, there)),
         in_doubt=tuple(in_doubt),
         unwanted=len(held_back - seen),
         forgotten=tuple(record for record in gone if not record.there),
@@ -144,11 +151,11 @@ def _gone(
 
 def _deletes(
     ledger: Ledger, destination: Destination, company: str, gone: Sequence[Known]
-) -> Iterable[Change]:
-    last: Mapping[str, Mapping[str, Any]] = ledger.payloads(
-        destination.name, company, [record.key for record in gone]
-    )
-    for record in gone:
-        payload = {**last.get(record.key, {}), **(destination.tombstone or {})}
-        row = Row(record.key, record.source_key, record.number, payload)
-        yield Change.of(Op.DELETE, row, destination.target, record.target_id)
+) -> Iterator[Change]:
+    for start in range(0, len(gone), CHANGES_IN_A_PAGE):
+        some = gone[start : start + CHANGES_IN_A_PAGE]
+        last = ledger.payloads(destination.name, company, [record.key for record in some])
+        for record in some:
+            payload = {**last.get(record.key, {}), **(destination.tombstone or {})}
+            row = Row(record.key, record.source_key, record.number, payload)
+            yield Change.of(Op.DELETE, row, destination.target, record.target_id)

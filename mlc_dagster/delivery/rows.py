@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, Protocol
-
-# A float has already lost money, and nested values belong into columns of their own.
-_TYPES = frozenset({str, int, bool, Decimal, date, datetime, type(None)})
+from functools import lru_cache
+from json.encoder import encode_basestring as _quoted
+from typing import TYPE_CHECKING, Any, Protocol
 
 
 class Op(StrEnum):
@@ -21,8 +20,24 @@ class Op(StrEnum):
     DELETE = "delete"
 
 
+class _Kept:
+    """A payload as its text, until somebody asks for it: who counts rows or needs keys pays for no more."""
+
+    __slots__ = ("_text",)
+    _text: str
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            # Python comes here for an empty slot only.
+            if name != "payload":
+                raise AttributeError(name)
+            _put(self, "payload", decode(self._text))
+            return self.payload
+
+
 @dataclass(frozen=True, slots=True)
-class Row:
+class Row(_Kept):
     """One row as the destination shall hold it.
 
     key: its identity at the destination; source_key: the ERP record it comes from, which may make many rows;
@@ -34,6 +49,16 @@ class Row:
     source_key: str
     number: str
     payload: Mapping[str, Any]
+
+    @classmethod
+    def kept(cls, key: str, source_key: str, number: str, text: str) -> "Row":
+        """A row from its payload's text, as encode wrote it."""
+        row = cls.__new__(cls)
+        _put(row, "key", key)
+        _put(row, "source_key", source_key)
+        _put(row, "number", number)
+        _put(row, "_text", text)
+        return row
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,20 +117,34 @@ def encode(payload: Mapping[str, Any]) -> str:
     A Decimal keeps its scale, so a column's text is as stable as its contract. Raises TypeError, naming the
     column, for a float and anything else that has no exact text.
     """
-    if not _TYPES.issuperset(map(type, payload.values())):
-        name, value = next((name, value) for name, value in payload.items() if type(value) not in _TYPES)
+    # As json.dumps would write it with sorted keys and no blanks, in less time.
+    try:
+        cells = [
+            f"{begin}{_TEXTS[type(value := payload[name])](value)}" for name, begin in _names(tuple(payload))
+        ]
+    except KeyError:
+        name, value = next((name, value) for name, value in payload.items() if type(value) not in _TEXTS)
         raise TypeError(
             f"Column {name!r} holds a {type(value).__name__}. "
             "Use text, int, bool, Decimal, date or an aware datetime."
-        )
-    return _ENCODE(payload)
+        ) from None
+    return f"{{{','.join(cells)}}}"
+
+
+@lru_cache
+def _names(columns: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Columns in the order they are written, each with what stands before its value."""
+    return [(name, f"{_quoted(name)}:") for name in sorted(columns)]
 
 
 def decode(text: str) -> dict[str, Any]:
     """Read a payload written by encode, with its Decimals, dates and times."""
-    return {
-        name: _typed(value) if isinstance(value, dict) else value for name, value in json.loads(text).items()
-    }
+    values: dict[str, Any] = json.loads(text)
+    for name, value in values.items():
+        if isinstance(value, dict):
+            ((tag, written),) = value.items()
+            values[name] = _READERS[tag](written)
+    return values
 
 
 def text_hash(text: str, source_key: str, target: str) -> str:
@@ -118,19 +157,10 @@ def raw_text(row: Mapping[str, Any]) -> str:
     return json.dumps(row, ensure_ascii=False, sort_keys=True, default=str)
 
 
-def _tagged(value: Any) -> dict[str, str]:
-    if isinstance(value, Decimal):
-        return {"$decimal": format(value, "f")}
-    if not isinstance(value, datetime):
-        return {"$date": value.isoformat()}
+def _time_text(value: datetime) -> str:
     if value.tzinfo is None:
         raise TypeError(f"The time {value} has no zone. Use an aware datetime.")
-    return {"$time": value.astimezone(UTC).isoformat()}
-
-
-def _typed(tagged: dict[str, str]) -> Any:
-    ((tag, text),) = tagged.items()
-    return _READERS[tag](text)
+    return f'{{"$time":"{value.astimezone(UTC).isoformat()}"}}'
 
 
 _READERS: Mapping[str, Callable[[str], Any]] = {
@@ -139,7 +169,14 @@ _READERS: Mapping[str, Callable[[str], Any]] = {
     "$time": datetime.fromisoformat,
 }
 
-
-_ENCODE = json.JSONEncoder(
-    ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=_tagged, check_circular=False
-).encode
+# A float has already lost money, and nested values belong into columns of their own.
+_TEXTS: Mapping[type, Callable[[Any], str]] = {
+    type(None): lambda _: "null",
+    str: _quoted,
+    bool: lambda value: "true" if value else "false",
+    int: str,
+    Decimal: lambda value: f'{{"$decimal":"{value:f}"}}',
+    date: lambda value: f'{{"$date":"{value.isoformat()}"}}',
+    datetime: _time_text,
+}
+_put = object.__setattr__

@@ -18,8 +18,8 @@ from mlc_dagster.delivery.ledger import BatchState, Known, Ledger, State, chunks
 from mlc_dagster.delivery.quarantine import Entry, Refused, Visit, settle
 from mlc_dagster.delivery.rows import Change, Op, encode
 
-# A statement's parameters are built before it runs: a batch of many rows goes in pieces, for memory's sake.
-_MEMBERS_AT_ONCE = 5_000
+# A statement's parameters are built before it runs: many changes go in pieces, for memory's sake.
+_CHANGES_AT_ONCE = 2_000
 _DONE = {Op.CREATE: Kind.CREATED, Op.UPDATE: Kind.UPDATED, Op.DELETE: Kind.DELETED}
 
 
@@ -62,14 +62,13 @@ class Writer:
         now = self._clock.now()
         token = uuid.uuid4().hex
         batch = Batch(
-            f"{now:%Y%m%dT%H%M%S}-{token[:8]}", self._destination, self._company, token, tuple(changes), now
+            f"{now:%Y%m%dT%H%M%S}-{token[:8]}", self._destination, self._company, token, changes, now
         )
         with self.transaction() as connection:
             row = {"id": batch.id, "token": token, "state": BatchState.OPEN, "size": len(changes)}
             row |= {"run_id": self._run_id, "checkpoint": "{}", "created_at": now}
             connection.execute(batches.insert(), {**self._place, **row})
-            for start in range(0, len(changes), _MEMBERS_AT_ONCE):
-                some = changes[start : start + _MEMBERS_AT_ONCE]
+            for start, some in _pieces(changes):
                 members = [_member(batch.id, number, change) for number, change in enumerate(some, start)]
                 connection.execute(batch_members.insert(), members)
             self._note(connection, batch.id, Kind.INTENDED, rows=len(changes))
@@ -91,7 +90,8 @@ class Writer:
             self._deliver(connection, batch.id)
             self._delete(connection, batch)
             self._trace(connection, batch.id, sa.case(*_kinds_by_op()), {}, without=outcome.unsaid)
-            if unsaid := [change for change in batch.changes if change.row.key in outcome.unsaid]:
+            if outcome.unsaid:
+                unsaid = [change for change in batch.changes if change.row.key in outcome.unsaid]
                 self._trace_each(
                     connection, unsaid, Kind.UNSAID, batch.id, lambda change: outcome.unsaid[change.row.key]
                 )
@@ -262,13 +262,10 @@ class Writer:
     ) -> None:
         """Set the state of records without touching what the destination holds of them."""
         marks = {**self._place, "state": state, "batch_id": batch_id, "updated_at": self._clock.now()}
-        rows = [
-            marks
-            | {"key": change.row.key, "source_key": change.row.source_key, "number": change.row.number}
-            | {"reason": reason(change)}
-            for change in changes
-        ]
-        upsert(connection, records, rows)
+        for _, some in _pieces(changes):
+            upsert(
+                connection, records, [marks | _named(change) | {"reason": reason(change)} for change in some]
+            )
 
     def _marks(self, state: State, batch_id: str, reason: str | None) -> Iterator[sa.Label[Any]]:
         yield sa.literal(str(state)).label("state")
@@ -304,14 +301,12 @@ class Writer:
         batch_id: str | None,
         reason: Callable[[Change], str],
     ) -> None:
-        rows = [
-            self._event(
-                kind, batch_id, json.dumps({"op": change.op, "reason": reason(change)}, ensure_ascii=False)
-            )
-            | {"source_key": change.row.source_key, "key": change.row.key, "number": change.row.number}
-            for change in changes
-        ]
-        connection.execute(events.insert(), rows)
+        def event(change: Change) -> dict[str, Any]:
+            detail = json.dumps({"op": change.op, "reason": reason(change)}, ensure_ascii=False)
+            return self._event(kind, batch_id, detail) | _named(change)
+
+        for _, some in _pieces(changes):
+            connection.execute(events.insert(), list(map(event, some)))
 
     def _note(self, connection: sa.Connection, batch_id: str | None, kind: Kind, **detail: Any) -> None:
         text = json.dumps(detail, ensure_ascii=False, default=str)
@@ -323,14 +318,22 @@ class Writer:
         return {**self._place, **row}
 
 
+def _pieces(changes: Sequence[Change]) -> Iterator[tuple[int, Sequence[Change]]]:
+    """The changes in pieces for one statement each, with the position of the first."""
+    for start in range(0, len(changes), _CHANGES_AT_ONCE):
+        yield start, changes[start : start + _CHANGES_AT_ONCE]
+
+
+def _named(change: Change) -> dict[str, str]:
+    return {"key": change.row.key, "source_key": change.row.source_key, "number": change.row.number}
+
+
 def _member(batch_id: str, position: int, change: Change) -> dict[str, Any]:
     return {
         "batch_id": batch_id,
         "position": position,
         "op": change.op,
-        "key": change.row.key,
-        "source_key": change.row.source_key,
-        "number": change.row.number,
+        **_named(change),
         "hash": change.hash,
         "payload": change.text,
         "target_id": change.target_id,

@@ -149,7 +149,7 @@ class Mapped:
 
     def rows(self) -> Iterator[MappedRow]:
         """The rows one by one, values as Python has them (Decimal, date, datetime in UTC)."""
-        for batch in self.table.to_batches(max_chunksize=10_000):
+        for batch in self.table.to_batches(max_chunksize=1_000):
             for values in batch.to_pylist():
                 number = values[self.number]
                 payload = {name: value for name, value in values.items() if name not in IDENTITY}

@@ -8,6 +8,7 @@ import pytest
 import requests
 
 from mlc_dagster.anaplan.client import AnaplanClient
+from mlc_dagster.delivery.spool import Spool
 from mlc_dagster.transport.errors import Again, CallFailed, InDoubt, Misconfigured
 from mlc_sandbox.anaplan import hub
 from mlc_sandbox.anaplan.world import USER, World
@@ -31,7 +32,7 @@ def uploaded(world: World, file_id: str) -> bytes:
 
 
 def run(client: AnaplanClient, action: tuple[str, str], content: bytes) -> str:
-    client.files.upload(action[1], content)
+    client.files.upload(action[1], Spool(content))
     task = client.tasks.start("imports", action[0])
     while (seen := client.tasks.one("imports", action[0], task.id)) is None or not seen.ended:
         pass
@@ -75,7 +76,7 @@ def test_a_file_goes_up_in_byte_slices(
     exact: bool,
 ) -> None:
     content = "code,name\nÅ1,ærlig\n".encode() * 7
-    connect(chunk_bytes=16, exact_chunk_count=exact).files.upload(action[1], content)
+    connect(chunk_bytes=16, exact_chunk_count=exact).files.upload(action[1], Spool(content))
     assert uploaded(world, action[1]) == content
     assert sandbox.log.count("anaplan", match="/chunks/") == -(-len(content) // 16)
     assert sandbox.log.count("anaplan", match="/complete") == (0 if exact else 1)
@@ -86,7 +87,7 @@ def test_a_large_file_is_packed_and_arrives_byte_for_byte(
 ) -> None:
     content = "".join(f"NO01|Invoice|{number},Ærøskøbing Båtbyggeri\n" for number in range(70_000)).encode()
     client = connect(chunk_bytes=1_200_000)
-    client.files.upload(action[1], content)
+    client.files.upload(action[1], Spool(content))
     assert uploaded(world, action[1]) == content
     assert sandbox.log.count("anaplan", match="/chunks/") == -(-len(content) // 1_200_000) == 3
     assert client.http.counter.bytes_out < len(content) / 4
@@ -98,7 +99,7 @@ def test_a_chunk_without_an_answer_is_not_sent_again_because_it_may_land_late(
 ) -> None:
     sandbox.faults.arm("anaplan", fault, match="PUT .*/chunks/0")
     with pytest.raises(InDoubt):
-        client.files.upload(action[1], b"code,name\nA,B\n")
+        client.files.upload(action[1], Spool(b"code,name\nA,B\n"))
     assert sandbox.log.count("anaplan", method="PUT") == 1
 
 
@@ -107,14 +108,14 @@ def test_exact_count_is_the_way_out_where_complete_fails(
 ) -> None:
     sandbox.faults.arm("anaplan", "complete_500", times=None)
     with pytest.raises(Again):
-        connect().files.upload(action[1], b"x")
-    connect(exact_chunk_count=True).files.upload(action[1], b"x")
+        connect().files.upload(action[1], Spool(b"x"))
+    connect(exact_chunk_count=True).files.upload(action[1], Spool(b"x"))
     assert uploaded(world, action[1]) == b"x"
 
 
 def test_a_stray_file_is_noticed_before_a_byte_is_sent(client: AnaplanClient, sandbox: Sandbox) -> None:
     with pytest.raises(Misconfigured, match="deletes the stray file"):
-        client.files.upload("113999999999", b"x")
+        client.files.upload("113999999999", Spool(b"x"))
     assert sandbox.log.count("anaplan", match="/chunks/") == 0
 
 
@@ -123,7 +124,7 @@ def test_a_file_that_does_not_fit_the_chunks_is_refused_here(
     connect: Callable[..., AnaplanClient], action: tuple[str, str], content: bytes
 ) -> None:
     with pytest.raises(ValueError, match="1 to 1000"):
-        connect(chunk_bytes=1).files.upload(action[1], content)
+        connect(chunk_bytes=1).files.upload(action[1], Spool(content))
 
 
 def test_chunks_above_the_vendors_limit_are_refused_here(connect: Callable[..., AnaplanClient]) -> None:
@@ -169,7 +170,7 @@ def test_a_waiting_task_can_be_cancelled(
     client: AnaplanClient, world: World, action: tuple[str, str]
 ) -> None:
     world.switches["task_start_polls"] = 5
-    client.files.upload(action[1], b"code,name\nA,B\n")
+    client.files.upload(action[1], Spool(b"code,name\nA,B\n"))
     task = client.tasks.start("imports", action[0])
     client.tasks.cancel("imports", action[0], task.id)
     seen = client.tasks.one("imports", action[0], task.id)
@@ -214,7 +215,7 @@ def test_a_dump_that_is_gone_is_none(client: AnaplanClient, action: tuple[str, s
 
 
 def test_the_dump_of_a_processs_step(client: AnaplanClient, world: World, action: tuple[str, str]) -> None:
-    client.files.upload(action[1], b"code,name\n,nameless\n")
+    client.files.upload(action[1], Spool(b"code,name\n,nameless\n"))
     process = world.model.named("processes", "Supplier Invoices load")
     path = f"/workspaces/{hub.WORKSPACE_ID}/models/{hub.MODEL_ID}/processes/{process.id}/tasks"
     started = client.http.call("POST", path, json={"localeName": "en_US"}).json()["task"]

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from mlc_dagster.anaplan.connect import Anaplan
 from mlc_dagster.database import connect as open_database
 from mlc_dagster.database import migrate
+from mlc_dagster.delivery.spool import Spool
 from mlc_dagster.grant import NoLoginByHand
 from mlc_dagster.settings.anaplan import AnaplanSettings
 from mlc_dagster.transport.errors import Closed, Misconfigured
@@ -67,7 +68,7 @@ def test_counted_uploads_announce_their_chunks_and_are_not_completed(
     file_id = world.import_named("Supplier Invoices list").source_id
     for upload, completed in (("complete", 1), ("counted", 0)):
         sandbox.log.reset()
-        Anaplan(settings(BASIC, upload=upload), parts).client.files.upload(file_id, b"code,name\n")
+        Anaplan(settings(BASIC, upload=upload), parts).client.files.upload(file_id, Spool(b"code,name\n"))
         assert sandbox.log.count("anaplan", match="/complete") == completed
 
 

@@ -19,6 +19,7 @@ from mlc_dagster.anaplan.auth import CertificateLogin
 from mlc_dagster.anaplan.client import AnaplanClient
 from mlc_dagster.anaplan.readback import AnaplanReadBack
 from mlc_dagster.delivery.rows import Op
+from mlc_dagster.delivery.spool import Spool
 from mlc_sandbox.anaplan import hub, routes_cells
 from mlc_sandbox.anaplan.world import World
 from mlc_sandbox.server import Sandbox
@@ -255,7 +256,7 @@ def test_everything_else_the_client_can_ask_keeps_to_the_contract(
     client.catalog.lists()
     client.catalog.modules()
     client.catalog.files()
-    client.files.upload(action.source_id, b"code,name\nA,B\n")
+    client.files.upload(action.source_id, Spool(b"code,name\nA,B\n"))
     task = client.tasks.start("imports", action.id)
     client.tasks.cancel("imports", action.id, task.id)
     process = world.model.named("processes", "Supplier Invoices load").id

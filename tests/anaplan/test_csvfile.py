@@ -51,12 +51,12 @@ def test_a_float_is_a_mistake_of_ours() -> None:
 def test_separators_and_delimiters_of_the_data_source_are_used() -> None:
     layout = FileFormat(headers=(), separator="\t", delimiter="'")
     file = render([("k", {"code": "it's", "amount": "a\tb"})], ("code", "amount"), layout)
-    assert file.content == b"code\tamount\n'it''s'\t'a\tb'\n"
+    assert file.content.whole() == b"code\tamount\n'it''s'\t'a\tb'\n"
 
 
 def test_columns_stand_in_the_order_asked_for_and_absent_ones_are_blank() -> None:
     file = render([("k", {"amount": Decimal(1), "other": "x"})], ("code", "amount"), PLAIN)
-    assert file.content == b"code,amount\n,1\n"
+    assert file.content.whole() == b"code,amount\n,1\n"
 
 
 def test_lines_are_counted_from_the_header() -> None:
@@ -69,7 +69,7 @@ def test_lines_are_counted_from_the_header() -> None:
 def test_a_row_the_encoding_cannot_hold_is_left_out_and_lines_still_match() -> None:
     latin = FileFormat(headers=(), encoding="ISO-8859-1")
     file = render([("a", {"code": "å"}), ("b", {"code": "ł"}), ("c", {"code": "ø"})], ("code",), latin)
-    assert file.content == "code\nå\nø\n".encode("iso-8859-1")
+    assert file.content.whole() == "code\nå\nø\n".encode("iso-8859-1")
     assert list(file.refused) == ["b"]
     assert "UTF-8" in file.refused["b"]
     assert file.key_of(3) == "c"
@@ -79,17 +79,19 @@ def test_without_a_text_delimiter_a_separator_in_a_text_refuses_the_row() -> Non
     bare = FileFormat(headers=(), delimiter="")
     file = render([("a", {"code": "x,y"}), ("b", {"code": 'x"y'})], ("code",), bare)
     assert list(file.refused) == ["a"]
-    assert file.content == b'code\nx"y\n'
+    assert file.content.whole() == b'code\nx"y\n'
 
 
 def test_utf_16_is_written_without_a_mark() -> None:
     layout = FileFormat(headers=(), encoding="UTF-16LE")
-    assert render([("a", {"code": "é"})], ("code",), layout).content == "code\né\n".encode("utf-16-le")
+    assert render([("a", {"code": "é"})], ("code",), layout).content.whole() == "code\né\n".encode(
+        "utf-16-le"
+    )
 
 
 def test_a_mark_that_an_encoding_begins_with_stands_once_at_the_beginning() -> None:
     layout = FileFormat(headers=(), encoding="UTF-16")
-    assert render([("a", {"code": "é"})], ("code",), layout).content.decode("utf-16") == "code\né\n"
+    assert render([("a", {"code": "é"})], ("code",), layout).content.whole().decode("utf-16") == "code\né\n"
 
 
 def test_a_number_that_is_none_is_refused() -> None:
@@ -101,7 +103,7 @@ def test_a_number_that_is_none_is_refused() -> None:
 def test_what_is_written_is_read_back_as_one_line(cells: list[str]) -> None:
     row = dict(zip(("code", "amount"), cells, strict=True))
     file = render([("k", row)], ("code", "amount"), PLAIN)
-    lines = list(csv.reader(io.StringIO(file.content.decode(), newline="")))
+    lines = list(csv.reader(io.StringIO(file.content.whole().decode(), newline="")))
     assert lines[1:] == [[text(cell, PLAIN) for cell in cells]]
 
 

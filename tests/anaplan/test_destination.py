@@ -1,6 +1,7 @@
 """Delivering into the sandbox over HTTP: what arrives, what is refused, and what stops a delivery."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -355,9 +356,14 @@ def test_codes_anaplan_cannot_take_are_refused_row_by_row(invoices: AnaplanFeed)
     }
 
 
-def test_two_rows_on_one_cell_stop_the_delivery(invoices: AnaplanFeed) -> None:
-    with pytest.raises(errors.Stop, match="would add up"):
-        invoices.preflight([change("1"), change("1")])
+def test_a_row_from_before_the_contract_changed_its_key_is_never_marked_under_its_new_code(
+    invoices: AnaplanFeed,
+) -> None:
+    gone = change("1001", Op.DELETE)
+    before = replace(gone, row=replace(gone.row, key="1001"))
+    unfit = invoices.preflight([before, change("1001")])
+    assert list(unfit) == ["1001"]
+    assert "its code would be 'NO01|Invoice|1001' now" in unfit["1001"]
 
 
 def test_an_import_somebody_else_is_running_is_left_alone(

@@ -26,7 +26,7 @@ def test_new_changed_and_vanished_rows_are_told_apart(ledger: Ledger, shelf: She
 
 def test_a_record_outside_the_scope_is_left_alone(ledger: Ledger, shelf: Shelf, run: Deliver) -> None:
     run(shelf, row("a"), row("b"))
-    assert plan(ledger, shelf, "NO01", [row("a")], {"a"}).changes == ()
+    assert not plan(ledger, shelf, "NO01", [row("a")], {"a"}).changes
 
 
 def test_a_record_may_have_many_rows_and_lose_one(ledger: Ledger, shelf: Shelf, run: Deliver) -> None:
@@ -40,14 +40,14 @@ def test_a_row_that_moved_to_another_record_is_updated_and_never_deleted(
 ) -> None:
     run(shelf, row("k", source="old"))
     run(shelf, row("k", source="new"), scope={"old", "new"})
-    assert plan(ledger, shelf, "NO01", [], {"old"}).changes == ()
+    assert not plan(ledger, shelf, "NO01", [], {"old"}).changes
     assert plan(ledger, shelf, "NO01", [], {"new"}).deletes == 1
 
 
 def test_companies_and_destinations_do_not_mix(ledger: Ledger, shelf: Shelf, run: Deliver) -> None:
     run(shelf, row("a"))
     assert plan(ledger, shelf, "SE01", [row("a")], {"a"}).creates == 1
-    assert plan(ledger, shelf, "SE01", [], {"a"}).changes == ()
+    assert not plan(ledger, shelf, "SE01", [], {"a"}).changes
 
 
 def test_two_rows_with_one_key_are_refused_with_a_remedy(ledger: Ledger, shelf: Shelf) -> None:
@@ -74,7 +74,7 @@ def test_large_and_small_plans_agree(
     by_key = plan(ledger, shelf, "NO01", rows, {f"k{n}" for n in range(15)})
     monkeypatch.setattr(Ledger, "FEW", 0)
     at_once = plan(ledger, shelf, "NO01", rows, {f"k{n}" for n in range(15)})
-    assert at_once == by_key
+    assert list(at_once.changes) == list(by_key.changes)
     assert (at_once.updates, at_once.deletes) == (10, 5)
 
 

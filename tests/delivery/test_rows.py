@@ -1,5 +1,7 @@
 """A row's text is canonical and exact: equal rows give equal hashes, and every value comes back as it was."""
 
+import json
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
@@ -27,6 +29,26 @@ def test_every_value_comes_back_with_its_type(payload: dict[str, Any]) -> None:
     found = decode(encode(payload))
     assert found == payload
     assert {name: type(value) for name, value in found.items()} == {n: type(v) for n, v in payload.items()}
+
+
+@given(st.dictionaries(st.text(), st.one_of(st.none(), st.booleans(), st.integers(), st.text(), st.dates())))
+def test_the_text_is_the_json_that_ledgers_hold_already(payload: dict[str, Any]) -> None:
+    wanted = json.dumps(
+        payload,
+        ensure_ascii=False,
+        sort_keys=True,
+        separators=(",", ":"),
+        default=lambda day: {"$date": day.isoformat()},
+    )
+    assert encode(payload) == wanted
+
+
+def test_a_kept_row_is_the_row_it_was_made_of() -> None:
+    row = Row("k", "s", "1", {"amount": Decimal("1.50"), "day": date(2026, 11, 20)})
+    kept = Row.kept("k", "s", "1", encode(row.payload))
+    assert kept == row
+    assert replace(kept, payload={}).payload == {}
+    assert not hasattr(kept, "amount")
 
 
 def test_the_order_of_columns_does_not_matter() -> None:

@@ -5,6 +5,7 @@ import gzip
 import requests
 
 from mlc_dagster.anaplan.client.api import Api
+from mlc_dagster.delivery.spool import Spool
 from mlc_dagster.transport.errors import Misconfigured
 
 CHUNK_BYTES, LARGEST_CHUNK, MOST_CHUNKS = 10_000_000, 50_000_000, 1000
@@ -20,7 +21,7 @@ class Files:
             raise ValueError(f"chunk_bytes is {chunk_bytes}; Anaplan takes 1 to {LARGEST_CHUNK}")
         self._api, self.chunk_bytes, self._exact = api, chunk_bytes, exact_chunk_count
 
-    def upload(self, file_id: str, content: bytes) -> None:
+    def upload(self, file_id: str, content: Spool) -> None:
         """Replace the private content of a file, in chunks. The import must be started by the same user.
 
         Raises:
@@ -29,20 +30,20 @@ class Files:
             InDoubt: a chunk had no answer. It is not sent again here, because it may still land, in what is
                 uploaded next: Anaplan knows chunks by their number only.
         """
-        chunks = [content[at : at + self.chunk_bytes] for at in range(0, len(content), self.chunk_bytes)]
-        if not 0 < len(chunks) <= MOST_CHUNKS:
+        chunks = -(-content.size // self.chunk_bytes)
+        if not 0 < chunks <= MOST_CHUNKS:
             raise ValueError(
-                f"{len(content)} bytes make {len(chunks)} chunks; Anaplan takes 1 to {MOST_CHUNKS}. Raise "
+                f"{content.size} bytes make {chunks} chunks; Anaplan takes 1 to {MOST_CHUNKS}. Raise "
                 f"chunk_bytes"
             )
         path = f"{self._api.model_path}/files/{file_id}"
         # Each chunk is a gzip stream of its own; one file's chunks are all packed, or none.
-        packed = len(content) > WORTH_PACKING
+        packed = content.size > WORTH_PACKING
         headers = {"Content-Type": "application/x-gzip" if packed else "application/octet-stream"}
-        count = {"chunkCount": len(chunks) if self._exact else -1}
+        count = {"chunkCount": chunks if self._exact else -1}
         # Setting the count and completing may be repeated: they change nothing the second time.
         self._same_file(file_id, self._api.call("POST", path, json=count, repeatable=True))
-        for number, chunk in enumerate(chunks):
+        for number, chunk in enumerate(content.pieces(self.chunk_bytes)):
             body = gzip.compress(chunk, compresslevel=FAST) if packed else chunk
             response = self._api.call(
                 "PUT", f"{path}/chunks/{number}", data=body, headers=headers, repeatable=False

@@ -18,6 +18,7 @@ from mlc_dagster.delivery.errors import LeaseLost
 from mlc_dagster.delivery.ledger import chunks
 from mlc_dagster.delivery.memory import Memory
 from mlc_dagster.lake.latest import NEWEST_FIRST
+from mlc_dagster.lake.partitions import quote
 from mlc_dagster.outlook import first_open_day, span, today
 from mlc_dagster.suite import Suite
 from mlc_dagster.transport.errors import Closed
@@ -258,31 +259,39 @@ def _alive(suite: Suite, entity: Entity, company: str) -> int:
     return len(_newest(suite, entity, company, "not _deleted"))
 
 
-def _newest(suite: Suite, entity: Entity, company: str, condition: str, column: str = "_key") -> list[Any]:
-    """A column of the newest versions that fit a condition."""
+def _newest(suite: Suite, entity: Entity, company: str, condition: str) -> list[str]:
+    """The keys of the newest versions that fit an SQL condition."""
 
-    def read(listings: Mapping[str, Any]) -> list[Any]:
+    def read(listings: Mapping[str, Any]) -> list[str]:
         scan = listings[entity.name].scan()
         if scan is None:
             return []
         newest_first = f"row_number() over (partition by _key order by {NEWEST_FIRST}) = 1"
-        query = f"select {column}, {condition} from ({scan}) qualify {newest_first}"
+        newest = f"select _key, {condition} as fits from ({scan}) qualify {newest_first}"
         with suite.lake.connect() as connection:
-            return [row[0] for row in connection.execute(query).fetchall() if row[1]]
+            return [
+                row[0] for row in connection.execute(f"select _key from ({newest}) where fits").fetchall()
+            ]
 
     return suite.lake.steady([entity.name], company, read)
 
 
 def _citing(suite: Suite, entity: Entity, company: str, vanished: Sequence[str]) -> Iterator[Entity]:
-    """The entities with documents that name a vanished record by its number."""
-    if entity.cited is None:
-        return
-    section = entity.cited.split(".", maxsplit=1)[0]
-    numbers = set(vanished)
+    """The entities with documents, or lines of some, that name a vanished record by its number.
+
+    Where the number is a part of the key, the entity's own sweep finds it.
+    """
+    numbers = ", ".join(quote(number) for number in vanished)
     for other in ENTITIES.values():
-        if section not in other.schema.names or not suite.lake.days(other.name, company):
+        values = [
+            f"[{path}]" if section is None else f'[line.{path} for line in "{section}"]'
+            for path in entity.cited
+            for section in other.sections_with(path)
+        ]
+        if not values or not suite.lake.days(other.name, company):
             continue
-        if numbers & set(_newest(suite, other, company, "not _deleted", entity.cited)):
+        cites = " or ".join(f"list_has_any({value}, [{numbers}])" for value in values)
+        if _newest(suite, other, company, f"not _deleted and ({cites})"):
             yield other
 
 

@@ -1,6 +1,6 @@
 """What the reader must know about one kind of ERP record."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
@@ -48,7 +48,8 @@ class Entity:
     empty part. ``single`` is the path of one record, with key fields in braces. ``number`` is what people
     call the record by. ``lines`` is the list of a BY_LINE entity. ``written`` is the path for PUT where it
     is not the one for reading. ``internal`` is the ERP's own id of a record, which stays when its number
-    changes (section 13.2); ``cited`` is where documents name the record by its number.
+    changes (section 13.2); ``cited`` are the places where documents, or their lines, name the record by its
+    number.
     """
 
     name: str
@@ -68,7 +69,7 @@ class Entity:
     demands_filter: bool = False
     written: str | None = None
     internal: str | None = None
-    cited: str | None = None
+    cited: tuple[str, ...] = ()
 
     @cached_property
     def schema(self) -> pa.Schema:
@@ -99,6 +100,16 @@ class Entity:
         paths = self.indexed | ({self.internal} if self.internal else frozenset())
         return replace(self, fields=only(self.fields, paths), expand=())
 
+    def sections_with(self, path: str) -> Iterator[str | None]:
+        """Where a path such as `account.number` leads to a value: None for the record itself, else a list."""
+        steps = path.split(".")
+        record = pa.struct(list(self.schema))
+        if _leads(record, steps) and path not in {name.removesuffix("?") for name in self.key}:
+            yield None
+        for column in record:
+            if pa.types.is_list(column.type) and _leads(column.type.value_type, steps):
+                yield column.name
+
     def number_in(self, key: str) -> str:
         """What people call the record of a key by."""
         names = [name.removesuffix("?") for name in self.key]
@@ -118,3 +129,11 @@ class Entity:
     def query(self) -> dict[str, str]:
         """The parameters every list and single read carries."""
         return {**self.params, **dict.fromkeys(self.expand, "true")}
+
+
+def _leads(kind: pa.DataType, steps: Sequence[str]) -> bool:
+    for step in steps:
+        if not pa.types.is_struct(kind) or kind.get_field_index(step) < 0:
+            return False
+        kind = kind.field(step).type
+    return True

@@ -13,6 +13,7 @@ GL_ACCOUNTS = Entity(
     single="/v1/account/{accountCD}",
     key=("accountCD",),
     internal="accountID",
+    cited=("account.number", "accountNumber"),
     number="accountCD",
     paging=Paging.NONE,
     expand=("includeAccountClassDescription",),
@@ -39,6 +40,7 @@ SUBACCOUNTS = Entity(
     single="/v1/subaccount/{subaccountNumber}",
     key=("subaccountNumber",),
     internal="subaccountId",
+    cited=("subaccount.subaccountNumber", "sub.subaccountNumber"),
     number="subaccountNumber",
     fields=shape(
         """

@@ -101,7 +101,7 @@ EMPLOYEES = Entity(
     single="/v1/employee/{employeeNumber}",
     key=("employeeNumber",),
     internal="employeeId",
-    cited="employee.number",
+    cited=("employee.number",),
     number="employeeNumber",
     fields=shape(
         """

@@ -16,15 +16,27 @@ from mlc_dagster.operations.sweeps import entities_of, sweep
 from mlc_dagster.outlook import entities, span, today
 from mlc_dagster.settings import load_settings
 from mlc_dagster.suite import Suite
+from mlc_dagster.visma.entities import ENTITIES
 from mlc_sandbox.config import write_config
 from mlc_sandbox.server import Sandbox
 from tests.prove.equal import differences
 from tests.prove.readers import Asana, PowerBi, Tableau
 from tests.prove.world import MAIN, World
 from tests.support.house import running_sandbox
-from tests.support.late import COMPANY, LEFT, NEW_ORDER, NEW_SUPPLIER, Happened, happen
+from tests.support.late import (
+    COMPANY,
+    LEFT,
+    LINES,
+    NEW_ACCOUNT,
+    NEW_ORDER,
+    NEW_SUPPLIER,
+    Happened,
+    account_of,
+    happen,
+)
 from tests.support.sandbox_time import SandboxTime
 
+LEDGER = {"gl_accounts", "journal_transactions"}
 PAIRS = ("asana", "cleo", "powerbi", "tableau")
 
 
@@ -42,8 +54,9 @@ class Installation:
         """What a daily run reads: from the first day that is not wholly read."""
         suite = self.suite()
         days = span(suite.settings.start_day, today(suite))
-        for entity in {each.name: each for pair in PAIRS for each in entities(suite, pair)}.values():
-            flow.read(suite, entity, COMPANY, days, run_id="run")
+        names = {each.name for pair in PAIRS for each in entities(suite, pair)} | LEDGER
+        for name in sorted(names):
+            flow.read(suite, ENTITIES[name], COMPANY, days, run_id="run")
 
     def send(self) -> None:
         suite = self.suite()
@@ -183,6 +196,39 @@ def test_a_partner_does_not_get_a_credit_note_under_the_number_of_the_invoice_it
     entries = installation.suite().quarantine.open("cleo/supplier_invoices", COMPANY)
     [entry] = [entry for entry in entries if entry.key == f"{COMPANY}|{facts.retyped_now}"]
     assert f"has {COMPANY}|{facts.retyped} under the number" in entry.reason
+
+
+@pytest.mark.parametrize(
+    ("entity", "api"),
+    [
+        ("supplier_invoices", "supplierInvoice"),
+        ("journal_transactions", "journaltransaction"),
+    ],
+)
+def test_lines_show_the_new_number_of_an_account_though_no_stamp_of_theirs_moved(
+    installation: Installation, facts: Happened, entity: str, api: str
+) -> None:
+    latest = installation.suite().lake.latest(entity, COMPANY)
+    assert latest is not None
+    alive = [row for row in latest.to_pylist() if not row["_deleted"]]
+    numbers = {account_of(line) for row in alive for line in row[LINES[api]]}
+    assert NEW_ACCOUNT in numbers
+    assert facts.account not in numbers
+
+
+@pytest.mark.usefixtures("facts")
+def test_an_account_nobody_names_costs_no_read_of_documents(installation: Installation) -> None:
+    visma = installation.sandbox.visma
+    named = {
+        account_of(line)
+        for api, lines in LINES.items()
+        for row in visma.truth(COMPANY, api)
+        for line in row[lines]
+    }
+    unused = min({account.key for account in visma.table(COMPANY, "account")} - named)
+    visma.delete(COMPANY, "account", unused)
+    swept = sweep(installation.suite(), ENTITIES["gl_accounts"], COMPANY, run_id="sweep")
+    assert (swept.vanished, swept.read_again) == (1, ())
 
 
 @pytest.mark.usefixtures("facts")

@@ -3,12 +3,18 @@
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 from mlc_sandbox.server import Sandbox
 
-COMPANY, NEW_SUPPLIER, NEW_ORDER = "NO01", "99001", "599001"
+COMPANY, NEW_SUPPLIER, NEW_ORDER, NEW_ACCOUNT = "NO01", "99001", "599001", "9901"
 DESCRIPTION = "Changed by a batch with an old stamp"
 LEFT = Decimal("1.5")
+LINES = {
+    "supplierInvoice": "invoiceLines",
+    "purchaseorder": "lines",
+    "journaltransaction": "journalTransactionLines",
+}
 RELEASED = {"Open", "Closed"}
 
 
@@ -24,6 +30,7 @@ class Happened:
     backdated: str
     order_vanished: str
     order_renumbered: str
+    account: str
 
     @property
     def retyped_now(self) -> str:
@@ -36,7 +43,17 @@ def happen(sandbox: Sandbox) -> Happened:
     renumbered, merged, other = _suppliers(sandbox)
     vanished, retyped, backdated = _invoices(sandbox)
     order_vanished, order_renumbered = _orders(sandbox)
-    return Happened(renumbered, merged, other, vanished, retyped, backdated, order_vanished, order_renumbered)
+    return Happened(
+        renumbered,
+        merged,
+        other,
+        vanished,
+        retyped,
+        backdated,
+        order_vanished,
+        order_renumbered,
+        account=_account(sandbox),
+    )
 
 
 def _suppliers(sandbox: Sandbox) -> list[str]:
@@ -85,3 +102,30 @@ def _orders(sandbox: Sandbox) -> list[str]:
     table.delete(renumbered)
     table.add(f"RegularOrder|{NEW_ORDER}", old.facts, sandbox.clock.wire(), old.created, row=row)
     return [vanished, renumbered]
+
+
+def _account(sandbox: Sandbox) -> str:
+    """The account of some lines gets another number. Documents show it without a new stamp."""
+    vendor = sandbox.visma
+    invoices = vendor.table(COMPANY, "supplierInvoice")
+    old = str(min(invoices.row(record)["invoiceLines"][0]["account"]["number"] for record in invoices))
+    vendor.renumber(COMPANY, "account", old, NEW_ACCOUNT)
+    for entity, lines in LINES.items():
+        table = vendor.table(COMPANY, entity)
+        for record in table:
+            shown = [_named_anew(line, old) for line in table.row(record)[lines]]
+            table.change(record, {lines: shown}, record.stamp)
+    return old
+
+
+def account_of(line: dict[str, Any]) -> str | None:
+    """The account that a line names."""
+    return line.get("accountNumber") or (line.get("account") or {}).get("number")
+
+
+def _named_anew(line: dict[str, Any], old: str) -> dict[str, Any]:
+    if account_of(line) != old:
+        return line
+    if "accountNumber" in line:
+        return {**line, "accountNumber": NEW_ACCOUNT}
+    return {**line, "account": {**line["account"], "number": NEW_ACCOUNT}}

@@ -271,6 +271,23 @@ def test_pods_run_without_rights_and_take_secrets_from_a_secret() -> None:
     assert code["envSecrets"] == [{"name": "mlc"}]
 
 
+def test_prometheus_scrapes_the_receiver_and_is_given_rules_that_it_can_read() -> None:
+    folder = DOCKER / "prometheus"
+    prometheus = read(folder / "prometheus.yml")
+    receiver = read(COMPOSE)["services"]["receiver"]["command"]
+    assert prometheus["scrape_configs"][0]["static_configs"] == [{"targets": [f"receiver:{receiver[-1]}"]}]
+    rules = [
+        rule
+        for file in prometheus["rule_files"]
+        for group in read(folder / file)["groups"]
+        for rule in group["rules"]
+    ]
+    # A comma within an expression ends it where a rule is written in one line.
+    assert all({"alert", "expr"} <= rule.keys() <= {"alert", "expr", "for"} for rule in rules)
+    guide = (REPOSITORY / "docs" / "metrics.md").read_text()
+    assert [rule["alert"] for rule in rules] == re.findall(r"^\| `(Mlc\w+)` \|", guide, flags=re.M)
+
+
 def test_the_chart_has_the_version_of_the_locked_library() -> None:
     version = re.search(
         r"^dagster==(\S+)", (REPOSITORY / "requirements.lock").read_text(), flags=re.MULTILINE

@@ -159,7 +159,9 @@ def test_quarantine_waiting_work_and_open_alerts_are_shown(suite: Suite, clock: 
     assert scrape(suite, "mlc_alerts") == {("In quarantine", "warning"): 1}
 
 
-@pytest.mark.parametrize("file", ["docs/metrics.md", "docker/grafana/mlc.json"])
+@pytest.mark.parametrize(
+    "file", ["docs/metrics.md", "docker/grafana/mlc.json", "docker/prometheus/rules.yml"]
+)
 def test_every_metric_that_is_written_about_is_there(suite: Suite, file: str) -> None:
     deliver(suite, calls=1)
     named = set(re.findall(r"\bmlc_(?!dagster)[a-z_]+", (REPOSITORY / file).read_text("utf-8")))

@@ -78,6 +78,21 @@ def test_what_a_value_may_be_is_told_in_words(tmp_path: Path) -> None:
     assert told == "`tenant_id`: it must not be empty."
 
 
+ASANA = """\
+  asana:
+    auth: {token: "${ASANA_TOKEN}"}
+    workspace: "1200"
+    destinations: {purchase_orders: {project: "1201"}}
+"""
+
+
+def test_the_ways_to_log_in_are_those_of_the_target_that_lacks_one(tmp_path: Path) -> None:
+    with pytest.raises(ProblemsFound, match=r"mlc.yaml:17: `method` is missing. .* docs/asana.md "):
+        load_settings(written(tmp_path, GOOD + ASANA))
+    with pytest.raises(ProblemsFound, match=r"mlc.yaml:17: .* not known. Use one of: pat, oauth."):
+        load_settings(written(tmp_path, GOOD + ASANA.replace("{token", "{method: certificate, token")))
+
+
 def test_an_unknown_company_of_a_pair_is_named_with_the_known_ones(tmp_path: Path) -> None:
     text = GOOD.replace("  anaplan:\n", "  anaplan:\n    companies: [NO01, FI01]\n")
     assert problems_of(tmp_path, text) == [(10, "There is no company FI01.")]
@@ -218,5 +233,5 @@ def test_a_client_secret_in_clear_is_refused_and_not_repeated(tmp_path: Path) ->
 
 
 def test_the_ways_to_log_in_are_named_when_another_is_asked_for(tmp_path: Path) -> None:
-    with pytest.raises(ProblemsFound, match="Use basic, certificate, oauth_code or oauth_device"):
+    with pytest.raises(ProblemsFound, match="Use one of: basic, certificate, oauth_device, oauth_code"):
         load_settings(written(tmp_path, OAUTH.replace("oauth_code", "oauth")))

@@ -157,10 +157,7 @@ def load_settings(path: Path | None = None) -> Settings:
     try:
         settings = Settings.model_validate(data)
     except ValidationError as error:
-        problems += [
-            _problem(file, dict(mistake))
-            for mistake in error.errors(include_url=False, include_context=False)
-        ]
+        problems += [_problem(file, dict(mistake)) for mistake in error.errors(include_url=False)]
     if settings is not None:
         problems += _unknown_companies(file, settings)
     if problems or settings is None:
@@ -210,12 +207,11 @@ def _kinds(annotation: Any) -> Iterator[type]:
 
 SECRET_KEYS = _secret_keys(Settings)
 
-METHODS = "basic, certificate, oauth_code or oauth_device"
 REMEDIES = {
     "extra_forbidden": ("`{key}` is not a setting here.", "Check its spelling and its indentation."),
     "missing": ("`{key}` is missing.", "Add it."),
-    "union_tag_not_found": ("`method` is missing.", f"Add it: {METHODS}."),
-    "union_tag_invalid": ("This method is not known.", f"Use {METHODS}."),
+    "union_tag_not_found": ("`method` is missing.", "Add it: docs/{place[1]}.md says which there are."),
+    "union_tag_invalid": ("This method is not known.", "Use one of: {known}."),
 }
 
 
@@ -223,7 +219,8 @@ def _problem(file: YamlFile, mistake: dict[str, Any]) -> Problem:
     place, key = mistake["loc"], str(mistake["loc"][-1]) if mistake["loc"] else "mlc.yaml"
     if mistake["type"] in REMEDIES:
         message, remedy = REMEDIES[mistake["type"]]
-        return file.problem(place, message.format(key=key), remedy)
+        known = mistake.get("ctx", {}).get("expected_tags", "").replace("'", "")
+        return file.problem(place, message.format(key=key), remedy.format(place=place, known=known))
     return file.problem(place, f"`{key}`: {in_words(mistake)}.", "Correct the value.")
 
 

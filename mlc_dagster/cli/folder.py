@@ -25,6 +25,10 @@ class NotADemo(Exception):
     """The folder holds something that no demo made."""
 
 
+class NoFolder(Exception):
+    """The folder cannot be made."""
+
+
 @contextmanager
 def hold(folder: Path, what: str) -> Iterator[None]:
     """Keep a demo's folder for this process while the block runs; it is made when it is not there.
@@ -32,12 +36,16 @@ def hold(folder: Path, what: str) -> Iterator[None]:
     Raises:
         NotADemo: it holds something that no demo made, and is left as it is.
         FolderBusy: another process keeps it; the text says which.
+        NoFolder: it cannot be made.
     """
     if folder.exists() and any(folder.iterdir()) and not is_demo(folder):
         raise NotADemo(
             f"{folder} holds something that no demo made; nothing was touched. Choose another --folder."
         )
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise NoFolder(f"{folder} cannot be made: {error.strerror}. Choose another with --folder.") from None
     with (folder / MARK).open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -17,6 +17,15 @@ def test_a_folder_with_other_things_in_it_is_left_alone(tmp_path: Path) -> None:
     assert [child.name for child in tmp_path.iterdir()] == ["precious.txt"]
 
 
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(folders.NoFolder, match="Not a directory. Choose another with --folder"),
+        folders.hold(tmp_path / "file" / "demo", "a demo"),
+    ):
+        pass
+
+
 def test_a_folder_of_an_earlier_demo_is_emptied(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
     with folders.hold(folder, "a demo"):

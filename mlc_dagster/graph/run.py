@@ -3,6 +3,7 @@
 import os
 import socket
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -89,9 +90,10 @@ def _gone(process: int) -> bool:
         return True
     except PermissionError:
         return False  # somebody else's, so it is there
-    stat = Path(f"/proc/{process}/stat")
-    # In a container without an init process the dead are never buried.
-    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] == "Z"
+    with suppress(OSError):  # not Linux, or gone just now
+        # In a container without an init process the dead are never buried.
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    return False
 
 
 def _interrupted(event: dg.DagsterEvent) -> bool:

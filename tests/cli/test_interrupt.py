@@ -66,8 +66,7 @@ def processes_of(session: int) -> list[str]:
 
 
 def test_a_replay_that_is_told_to_stop_leaves_no_process_and_no_run_under_way(demo: Demo) -> None:
-    # An ERP that is asked and never answers.
-    with socket.create_server(("127.0.0.1", 0)) as erp, replaying(demo, erp) as command, erp.accept()[0]:
+    with silent_erp() as erp, replaying(demo, erp) as command, erp.accept()[0]:
         command.send_signal(signal.SIGTERM)
         _, complained = command.communicate(timeout=60)
     assert command.returncode == 1
@@ -78,7 +77,7 @@ def test_a_replay_that_is_told_to_stop_leaves_no_process_and_no_run_under_way(de
 
 
 def test_a_run_whose_command_was_killed_is_ended_by_the_next_command(demo: Demo) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as erp, replaying(demo, erp) as command, erp.accept()[0]:
+    with silent_erp() as erp, replaying(demo, erp) as command, erp.accept()[0]:
         os.killpg(command.pid, signal.SIGKILL)
         command.communicate(timeout=60)
     left = newest_run(demo)
@@ -87,6 +86,14 @@ def test_a_run_whose_command_was_killed_is_ended_by_the_next_command(demo: Demo)
         assert end_orphans(instance) == [left.run_id]
         assert end_orphans(instance) == []
     assert newest_run(demo).status is dg.DagsterRunStatus.FAILURE
+
+
+@contextmanager
+def silent_erp() -> Iterator[socket.socket]:
+    """An ERP that is asked and never answers. Where nobody asks it, the test fails instead of waiting."""
+    with socket.create_server(("127.0.0.1", 0)) as erp:
+        erp.settimeout(300)
+        yield erp
 
 
 @contextmanager
@@ -107,7 +114,10 @@ def replaying(demo: Demo, erp: socket.socket) -> Iterator["subprocess.Popen[str]
         env={**demo.environment(), "MLC_CONFIG": str(file)},
         start_new_session=True,
     ) as command:
-        yield command
+        try:
+            yield command
+        finally:
+            command.kill()
 
 
 def instance_of(demo: Demo) -> dg.DagsterInstance:

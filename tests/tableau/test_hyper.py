@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tableauhyperapi import CreateMode
 
 from mlc_dagster.delivery import Row
@@ -131,6 +133,38 @@ def test_a_decimal_of_any_scale_is_exact(scale: int) -> None:
 def test_a_value_is_read_as_it_was_encoded(kind: str, values: list[Any]) -> None:
     column = typed(kind)
     assert parsed(column, *({column.source: value} for value in values)) == values
+
+
+COLUMNS = [
+    Column(kind, kind.title(), ColumnType.parse(parsed))
+    for kind, parsed in {
+        "text": "text",
+        "money": "decimal(18,4)",
+        "day": "date",
+        "moment": "timestamp",
+        "whole": "integer",
+        "flag": "boolean",
+    }.items()
+]
+ROWS = st.fixed_dictionaries(
+    {
+        # PostgreSQL keeps no zero character, and UTF-8 no half of a pair.
+        "text": st.none() | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")),
+        "money": st.none()
+        | st.integers(1 - 10**18, 10**18 - 1).map(lambda number: Decimal(number).scaleb(-4)),
+        "day": st.none() | st.dates(),
+        "moment": st.none() | st.datetimes(timezones=st.just(UTC)),
+        "whole": st.none() | st.integers(-(2**63), 2**63 - 1),
+        "flag": st.none() | st.booleans(),
+    }
+)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(st.lists(ROWS, min_size=1, max_size=20))
+def test_any_rows_are_read_as_they_were_encoded(rows: list[dict[str, Any]]) -> None:
+    found = [row for table in texts.tables(COLUMNS, map(encode, rows)) for row in table.to_pylist()]
+    assert found == [{name.title(): value for name, value in row.items()} for row in rows]
 
 
 def test_a_column_that_a_row_does_not_have_is_empty() -> None:

@@ -85,7 +85,9 @@ class Bar:
 def verdicts(found: Medians) -> list[Bar]:
     """Every bar of which all parts were measured."""
     return [
-        bar for judge in (_against_floor, _against_dlt, _own, _extracting, _starting) for bar in judge(found)
+        bar
+        for judge in (_against_floor, _against_dlt, _own, _delivering, _extracting, _starting)
+        for bar in judge(found)
     ]
 
 
@@ -131,6 +133,15 @@ def _own(found: Medians) -> Iterable[Bar]:
 def engine_seconds(numbers: Numbers) -> float:
     """What our own work takes: from opened settings to the end, without the time the server was answering."""
     return numbers["engine_wall"] - numbers["answering"]
+
+
+def _delivering(found: Medians) -> Iterable[Bar]:
+    news = [numbers for (_, case, _), numbers in found.items() if case.startswith("deliver as new")]
+    if news:
+        peak = max(numbers["peak"] for numbers in news) / MEGA
+        yield Bar("first delivery: peak memory under 300 MB", f"{peak:.0f} MB", peak < 300)
+        share = max(numbers["seal_cpu"] / numbers["cpu"] for numbers in news)
+        yield Bar("first delivery: under 3 % of its CPU seals its events", f"{share:.1%}", share < 0.03)
 
 
 def _extracting(found: Medians) -> Iterable[Bar]:

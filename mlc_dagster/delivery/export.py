@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from mlc_dagster.database import reading
 from mlc_dagster.database.schema import events
-from mlc_dagster.delivery.seals import Seals, columns_of, digest_of, text_of
+from mlc_dagster.delivery.seals import Seals, columns_of, digests_of, text_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -107,7 +107,8 @@ def _events(engine: sa.Engine, sheet: Sheet, first: date, last: date) -> tuple[i
         query = sa.select(*columns_of(connection.dialect)).where(events.c.at >= begin, events.c.at < end)
         found = connection.execute(query.order_by(events.c.id).execution_options(yield_per=_AT_ONCE))
         for rows in found.partitions():
-            sheet.add([(*row, digest_of(tuple(row)).hex()) for row in rows])
+            told = list(map(tuple, rows))
+            sheet.add([(*row, digest.hex()) for row, digest in zip(told, digests_of(told), strict=True)])
             oldest = rows[0][0] if oldest is None else oldest
             count += len(rows)
     return count, oldest

@@ -24,7 +24,7 @@ from mlc_dagster.delivery.audit import KEPT, Kind
 from mlc_dagster.delivery.clock import Clock
 
 # A seal's list takes 40 bytes an event.
-EVENTS_IN_A_SEAL = 5_000
+EVENTS_IN_A_SEAL = 20_000
 # So long new events may have to wait while the last ones are being written; else the next call seals them.
 LOCK_TIMEOUT = "2s"
 # Where a removal stands in the trail, for all companies.
@@ -257,12 +257,19 @@ def columns_of(dialect: sa.Dialect) -> list[sa.ColumnElement[Any]]:
     return [events.c.id, at.label("at"), *(events.c[name] for name in names)]
 
 
-def digest_of(columns: Sequence[Any]) -> bytes:
-    """SHA-256 of an event: of its columns as a JSON list in UTF-8, without spaces."""
-    # As json.dumps would write it, in half the time: a number, then texts, some of them missing.
-    number, *texts = columns
-    told = ",".join(["null" if text is None else encode_basestring(text) for text in texts])
-    return hashlib.sha256(f"[{number},{told}]".encode()).digest()
+def digests_of(found: Iterable[Sequence[Any]]) -> Iterator[bytes]:
+    """SHA-256 of each event: of its columns as a JSON list in UTF-8, without spaces."""
+    shared, head, tail = None, "", ""
+    for row in found:
+        # Neighbours are of one batch mostly, and differ in three columns: the others are written once.
+        if (others := (row[1:5], row[8:])) != shared:
+            shared, head, tail = others, _listed(others[0]), _listed(others[1])
+        yield hashlib.sha256(f"[{row[0]},{head},{_listed(row[5:8])},{tail}]".encode()).digest()
+
+
+def _listed(texts: Sequence[str | None]) -> str:
+    # As json.dumps would write them, in half the time.
+    return ",".join(["null" if text is None else encode_basestring(text) for text in texts])
 
 
 @dataclass
@@ -325,7 +332,8 @@ def _digests(
     query = sa.select(*columns_of(connection.dialect)).where(events.c.id > after, events.c.id <= last)
     rows = connection.execute(query.order_by(events.c.id).limit(limit)).cursor
     # The driver's own tuples: they need no types, and every delivery pays for this line.
-    return [(row[0], digest_of(row)) for row in rows.fetchall()]
+    found = rows.fetchall()
+    return [(row[0], digest) for row, digest in zip(found, digests_of(found), strict=True)]
 
 
 def _removals(connection: sa.Connection) -> _Removals:

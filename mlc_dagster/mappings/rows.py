@@ -7,6 +7,8 @@ from dataclasses import asdict
 from datetime import date
 from typing import Any
 
+import pyarrow as pa
+
 from mlc_dagster.lake import Lake
 from mlc_dagster.mappings.mappings import Mappings
 from mlc_dagster.mappings.model import CheckResult, Mapped, RefusedRow
@@ -74,6 +76,8 @@ def load(lake: Lake, model: str, company: str, *, first: date, last: date, input
         table = lake.storage.read(_path(lake, model, company, first, last))
     except FileNotFoundError:
         return None
+    # What decoding the file took is not needed again, and a delivery is long.
+    pa.default_memory_pool().release_unused()
     side: dict[str, Any] = json.loads(table.schema.metadata[SIDE])
     if side["inputs"] != inputs:
         return None

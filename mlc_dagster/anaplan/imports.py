@@ -89,7 +89,7 @@ class ImportsWay:
     def _run(self, batch: Batch, role: str, action: Action, file: CsvFile) -> Verdict:
         if not file.keys:
             return with_unwritten(file, ALL_LANDED)
-        key, parameters = (self._feed.key, self._parameters)
+        key, parameters = self._feed.key, self._parameters
         if role == "list":
             key, parameters = self._feed.list_columns[:1], ()
         job = Job("imports", action.id, action.name, (Load(role, action, file, key),), parameters)

@@ -1,5 +1,6 @@
 """What is still to be done: days not wholly read, news in the ERP, records left behind."""
 
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -36,6 +37,18 @@ def first_open_day(suite: Suite, entity: Entity, company: str, last: date) -> da
     while day < last and day in notes and notes[day].complete:
         day += timedelta(days=1)
     return day
+
+
+def days_to_read(suite: Suite, entity: Entity, company: str, days: Sequence[date]) -> Sequence[date]:
+    """The days a run of some days has to read of an entity: of master data also those it never read.
+
+    Documents of the newest days refer to suppliers and accounts of any day: a new company may have its
+    current days delivered before its history, and none of them lacks a name or an address.
+    """
+    axis = span(suite.settings.start_day, max(days))
+    if not entity.is_master_data or suite.lake.notes(entity.name, company).keys() >= set(axis):
+        return days
+    return axis
 
 
 def unread(suite: Suite, pair: str, company: str) -> bool:

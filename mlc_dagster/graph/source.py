@@ -11,6 +11,7 @@ from mlc_dagster.graph import metadata, partitions
 from mlc_dagster.graph.policies import RETRY
 from mlc_dagster.graph.resource import SuiteResource
 from mlc_dagster.graph.steps import by_company
+from mlc_dagster.outlook import days_to_read
 from mlc_dagster.visma.entities import Entity
 
 POOL = "visma"
@@ -51,6 +52,8 @@ def entity_asset(
 
         def work(company: str, days: list[date]) -> Mapping[str, int]:
             def show_rows(day: date, rows: int) -> None:
+                if day not in days:
+                    return  # no partition of this run
                 context.add_asset_metadata(
                     {"dagster/partition_row_count": rows}, partition_key=partitions.key(company, day)
                 )
@@ -59,7 +62,7 @@ def entity_asset(
                 house,
                 entity,
                 company,
-                days,
+                days_to_read(house, entity, company, days),
                 run_id=context.run.run_id,
                 whole=config.whole,
                 allow_deletes=config.allow_deletes,

@@ -126,6 +126,11 @@ class Entity:
         return self.filter is not Filter.NONE
 
     @property
+    def is_master_data(self) -> bool:
+        """Whether documents refer to its records, of whatever day: the ERP gives these an id of their own."""
+        return self.internal is not None
+
+    @property
     def query(self) -> dict[str, str]:
         """The parameters every list and single read carries."""
         return {**self.params, **dict.fromkeys(self.expand, "true")}

@@ -37,9 +37,17 @@ def test_a_range_over_several_companies_reads_each_once(house: House) -> None:
 
 def test_a_single_partition_reads_its_day_alone(house: House) -> None:
     day = house.today - timedelta(days=2)
+    assert house.materialize("visma/supplier_invoices", tags={"dagster/partition": key("NO01", day)}).success
+    assert house.suite().lake.days("supplier_invoices", "NO01") == [day]
+    assert house.partitions("visma/supplier_invoices") == {key("NO01", day)}
+
+
+def test_a_single_partition_of_master_data_reads_what_was_never_read_before_it_too(house: House) -> None:
+    day = house.today - timedelta(days=2)
     assert house.materialize("visma/suppliers", tags={"dagster/partition": key("NO01", day)}).success
-    assert house.suite().lake.days("suppliers", "NO01") == [day]
-    assert house.partitions("visma/suppliers") == {key("NO01", day)}
+    assert house.suite().lake.days("suppliers", "NO01") == [each for each in house.days if each <= day]
+    assert house.partitions("visma/suppliers") == {key("NO01", day)}, "what was asked for"
+    assert sweeps(house) == 1
 
 
 @pytest.mark.parametrize("asset", ["visma/suppliers", "anaplan/rows/suppliers", "anaplan/suppliers"])

@@ -80,7 +80,7 @@ def _tell_budgets(needed: Counter[str], left: dict[str, int | None]) -> None:
         if calls_left is None:
             room = "its limit is learnt with the first answer"
         elif calls is not None and calls > calls_left:
-            room = f"{calls_left} of our share are left now, so the run will wait for the next window"
+            room = f"{calls_left} of our share are left now; the run waits until there are more"
         else:
             room = f"{calls_left} of our share are left now"
         console.print(f"Budget {budget}: {need}; {room}.")

@@ -125,17 +125,16 @@ class Office:
         """Mostly what was ordered; sometimes twice, too much, or taken back."""
         if "cleo" not in self._world.pairs:
             return ""
-        received = self._world.control("GET", "/cleo/control/received")["documents"]["850"]
-        if not received:
-            return ""
-        order = self._chance.choice(received)
+        orders = self._world.control("GET", "/cleo/control/received")["documents"]["850"]
         how = self._chance.choice(["full", "partial", "partial", "twice", "over", "unit", "cancel"])
-        body = {"order": order["number"], "company": order["company"], "how": how}
-        try:
-            self._world.control("POST", "/cleo/control/ship", body)
-        except OSError:
-            return ""  # an order that is shipped already, or cannot be
-        return f"ship notice: {how}"
+        for order in self._chance.sample(orders, len(orders)):
+            body = {"order": order["number"], "company": order["company"], "how": how}
+            try:
+                self._world.control("POST", "/cleo/control/ship", body)
+            except OSError:
+                continue  # it is shipped already, or cannot be
+            return f"ship notice: {how}"
+        return ""
 
     def _change_draft(self, name: str, fields: dict[str, Any]) -> str:
         company, row = self._a("supplierInvoice", DRAFTS)

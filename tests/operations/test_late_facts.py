@@ -13,7 +13,7 @@ import yaml
 from mlc_dagster import flow
 from mlc_dagster.inbound import mailbox
 from mlc_dagster.operations.sweeps import entities_of, sweep
-from mlc_dagster.outlook import entities, span, today
+from mlc_dagster.outlook import entities, first_open_day, span, today
 from mlc_dagster.settings import load_settings
 from mlc_dagster.suite import Suite
 from mlc_dagster.visma.entities import ENTITIES
@@ -53,10 +53,11 @@ class Installation:
     def read(self) -> None:
         """What a daily run reads: from the first day that is not wholly read."""
         suite = self.suite()
-        days = span(suite.settings.start_day, today(suite))
+        last = today(suite)
         names = {each.name for pair in PAIRS for each in entities(suite, pair)} | LEDGER
         for name in sorted(names):
-            flow.read(suite, ENTITIES[name], COMPANY, days, run_id="run")
+            first = first_open_day(suite, ENTITIES[name], COMPANY, last)
+            flow.read(suite, ENTITIES[name], COMPANY, span(first, last), run_id="run")
 
     def send(self) -> None:
         suite = self.suite()

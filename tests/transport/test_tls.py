@@ -63,9 +63,11 @@ def serving(identity: Path, answer: Callable[[ssl.SSLSocket], None]) -> Iterator
     with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = threading.Thread(target=serve, args=(listening,))
         thread.start()
-        yield f"https://127.0.0.1:{listening.getsockname()[1]}"
-        listening.shutdown(socket.SHUT_RDWR)
-    thread.join()
+        try:
+            yield f"https://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            listening.shutdown(socket.SHUT_RDWR)
+            thread.join()
 
 
 def test_a_certificate_nobody_trusts_is_a_mistake_in_the_setup(identity: Path, clock: ManualClock) -> None:

@@ -57,6 +57,11 @@ TAKEN = (
     "number for a repetition. Give this one a supplier reference of its own in the ERP, and tell the partner "
     "what shall become of the other."
 )
+RENAMED = (
+    "{partner} has {number} as {before} of seller {seller}, and tells documents apart by these. Now it is "
+    "{now} of seller {other}, so a change of it would reach nothing there. Tell the partner, then run "
+    "`mlc cleo settle {number}`."
+)
 # Why there is nothing to tell.
 UNHEARD = "The partner never heard of it."
 STANDS = "It is {standing} in the ERP."
@@ -262,7 +267,27 @@ class EdiFeed:
             return self._document(change, told.partner, Purpose.CANCEL, before)
         if documents.same(self._make(row, Purpose.ORIGINAL), self._make(before, Purpose.ORIGINAL)):
             return AS_IT_IS.format(partner=told.partner)
+        if self._make is not documents.order and self._name(told.partner, before) != self._name(
+            told.partner, row
+        ):
+            return self._under_another_name(change, told)
         return self._document(change, told.partner, Purpose.CHANGE, row, before)
+
+    def _under_another_name(self, change: Change, told: Standing) -> str:
+        """Of an invoice or receipt that its partner knows by another name than the ERP has now.
+
+        A seller that got another number in the ERP is no news of what it sent long ago. Raises RefusedError:
+        there is more to tell, and the partner has nothing under the new name that could change.
+        """
+        row, before = change.row.payload, told.entry.payload
+        seller = {"supplier_number": before["supplier_number"]}
+        if documents.same(
+            self._make({**row, **seller}, Purpose.ORIGINAL), self._make(before, Purpose.ORIGINAL)
+        ):
+            return AS_IT_IS.format(partner=told.partner)
+        (*_, old, was), (*_, new, now) = self._name(told.partner, before), self._name(told.partner, row)
+        words = {"before": was, "seller": old, "now": now, "other": new}
+        raise RefusedError(RENAMED.format(partner=told.partner, number=change.row.number, **words))
 
     def _document(
         self,

@@ -228,6 +228,33 @@ def test_sellers_may_share_a_number(ours: Installation, world: World) -> None:
     assert len(world.received()["documents"]["810"]) == 2
 
 
+@pytest.mark.parametrize("form", ["856", "861"])
+def test_a_seller_with_another_number_changes_none_of_its_receipts(
+    install: Install, world: World, sandbox: Sandbox, form: str
+) -> None:
+    ours = install(nordedi={"receipt": form})
+    ours.deliver(receipt("100200"), name=RECEIPTS)
+    report = ours.deliver(receipt("100200", supplier_number="60009"), name=RECEIPTS)
+    assert (report.updated, report.quarantined) == (1, 0)
+    assert list(held(world, form)) == ["NO01-100200"]
+    assert uploads(sandbox) == 1
+
+
+@pytest.mark.parametrize(
+    "changes", [{"supplier_number": "60009", "amount": Decimal(9)}, {"supplier_reference": "F-7B"}]
+)
+def test_an_invoice_its_partner_knows_by_another_name_waits_for_a_person(
+    install: Install, world: World, changes: dict[str, Any]
+) -> None:
+    ours = install(nordedi={"invoice_change": "replace"})
+    ours.deliver(invoice("7"), name=INVOICES)
+    assert ours.deliver(invoice("7", **changes), name=INVOICES).quarantined == 1
+    [waiting] = ours.quarantine.open(INVOICES)
+    assert "nordedi has 7 as F-7 of seller" in waiting.reason
+    assert "run `mlc cleo settle 7`" in waiting.reason
+    assert list(held(world, "810")) == ["F-7"]
+
+
 def test_an_invoice_that_changed_is_refused_in_words_and_nothing_loops(
     ours: Installation, sandbox: Sandbox
 ) -> None:

@@ -64,11 +64,28 @@ def test_late_work_can_be_released(org: Organisation) -> None:
 
 def test_a_single_create_may_give_two_tasks_one_without_its_fields(org: Organisation) -> None:
     field = org.field("Key", "text")
-    org.faults.arm("asana", "double_create", match="POST .*/tasks$")
+    org.faults.arm("asana", "double_create")
     org.task(custom_fields={field: "PO-1"})
     query = {"project": org.orders, "limit": 10, "opt_fields": "custom_fields.text_value"}
     values = [row["custom_fields"][0]["text_value"] for row in org.get("/tasks", **query)]
     assert values == ["PO-1", None]
+
+
+def test_only_a_create_gives_two_tasks_not_the_batch_around_it(org: Organisation) -> None:
+    field = org.field("Key", "text")
+    actions = [
+        {
+            "method": "post",
+            "relative_path": "/tasks",
+            "data": {"name": name, "projects": [org.orders], "custom_fields": {field: name}},
+        }
+        for name in ("PO-1", "PO-2")
+    ]
+    org.faults.arm("asana", "double_create", times=1)
+    assert [each["status_code"] for each in org.post("/batch", {"actions": actions})] == [201, 201]
+    query = {"project": org.orders, "limit": 10, "opt_fields": "custom_fields.text_value"}
+    values = [row["custom_fields"][0]["text_value"] for row in org.get("/tasks", **query)]
+    assert values == ["PO-1", None, "PO-2"]
 
 
 def test_a_batch_may_be_done_in_part(org: Organisation) -> None:

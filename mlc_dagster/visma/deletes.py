@@ -75,7 +75,7 @@ def held(lake: Lake, entity: Entity, company: str) -> Held:
         for part in parts(["_key", "_stamp", "_read_at", "_deleted", STATUS]):
             mine = pc.is_in(part.column("_key"), keys)
             versions.append(part.filter(mine))
-            closed |= _one_of_each_type(part.column("_key").filter(pc.invert(mine)))
+            closed |= _first_and_last(part.column("_key").filter(pc.invert(mine)))
         return _judged(versions, closed, states)
 
     return lake.steady([entity.name], company, read)
@@ -91,19 +91,15 @@ def _judged(versions: Sequence[pa.Table], closed: set[str], states: Collection[s
     newest = {row["_key"]: row for row in table.to_pylist()}
     deleted = {key for key, row in newest.items() if row["_deleted"]}
     unreleased = {key for key, row in newest.items() if row[STATUS] in states} - deleted
-    # One of each type: a path without the type finds only those of its main type.
-    witnesses = {_type(key): key for key in sorted(closed | newest.keys() - deleted - unreleased)}
-    return Held(frozenset(unreleased), frozenset(deleted), tuple(sorted(witnesses.values())))
+    known = pa.chunked_array([sorted(closed | newest.keys() - deleted - unreleased)], pa.string())
+    return Held(frozenset(unreleased), frozenset(deleted), tuple(sorted(_first_and_last(known))))
 
 
-def _one_of_each_type(keys: pa.ChunkedArray) -> set[str]:
+def _first_and_last(keys: pa.ChunkedArray) -> set[str]:
+    """Two of each type: a path without the type finds only its main type's, and a witness may be gone too."""
     types = pc.list_element(pc.split_pattern(keys, "|", max_splits=1), 0)
-    largest = pa.table({"type": types, "key": keys}).group_by("type").aggregate([("key", "max")])
-    return set(largest.column("key_max").to_pylist())
-
-
-def _type(key: str) -> str:
-    return key.partition("|")[0]
+    ends = pa.table({"type": types, "key": keys}).group_by("type").aggregate([("key", "min"), ("key", "max")])
+    return {key for name in ("key_min", "key_max") for key in ends.column(name).to_pylist()}
 
 
 def unreleased_in(entity: Entity, table: pa.Table) -> set[str]:

@@ -80,11 +80,11 @@ def test_a_day_that_was_written_again_wins_over_its_month(lake: Lake) -> None:
     assert known(lake).unreleased == set()
 
 
-def test_a_witness_of_each_type_is_a_document_that_cannot_be_deleted(lake: Lake) -> None:
+def test_witnesses_are_the_first_and_last_document_of_each_type_that_cannot_be_deleted(lake: Lake) -> None:
     write(lake, OCTOBER, version("Invoice|1", "Closed"), version("Invoice|2", "Open"))
     write(lake, LATER, version("Invoice|3", "Hold"), version("Invoice|4", "Closed", _deleted=True))
     write(lake, NOVEMBER, version("CreditAdj|8", "Balanced"), version("CreditAdj|7", "Closed"))
-    assert known(lake).witnesses == ("CreditAdj|7", "Invoice|2")
+    assert known(lake).witnesses == ("CreditAdj|7", "Invoice|1", "Invoice|2")
 
 
 def test_a_document_that_was_released_may_be_the_witness(lake: Lake) -> None:

@@ -321,6 +321,16 @@ def test_an_empty_list_of_unreleased_documents_deletes_nothing(erp):
     assert set(erp.held("supplier_invoices")) == erp.keys("supplier_invoices")
 
 
+def test_a_draft_is_found_gone_although_the_last_released_documents_of_each_type_are_gone_too(erp):
+    erp.read("supplier_invoices")
+    states, held = ENTITIES["supplier_invoices"].unreleased.states, erp.held("supplier_invoices")
+    draft = next(key for key in sorted(held) if held[key]["status"] in states)
+    released = sorted(key for key in held if held[key]["status"] not in states)
+    for key in {draft, *{key.partition("|")[0]: key for key in released}.values()}:
+        erp.visma.delete("NO01", "supplierInvoice", key)
+    assert erp.read("supplier_invoices").deleted == (draft,)
+
+
 def test_a_wrong_company_number_deletes_nothing(new_erp):
     erp = new_erp(company_header="required")
     erp.read("supplier_invoices")

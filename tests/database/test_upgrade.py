@@ -120,7 +120,7 @@ def test_migrating_keeps_every_row_and_makes_the_declared_tables(old: str) -> No
 
 
 def test_two_processes_may_migrate_it_at_once(old: str) -> None:
-    context = multiprocessing.get_context("fork")
+    context = multiprocessing.get_context("spawn")
     barrier = context.Barrier(2)
     processes = [context.Process(target=_migrate_alone, args=(old, barrier)) for _ in range(2)]
     for process in processes:

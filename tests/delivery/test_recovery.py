@@ -36,7 +36,7 @@ def test_a_batch_that_landed_without_an_answer_is_adopted(
 def test_a_large_batch_in_doubt_is_rebuilt_in_its_order(
     shelf: Shelf, ledger: Ledger, doubt: Deliver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mlc_dagster.delivery.writer._MEMBERS_AT_ONCE", 3)
+    monkeypatch.setattr("mlc_dagster.delivery.writer._CHANGES_AT_ONCE", 3)
     rows = [row(f"k{n}") for n in range(10)]
     shelf.faults.append("lose answer")
     doubt(shelf, *rows)

@@ -1,6 +1,7 @@
 """`mlc sweep` and `mlc plan --reading`: what an operator sees before, when it asks, and after."""
 
 from collections.abc import Iterator
+from unittest.mock import patch
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -16,6 +17,9 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     with (
         running_sandbox(companies=("NO01",)) as sandbox,
         open_house(sandbox, tmp_path_factory.mktemp("sweep"), destinations=["suppliers"]) as house,
+        # The commands live in the house's time: of the real one, another day may have begun.
+        patch("mlc_dagster.cli.backlog.Suite", lambda _: house.suite()),
+        patch("mlc_dagster.cli.sweep.Suite", lambda _: house.suite()),
     ):
         assert "suppliers" in mlc("plan", "--reading").output
         assert house.run("NO01").success

@@ -16,7 +16,10 @@ from mlc_sandbox.anaplan.vendor import AnaplanVendor
 from mlc_sandbox.anaplan.world import PASSWORD, USER, World
 from mlc_sandbox.core import CallLog, Faults, SandboxClock
 from mlc_sandbox.server import Sandbox, serving
+from tests.support.postgres import engine
 from tests.transport.clocks import ManualClock
+
+__all__ = ["engine"]
 
 INVOICES = next(feed for feed in hub.FEEDS if feed.key == "supplier_invoices")
 TOMBSTONE = {"status": "Deleted", "amount": 0}

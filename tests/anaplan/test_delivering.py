@@ -1,7 +1,7 @@
 """Deliveries by the engine into the sandbox: whatever happens between two runs, the model ends up equal."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -14,8 +14,6 @@ import sqlalchemy as sa
 from mlc_dagster.anaplan.client import AnaplanClient
 from mlc_dagster.anaplan.destination import AnaplanFeed
 from mlc_dagster.anaplan.taskrun import Pace
-from mlc_dagster.database import connect as open_database
-from mlc_dagster.database import migrate
 from mlc_dagster.delivery import Audit, Kind, Ledger, Report, Row, State
 from mlc_dagster.delivery import deliver as deliver_rows
 from mlc_dagster.delivery.errors import Closed, Stop
@@ -39,14 +37,6 @@ def row(number: str, company: str = "NO01", **values: Any) -> Row:
 
 def held(*rows: Row) -> dict[str, dict[str, Any]]:
     return {row.key: arrived(row.payload) for row in rows}
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[sa.Engine]:
-    engine = open_database(f"sqlite:///{tmp_path}/mlc.db")
-    migrate(engine)
-    yield engine
-    engine.dispose()
 
 
 @pytest.fixture

@@ -12,6 +12,9 @@ import pytest
 import yaml
 
 from mlc_dagster.cli.sandbox import Sandbox, read_credentials
+from tests.support.postgres import engine
+
+__all__ = ["engine"]
 
 MLC = [sys.executable, "-m", "mlc_dagster.cli"]
 # Each pair goes the whole way in a test of its own; here one that is read back and one that is answered.

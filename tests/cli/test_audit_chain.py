@@ -1,6 +1,6 @@
 """`mlc audit verify` and `mlc audit export`, as an operator and an auditor see them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,7 +9,6 @@ import sqlalchemy as sa
 from typer.testing import CliRunner, Result
 
 from mlc_dagster.cli.main import app
-from mlc_dagster.database import connect, migrate
 from mlc_dagster.database.schema import events
 from mlc_dagster.delivery import Audit, Kind
 from mlc_dagster.delivery.notes import Document, Notes, Told
@@ -18,14 +17,6 @@ from mlc_dagster.settings import REPOSITORY
 from tests.support.manual_clock import ManualClock
 
 Mlc = Callable[..., Result]
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[sa.Engine]:
-    engine = connect(f"sqlite:///{tmp_path / 'mlc.db'}")
-    migrate(engine)
-    yield engine
-    engine.dispose()
 
 
 @pytest.fixture

@@ -1,9 +1,7 @@
 """Prometheus' scrape: made from the database, in its own format, without a credential."""
 
 import re
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -14,26 +12,10 @@ from mlc_dagster.operations.metrics import render
 from mlc_dagster.settings import REPOSITORY
 from mlc_dagster.suite import Suite
 from mlc_dagster.tallies import ALL
-from tests.support.desk import open_desk
 from tests.support.manual_clock import START, ManualClock
-from tests.support.postgres import database_url, postgres_url, sqlite_url
-
-__all__ = ["database_url", "postgres_url", "sqlite_url"]
 
 LABELS = ("budget", "pair", "place", "company", "state", "kind", "severity")
 Samples = dict[tuple[str, ...], float]
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-def suite(tmp_path: Path, database_url: str, clock: ManualClock) -> Iterator[Suite]:
-    suite = open_desk(tmp_path, database_url, clock)
-    yield suite
-    suite.engine.dispose()
 
 
 def scrape(suite: Suite, name: str) -> Samples:

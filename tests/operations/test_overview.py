@@ -1,8 +1,6 @@
 """Each pair at a glance, told from the database alone, on both databases."""
 
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -12,26 +10,10 @@ from mlc_dagster.delivery.quarantine import Refused
 from mlc_dagster.operations.overview import PairHealth, overview
 from mlc_dagster.suite import Suite
 from mlc_dagster.tallies import SUCCEEDED
-from tests.support.desk import open_desk
 from tests.support.manual_clock import START, ManualClock
-from tests.support.postgres import database_url, postgres_url, sqlite_url
-
-__all__ = ["database_url", "postgres_url", "sqlite_url"]
 
 HOUR = timedelta(hours=1)
 NO_CALLS: dict[str, int] = {}
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-def suite(tmp_path: Path, database_url: str, clock: ManualClock) -> Iterator[Suite]:
-    suite = open_desk(tmp_path, database_url, clock)
-    yield suite
-    suite.engine.dispose()
 
 
 def glance(suite: Suite, pair: str = "anaplan", company: str = "NO01") -> PairHealth:

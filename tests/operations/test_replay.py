@@ -1,23 +1,12 @@
 """What somebody names becomes what has to run: no more than is needed, and nothing twice."""
 
-from collections.abc import Iterator
 from datetime import date
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
-from mlc_dagster.database import connect, migrate
 from mlc_dagster.operations.replay import By, NotAReplay, Replays, State, What
 from tests.support.manual_clock import ManualClock
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[sa.Engine]:
-    engine = connect(f"sqlite:///{tmp_path / 'mlc.db'}")
-    migrate(engine)
-    yield engine
-    engine.dispose()
 
 
 @pytest.fixture

@@ -36,11 +36,6 @@ ALL_DAYS: dict[str, int] = dict.fromkeys(RetentionSettings.model_fields, 90)
 MakeSuite = Callable[..., Suite]
 
 
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[sa.Engine]:
     url = f"sqlite:///{tmp_path / 'mlc.db'}" if request.param == "sqlite" else fresh_postgres()

@@ -2,18 +2,19 @@
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from mlc_dagster.database import connect, migrate
 from mlc_sandbox.core import CallLog, Faults, SandboxClock
 from mlc_sandbox.powerbi import PowerBIVendor, World
 from mlc_sandbox.server import Sandbox, serving
 from tests.powerbi.tenant import Installation
+from tests.support.postgres import engine
 from tests.support.sandbox_time import SandboxTime, from_noon
+
+__all__ = ["engine"]
 
 
 @pytest.fixture(scope="module")
@@ -35,14 +36,6 @@ def sandbox(server: Sandbox) -> Sandbox:
 @pytest.fixture
 def world(sandbox: Sandbox) -> World:
     return sandbox.powerbi.world
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[sa.Engine]:
-    engine = connect(f"sqlite:///{tmp_path}/mlc.db")
-    migrate(engine)
-    yield engine
-    engine.dispose()
 
 
 @pytest.fixture

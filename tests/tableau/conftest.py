@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from mlc_dagster.database import connect, migrate
 from mlc_sandbox.core import CallLog, Faults, SandboxClock
 from mlc_sandbox.server import Sandbox, serving
 from mlc_sandbox.tableau import TableauVendor, World
+from tests.support.postgres import engine
 from tests.support.sandbox_time import SandboxTime, from_noon
 from tests.tableau.site import Installation
+
+__all__ = ["engine"]
 
 
 @pytest.fixture(scope="package")
@@ -40,14 +42,6 @@ def sandbox(server: tuple[Sandbox, Any]) -> Sandbox:
 @pytest.fixture
 def world(sandbox: Sandbox) -> World:
     return sandbox.tableau.world
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[sa.Engine]:
-    engine = connect(f"sqlite:///{tmp_path}/mlc.db")
-    migrate(engine)
-    yield engine
-    engine.dispose()
 
 
 @pytest.fixture

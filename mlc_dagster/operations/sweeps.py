@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,7 +14,6 @@ from mlc_dagster import flow
 from mlc_dagster.database import reading
 from mlc_dagster.database.schema import events
 from mlc_dagster.delivery import Kind
-from mlc_dagster.delivery.errors import LeaseLost
 from mlc_dagster.delivery.ledger import chunks
 from mlc_dagster.delivery.memory import Memory
 from mlc_dagster.lake.latest import NEWEST_FIRST
@@ -31,7 +30,6 @@ from mlc_dagster.visma.keysweep import Limit, Looked, TooMuchGone, look, pages_k
 
 # Whose work it is that waits for a window, in the table `deferrals`.
 NAME = "visma_keys"
-WRITERS_AT_ONCE = 10
 
 
 class NoSuchSweep(Exception):
@@ -185,7 +183,7 @@ def sweep(suite: Suite, entity: Entity, company: str, *, run_id: str, confirmed:
         looked = _event(entity, Kind.LOOKED, swept.counts())
         here = {"at": suite.clock.now(), "run_id": run_id, "company": company}
         connection.execute(events.insert(), here | looked)
-    _change_owed(suite, company, lambda now: {name: one for name, one in now.items() if name != entity.name})
+    _owed(suite).change(company, lambda now: {name: one for name, one in now.items() if name != entity.name})
     found.forget()
     suite.seals.seal()
     return swept
@@ -218,7 +216,7 @@ def owed(suite: Suite, company: str) -> dict[str, int]:
 
 def put_off(suite: Suite, company: str, entities: Mapping[str, int], window: Closed) -> None:
     """Let entities, with what is confirmed for each, go on when a window opens: the sensor starts them."""
-    _change_owed(suite, company, lambda now: {**now, **entities})
+    _owed(suite).change(company, lambda now: {**now, **entities})
     suite.deferrals.store(
         pair=NAME,
         company=company,
@@ -231,22 +229,6 @@ def put_off(suite: Suite, company: str, entities: Mapping[str, int], window: Clo
 
 def _owed(suite: Suite) -> Memory:
     return Memory(suite.engine, suite.clock, NAME)
-
-
-def _change_owed(suite: Suite, company: str, change: Callable[[Mapping[str, int]], dict[str, int]]) -> None:
-    """Change what is owed; when another process did so in between, change what it left."""
-    for attempt in range(WRITERS_AT_ONCE):
-        before = _owed(suite).read(company)
-        after = change(before.value)
-        if after == before.value:
-            return
-        try:
-            _owed(suite).write(company, before, after)
-        except LeaseLost:
-            if attempt == WRITERS_AT_ONCE - 1:
-                raise
-        else:
-            return
 
 
 def _unread(suite: Suite, entity: Entity, company: str) -> list[str]:

@@ -14,7 +14,6 @@ POLL_SECONDS, PATIENCE_SECONDS = 10.0, 60.0
 # Answers that say when, not how: a plain refresh would get the same one.
 LATER = ("throttled", "already executing", "another refresh")
 PLAIN: Mapping[str, Any] = {"notifyOption": "NoNotification"}
-WRITES_AT_MOST = 10
 RUNNING = ("Unknown", "NotStarted", "InProgress")
 
 logger = logging.getLogger(__name__)
@@ -45,16 +44,12 @@ class Refreshes:
         """The datasets whose refresh is due, and after how many deliveries."""
         return dict(self._memory.read(NAME).value)
 
-    def _update(self, change: Callable[[dict[str, int]], dict[str, int]]) -> None:
+    def _update(self, change: Callable[[Mapping[str, int]], dict[str, int]]) -> None:
         """Write what is due; runs of other companies do the same."""
-        for _ in range(WRITES_AT_MOST):
-            remembered = self._memory.read(NAME)
-            try:
-                self._memory.write(NAME, remembered, change(dict(remembered.value)))
-            except LeaseLost:
-                continue
-            return
-        logger.warning("Which refreshes are due could not be noted: too many runs write it at once.")
+        try:
+            self._memory.change(NAME, change)
+        except LeaseLost:
+            logger.warning("Which refreshes are due could not be noted: too many runs write it at once.")
 
     def _accepted(self, dataset: str) -> bool:
         """Ask for a refresh; False when it is to be asked for again."""

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping
 
+from mlc_dagster.delivery.errors import LeaseLost
 from mlc_dagster.delivery.memory import Memory
 from mlc_dagster.transport.errors import CallFailed
 
@@ -29,7 +30,11 @@ class Refreshes:
                 self._write(due=True)
 
     def _write(self, *, due: bool) -> None:
-        self._memory.write(NAME, self._memory.read(NAME), {"due": due})
+        """Note whether something is due; runs of other companies do the same."""
+        try:
+            self._memory.change(NAME, lambda _: {"due": due})
+        except LeaseLost:
+            logger.warning("Whether something is due could not be noted: too many runs write it at once.")
 
     def _started(self, name: str) -> bool:
         try:

@@ -36,3 +36,29 @@ def test_a_writer_that_was_overtaken_writes_nothing(memory, known):
     with pytest.raises(LeaseLost, match="dataset of powerbi:one"):
         memory.write("dataset", stale, {"n": 2})
     assert memory.read("dataset").value == {"n": 1}
+
+
+def test_a_change_that_was_overtaken_is_made_on_what_the_other_left(memory):
+    others = iter([{"theirs": 1}])
+
+    def change(now):
+        for value in others:
+            memory.write("due", memory.read("due"), value)
+        return {**now, "ours": 1}
+
+    memory.change("due", change)
+    assert memory.read("due") == Remembered({"theirs": 1, "ours": 1}, 2)
+
+
+def test_a_change_that_changes_nothing_writes_nothing(memory):
+    memory.change("due", dict)
+    assert memory.read("due").revision == 0
+
+
+def test_who_is_overtaken_each_time_is_told(memory):
+    def change(now):
+        memory.write("due", memory.read("due"), {"n": now.get("n", 0) + 1})
+        return {"ours": 1}
+
+    with pytest.raises(LeaseLost, match="due of powerbi:one"):
+        memory.change("due", change)

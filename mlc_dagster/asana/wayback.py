@@ -16,6 +16,7 @@ from mlc_dagster.asana.events import EVER, Event, Look, Stream
 from mlc_dagster.asana.projects import Fields
 from mlc_dagster.asana.shape import Shape
 from mlc_dagster.delivery import Ledger
+from mlc_dagster.delivery.ledger import Known
 from mlc_dagster.delivery.memory import Memory, Remembered
 from mlc_dagster.delivery.notes import Document
 from mlc_dagster.settings.asana import WayBack
@@ -74,6 +75,10 @@ class WrongField(NotSetUp):
     """The settings let a custom field go back that is not there, or that the ERP writes itself."""
 
 
+class NotDeliveredYet(Exception):
+    """A task carries the key of a document that has no task yet, as far as the ledger knows."""
+
+
 class WayBackReader:
     """Reads what people said in the projects of some models. Raises transport's CallFailed."""
 
@@ -130,7 +135,10 @@ class WayBackReader:
         return found
 
     def read(self, task: str, begun: datetime) -> Said | None:
-        """What people have said at a task since `begun`; None when it stands for no document of ours."""
+        """What people have said at a task since `begun`; None when it stands for no document of ours.
+
+        Raises NotDeliveredYet: whether it does is known once a delivery has found the task or made another.
+        """
         found = self._client.find(f"/tasks/{task}", TASK)
         owner = self._owner(task, found) if found else None
         if found is None or owner is None:
@@ -161,16 +169,28 @@ class WayBackReader:
         return any(channel.settings.fields for channel in self._channels)
 
     def _owner(self, task: str, found: Mapping[str, Any]) -> tuple[Channel, Document] | None:
-        """The document whose task this is. A copy that somebody made carries the key too, and is none."""
+        """The document whose task this is. A copy that somebody made carries the key too, and is none.
+
+        Raises NotDeliveredYet.
+        """
         gids = Fields(self._client, self._memory).gids
         texts = {str(each["gid"]): each.get("text_value") or "" for each in found.get("custom_fields") or ()}
         for channel in self._channels:
             key = str(texts.get(gids.get(channel.shape.section.key_field or "", ""), ""))
-            for company in self._ledger.companies(channel.destination) if key else ():
-                known = self._ledger.known(channel.destination, company, keys=[key], source_keys=()).get(key)
-                if known is not None and known.target_id == task:
-                    return channel, Document(channel.place, company, known.source_key, known.number)
+            known = dict(self._known(channel, key)) if key else {}
+            for company, record in known.items():
+                if record.target_id == task:
+                    return channel, Document(channel.place, company, record.source_key, record.number)
+            if key and not any(record.target_id for record in known.values()):
+                raise NotDeliveredYet(f"{channel.destination} {key}: no delivery knows of its task {task} yet")
         return None
+
+    def _known(self, channel: Channel, key: str) -> Iterator[tuple[str, Known]]:
+        """What the ledger knows of a key, by company."""
+        for company in self._ledger.companies(channel.destination):
+            known = self._ledger.known(channel.destination, company, keys=[key], source_keys=())
+            if key in known:
+                yield company, known[key]
 
     def _comments(self, task: str, since: datetime) -> Iterator[Remark]:
         same: Counter[str] = Counter()

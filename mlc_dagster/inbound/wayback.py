@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mlc_dagster.asana.events import Look, Stream
-from mlc_dagster.asana.wayback import Remark, Said, WayBackReader, same_remark, with_remarks
+from mlc_dagster.asana.wayback import NotDeliveredYet, Remark, Said, WayBackReader, same_remark, with_remarks
 from mlc_dagster.delivery.audit import Kind
 from mlc_dagster.delivery.leases import PATIENCE_SECONDS
 from mlc_dagster.delivery.notes import Notes, Told
@@ -106,7 +106,12 @@ def _carried(suite: Suite, reader: WayBackReader, notes: Notes, stream: Stream, 
     done = Carried(resynced=int(look.resynced))
     waiting = []
     for task in look.tasks:
-        said = reader.read(task, look.begun)
+        try:
+            said = reader.read(task, look.begun)
+        except NotDeliveredYet as early:
+            log.info("%s", early)
+            waiting.append(task)
+            continue
         if said is None:
             continue
         done = replace(done, tasks=done.tasks + 1)

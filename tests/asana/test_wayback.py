@@ -189,6 +189,23 @@ def test_a_copy_of_a_task_says_nothing_in_the_name_of_its_document(office: Offic
     assert office.note(task) == note
 
 
+def test_what_is_said_at_a_task_that_the_ledger_does_not_know_yet_waits_for_its_delivery(
+    office: Office,
+) -> None:
+    """As when the process that made it died, or our database was put back from a copy."""
+    number = office.sandbox.visma.add(COMPANY, "supplierInvoice").key
+    project = office.sandbox.asana.world.members["supplier_invoices"]
+    task = Api(office.sandbox).post("/tasks", projects=[project], name="Made before")["gid"]
+    office.sandbox.asana.people.edit(task, custom_fields={"SupplierInvoiceId": f"{COMPANY}|{number}"})
+    story = office.say(task, "Is this ours?")
+    for _ in range(2):
+        done = office.back()
+        assert (done.written, done.waiting) == (0, 1)
+    office.deliver()
+    assert office.back().written == 1
+    assert office.note(task).splitlines()[-1] == office.line(story)
+
+
 # Fields
 
 

@@ -182,7 +182,7 @@ class WayBackReader:
                 if record.target_id == task:
                     return channel, Document(channel.place, company, record.source_key, record.number)
             if key and not any(record.target_id for record in known.values()):
-                raise NotDeliveredYet(f"{channel.destination} {key}: no delivery knows of its task {task} yet")
+                raise NotDeliveredYet(f"{channel.destination} {key}: no delivery knows its task {task} yet")
         return None
 
     def _known(self, channel: Channel, key: str) -> Iterator[tuple[str, Known]]:

@@ -12,7 +12,6 @@ What makes it exact although calls lose their answers and jobs run late (vendors
 - Rows are never appended.
 """
 
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -25,6 +24,7 @@ from mlc_dagster.delivery import Ledger
 from mlc_dagster.delivery import errors as delivery
 from mlc_dagster.delivery.destination import Batch, Outcome
 from mlc_dagster.delivery.rows import Change, Op
+from mlc_dagster.tableau import scratch
 from mlc_dagster.tableau.client import CHUNK, TIMEOUT, JobState, Published, TableauClient
 from mlc_dagster.tableau.hyper import SCHEMA, TABLE, Content, Unusable, write
 from mlc_dagster.tableau.references import Names
@@ -336,8 +336,8 @@ class DataSource:
     @contextmanager
     def _file(self, contents: Sequence[Content]) -> Iterator[tuple[Path, int]]:
         """A .hyper file with these tables, and the number of rows of the first; it goes afterwards."""
-        with tempfile.TemporaryDirectory(prefix="mlc-tableau-") as folder:
-            path = Path(folder) / "extract.hyper"
+        with scratch.folder() as folder:
+            path = folder / "extract.hyper"
             try:
                 rows = write(path, contents)
             except Unusable as error:

@@ -10,7 +10,7 @@ import tempfile
 import threading
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import copyfileobj, disk_usage
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from mlc_dagster.tableau import scratch
 from mlc_dagster.tableau.shape import Column, Shape
 from mlc_dagster.tableau.texts import tables
 
@@ -91,26 +92,43 @@ class _Hyperd:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._process: HyperProcess | None = None
+        self._running = ExitStack()
 
     def endpoint(self) -> "Endpoint":
         """Where it listens. Raises HyperException."""
-        from tableauhyperapi import HyperProcess, Telemetry  # noqa: PLC0415
-
-        # An empty log_config: no log in the working directory. Version 2 is what all servers of today read.
-        quiet = {"log_config": "", "default_database_version": "2"}
         with self._lock:
             if self._process is None or not self._process.is_open:
-                self._process = HyperProcess(Telemetry.DO_NOT_SEND_USAGE_DATA_TO_TABLEAU, parameters=quiet)
-                atexit.register(self._process.close)
+                self._end()
+                self._process = self._started()
             return self._process.endpoint
 
     def close(self) -> None:
         """End it."""
         with self._lock:
-            if self._process is not None:
-                atexit.unregister(self._process.close)
-                self._process.close()
-                self._process = None
+            self._end()
+
+    def _started(self) -> "HyperProcess":
+        from tableauhyperapi import HyperProcess, Telemetry  # noqa: PLC0415
+
+        with ExitStack() as stack:
+            quiet = {
+                # Empty: no log in the working directory.
+                "log_config": "",
+                # What all servers of today read.
+                "default_database_version": "2",
+                # Where it is killed it leaves a folder for its sockets.
+                "domain_socket_dir": str(stack.enter_context(scratch.folder())),
+            }
+            hyperd = HyperProcess(Telemetry.DO_NOT_SEND_USAGE_DATA_TO_TABLEAU, parameters=quiet)
+            stack.enter_context(hyperd)
+            self._running = stack.pop_all()
+        atexit.register(self._running.close)
+        return hyperd
+
+    def _end(self) -> None:
+        atexit.unregister(self._running.close)
+        self._running.close()
+        self._process = None
 
 
 _HYPERD = _Hyperd()

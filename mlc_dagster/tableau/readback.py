@@ -1,13 +1,11 @@
 """The rows of a data source as Tableau holds them: downloaded, and read with the Hyper API."""
 
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from mlc_dagster.delivery.destination import FoundRow
 from mlc_dagster.delivery.errors import Stop
-from mlc_dagster.tableau import hyper
+from mlc_dagster.tableau import hyper, scratch
 from mlc_dagster.tableau.client import TableauClient
 from mlc_dagster.tableau.remembered import Source
 from mlc_dagster.tableau.shape import Shape
@@ -36,8 +34,8 @@ class ExtractReadBack:
             raise self._busy()
         if not state.id:
             return
-        with tempfile.TemporaryDirectory(prefix="mlc-tableau-") as folder:
-            path = Path(folder) / "downloaded"
+        with scratch.folder() as folder:
+            path = folder / "downloaded"
             self._client.download(state.id, path)
             try:
                 for row in hyper.rows(path, self._shape):

@@ -1,5 +1,10 @@
 """Files are written exactly, without litter, and with memory that does not grow with the rows."""
 
+import os
+import signal
+import subprocess
+import sys
+import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -17,7 +22,7 @@ from mlc_dagster.delivery.rows import encode
 from mlc_dagster.mappings.types import ColumnType
 from mlc_dagster.settings import REPOSITORY
 from mlc_dagster.suite import mappings_in
-from mlc_dagster.tableau import hyper, texts
+from mlc_dagster.tableau import hyper, scratch, texts
 from mlc_dagster.tableau.shape import Column, Shape
 from tests.tableau.site import invoice
 
@@ -25,6 +30,14 @@ from tests.tableau.site import invoice
 @pytest.fixture(scope="module")
 def shape() -> Shape:
     return Shape.of(mappings_in(REPOSITORY / "dbt_like_mappings").models["tableau/supplier_invoices"])
+
+
+@pytest.fixture
+def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The system's temporary folder of this test. A socket's path has 107 characters, pytest's own many."""
+    with tempfile.TemporaryDirectory() as folder:
+        monkeypatch.setattr(tempfile, "tempdir", folder)
+        yield Path(folder)
 
 
 def content(shape: Shape, rows: Iterable[str]) -> hyper.Content:
@@ -51,14 +64,45 @@ def parsed(column: Column, *payloads: dict[str, Any]) -> list[Any]:
 
 
 def test_no_file_is_left_beside_the_written_one(
-    shape: Shape, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    shape: Shape, tmp_path: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     # A hyperd of its own, which starts in this folder and ends with it.
     monkeypatch.setattr(hyper, "_HYPERD", hyper._Hyperd())
     hyper.write(tmp_path / "x.hyper", [content(shape, encoded(invoice("1")))])
+    assert len(list(temporary.iterdir())) == 1, "its sockets"
     hyper.close()
     assert [each.name for each in tmp_path.iterdir()] == ["x.hyper"]
+    assert list(temporary.iterdir()) == []
+
+
+DYING = """
+import os, signal
+from mlc_dagster.tableau import hyper, scratch
+from mlc_dagster.tableau.shape import Column, ColumnType
+
+key = Column("code", "Code", ColumnType.parse("text"))
+
+def rows():
+    yield '{"code":"1"}'
+    os.kill(os.getpid(), signal.SIGKILL)
+
+with scratch.folder() as folder:
+    hyper.write(folder / "extract.hyper", [hyper.Content(hyper.TABLE, [key], key, rows())])
+"""
+
+
+def test_what_a_killed_process_left_goes_with_the_next_file_and_what_is_in_use_stays(
+    temporary: Path,
+) -> None:
+    with scratch.folder() as ours:
+        environment = {**os.environ, "TMPDIR": str(temporary)}
+        died = subprocess.run([sys.executable, "-c", DYING], env=environment, check=False, timeout=60)
+        assert died.returncode == -signal.SIGKILL
+        assert len([*temporary.iterdir()]) == 3, "ours, the extract's and hyperd's"
+        with scratch.folder() as another:
+            assert {*temporary.iterdir()} == {ours, another}
+    assert list(temporary.iterdir()) == []
 
 
 def test_rows_are_read_as_they_are_written(shape: Shape, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,10 +11,10 @@ from mlc_dagster.suite import Suite
 def show_backlog(company: str | None) -> None:
     """Print what each entity still lacks. Asks the ERP one question for each of them.
 
-    Raises NoSuchCompany, and what the transport raises.
+    Raises UnknownCompany, and what the transport raises.
     """
     suite = Suite(load_settings())
-    found = {code: backlogs(suite, code) for code in ([company] if company else suite.settings.companies)}
+    found = {code: backlogs(suite, code) for code in suite.settings.chosen(company)}
     if not any(found.values()):
         console.print("Every day has been read; each run goes on from there.")
         return

@@ -20,8 +20,10 @@ def show_plan(destination: str | None, company: str | None, since: date | None, 
 
     Raises:
         UnknownDestination: the settings name no such destination.
+        UnknownCompany: there is no such company.
     """
     suite = Suite(load_settings())
+    chosen = suite.settings.chosen(company)
     table = Table(title="What the next run would do with what the lake holds now", title_justify="left")
     for heading in ("destination", "company"):
         table.add_column(heading, no_wrap=True)
@@ -33,7 +35,7 @@ def show_plan(destination: str | None, company: str | None, since: date | None, 
     asked: set[tuple[str, str]] = set()
     for name in suite.destinations(destination):
         target = name.split("/")[0]
-        for code in [company] if company else suite.settings.companies_of(target):
+        for code in (each for each in suite.settings.companies_of(target) if each in chosen):
             asked.add((target, code))
             first, last = open_days(suite, target, code)
             try:

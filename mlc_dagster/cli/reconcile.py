@@ -10,7 +10,6 @@ import typer
 from rich.table import Table
 
 from mlc_dagster.cli.console import console
-from mlc_dagster.cli.resend import companies_of
 from mlc_dagster.database import reading
 from mlc_dagster.database.schema import interchange_documents
 from mlc_dagster.delivery import Comparison, distrust, reconcile
@@ -67,7 +66,7 @@ def _compared(
             console.print(f"{name} {_why_not(suite, name)}")
             continue
         tombstone = suite.mappings.models[name].tombstone
-        for code in companies_of(suite, name, company):
+        for code in suite.settings.chosen(company, name.split("/")[0]):
             typer.echo(f"Reading {name} {code} ...", err=True)
             try:
                 found = reconcile(suite.ledger, read_back, name, code, tombstone=tombstone)

@@ -22,7 +22,8 @@ def resend(destination: str, company: str | None, *, yes: bool) -> int:
     """
     suite = Suite(load_settings())
     (name,) = suite.destinations(destination)
-    costs = {code: _cost(suite, name, code) for code in companies_of(suite, name, company)}
+    carried = suite.settings.chosen(company, name.split("/")[0])
+    costs = {code: _cost(suite, name, code) for code in carried}
     if not any(rows for rows, _ in costs.values()):
         console.print(f"Nothing counts as delivered to {name}: there is nothing to send again.")
         return 0
@@ -34,18 +35,6 @@ def resend(destination: str, company: str | None, *, yes: bool) -> int:
         count = distrust(suite.destination(name), code, ledger=suite.ledger, run_id=RUN_ID, reason=REASON)
         console.print(f"{name} {code}: {count} rows go again with the next run.")
     return 0
-
-
-class UnknownCompany(Exception):
-    """A company the pair does not carry."""
-
-
-def companies_of(suite: Suite, name: str, company: str | None) -> list[str]:
-    """The companies of a destination, or the one that is named. Raises UnknownCompany."""
-    known = suite.settings.companies_of(name.split("/", 1)[0])
-    if company is not None and company not in known:
-        raise UnknownCompany(f"{name} carries no company {company}. Known: {', '.join(known)}.")
-    return known if company is None else [company]
 
 
 def _cost(suite: Suite, name: str, company: str) -> tuple[int, int]:

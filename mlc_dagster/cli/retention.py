@@ -7,7 +7,7 @@ from rich.table import Table
 
 from mlc_dagster.cli.console import console
 from mlc_dagster.cli.person import person
-from mlc_dagster.operations.retention import Holds, Removed, UnknownCompany, old, remove
+from mlc_dagster.operations.retention import Holds, Removed, old, remove
 from mlc_dagster.settings import Settings, load_settings
 from mlc_dagster.suite import Suite
 
@@ -20,8 +20,7 @@ def put_on_hold(company: str | None, number: str | None, reason: str, by: str | 
         UnknownCompany: a company that there is not.
     """
     suite = Suite(load_settings())
-    if company is not None and company not in suite.settings.companies:
-        raise UnknownCompany(f"There is no company {company}. Known: {', '.join(suite.settings.companies)}.")
+    suite.settings.chosen(company)
     made = _holds(suite).hold(company=company, number=number, reason=reason, by=by or person())
     console.print(f"Hold {made}: nothing of {company or number} is removed until it is released.")
 

@@ -21,7 +21,8 @@ def show_sweep_plan(company: str | None, entity: str | None) -> None:
     """Print what a sweep would cost, and when each was the last. Makes no call.
 
     Raises:
-        NoSuchSweep: the company or the entity cannot be swept.
+        UnknownCompany: there is no such company.
+        NoSuchSweep: the entity cannot be swept.
     """
     suite = Suite(load_settings())
     table = Table(title="What a look at all keys would cost", title_justify="left")
@@ -36,7 +37,7 @@ def show_sweep_plan(company: str | None, entity: str | None) -> None:
         table.add_row(code, each.name, str(seen.held), str(seen.calls), str(seen.kept), last)
     console.print(table)
     share = suite.settings.visma.key_sweep.percent_of_calls
-    for code in [company] if company else suite.settings.companies:
+    for code in suite.settings.chosen(company):
         left = calls_left(suite, code)
         room = "its limit is learnt with the first answer" if left is None else f"{left} calls are left now"
         console.print(
@@ -48,14 +49,15 @@ def run_sweep(company: str | None, entity: str | None, confirmed: int) -> int:
     """Sweep, and print what was found; 1 when a person has to look or a window is closed.
 
     Raises:
-        NoSuchSweep: the company or the entity cannot be swept, or a confirmation names more than one place.
+        UnknownCompany: there is no such company.
+        NoSuchSweep: the entity cannot be swept, or a confirmation names more than one place.
     """
     if confirmed and not (company and entity):
         raise NoSuchSweep("Confirm for one company and one entity: --company and --entity.")
     suite = Suite(load_settings())
     done: list[Swept] = []
     trouble: list[str] = []
-    for code in [company] if company else suite.settings.companies:
+    for code in suite.settings.chosen(company):
         left = {each.name: confirmed for each in entities_of(suite, code, [entity] if entity else [])}
         while left:
             name = next(iter(left))
@@ -78,7 +80,7 @@ def run_sweep(company: str | None, entity: str | None, confirmed: int) -> int:
 
 def _wanted(suite: Suite, company: str | None, entity: str | None) -> Iterator[tuple[str, Entity]]:
     only: Sequence[str] = [entity] if entity else []
-    for code in [company] if company else suite.settings.companies:
+    for code in suite.settings.chosen(company):
         for each in entities_of(suite, code, only):
             yield code, each
 

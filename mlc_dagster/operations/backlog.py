@@ -13,10 +13,6 @@ from mlc_dagster.visma.reader import pages_kept
 from mlc_dagster.visma.wall import day_begin
 
 
-class NoSuchCompany(Exception):
-    """A company that mlc.yaml does not name."""
-
-
 @dataclass(frozen=True, slots=True)
 class Backlog:
     """What one entity of a company still lacks.
@@ -41,10 +37,8 @@ class Backlog:
 def backlogs(suite: Suite, company: str) -> list[Backlog]:
     """What each entity of a company still lacks; asks the ERP one question for each that lacks anything.
 
-    Raises NoSuchCompany, and what the transport raises.
+    Raises what the transport raises.
     """
-    if company not in suite.settings.companies:
-        raise NoSuchCompany(f"There is no company {company}. Known: {', '.join(suite.settings.companies)}.")
     wanted: dict[str, date] = {}
     for pair in suite.settings.pairs.on():
         if company in suite.settings.companies_of(pair):

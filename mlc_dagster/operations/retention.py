@@ -39,10 +39,6 @@ class NoSuchHold(Exception):
     """A hold that there is not, or a wish that names none."""
 
 
-class UnknownCompany(Exception):
-    """A company that mlc.yaml does not name."""
-
-
 @dataclass(frozen=True, slots=True)
 class Hold:
     """Why nothing of a company, or of a business number in any company, may be removed."""

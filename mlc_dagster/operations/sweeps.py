@@ -33,7 +33,7 @@ NAME = "visma_keys"
 
 
 class NoSuchSweep(Exception):
-    """A company or an entity that cannot be swept."""
+    """An entity that cannot be swept, or a wish that is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +79,9 @@ def entities_of(suite: Suite, company: str, only: Sequence[str] = ()) -> list[En
     """The entities whose deleted records nobody else notices, those that are cited first.
 
     Lists without a change filter are read and compared whole by every run, so they are left out; so is what
-    the lake holds nothing of. Raises NoSuchSweep.
+    the lake holds nothing of. Raises UnknownCompany and NoSuchSweep.
     """
-    if company not in suite.settings.companies:
-        raise NoSuchSweep(f"There is no company {company}. Known: {', '.join(suite.settings.companies)}.")
+    suite.settings.chosen(company)
     for name in only:
         if name not in ENTITIES or not ENTITIES[name].has_filter:
             known = ", ".join(entity.name for entity in ENTITIES.values() if entity.has_filter)

@@ -5,7 +5,15 @@ Each pair's section has its module; `whole` puts them together and reads the fil
 
 from mlc_dagster.settings.section import PairSettings, Secret, SecretMissing
 from mlc_dagster.settings.visma import CompanySettings, VismaSettings
-from mlc_dagster.settings.whole import REPOSITORY, TITLES, Pairs, Settings, config_file, load_settings
+from mlc_dagster.settings.whole import (
+    REPOSITORY,
+    TITLES,
+    Pairs,
+    Settings,
+    UnknownCompany,
+    config_file,
+    load_settings,
+)
 
 __all__ = [
     "REPOSITORY",
@@ -16,6 +24,7 @@ __all__ = [
     "Secret",
     "SecretMissing",
     "Settings",
+    "UnknownCompany",
     "VismaSettings",
     "config_file",
     "load_settings",

@@ -38,6 +38,10 @@ TITLES = {"anaplan": "Anaplan", "asana": "Asana", "cleo": "Cleo", "powerbi": "Po
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
+class UnknownCompany(Exception):
+    """A company that mlc.yaml does not name, or that a pair does not carry."""
+
+
 class Pairs(Section):
     """The pairs that are switched on: those that stand in mlc.yaml."""
 
@@ -113,6 +117,18 @@ class Settings(Section):
     def companies_of(self, pair: str) -> list[str]:
         """The codes of the companies a pair carries."""
         return list(self.pairs.on()[pair].companies or self.companies)
+
+    def chosen(self, company: str | None, pair: str | None = None) -> list[str]:
+        """The companies of mlc.yaml, or those a pair carries; only one where one is named.
+
+        Raises:
+            UnknownCompany: the one that is named is none of them.
+        """
+        known = list(self.companies) if pair is None else self.companies_of(pair)
+        if company is not None and company not in known:
+            where = "There is" if pair is None else f"The pair {pair} carries"
+            raise UnknownCompany(f"{where} no company {company}. Known: {', '.join(known)}.")
+        return known if company is None else [company]
 
     def credentials(self) -> dict[str, list[str]]:
         """Who uses each credential, by its name: `visma`, a pair, or another section of mlc.yaml."""

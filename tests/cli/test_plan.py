@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from mlc_dagster.cli.plan import show_plan
-from mlc_dagster.settings import REPOSITORY
+from mlc_dagster.settings import REPOSITORY, UnknownCompany
 
 
 @pytest.fixture(autouse=True)
@@ -28,3 +28,8 @@ def test_an_empty_lake_is_named_and_budgets_of_other_pairs_are_not(
     assert "Nothing was read from the ERP yet for asana NO01" in told
     assert "Budget asana" in told
     assert "Budget anaplan" not in told
+
+
+def test_a_company_that_there_is_not_is_told_with_those_there_are() -> None:
+    with pytest.raises(UnknownCompany, match=r"no company DK01\. Known: NO01"):
+        show_plan("asana/purchase_orders", "DK01", None, None)

@@ -14,7 +14,8 @@ from mlc_dagster.cli.main import app
 from mlc_dagster.database import connect, migrate
 from mlc_dagster.delivery import Quarantine, Refused
 from mlc_dagster.delivery.seals import Seals
-from mlc_dagster.operations.retention import NoSuchHold, UnknownCompany
+from mlc_dagster.operations.retention import NoSuchHold
+from mlc_dagster.settings import CompanySettings, Settings, UnknownCompany
 from mlc_dagster.settings.retention import RetentionSettings
 from tests.support.manual_clock import ManualClock
 
@@ -22,12 +23,12 @@ Mlc = Callable[..., Result]
 
 
 @pytest.fixture
-def settings() -> SimpleNamespace:
-    return SimpleNamespace(retention=RetentionSettings(quarantine_days=90, runs_days=90), companies=["NO01"])
+def keep() -> RetentionSettings:
+    return RetentionSettings(quarantine_days=90, runs_days=90)
 
 
 @pytest.fixture
-def mlc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: SimpleNamespace) -> Mlc:
+def mlc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep: RetentionSettings) -> Mlc:
     """The command on a house with one entry that left the quarantine long ago."""
     clock, engine = ManualClock(), connect(f"sqlite:///{tmp_path / 'mlc.db'}")
     migrate(engine)
@@ -36,6 +37,8 @@ def mlc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: SimpleNamespa
     kept.settle(**place, refused=[Refused("visma", "7", "7", "10023", "no name", "{}")], passed=[])
     kept.settle(**place, refused=[], passed=["7"])
     clock.sleep(timedelta(days=100).total_seconds())
+    company = CompanySettings(name="Nordfjell", tenant_id="1", company_id="1")
+    settings = Settings.model_construct(retention=keep, companies={"NO01": company})
     suite = SimpleNamespace(engine=engine, clock=clock, seals=Seals(engine, clock), settings=settings)
     monkeypatch.setattr("mlc_dagster.cli.retention.load_settings", lambda: None)
     monkeypatch.setattr("mlc_dagster.cli.retention.Suite", lambda _: suite)
@@ -82,6 +85,6 @@ def test_wrong_names_are_told(mlc: Mlc) -> None:
     assert isinstance(mlc("hold", "--company", "XX", "--reason", "x").exception, UnknownCompany)
 
 
-def test_without_a_section_everything_is_kept(mlc: Mlc, settings: SimpleNamespace) -> None:
-    settings.retention = RetentionSettings()
+@pytest.mark.parametrize("keep", [RetentionSettings()])
+def test_without_a_section_everything_is_kept(mlc: Mlc) -> None:
     assert "Everything is kept for ever" in mlc("apply").output

@@ -7,8 +7,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from mlc_dagster.cli.main import app
-from mlc_dagster.operations.backlog import NoSuchCompany
 from mlc_dagster.operations.sweeps import NoSuchSweep, owed
+from mlc_dagster.settings import UnknownCompany
 from tests.support.house import House, open_house, running_sandbox
 
 
@@ -41,7 +41,7 @@ def test_what_is_wholly_read_needs_no_reading(house: House) -> None:
 
 
 def test_a_company_that_there_is_not_is_told(house: House) -> None:
-    assert isinstance(mlc("plan", "--reading", "--company", "DK01").exception, NoSuchCompany)
+    assert isinstance(mlc("plan", "--reading", "--company", "DK01").exception, UnknownCompany)
 
 
 def test_the_plan_of_a_sweep_makes_no_call(house: House) -> None:
@@ -61,7 +61,7 @@ def test_the_plan_of_a_sweep_makes_no_call(house: House) -> None:
 @pytest.mark.parametrize("wrong", [["--company", "DK01"], ["--entity", "dimensions"], ["--confirm", "3"]])
 def test_what_cannot_be_swept_is_told_before_any_call(house: House, wrong: list[str]) -> None:
     house.sandbox.log.reset()
-    assert isinstance(mlc("sweep", *wrong).exception, NoSuchSweep)
+    assert isinstance(mlc("sweep", *wrong).exception, NoSuchSweep | UnknownCompany)
     assert house.sandbox.log.count("visma") == 0
 
 

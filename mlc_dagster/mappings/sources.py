@@ -27,10 +27,11 @@ def latest_entities(model: Model, loaded: Loaded) -> list[str]:
 
 
 def fingerprint(model: Model, loaded: Loaded, lake: Lake, company: str) -> str:
-    """Changes when a row could come out differently though its own record did not change.
+    """Changes when a row could come out, or be shown, differently though its own record did not change.
 
-    That is: the model, its contract, its lookups and variables, and what its refusing tests look into; of all
-    of these the entities joined with latest(). Tests that only warn change no row, so they do not count.
+    That is: the model, its contract, what that says to its target, its lookups and variables, and what its
+    refusing tests look into; of all of these the entities joined with latest(). Tests that only warn change
+    no row, so they do not count.
     """
     refusing = [check for check in model.checks if check.row_level and check.severity == "error"]
     others = related(model, refusing, loaded)
@@ -44,6 +45,7 @@ def fingerprint(model: Model, loaded: Loaded, lake: Lake, company: str) -> str:
     variables = {name for template in templates for name in template.names("var")}
     parts = {
         "contract": model.contract.model_dump_json(),
+        "section": model.section.model_dump_json() if model.section else "",
         "sql": [template.text for template in templates],
         "lookups": {name: loaded.lookups[name].digest for name in lookups},
         "variables": {name: loaded.variables[name] for name in variables},

@@ -74,8 +74,10 @@ class DataSource:
     ) -> None:
         self.name, self.shape, self._client, self._source, self._place = name, shape, client, source, place
         self._ledger, self._patience = ledger, job_patience
-        self.target = f"{place.name}|{shape.title}"
-        self.exclusive: tuple[str, ...] = (f"tableau:{self.target}",)
+        where = f"{place.name}|{shape.title}"
+        # Other columns need a publication, also of rows that are what they were: so every row goes again.
+        self.target = f"{where}|{shape.fingerprint}"
+        self.exclusive: tuple[str, ...] = (f"tableau:{where}",)
 
     def preflight(self, changes: Sequence[Change]) -> Mapping[str, str]:
         """Look for the project and the data source, and name the rows that can never be there.

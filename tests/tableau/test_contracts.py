@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from mlc_dagster.lake import Lake
 from mlc_dagster.mappings import MappingErrors
 from mlc_dagster.settings import REPOSITORY
 from mlc_dagster.suite import mappings_in
@@ -34,6 +35,15 @@ def test_a_mistake_is_told(tmp_path: Path, old: str, new: str, said: str) -> Non
     with pytest.raises(MappingErrors) as found:
         mappings_in(folder)
     assert any("supplier_invoices.yml" in each.file and said in str(each) for each in found.value.problems)
+
+
+def test_a_changed_caption_lets_every_record_be_looked_at(tmp_path: Path) -> None:
+    folder, lake = tmp_path / "models", Lake(str(tmp_path / "lake"))
+    shutil.copytree(REPOSITORY / "dbt_like_mappings", folder)
+    mappings, file = mappings_in(folder), folder / "tableau" / "supplier_invoices.yml"
+    before = mappings.fingerprint("tableau/supplier_invoices", lake, "NO01")
+    file.write_text(file.read_text("utf-8").replace("{caption: VAT amount}", "{caption: VAT}"), "utf-8")
+    assert mappings.fingerprint("tableau/supplier_invoices", lake, "NO01") != before
 
 
 def test_shipped_data_sources_have_names_and_captions_of_their_own() -> None:

@@ -1,15 +1,20 @@
 """What the downloaded extract holds after a delivery is what the ERP says, row for row."""
 
+import shutil
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
 from mlc_dagster.delivery import Quarantine, reconcile
 from mlc_dagster.delivery.errors import Stop
+from mlc_dagster.settings import REPOSITORY
+from mlc_dagster.suite import mappings_in
 from mlc_sandbox.server import Sandbox
 from mlc_sandbox.tableau import World
+from tests.support.parts import TestParts
 from tests.tableau.site import INVOICES, SUPPLIERS, TITLE, Installation, invoice, supplier
 
 UPDATE, PUBLISH = r"PATCH .*/data\?", r"POST .*/datasources\?"
@@ -69,15 +74,31 @@ def test_a_deleted_data_source_is_published_again_with_everything(ours: Installa
     assert ours.shown() == ours.wanted(after)
 
 
-def test_other_columns_than_published_lead_to_a_new_publication(ours: Installation, world: World) -> None:
+CHANGED_COLUMNS = [
+    ("vat_amount: {caption: VAT amount}", "vat_amount: {caption: VAT}"),
+    ('balance: {type: "decimal(18,4)"', 'balance: {type: "decimal(16,4)"'),
+]
+
+
+@pytest.mark.parametrize("change", CHANGED_COLUMNS, ids=["a caption", "a type"])
+def test_columns_that_change_are_published_though_no_row_has_changed(
+    ours: Installation,
+    world: World,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    change: tuple[str, str],
+) -> None:
     rows = [invoice("1"), invoice("2")]
     ours.deliver(rows)
-    source = ours.destination()._source()
-    source.save(fingerprint="of other columns")
-    after = [invoice("1", "3"), invoice("2")]
-    ours.deliver(after)
-    assert ours.shown() == ours.wanted(after)
+    folder = tmp_path / "models"
+    shutil.copytree(REPOSITORY / "dbt_like_mappings", folder)
+    contract = folder / "tableau" / "supplier_invoices.yml"
+    contract.write_text(contract.read_text("utf-8").replace(*change), "utf-8")
+    monkeypatch.setattr(TestParts, "mappings", mappings_in(folder))
+    ours.deliver(rows)
+    assert ours.shown() == ours.wanted(rows)
     assert [event.what for event in world.datasource(TITLE).history].count("overwrite") == 2
+    assert ours.deliver(rows).unchanged == 2
 
 
 @pytest.mark.parametrize("keeps", [True, False])

@@ -45,9 +45,8 @@ def show_reconcile(
     console.print(_table(compared))
     for found in compared:
         _tell(found)
-    wrong = [found for found in compared if found.wrong]
-    if repair and wrong:
-        _repair(suite, wrong, yes=yes)
+    if repair:
+        _repair(suite, compared, yes=yes)
     return 0 if all(found.equal for found in compared) and not unread else 1
 
 
@@ -128,13 +127,28 @@ def _tell(found: Comparison) -> None:
             console.print(told, highlight=False, markup=False)
 
 
-def _repair(suite: Suite, wrong: list[Comparison], *, yes: bool) -> None:
+def _repair(suite: Suite, compared: list[Comparison], *, yes: bool) -> None:
+    for found in compared:
+        place = f"{found.destination} {found.company}"
+        if found.by_hand:
+            console.print(
+                f"{place}: {len(found.by_hand)} deleted rows show again: correct them at the target, by hand."
+            )
+        if found.extra:
+            console.print(
+                f"{place}: {found.extra} rows that nobody sent, or that are there twice: remove them at the "
+                "target, or let them be."
+            )
+    wrong = [found for found in compared if found.wrong]
     rows = sum(len(found.wrong) for found in wrong)
+    if not rows:
+        console.print("Nothing is to be sent again.")
+        return
     if not yes and not typer.confirm(f"Send these {rows} rows again with the next run?"):
         console.print("Nothing was changed.")
         return
     for found in wrong:
-        count = distrust(
+        distrust(
             suite.destination(found.destination),
             found.company,
             ledger=suite.ledger,
@@ -143,6 +157,4 @@ def _repair(suite: Suite, wrong: list[Comparison], *, yes: bool) -> None:
             keys=found.wrong,
         )
         place = f"{found.destination} {found.company}"
-        console.print(f"{place}: {count} rows go again with the next run.")
-        if left := len(found.wrong) - count:
-            console.print(f"{place}: {left} deleted rows show again: correct them at the target, by hand.")
+        console.print(f"{place}: {len(found.wrong)} rows go again with the next run.")

@@ -53,7 +53,8 @@ class Comparison:
     columns: how many rows differ in a column; unseen: delivered columns that the target does not show.
     totals: of each decimal column, what was delivered and what is shown. differences: the first few. stale:
     rows the lake has otherwise than the ledger, and that no run would send; 0 where nobody looked. wrong: the
-    keys of all rows that are missing, different or stale.
+    keys of all rows that can be sent again: missing, different or stale. by_hand: those of deleted rows that
+    show again, which no run sends.
     """
 
     destination: str
@@ -73,6 +74,7 @@ class Comparison:
     totals: dict[str, tuple[Decimal, Decimal]] = field(default_factory=dict)
     differences: list[Difference] = field(default_factory=list)
     wrong: set[str] = field(default_factory=set)
+    by_hand: set[str] = field(default_factory=set)
 
     @property
     def equal(self) -> bool:
@@ -90,6 +92,7 @@ class Comparison:
         """Note the changes that a look at all records would make and the next delivery would not."""
         for change in changes:
             self.stale += 1
+            self.by_hand.discard(change.row.key)
             words = f"is to be {_DONE[change.op]} by what the lake holds, and no run would do it"
             self.add(Difference(change.row.key, Kind.STALE, words))
 
@@ -207,6 +210,8 @@ class _Looking:
             self._surplus(row, "was deleted and is still shown")
         if self._gone is None or self._differ(row, self._gone, "was deleted and does not show it"):
             self.comparison.revived += 1
+            self.comparison.wrong.discard(row.key)
+            self.comparison.by_hand.add(row.key)
             self._find(row)
         else:
             self.comparison.deleted += 1

@@ -60,17 +60,34 @@ def test_what_was_never_delivered_to_is_told_as_that(
     assert f"{NAME} cannot be read back." in mlc("reconcile").output
 
 
-def test_a_deleted_row_that_shows_again_is_left_to_a_person(house: House) -> None:
+@pytest.fixture
+def surplus(house: House) -> Iterator[str]:
+    """The code of an item that no run makes."""
+    items = house.sandbox.anaplan.world.model.named("lists", "Suppliers").items
+    made = type(next(iter(items.values())))("301000009999", "#9999", code="NO01|9999")
+    items[made.id] = made
+    yield "NO01|9999"
+    del items[made.id]
+
+
+def test_a_deleted_row_that_shows_again_is_left_to_a_person(house: House, surplus: str) -> None:
     suite = house.suite()
     with suite.engine.begin() as connection:
-        mine = (records.c.destination == NAME, records.c.key == sorted(house.modules()[MODULE])[0])
-        deleted = records.update().where(*mine)
-        assert connection.execute(deleted.values(state=State.DELETED)).rowcount == 1
+        some = connection.execute(records.select().where(records.c.destination == NAME)).first()
+        gone = {"key": surplus, "source_key": "9999", "state": State.DELETED, "hash": None, "payload": None}
+        connection.execute(records.insert(), {**some._asdict(), **gone})
     told = mlc("reconcile", NAME, "--repair", "--yes")
     with suite.engine.begin() as connection:
-        connection.execute(deleted.values(state=State.DELIVERED))
+        connection.execute(records.delete().where(records.c.key == surplus))
     assert f"{NAME} NO01: 1 deleted rows show again: correct them at the target, by hand." in told.output
-    assert mlc("reconcile").exit_code == 0
+    assert "Nothing is to be sent again." in told.output
+
+
+@pytest.mark.usefixtures("surplus")
+def test_a_row_that_nobody_sent_is_left_to_a_person(house: House) -> None:
+    told = mlc("reconcile", NAME, "--repair", "--yes")
+    assert f"{NAME} NO01: 1 rows that nobody sent" in told.output
+    assert "Nothing is to be sent again." in told.output
 
 
 def test_only_what_carries_an_entity_is_compared(house: House) -> None:
@@ -123,6 +140,18 @@ def test_a_row_that_no_run_would_send_is_found_beside_the_lake_and_repaired(hous
     mlc("reconcile", NAME, "--repair", "--yes")
     assert house.run("NO01").success
     assert house.shown(NAME)["updated"] == 1
+    assert house.modules() == before
+    assert mlc("reconcile").exit_code == 0
+
+
+def test_a_row_that_the_ledger_has_lost_is_sent_again(house: House) -> None:
+    suite, before = house.suite(), house.modules()
+    with suite.engine.begin() as connection:
+        mine = (records.c.destination == NAME, records.c.key == sorted(before[MODULE])[0])
+        assert connection.execute(records.delete().where(*mine)).rowcount == 1
+    told = mlc("reconcile", NAME, "--repair", "--yes")
+    assert f"{NAME} NO01: 1 rows go again with the next run." in told.output
+    assert house.run("NO01").success
     assert house.modules() == before
     assert mlc("reconcile").exit_code == 0
 

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from random import Random
 from typing import Any
 from unittest.mock import patch
 
@@ -20,6 +21,7 @@ from mlc_dagster.visma.entities import ENTITIES
 from mlc_sandbox.config import write_config
 from mlc_sandbox.server import Sandbox
 from tests.prove.equal import differences
+from tests.prove.erp import Office
 from tests.prove.readers import Asana, PowerBi, Tableau
 from tests.prove.world import MAIN, World
 from tests.support.house import running_sandbox
@@ -81,7 +83,7 @@ class Installation:
             for entry in suite.quarantine.open(name, COMPANY)
         ]
         shown = replace(self.world, pairs=tuple(pair for pair in PAIRS if pair != "cleo"))
-        return differences(shown, refused, asked=frozenset(), office=None)[1]
+        return differences(shown, refused, asked=frozenset(), office=Office(shown, Random(1)))[1]
 
 
 @pytest.fixture(scope="module")

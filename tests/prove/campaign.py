@@ -32,6 +32,7 @@ from tests.prove.world import PAIRS, World, world
 from tests.support.postgres import copy_postgres, drop_postgres, fresh_postgres
 
 CALM_RUNS = 6
+DAY_SECONDS = 86_400
 # Eight invoices and four orders a company to begin with.
 SCALE = "0.02"
 COMPANIES = ("NO01", "SE01")
@@ -39,6 +40,8 @@ COMPANIES = ("NO01", "SE01")
 LONGEST_RUN = 900
 # A process dies once it has used so much of a processor, and up to so long after: it works, or it waits.
 LIFE_SECONDS, LAST_WAIT_SECONDS = 1.0, 0.3
+# When somebody works while processes run, after their begin.
+WORK_SECONDS = (0.5, 6.0)
 # What Dagster adds to that.
 DAGSTER_SECONDS = 2.0
 LOOK_SECONDS = 0.02
@@ -71,7 +74,7 @@ class Round:
         """The whole of it; `done` and `wrong` tell what came of it. first: nothing is there yet."""
         if first:
             self.done["first loads in trouble"] += 1
-            self._task("set up")
+            self._begin()
         for number in range(1, self.waves + 1):
             lost = self.restored and number == self.waves
             backup = self._backup() if lost else None
@@ -84,17 +87,20 @@ class Round:
 
     def load(self) -> None:
         """Set up and load everything, as on any good day."""
-        self._task("set up")
+        self._begin()
         running = [self._start(self._order(pair)) for pair in self.world.pairs]
         ends = [self._end(process) for process in running]
         if set(ends) != {ENDED_WELL}:
             raise RuntimeError(f"The first load failed: see the logs in {self.world.folder}")
 
+    def _begin(self) -> None:
+        self._office.orders_come()
+        self._task("set up")
+
     def _wave(self) -> None:
         """The ERP changes, people work, faults wait; the pairs run, and some of their processes die."""
-        for _ in range(self._chance.randint(3, 9)):
-            if name := self._office.work():
-                self.done[name] += 1
+        for _ in range(self._chance.randint(2, 7)):
+            self._work()
         armed: Counter[str] = Counter()
         for _ in range(self._chance.randint(2, 8)):
             armed += faults.arm(self.world, self._chance)
@@ -112,6 +118,10 @@ class Round:
         self.world.control("PATCH", "/anaplan/control/model", {"active_state": "UNLOCKED"})
         # Leases of the dead end after a minute; the rest is what closed windows are made of.
         self.world.advance(self._chance.choice([70, 300, 4000]))
+
+    def _work(self) -> None:
+        if name := self._office.work():
+            self.done[name] += 1
 
     def _pairs(self) -> list[str]:
         """Those that run now, one of them twice; and whoever looks for deleted records meanwhile."""
@@ -140,7 +150,7 @@ class Round:
         return order
 
     def _disturb(self, orders: list[Order], running: list[BaseProcess]) -> None:
-        """Kill some processes while they work; restart the database under them."""
+        """Kill some processes while they work; restart the database under them; the ERP goes on changing."""
         doomed = {}
         for order, process in zip(orders, running, strict=True):
             life = LIFE_SECONDS + DAGSTER_SECONDS * order.in_dagster
@@ -149,7 +159,11 @@ class Round:
                 doomed[process] = moment
         restart = self.postgres and self._chance.random() < 0.6
         begun, later = time.monotonic(), self._chance.uniform(0.3, 3.0)
-        while doomed or restart:
+        meanwhile = sorted(self._chance.uniform(*WORK_SECONDS) for _ in range(self._chance.randint(1, 4)))
+        while doomed or restart or meanwhile:
+            while meanwhile and time.monotonic() > begun + meanwhile[0]:
+                del meanwhile[0]
+                self._work()
             for process, (life, wait) in list(doomed.items()):
                 if not process.is_alive():
                     del doomed[process]
@@ -199,6 +213,8 @@ class Round:
     def _calm(self) -> None:
         """Nothing goes wrong any more; the pairs run until nothing is left to do."""
         faults.heal(self.world)
+        # Events that Asana lost are made up for once a day.
+        self.world.advance(DAY_SECONDS)
         if self.done["task edited by people"] or self.done["task put into the trash"]:
             self._task("resend asana")
         self._task("sweep")

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Set
 from decimal import Decimal
 from typing import Any
 
-from tests.prove.erp import Office, key_of
+from tests.prove.erp import BOARDS, Office, key_of
 from tests.prove.readers import Anaplan, Asana, Facts, Held, PowerBi, Tableau, Twice, by_key, money
 from tests.prove.world import World
 
@@ -92,6 +92,10 @@ def differences(
         for compare in (_partners(world, erp, refused, office), mailbox(world, erp, asked, office)):
             count += compare[0]
             found += compare[1]
+    if "asana" in world.pairs:
+        remarks = comments(world, office)
+        count += remarks[0]
+        found += remarks[1]
     return count, found
 
 
@@ -255,29 +259,43 @@ def _partners(world: World, erp: Erp, refused: Set[str], office: Office) -> tupl
 
 
 def mailbox(world: World, erp: Erp, asked: Set[tuple[str, str]], office: Office) -> tuple[int, list[str]]:
-    """What partners sent: every ship notice is one receipt or waits for a person; the last address stands."""
+    """What partners sent: every ship notice is one receipt with its goods, or waits for a person, and is
+    answered; the last address stands.
+    """
     wrong: list[str] = []
     notices = world.control("GET", "/cleo/control/notices")
     cancelled = {notice["number"] for notice in notices if notice["how"] == "cancel"}
-    sent = {(notice["company"], notice["number"]) for notice in notices}
-    lines = {company: Counter[str]() for company in world.companies}
+    shipped = {
+        (notice["company"], notice["number"]): _goods(notice["order"], notice["lines"]) for notice in notices
+    }
     receipts: Counter[tuple[str, str]] = Counter()
+    goods: dict[tuple[str, str], Goods] = {place: Counter() for place in shipped}
     for company in world.companies:
         for row in world.truth(company, "purchaseReceipt"):
-            number = row.get("supplierRef") or ""
-            receipts[company, number] += 1
-            lines[company][number] += len(row["lines"])
-    for company, number in sorted(sent):
-        count, waits = receipts[company, number], (company, number) in asked
+            place = company, row.get("supplierRef") or ""
+            receipts[place] += 1
+            for line in row["lines"] if place in goods else ():
+                goods[place][line["poOrderNbr"], line["poOrderLineNbr"]] += line["receiptQty"]
+    for company, number in sorted(shipped):
+        place = company, number
+        count, waits = receipts[place], place in asked
         # What was held since a copy of the database was made is gone with it.
         lost = office.known_notices is not None and number not in office.known_notices
         if count > 1:
             wrong.append(f"cleo/inbox {company} {number}: {count} receipts")
         elif number in cancelled:
-            if lines[company][number] and not waits and not lost:
+            if goods[place] and not waits and not lost:
                 wrong.append(f"cleo/inbox {company} {number}: was cancelled, and its receipt has lines")
+        elif count and goods[place] != shipped[place]:
+            goods_differ = f"{dict(goods[place])} in place of {dict(shipped[place])}"
+            wrong.append(f"cleo/inbox {company} {number}: {goods_differ}")
         elif not count and not waits and not lost:
             wrong.append(f"cleo/inbox {company} {number}: no receipt, and nobody is asked")
+    wrong += [
+        f"cleo/inbox {notice['company']} {notice['number']}: was never answered"
+        for notice in notices
+        if notice["state"] == "sent"
+    ]
     last = {
         (change["row"]["company"], change["row"]["number"]): change["row"]["address_line1"]
         for change in _suppliers(world)["changes"]
@@ -287,7 +305,43 @@ def mailbox(world: World, erp: Erp, asked: Set[tuple[str, str]], office: Office)
         facts = erp.suppliers.get(f"{company}|{number}")
         if facts is not None and facts["street"] != street and (company, number) not in asked:
             wrong.append(f"cleo/inbox {company} supplier {number}: {facts['street']} in place of {street}")
-    return len(sent) + len(last), wrong
+    return len(shipped) + len(last), wrong
+
+
+# Quantities by order and line.
+Goods = Counter[tuple[str, int]]
+
+
+def _goods(order: str, lines: Iterable[dict[str, Any]]) -> Goods:
+    found: Goods = Counter()
+    for line in lines:
+        found[order, int(line["line"])] += line["quantity"]
+    return found
+
+
+def comments(world: World, office: Office) -> tuple[int, list[str]]:
+    """What people said at tasks: once in the note of its document. What was thrown away with its task, or
+    whose document is gone, need not be there.
+    """
+    destinations = world.settings["pairs"]["asana"]["destinations"]
+    alive = {
+        task["gid"]
+        for name in BOARDS
+        for task in world.control("GET", f"/asana/control/projects/{destinations[name]['project']}/tasks")
+    }
+    notes = {
+        (company, entity, key_of(entity, row)): str(row.get("note") or "").splitlines()
+        for company in world.companies
+        for _, entity in BOARDS.values()
+        for row in world.truth(company, entity)
+    }
+    wrong: list[str] = []
+    for comment in office.comments:
+        place = comment.company, comment.entity, comment.key
+        count = sum(line.endswith(f": {comment.text}") for line in notes.get(place, ()))
+        if count > 1 or (not count and comment.task in alive and place in notes):
+            wrong.append(f"asana/way back {' '.join(place)}: {comment.text!r} is there {count} times")
+    return len(office.comments), wrong
 
 
 def _suppliers(world: World) -> dict[str, list[dict[str, Any]]]:

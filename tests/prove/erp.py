@@ -2,12 +2,31 @@
 
 import random
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from tests.prove.world import World
 
 DRAFTS = ("Hold", "Balanced")
+# Orders a company has besides, so that partners have goods to ship: about half of them are open.
+MORE_ORDERS = 6
+# The models with tasks: the field of a task that holds the key, and the ERP's entity.
+BOARDS = {
+    "supplier_invoices": ("SupplierInvoiceId", "supplierInvoice"),
+    "purchase_orders": ("PurchaseOrderId", "purchaseorder"),
+}
 Doing = Callable[["Office"], str]
+
+
+@dataclass(frozen=True)
+class Comment:
+    """What somebody wrote at a task, in words nobody else uses: of which document, by the ERP's key."""
+
+    task: str
+    company: str
+    entity: str
+    key: str
+    text: str
 
 
 class Office:
@@ -17,12 +36,19 @@ class Office:
         self._world, self._chance = world, chance
         # Company and number of a supplier -> the numbers it had before.
         self.former: dict[tuple[str, str], list[str]] = {}
-        # The ship notices the database knew when it was copied; None: it never was.
+        # The ship notices that were taken in when the database was copied; None: it never was.
         self.known_notices: set[str] | None = None
+        self.comments: list[Comment] = []
 
     def work(self) -> str:
         """Do something; its name, or empty when there was nothing to do it to."""
         return self._chance.choice(DOINGS)(self)
+
+    def orders_come(self) -> None:
+        """Much is ordered before anything else happens."""
+        for company in self._world.companies:
+            for _ in range(MORE_ORDERS):
+                self._world.control("POST", f"/control/visma/{company}/purchaseorder/add", {})
 
     def new_document(self) -> str:
         company, entity = self._company(), self._chance.choice(["supplierInvoice", "purchaseorder"])
@@ -99,27 +125,45 @@ class Office:
     def note_backup(self) -> None:
         """The database is copied now."""
         notices = self._world.control("GET", "/cleo/control/notices")
-        self.known_notices = {notice["number"] for notice in notices}
+        self.known_notices = {notice["number"] for notice in notices if notice["state"] != "sent"}
 
     def board(self) -> str:
-        if "asana" not in self._world.pairs:
+        task = self._task()
+        if task is None:
             return ""
-        destination = self._chance.choice(["supplier_invoices", "purchase_orders"])
-        project = self._world.settings["pairs"]["asana"]["destinations"][destination]["project"]
-        tasks = self._world.control("GET", f"/asana/control/projects/{project}/tasks")
-        if not tasks:
-            return ""
-        path = f"/asana/control/tasks/{self._chance.choice(tasks)['gid']}"
+        path = f"/asana/control/tasks/{task['gid']}"
         if self._chance.random() < 0.2:
             self._world.control("POST", f"{path}/trash", {})
             return "task put into the trash"
         edits: list[dict[str, Any]] = [
-            {"comment": "Seen"},
             {"custom_fields": {"Amount": 1}},
             {"assignee": "controller@nordfjell.example"},
         ]
         self._world.control("POST", f"{path}/edit", self._chance.choice(edits))
         return "task edited by people"
+
+    def comments_on_a_task(self) -> str:
+        """Its words are to stand in the note of the document."""
+        task = self._task()
+        if task is None:
+            return ""
+        for field, entity in BOARDS.values():
+            if named := task["custom_fields"].get(field):
+                company, _, key = named.partition("|")
+                text = f"Seen, {len(self.comments)}: {self._text()}"
+                self._world.control("POST", f"/asana/control/tasks/{task['gid']}/edit", {"comment": text})
+                self.comments.append(Comment(task["gid"], company, entity, key, text))
+                return "comment at a task"
+        return ""
+
+    def _task(self) -> dict[str, Any] | None:
+        """Any task of a board."""
+        if "asana" not in self._world.pairs:
+            return None
+        destination = self._chance.choice(list(BOARDS))
+        project = self._world.settings["pairs"]["asana"]["destinations"][destination]["project"]
+        tasks = self._world.control("GET", f"/asana/control/projects/{project}/tasks")
+        return self._chance.choice(tasks) if tasks else None
 
     def partner_ships(self) -> str:
         """Mostly what was ordered; sometimes twice, too much, or taken back."""
@@ -174,7 +218,8 @@ DOINGS: list[Doing] = [
     *[Office.deleted_document] * 2,
     Office.renumbered_supplier,
     *[Office.board] * 2,
-    *[Office.partner_ships] * 3,
+    *[Office.comments_on_a_task] * 2,
+    *[Office.partner_ships] * 4,
     *[Office.supplier_moves] * 2,
 ]
 KEYS = {

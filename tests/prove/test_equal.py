@@ -1,5 +1,6 @@
 """What the campaign counts as a difference in a mailbox: it has to see what it looks for."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
@@ -7,26 +8,34 @@ from random import Random
 import pytest
 import requests
 
+from mlc_sandbox.server import Sandbox
 from tests.prove.equal import Erp, mailbox
 from tests.prove.erp import Office
+from tests.prove.readers import Facts
 from tests.prove.world import World
 from tests.support.house import running_sandbox
 
 
 @pytest.fixture(scope="module")
-def held() -> Iterator[World]:
-    """A sandbox whose mailbox nobody reads."""
+def sandbox() -> Iterator[Sandbox]:
+    """Nobody reads its mailbox."""
     with running_sandbox(companies=("NO01",), scale=0.1) as sandbox:
-        yield World(sandbox.url, Path(), ("NO01",), ("cleo",), {}, None)
+        yield sandbox
 
 
 @pytest.fixture(scope="module")
-def notice(held: World) -> str:
-    """The number of a ship notice that lies in the mailbox."""
+def held(sandbox: Sandbox) -> World:
+    return World(sandbox.url, Path(), ("NO01",), ("cleo",), {}, None)
+
+
+@pytest.fixture(scope="module")
+def notice(sandbox: Sandbox, held: World) -> str:
+    """The number of a ship notice that lies in the mailbox, and counts as answered."""
     for order in held.truth("NO01", "purchaseorder"):
         body = {"order": order["orderNbr"], "company": "NO01"}
         answer = requests.post(f"{held.url}/cleo/control/ship", json=body, timeout=10)
         if answer.ok:
+            sandbox.cleo.world.shipping.notices[0].state = "accepted"
             return str(answer.json()["number"])
     raise AssertionError("the sandbox has no order that can be shipped")
 
@@ -39,6 +48,39 @@ def _wrong(held: World, asked: set[tuple[str, str]] = frozenset(), **office: obj
 
 def test_a_ship_notice_without_a_receipt_is_a_difference(held: World, notice: str) -> None:
     assert _wrong(held) == [f"cleo/inbox NO01 {notice}: no receipt, and nobody is asked"]
+
+
+def test_a_ship_notice_that_nobody_answered_is_a_difference(
+    sandbox: Sandbox, held: World, notice: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sandbox.cleo.world.shipping.notices[0], "state", "sent")
+    assert _wrong(held, {("NO01", notice)}) == [f"cleo/inbox NO01 {notice}: was never answered"]
+
+
+def test_a_receipt_of_other_goods_than_were_shipped_is_a_difference(held: World, notice: str) -> None:
+    receipt = held.truth("NO01", "purchaseReceipt")[0]
+    [shipped] = held.control("GET", "/cleo/control/notices")
+    goods = [
+        {**receipt["lines"][0], "poOrderNbr": shipped["order"], "poOrderLineNbr": int(line["line"])}
+        | {"receiptQty": line["quantity"]}
+        for line in shipped["lines"]
+    ]
+    short = [{**goods[0], "receiptQty": goods[0]["receiptQty"] / 2}, *goods[1:]]
+    try:
+        assert _received(held, receipt, supplierRef=notice, lines=goods) == []
+        assert ["in place of" in line for line in _received(held, receipt, lines=short)] == [True]
+        assert ["in place of" in line for line in _received(held, receipt, lines=goods[1:])] == [True]
+    finally:
+        _received(held, receipt, supplierRef=receipt.get("supplierRef"), lines=receipt["lines"])
+
+
+def _received(held: World, receipt: Facts, **fields: object) -> list[str]:
+    """What is wrong once the receipt says this."""
+    body = {"key": receipt["receiptNbr"], "fields": fields}
+    text = json.dumps(body, default=float)
+    path = f"{held.url}/control/visma/NO01/purchaseReceipt/change"
+    requests.post(path, data=text, timeout=10).raise_for_status()
+    return _wrong(held)
 
 
 def test_a_ship_notice_that_waits_for_a_person_is_none(held: World, notice: str) -> None:

@@ -26,6 +26,7 @@ from mlc_dagster.delivery import distrust, reconcile
 from mlc_dagster.delivery.errors import Closed as DeliveryClosed
 from mlc_dagster.graph.run import run_pair
 from mlc_dagster.inbound.mailbox import receive
+from mlc_dagster.inbound.wayback import carry_back
 from mlc_dagster.operations import sweeps
 from mlc_dagster.outlook import entities, left_behind, open_days, span
 from mlc_dagster.settings import load_settings
@@ -119,6 +120,8 @@ def _run(order: Order) -> bool:
     ends = [run(suite, order.pair, company) for company in companies]
     if order.pair == "cleo":
         print("the mailbox:", receive(suite, run_id=RUN_ID))
+    if order.pair == "asana":
+        print("the way back:", carry_back(suite, run_id=RUN_ID))
     return all(ends)
 
 
@@ -200,12 +203,13 @@ def _say(text: str) -> None:
 
 
 def _set_up(suite: Suite) -> None:
-    """What an operator does once: the dataset, the custom fields."""
+    """What an operator does once: the dataset, the custom fields; from then on comments go back."""
     pairs = suite.settings.pairs.on()
     if "powerbi" in pairs:
         suite.powerbi.setup.apply(suite.powerbi.setup.plan())
     if "asana" in pairs:
         suite.asana.setup.apply(suite.asana.setup.plan())
+        carry_back(suite, run_id=RUN_ID)
 
 
 def _resend_asana(suite: Suite) -> None:

@@ -128,7 +128,9 @@ def _copy(loaded: Path, folder: Path, url: str) -> None:
 
 
 def _adapt(file: Path, pairs: tuple[str, ...]) -> None:
-    """Waits end early, so that a closed window is met by the next run and not slept through; few models."""
+    """Waits end early, so that a closed window is met by the next run and not slept through; few models; and
+    what people say at Asana goes back.
+    """
     settings = yaml.safe_load(file.read_text("utf-8"))
     for section in (settings["visma"], *settings["pairs"].values()):
         section["patience_seconds"] = PATIENCE_SECONDS
@@ -136,6 +138,8 @@ def _adapt(file: Path, pairs: tuple[str, ...]) -> None:
         given = settings["pairs"][pair]["destinations"]
         kept = {name: given[name] for name in names} if isinstance(given, dict) else list(names)
         settings["pairs"][pair]["destinations"] = kept
+    for destination in settings["pairs"]["asana"]["destinations"].values():
+        destination["way_back"] = {"comments": True}
     settings["pairs"] = {pair: settings["pairs"][pair] for pair in pairs}
     file.write_text(yaml.safe_dump(settings, sort_keys=False), "utf-8")
 

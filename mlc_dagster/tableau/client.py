@@ -4,6 +4,7 @@ Why not tableauserverclient: it sets no timeout, repeats nothing, hides refusals
 until a date parses (sections 1 and 7). It drives the sandbox in tests instead.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -38,6 +39,7 @@ REMEDIES: Mapping[int, str] = {
 SUCCESS, FAILED = (0, 3), (1, 2)
 # Of a write: not repeated; an upload session or a data source that is gone is no matter of the settings.
 ONCE: Mapping[str, Any] = {"repeatable": False, "overrides": {404: Refused}}
+ASKED = re.compile(r"[\w \-.()]+")
 EVENT_PREFIX = "webhook-source-event-"
 WAITING = ("Pending", "InProgress")
 REFRESHES = ("refresh_extracts", "increment_extracts", "flow")
@@ -144,7 +146,7 @@ class TableauClient:
 
     def project(self, name: str) -> str | None:
         """The id of a project at the top of the site (section 4)."""
-        found = self._pages("/projects", "projects/project", filter=f"name:eq:{name}")
+        found = self._pages("/projects", "projects/project", **_named(name))
         return next((each.get("id", "") for each in found if _top(each, name)), None)
 
     def create_project(self, name: str) -> str:
@@ -164,7 +166,7 @@ class TableauClient:
 
     def datasource_named(self, name: str, project: str) -> str | None:
         """The id of the data source of this name in a project; new ones may show late (section 1)."""
-        for each in self._pages("/datasources", "datasources/datasource", filter=f"name:eq:{name}"):
+        for each in self._pages("/datasources", "datasources/datasource", **_named(name)):
             inside = wire.find(each, "project")
             same = each.get("name", "").casefold() == name.casefold()
             if same and inside is not None and inside.get("id") == project:
@@ -179,9 +181,13 @@ class TableauClient:
         """The groups of the site."""
         yield from map(_found, self._pages("/groups", "groups/group"))
 
-    def download(self, id: str, path: Path) -> None:
-        """Write a data source with its extract to a file: a .tdsx, or a .hyper (section 9)."""
-        path.write_bytes(self._response("GET", f"/datasources/{id}/content").content)
+    def download(self, id: str, path: Path) -> bool:
+        """Write a data source to a file: a .tdsx, or a .hyper (section 9). False where it is gone."""
+        response = self._response("GET", f"/datasources/{id}/content", answers=(404,))
+        if response.status_code == 404:
+            return False
+        path.write_bytes(response.content)
+        return True
 
     # -- writing --------------------------------------------------------------------------------------------
 
@@ -355,6 +361,11 @@ def _element(root: Element, name: str) -> Element:
         remedy = "The answer is not what Tableau documents. Check api_version; report it if it stays."
         raise CallFailed("Tableau", "-", name, excerpt_text=f"the answer has no {name}", remedy=remedy)
     return found
+
+
+def _named(name: str) -> dict[str, str]:
+    """The filter for a name. Not every character can be asked for (section 1): then all are looked at."""
+    return {"filter": f"name:eq:{name}"} if ASKED.fullmatch(name) else {}
 
 
 def _found(element: Element) -> Found:

@@ -36,7 +36,8 @@ class ExtractReadBack:
             return
         with scratch.folder() as folder:
             path = folder / "downloaded"
-            self._client.download(state.id, path)
+            if not self._client.download(state.id, path):
+                return  # somebody deleted it: all its rows are missing
             try:
                 for row in hyper.rows(path, self._shape):
                     yield FoundRow(str(row[self._shape.key.source]), row, row.get(COMPANY))
@@ -47,7 +48,10 @@ class ExtractReadBack:
         """See whether the data source is there. Raises as `rows`."""
         state = self._source().state
         if state.id and not self._client.datasource(state.id):
-            raise Stop(f"{self._name}: the data source is gone. The next delivery publishes it again.")
+            raise Stop(
+                f"{self._name}: the data source is gone. The next change publishes it again, and so does "
+                f"`mlc resend {self._name}` with the next run."
+            )
 
     def calls(self, rows: int) -> int:  # noqa: ARG002
         """One download, however large."""

@@ -1,5 +1,6 @@
 """What the downloaded extract holds after a delivery is what the ERP says, row for row."""
 
+import re
 import shutil
 from collections.abc import Callable
 from datetime import date
@@ -69,6 +70,12 @@ def test_a_deleted_data_source_is_published_again_with_everything(ours: Installa
     rows = [invoice("1"), invoice("2")]
     ours.deliver(rows)
     world.remove(world.site(), world.datasource(TITLE))
+    found = reconcile(
+        ours.ledger, ours.tableau.read_back("supplier_invoices"), INVOICES, "NO01", tombstone=None
+    )
+    assert (found.missing, found.equal) == (2, False)
+    with pytest.raises(Stop, match="mlc resend tableau/supplier_invoices"):
+        ours.tableau.read_back("supplier_invoices").check()
     after = [invoice("1"), invoice("2", "7")]
     ours.deliver(after)
     assert ours.shown() == ours.wanted(after)
@@ -131,12 +138,13 @@ def test_a_data_source_of_that_name_that_is_not_ours_is_left_alone_until_it_is_t
     assert set(stranger.shown(SUPPLIERS)) == {"NO01|1", "NO01|2"}
 
 
-def test_set_up_makes_the_project(install: Callable[..., Installation]) -> None:
-    ours = install(project="Finance")
-    with pytest.raises(Stop, match="no project 'Finance'"):
+@pytest.mark.parametrize("name", ["Finance", "Finance, tax & audit: [new]*"])
+def test_set_up_makes_the_project(install: Callable[..., Installation], name: str) -> None:
+    ours = install(project=name)
+    with pytest.raises(Stop, match=f"no project {re.escape(repr(name))}"):
         ours.deliver([invoice("1")])
     setup = ours.tableau.setup(None)
-    assert setup.plan().steps == ["create the project 'Finance'"]
+    assert setup.plan().steps == [f"create the project {name!r}"]
     setup.apply(setup.plan())
     assert setup.plan().steps == []
     assert ours.deliver([invoice("1")]).complete

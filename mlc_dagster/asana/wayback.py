@@ -46,7 +46,6 @@ class Remark:
 class Said:
     """What people said at one task. The document it stands for, and the remarks in the order they came."""
 
-    task: str
     document: Document
     remarks: tuple[Remark, ...]
 
@@ -145,7 +144,7 @@ class WayBackReader:
             return None
         channel, document = owner
         remarks = list(self._comments(task, begun)) if channel.settings.comments else []
-        return Said(task, document, (*remarks, *self._fields(channel, found)))
+        return Said(document, (*remarks, *self._fields(channel, found)))
 
     def _wanted(self, event: Event) -> bool:
         resource, action = event["resource"], event["action"]

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Sequence
 from rich.table import Table
 
 from mlc_dagster.cli.console import console
-from mlc_dagster.operations.sweeps import NoSuchSweep, Swept, calls_left, entities_of, outlook, put_off, sweep
+from mlc_dagster.operations.sweeps import NoSuchSweep, Swept, calls_left, cost, entities_of, put_off, sweep
 from mlc_dagster.settings import load_settings
 from mlc_dagster.suite import Suite
 from mlc_dagster.transport.errors import Closed
@@ -32,7 +32,7 @@ def show_sweep_plan(company: str | None, entity: str | None) -> None:
         table.add_column(heading, justify="right")
     table.add_column("last look (UTC)")
     for code, each in _wanted(suite, company, entity):
-        seen = outlook(suite, each, code)
+        seen = cost(suite, each, code)
         last = f"{seen.last:%Y-%m-%d %H:%M}" if seen.last else "never"
         table.add_row(code, each.name, str(seen.held), str(seen.calls), str(seen.kept), last)
     console.print(table)
@@ -74,7 +74,7 @@ def run_sweep(company: str | None, entity: str | None, confirmed: int) -> int:
         console.print(_table(done))
         _tell_next(done)
     for line in dict.fromkeys(trouble):
-        console.print(line, highlight=False, markup=False)
+        console.print(line)
     return int(bool(trouble))
 
 

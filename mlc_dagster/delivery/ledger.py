@@ -3,7 +3,6 @@
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -65,18 +64,6 @@ class Held:
     row: Row
     state: State
     target_id: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Doubt:
-    """A batch nobody could judge so far."""
-
-    batch_id: str
-    destination: str
-    company: str
-    size: int
-    since: datetime
-    reason: str | None
 
 
 class Ledger:
@@ -240,15 +227,6 @@ class Ledger:
         )
         with reading(self.engine) as connection:
             return set(connection.execute(query).scalars())
-
-    def in_doubt(self, *, before: datetime) -> list[Doubt]:
-        """Batches intended before that time and still not judged, over all destinations, oldest first."""
-        query = sa.select(batches).where(batches.c.state.in_(UNRESOLVED), batches.c.created_at < before)
-        with reading(self.engine) as connection:
-            return [
-                Doubt(row.id, row.destination, row.company, row.size, row.created_at, row.reason)
-                for row in connection.execute(query.order_by(batches.c.created_at))
-            ]
 
     def unresolved(self, destination: str, company: str | None) -> list[Batch]:
         """The batches former runs left open or in doubt, rebuilt with all their changes, oldest first.

@@ -93,11 +93,6 @@ class Storage:
                     found.append(file.read_row_group(number, use_threads=False).filter(wanted))
         return pa.concat_tables(found)
 
-    def count(self, path: str) -> int:
-        """How many rows the file has, without reading any."""
-        with self.fs.open(path, "rb") as handle:
-            return int(pq.read_metadata(handle).num_rows)
-
     def schema(self, path: str) -> pa.Schema:
         """The schema and metadata, without reading rows."""
         with self.fs.open(path, "rb") as handle:

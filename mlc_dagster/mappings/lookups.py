@@ -17,7 +17,6 @@ class Lookup:
     """One CSV file as a table of texts. An empty cell is null."""
 
     name: str
-    file: str
     table: pa.Table
     digest: str
 
@@ -39,7 +38,7 @@ def read_lookup(path: Path, file: str) -> tuple[Lookup | None, list[Problem]]:
     table = pa.table(
         {name: pa.array(column, pa.string()) for name, column in zip(header, columns, strict=True)}
     )
-    return Lookup(path.stem, file, table, hashlib.sha256(data).hexdigest()), []
+    return Lookup(path.stem, table, hashlib.sha256(data).hexdigest()), []
 
 
 def _numbered(text: str) -> Iterator[tuple[int, list[str]]]:

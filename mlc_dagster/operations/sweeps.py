@@ -61,14 +61,12 @@ class Swept:
 
 
 @dataclass(frozen=True, slots=True)
-class Outlook:
+class Cost:
     """What a sweep of an entity would cost: records in the lake, calls, and the pages that are kept already.
 
     `last`: when (UTC) all its keys were compared last; None when never.
     """
 
-    entity: str
-    company: str
     held: int
     calls: int
     kept: int
@@ -114,12 +112,12 @@ def calls_left(suite: Suite, company: str) -> int | None:
     return company_budget(visma, company, suite.budgets).left()
 
 
-def outlook(suite: Suite, entity: Entity, company: str) -> Outlook:
+def cost(suite: Suite, entity: Entity, company: str) -> Cost:
     """What a sweep would cost. Makes no call."""
     held, size = _alive(suite, entity, company), client_of(suite, company).page_size
     kept = pages_kept(client_of(suite, company), suite.lake, entity, company, suite.clock.now())
     calls = max(1, -(-held // size)) if entity.paged else 1
-    return Outlook(entity.name, company, held, calls, kept, last_swept(suite, entity, company))
+    return Cost(held, calls, kept, last_swept(suite, entity, company))
 
 
 def sweep(suite: Suite, entity: Entity, company: str, *, run_id: str, confirmed: int = 0) -> Swept:

@@ -197,10 +197,6 @@ class Http:
         )
         return retrying(self._signed_attempt, call)
 
-    def close(self) -> None:
-        """Close the pooled connections."""
-        self._session.close()
-
     def _signed_attempt(self, call: _Call) -> requests.Response:
         response = self._send(call)
         if self._auth is not None and self._expired(response):

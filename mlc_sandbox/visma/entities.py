@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 from mlc_sandbox.visma.filters import (
     Filter,
@@ -17,8 +16,6 @@ from mlc_sandbox.visma.filters import (
     released,
     text,
 )
-
-_NONE: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)

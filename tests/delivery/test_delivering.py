@@ -166,7 +166,7 @@ def test_a_closed_window_or_a_wrong_setup_stops_the_delivery_with_the_books_righ
     assert report is not None
     assert (report.created, report.pending, shelf.count("send")) == (1, 3, 2)
     assert ledger.counts("shelf/items", "NO01") == {State.DELIVERED: 1, State.PENDING: 3}
-    assert ledger.in_doubt(before=START + timedelta(days=1)) == []
+    assert ledger.unresolved("shelf/items", "NO01") == []
     run(shelf, *ROWS)
     assert shelf.content() == wanted(ROWS)
 
@@ -279,7 +279,7 @@ def test_an_answer_about_unknown_rows_is_not_trusted(shelf_file: Path, ledger: L
 
     with pytest.raises(ValueError, match="'A', which the batch does not hold"):
         run(Confused(shelf_file), row("a"))
-    assert len(ledger.in_doubt(before=START + timedelta(days=1))) == 1
+    assert len(ledger.unresolved("shelf/items", "NO01")) == 1
 
 
 def test_the_ledger_knows_what_the_destination_holds(shelf: Shelf, ledger: Ledger, run: Deliver) -> None:

@@ -18,7 +18,7 @@ ROWS = [row("a"), row("b"), row("c")]
 
 
 def in_doubt(ledger: Ledger) -> int:
-    return len(ledger.in_doubt(before=START + timedelta(days=1)))
+    return len(ledger.unresolved("shelf/items", "NO01"))
 
 
 def test_a_batch_that_landed_without_an_answer_is_adopted(
@@ -172,15 +172,6 @@ def test_a_batch_taken_in_part_is_finished_row_by_row(shelf_file: Path, run: Del
     assert shelf.content() == wanted([row("a")])
     assert run(shelf, *ROWS).recovered == 1
     assert shelf.content() == wanted(ROWS)
-
-
-def test_a_batch_in_doubt_past_its_deadline_is_named(shelf: Shelf, ledger: Ledger, doubt: Deliver) -> None:
-    shelf.faults.append("late")
-    doubt(shelf, *ROWS)
-    assert ledger.in_doubt(before=START) == []
-    doubt = ledger.in_doubt(before=START + timedelta(seconds=1))[0]
-    assert (doubt.destination, doubt.company, doubt.size) == ("shelf/items", "NO01", 3)
-    assert doubt.reason == "no answer within two minutes"
 
 
 def test_a_sender_that_lost_its_lease_can_neither_save_nor_confirm(

@@ -68,4 +68,4 @@ def test_two_whole_runs_at_once_end_well_and_equal(house: House) -> None:
     assert all(result.success for result in results)
     assert house.imports() == 2
     assert house.modules()[MODULE] == expected(house.sandbox, ["NO01"])[MODULE]
-    assert house.suite().ledger.in_doubt(before=house.clock.now()) == []
+    assert house.suite().ledger.unresolved(MODEL, None) == []

@@ -129,12 +129,6 @@ def divide(left: Value, right: Value, at: Position | None = None) -> Value:
     return float(Decimal(one) / Decimal(two))
 
 
-def power(left: Value, right: Value) -> Value:
-    """Always a Double; BLANK counts as 0."""
-    result: float = float(_number(left) or 0) ** float(_number(right) or 0)
-    return result
-
-
 def negate(value: Value) -> Value:
     """BLANK stays BLANK."""
     result: Value = None if value is None else -_number(value)

@@ -32,7 +32,8 @@ def main() -> int:
         lives = campaign.Campaign(folder, options.postgres).rounds(
             first, options.rounds, options.at_once, ending
         )
-        failed += _run("processes", lives, "ROUNDS=1 ENGINE=0")
+        again = "ROUNDS=1 ENGINE=0" + (" POSTGRES=1" if options.postgres else "")
+        failed += _run("processes", lives, again)
     if failed:
         print(f"What the rounds with differences left behind is in {folder}.")
         return 1

@@ -12,7 +12,7 @@ import shutil
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field, replace
@@ -99,6 +99,7 @@ class Round:
 
     def _wave(self) -> None:
         """The ERP changes, people work, faults wait; the pairs run, and some of their processes die."""
+        self._work(self._office.partner_ships)
         for _ in range(self._chance.randint(2, 7)):
             self._work()
         armed: Counter[str] = Counter()
@@ -116,11 +117,13 @@ class Round:
         for name, count in (armed - faults.disarm(self.world)).items():
             self.done[f"fault: {name}"] += count
         self.world.control("PATCH", "/anaplan/control/model", {"active_state": "UNLOCKED"})
+        # Orders of a first load are at partners only now.
+        self._work(self._office.partner_ships)
         # Leases of the dead end after a minute; the rest is what closed windows are made of.
         self.world.advance(self._chance.choice([70, 300, 4000]))
 
-    def _work(self) -> None:
-        if name := self._office.work():
+    def _work(self, do: Callable[[], str] | None = None) -> None:
+        if name := (do or self._office.work)():
             self.done[name] += 1
 
     def _pairs(self) -> list[str]:

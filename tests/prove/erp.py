@@ -219,7 +219,7 @@ DOINGS: list[Doing] = [
     Office.renumbered_supplier,
     *[Office.board] * 2,
     *[Office.comments_on_a_task] * 2,
-    *[Office.partner_ships] * 4,
+    *[Office.partner_ships] * 3,
     *[Office.supplier_moves] * 2,
 ]
 KEYS = {

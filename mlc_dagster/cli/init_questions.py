@@ -12,7 +12,7 @@ from mlc_dagster.settings.asana import AsanaDestination, AsanaOAuth, AsanaSettin
 from mlc_dagster.settings.cleo import CleoSettings, Identity, Partner, PartnerName, Rest, Sftp
 from mlc_dagster.settings.powerbi import PowerBiSettings
 from mlc_dagster.settings.section import CompanyCode, Cron, PairSettings, TimeZone
-from mlc_dagster.settings.tableau import ConnectedApp, TableauSettings
+from mlc_dagster.settings.tableau import AccessToken, ConnectedApp, TableauSettings
 from mlc_dagster.settings.whole import Settings
 
 # The names that the guides use, where the field's own would say less.
@@ -129,6 +129,9 @@ def _tableau(answers: Answers, *place: str) -> None:
     kind = _login(answers, TableauSettings, "pat", *place)
     if kind is ConnectedApp:
         answers.need(field(kind, "username"), "Whom the app acts for", *place, "auth", "username")
+    if kind is AccessToken:
+        last = "The token's last day, such as 2027-05-01; Enter, and nobody is warned of it"
+        answers.optional(field(kind, "ends"), last, *place, "auth", "ends")
     _models(answers, *place, each=None)
 
 

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ ASANA = ["y", "", "", "", "1210", "12345", ""]
 CLEO = ["y", "", "", "", "https://acme.example.com", "", "MLCNO01"]
 CLEO += ["nordlys", "", "NORDLYS", "Nordlys AB", "2026-12-01", "", ""]
 POWERBI = ["y", "", "", "fd466017", "c5ea3531-0c9b-5402-b354-f8ac31abd6ac", ""]
-TABLEAU = ["y", "", "", "https://10ax.online.tableau.com", "", "", "", ""]
+TABLEAU = ["y", "", "", "https://10ax.online.tableau.com", "", "", "", "2027-05-01", ""]
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +69,8 @@ def test_a_person_is_asked_for_what_every_pair_must_have() -> None:
     assert settings.pairs.asana.names() == ["purchase_orders"]
     assert settings.pairs.cleo
     assert settings.pairs.cleo.partners["nordlys"].id == "NORDLYS"
+    assert settings.pairs.tableau
+    assert settings.pairs.tableau.auth.model_dump()["ends"] == date(2027, 5, 1)
 
 
 def test_credentials_are_named_and_never_asked_for_and_the_last_words_say_how_to_keep_them() -> None:

@@ -12,7 +12,7 @@ from mlc_dagster.alerts.finding import Finding, Kind, Severity
 from mlc_dagster.alerts.round import tell
 from mlc_dagster.delivery.errors import LeaseHeld
 from mlc_dagster.graph import answers
-from mlc_dagster.graph.partitions import RANGE_END, RANGE_START
+from mlc_dagster.graph.partitions import PARTITION, RANGE_END, RANGE_START
 from mlc_dagster.graph.resource import SuiteResource
 from mlc_dagster.graph.steps import COMPANY_TAG, PAIR_TAG
 from mlc_dagster.operations.overview import SOURCE
@@ -29,7 +29,6 @@ OVERLAP = timedelta(seconds=30)
 FIRST_LOOK_BACK = timedelta(days=1)
 # Looked at elsewhere: the first in the database, row by row; the second is also evaluated without a run.
 NOT_TOLD = ("nothing_left_behind", answers.NAME)
-PARTITION = "dagster/partition"
 ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
 REMEDY = "Do what the cause asks for. The next run goes on where this one ended; nothing is lost."
 INTERRUPTED = ("DagsterExecutionInterruptedError", "KeyboardInterrupt")

@@ -8,12 +8,12 @@ import dagster as dg
 from mlc_dagster.graph.partitions import range_tags
 from mlc_dagster.graph.resource import SuiteResource
 from mlc_dagster.graph.steps import COMPANY_TAG, PAIR_TAG
+from mlc_dagster.graph.ticks import due, last_run, not_yet, waiting
 from mlc_dagster.outlook import news, open_days
 from mlc_dagster.settings import PairSettings
 from mlc_dagster.suite import Suite
 from mlc_dagster.transport.errors import CallFailed, Closed
 
-RETRY_AFTER_SECONDS = 900
 RESUME_SECONDS = 30
 
 
@@ -94,16 +94,11 @@ def resume_sensor(pair: str, target: dg.AssetSelection) -> dg.SensorDefinition:
     )
     def resume(context: dg.SensorEvaluationContext, suite: SuiteResource) -> dg.SensorResult | dg.SkipReason:
         house = suite.open()
-        requests = []
-        for item in house.deferrals.due(pair):
-            # With the time in it: work that met another lockout is due again, under another key.
-            run_key = f"deferral:{item.id}:{item.opens_at.isoformat()}"
-            if context.instance.get_runs(dg.RunsFilter(tags={"dagster/run_key": run_key}), limit=1):
-                house.deferrals.taken(item)  # only now: a daemon that dies before the launch loses nothing
-            else:
-                tags = _tags(pair, item.company, item.first_day, item.last_day)
-                requests.append(dg.RunRequest(run_key=run_key, tags=tags))
-        return dg.SensorResult(run_requests=requests) if requests else dg.SkipReason(_waiting(house, pair))
+        requests = [
+            dg.RunRequest(run_key=run_key, tags=_tags(pair, item.company, item.first_day, item.last_day))
+            for run_key, item in due(context.instance, house, pair)
+        ]
+        return dg.SensorResult(run_requests=requests) if requests else dg.SkipReason(waiting(house, pair))
 
     return resume
 
@@ -128,21 +123,14 @@ def not_now(instance: dg.DagsterInstance, house: Suite, pair: str, company: str)
     """Why no run may start for a company, whatever the ERP has: None when one may."""
     if opens_at := _opens_at(house, pair, company):
         return f"a vendor's window is closed until {opens_at:%Y-%m-%d %H:%M} UTC"
-    records = instance.get_run_records(dg.RunsFilter(tags={PAIR_TAG: pair, COMPANY_TAG: company}), limit=1)
-    if not records:
-        return None
-    run, ended = records[0].dagster_run, records[0].end_time
-    if not run.is_finished:
-        return f"run {run.run_id[:8]} is under way"
-    if run.is_failure and ended and house.clock.now().timestamp() - ended < RETRY_AFTER_SECONDS:
-        return f"run {run.run_id[:8]} failed; it is tried again after a pause"
-    return None
+    last = last_run(instance, dg.RunsFilter(tags={PAIR_TAG: pair, COMPANY_TAG: company}))
+    return not_yet(last, house.clock.now())
 
 
 def _opens_at(house: Suite, pair: str, company: str) -> datetime | None:
     """When the window opens that interrupted work of a company waits for; None when none is closed."""
-    waiting = [item.opens_at for item in house.deferrals.waiting(pair) if item.company == company]
-    return max((at for at in waiting if at > house.clock.now()), default=None)
+    opening = [item.opens_at for item in house.deferrals.waiting(pair) if item.company == company]
+    return max((at for at in opening if at > house.clock.now()), default=None)
 
 
 def _quiet(house: Suite, pair: str, company: str) -> str | None:
@@ -151,8 +139,3 @@ def _quiet(house: Suite, pair: str, company: str) -> str | None:
         return None if news(house, pair, company) else "nothing new"
     except Closed as window:
         return str(window)
-
-
-def _waiting(house: Suite, pair: str) -> str:
-    times = [item.opens_at for item in house.deferrals.waiting(pair)]
-    return f"Work waits until {min(times):%Y-%m-%d %H:%M} UTC." if times else "Nothing waits."

@@ -8,6 +8,7 @@ from pydantic import Field
 from mlc_dagster.graph.resource import SuiteResource
 from mlc_dagster.graph.source import POOL
 from mlc_dagster.graph.steps import COMPANY_TAG
+from mlc_dagster.graph.ticks import due, waiting
 from mlc_dagster.logs import about
 from mlc_dagster.operations import sweeps
 from mlc_dagster.settings import Settings
@@ -111,17 +112,11 @@ def visma_keys_resume(
 ) -> dg.SensorResult | dg.SkipReason:
     """The pages that came are kept; only the entities that had not had their turn are swept."""
     house = suite.open_for_a_tick()
-    requests = []
-    for item in house.deferrals.due(sweeps.NAME):
-        run_key = f"deferral:{item.id}:{item.opens_at.isoformat()}"
-        if context.instance.get_runs(dg.RunsFilter(tags={"dagster/run_key": run_key}), limit=1):
-            house.deferrals.taken(item)  # only now: a daemon that dies before the launch loses nothing
-        else:
-            requests.append(_request(run_key, item.company, sweeps.owed(house, item.company)))
-    waiting = [item.opens_at for item in house.deferrals.waiting(sweeps.NAME)]
-    if requests or not waiting:
-        return dg.SensorResult(run_requests=requests) if requests else dg.SkipReason("Nothing waits.")
-    return dg.SkipReason(f"Sweeps wait until {min(waiting):%Y-%m-%d %H:%M} UTC.")
+    requests = [
+        _request(run_key, item.company, sweeps.owed(house, item.company))
+        for run_key, item in due(context.instance, house, sweeps.NAME)
+    ]
+    return dg.SensorResult(run_requests=requests) if requests else dg.SkipReason(waiting(house, sweeps.NAME))
 
 
 def _request(run_key: str, company: str, owed: Mapping[str, int] | None = None) -> dg.RunRequest:

@@ -6,6 +6,7 @@ from mlc_dagster.cleo.held import PLACE
 from mlc_dagster.cleo.inbox import summary
 from mlc_dagster.graph.answers import evaluations
 from mlc_dagster.graph.resource import SuiteResource
+from mlc_dagster.graph.ticks import last_run
 from mlc_dagster.inbound.mailbox import receive
 from mlc_dagster.logs import about
 from mlc_dagster.settings import Settings
@@ -51,7 +52,7 @@ def mailbox_job() -> None:
 )
 def every_15_minutes(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
     """One run at a time: a second one would only wait for the first."""
-    records = context.instance.get_run_records(dg.RunsFilter(job_name=JOB), limit=1)
-    if records and not records[0].dagster_run.is_finished:
-        return dg.SkipReason(f"Run {records[0].dagster_run.run_id[:8]} is under way.")
+    last = last_run(context.instance, dg.RunsFilter(job_name=JOB))
+    if last and not last.dagster_run.is_finished:
+        return dg.SkipReason(f"Run {last.dagster_run.run_id[:8]} is under way.")
     return dg.RunRequest()

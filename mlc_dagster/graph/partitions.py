@@ -9,6 +9,7 @@ import dagster as dg
 
 from mlc_dagster.settings import Settings
 
+PARTITION = "dagster/partition"
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
 Days = Mapping[str, list[date]]

@@ -12,12 +12,12 @@ from mlc_dagster.graph import partitions
 from mlc_dagster.graph.automation import chain
 from mlc_dagster.graph.resource import SuiteResource
 from mlc_dagster.graph.steps import COMPANY_TAG, PAIR_TAG
+from mlc_dagster.graph.ticks import RUN_KEY_TAG
 from mlc_dagster.operations.replay import NotAReplay, Plan, Replay, Replays, Span, State, mark, plan
 from mlc_dagster.settings import Settings
 from mlc_dagster.suite import Suite
 
 REPLAY_TAG = "mlc/replay"
-RUN_KEY_TAG = "dagster/run_key"
 POLL_SECONDS = 15
 
 
@@ -76,7 +76,7 @@ def spans_of(instance: dg.DagsterInstance, settings: Settings, run_id: str) -> l
 
 def _days(settings: Settings, tags: Mapping[str, str]) -> list[tuple[str, date, date]]:
     """Companies and days of a run: a range is the rectangle between its corners, companies as in mlc.yaml."""
-    one = tags.get("dagster/partition")
+    one = tags.get(partitions.PARTITION)
     begin, end = tags.get(partitions.RANGE_START, one), tags.get(partitions.RANGE_END, one)
     if begin is None or end is None:
         return []

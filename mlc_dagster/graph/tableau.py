@@ -6,8 +6,8 @@ import dagster as dg
 
 from mlc_dagster.delivery import ReadBack, reconcile
 from mlc_dagster.delivery.errors import Stop
-from mlc_dagster.graph.automation import RETRY_AFTER_SECONDS
 from mlc_dagster.graph.resource import SuiteResource
+from mlc_dagster.graph.ticks import last_run, not_yet, was_started
 from mlc_dagster.mappings import Mappings
 from mlc_dagster.operations.expiries import soon
 from mlc_dagster.receiver import Signals
@@ -153,8 +153,7 @@ def site_sensor() -> dg.SensorDefinition:
         signals = Signals(house.engine, house.clock)
         newest = signals.newest(SOURCE)
         run_key = f"{JOB}:signal:{newest}" if newest is not None else None
-        if run_key and context.instance.get_runs(dg.RunsFilter(tags={"dagster/run_key": run_key}), limit=1):
-            # Only now: a daemon that dies before the launch loses nothing.
+        if run_key and was_started(context.instance, run_key):
             signals.handled(SOURCE, newest)
             return dg.SkipReason("The signal's look was started.")
         if reason := _not_now(context.instance, house, called=newest is not None):
@@ -165,16 +164,10 @@ def site_sensor() -> dg.SensorDefinition:
 
 
 def _not_now(instance: dg.DagsterInstance, house: Suite, *, called: bool) -> str | None:
-    records = instance.get_run_records(dg.RunsFilter(job_name=JOB), limit=1)
-    if not records:
-        return None
-    run, now = records[0].dagster_run, house.clock.now()
-    if not run.is_finished:
-        return f"run {run.run_id[:8]} is under way"
-    ended = records[0].end_time or 0
-    if run.is_failure and now.timestamp() - ended < RETRY_AFTER_SECONDS:
-        return f"run {run.run_id[:8]} failed; it is tried again after a pause"
-    if not called and now.timestamp() - ended < LOOK_EVERY.total_seconds():
+    last, now = last_run(instance, dg.RunsFilter(job_name=JOB)), house.clock.now()
+    if reason := not_yet(last, now):
+        return reason
+    if last and not called and now.timestamp() - (last.end_time or 0) < LOOK_EVERY.total_seconds():
         return "No webhook has called, and the next look is not due."
     return None
 

@@ -5,8 +5,8 @@ from datetime import timedelta
 import dagster as dg
 
 from mlc_dagster.delivery.errors import LeaseHeld
-from mlc_dagster.graph.automation import RETRY_AFTER_SECONDS
 from mlc_dagster.graph.resource import SuiteResource
+from mlc_dagster.graph.ticks import last_run, not_yet
 from mlc_dagster.inbound.wayback import SOURCE, carry_back, has_news
 from mlc_dagster.logs import about
 from mlc_dagster.receiver import Signals
@@ -66,7 +66,7 @@ def news_sensor(poll_seconds: int) -> dg.SensorDefinition:
         house = suite.open_for_a_tick()
         if not _due(house, poll_seconds):
             return dg.SkipReason("No webhook has called, and the next look is not due.")
-        if reason := _not_now(context.instance, house):
+        if reason := not_yet(last_run(context.instance, dg.RunsFilter(job_name=JOB)), house.clock.now()):
             return dg.SkipReason(reason)
         try:
             return dg.RunRequest() if has_news(house) else dg.SkipReason("People have said nothing new.")
@@ -97,15 +97,3 @@ def _due(house: Suite, poll_seconds: int) -> bool:
     looked = [stream.looked_at() for stream in house.asana.way_back.streams]
     since = house.clock.now() - timedelta(seconds=poll_seconds)
     return any(at is None or at <= since for at in looked)
-
-
-def _not_now(instance: dg.DagsterInstance, house: Suite) -> str | None:
-    records = instance.get_run_records(dg.RunsFilter(job_name=JOB), limit=1)
-    if not records:
-        return None
-    run, ended = records[0].dagster_run, records[0].end_time
-    if not run.is_finished:
-        return f"run {run.run_id[:8]} is under way"
-    if run.is_failure and ended and house.clock.now().timestamp() - ended < RETRY_AFTER_SECONDS:
-        return f"run {run.run_id[:8]} failed; it is tried again after a pause"
-    return None

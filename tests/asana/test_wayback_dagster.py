@@ -120,9 +120,9 @@ def test_a_failed_run_is_tried_again_after_a_pause(
         wrong.setenv("VISMA_CLIENT_SECRET", "another")
         assert not run(instance).success
     # Dagster's clock is the real one, and ours began at noon and was moved by other tests.
-    monkeypatch.setattr("mlc_dagster.graph.wayback.RETRY_AFTER_SECONDS", 10**6)
+    monkeypatch.setattr("mlc_dagster.graph.ticks.RETRY_AFTER_SECONDS", 10**6)
     assert "failed; it is tried again after a pause" in str(tick(instance))
-    monkeypatch.setattr("mlc_dagster.graph.wayback.RETRY_AFTER_SECONDS", -(10**6))
+    monkeypatch.setattr("mlc_dagster.graph.ticks.RETRY_AFTER_SECONDS", -(10**6))
     office.sandbox.clock.advance(timedelta(minutes=1))
     assert isinstance(tick(instance), dg.RunRequest)
     assert run(instance).success

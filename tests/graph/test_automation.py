@@ -8,7 +8,7 @@ import dagster as dg
 import pytest
 from dagster._core.test_utils import create_run_for_test
 
-from mlc_dagster.graph import automation
+from mlc_dagster.graph import automation, ticks
 from mlc_dagster.graph.partitions import range_tags
 from mlc_dagster.graph.resource import SuiteResource
 from mlc_dagster.graph.steps import COMPANY_TAG, PAIR_TAG
@@ -128,7 +128,7 @@ def test_after_a_failed_run_there_is_a_pause_and_then_another_try(loaded: House,
     change(loaded.sandbox)
     started(loaded, dg.DagsterRunStatus.FAILURE)
     assert "failed; it is tried again after a pause" in reason(tick())
-    with patch.object(automation, "RETRY_AFTER_SECONDS", -timedelta(days=2).total_seconds()):
+    with patch.object(ticks, "RETRY_AFTER_SECONDS", -timedelta(days=2).total_seconds()):
         assert companies(tick()) == ["NO01"]
 
 

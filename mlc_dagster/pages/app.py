@@ -1,9 +1,12 @@
-"""The routes of the operator's pages: they read our database and write that somebody wants a replay."""
+"""The routes of the operator's pages: they read our database, and write that somebody wants a replay or has
+settled a record in quarantine.
+"""
 
 import logging
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+from datetime import date
 from math import ceil
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -32,7 +35,8 @@ from mlc_dagster.suite import Suite
 TRIES, TRIES_PER_SECOND = 5, 0.1
 # Counting is for all who look within this time.
 OVERVIEW_SECONDS = 5.0
-LONGEST_NUMBER, LONGEST_NAME = 100, 80
+LONGEST_NUMBER, LONGEST_NAME, LONGEST_REASON = 100, 80, 500
+NOTHING = "Nothing was asked for: a number, a batch, a run or some days are needed, and your name."
 log = logging.getLogger(__name__)
 Page = Callable[[Request], Response]
 Posted = Callable[[Request, Mapping[str, str]], Response]
@@ -97,6 +101,7 @@ class _Pages:
             yield Route(path, self._shown(page))
         if self._settings.replay:
             yield Route("/replays", self._posted(self._ask), methods=["POST"])
+            yield Route("/quarantine/{id:int}", self._posted(self._dismiss), methods=["POST"])
 
     def _shown(self, page: Page) -> Callable[[Request], Response]:
         """A page for people who are logged in."""
@@ -244,12 +249,30 @@ class _Pages:
             older=f"/quarantine?{urlencode(older)}" if older else None,
         )
 
-    def _entry(self, request: Request) -> Response:
+    def _entry(self, request: Request, said: str = "", status: int = 200) -> Response:
         entry = self._quarantine.one(request.path_params["id"])
         if entry is None:
             return self._page(request, "missing.html", 404, title="Not found")
-        raw = pretty(entry.raw)
-        return self._page(request, "entry.html", title=f"Held back: {entry.key}", entry=entry, raw=raw)
+        return self._page(
+            request,
+            "entry.html",
+            status,
+            title=f"Held back: {entry.key}",
+            entry=entry,
+            raw=pretty(entry.raw),
+            # What a partner sent is no run's to look at again: a person decides.
+            goes_again=entry.place.startswith("visma/") or entry.place in self._suite.destinations(),
+            said=said,
+        )
+
+    def _dismiss(self, request: Request, fields: Mapping[str, str]) -> Response:
+        reason, name = fields.get("reason", "")[:LONGEST_REASON], fields.get("name", "")[:LONGEST_NAME]
+        if not reason or not name:
+            return self._entry(request, "Nothing was settled: a reason is needed, and your name.", 400)
+        number = request.path_params["id"]
+        self._suite.quarantine.dismiss(number, by=f"{name} (pages)", reason=reason)
+        self._suite.seals.seal()
+        return go_to(f"/quarantine/{number}")
 
     def _reconcile(self, request: Request) -> Response:
         compared = self._suite.comparisons.all()
@@ -264,17 +287,27 @@ class _Pages:
         )
 
     def _ask(self, request: Request, fields: Mapping[str, str]) -> Response:
-        value, name = fields.get("value", "")[:LONGEST_NUMBER], fields.get("name", "")[:LONGEST_NAME]
-        pair = fields.get("pair") or None
-        by = {"number": By.NUMBER, "batch": By.BATCH}.get(fields.get("by", ""))
-        if by is None or not value or not name or (pair and pair not in self._suite.settings.pairs.on()):
-            said = "Nothing was asked for: a number or a batch is needed, and your name."
-            return self._replay_list(request, said, 400)
         try:
-            number = self._replays.ask(What(by, value, pair), by=f"{name} (pages)")
+            wanted = _wanted(fields, self._suite.settings.pairs.on())
         except NotAReplay as wrong:
             return self._replay_list(request, str(wrong), 400)
+        number = self._replays.ask(wanted, by=f"{fields['name'][:LONGEST_NAME]} (pages)")
         return go_to(f"/replays#replay-{number}")
+
+
+def _wanted(fields: Mapping[str, str], pairs: Collection[str]) -> What:
+    """What a form asks to be done again. Raises NotAReplay, also when nobody asks."""
+    pair, value = fields.get("pair") or None, fields.get("value", "")[:LONGEST_NUMBER]
+    try:
+        by = By(fields.get("by", ""))
+        if by is By.WINDOW:
+            first, last = (date.fromisoformat(fields[name]) for name in ("first", "last"))
+            value = What.window(fields["company"][:LONGEST_NAME], first, last).value
+    except (KeyError, ValueError):
+        raise NotAReplay(NOTHING) from None
+    if not value or not fields.get("name") or (pair and pair not in pairs):
+        raise NotAReplay(NOTHING)
+    return What(by, value, pair)
 
 
 def _run_link(root: str | None) -> Callable[[str], str | None]:

@@ -33,7 +33,9 @@ class VismaHooks(Section):
 
 
 class PagesSettings(Section):
-    """The operator's pages. `token`: what people log in with. `replay`: whether the pages may ask for one."""
+    """The operator's pages. `token`: what people log in with. `replay`: whether the pages may ask for one, and
+    settle records in quarantine.
+    """
 
     token: SecretValue
     replay: bool = False

@@ -13,6 +13,7 @@ import yaml
 from mlc_dagster.cleo.outbox import Entry, Made, Outbox, State
 from mlc_dagster.cli.webhooks import app_of
 from mlc_dagster.delivery import Comparison, Difference, Refused, Row, deliver
+from mlc_dagster.delivery import Entry as Held
 from mlc_dagster.delivery.errors import Closed
 from mlc_dagster.delivery.reconcile import Kind
 from mlc_dagster.settings import REPOSITORY, load_settings
@@ -54,6 +55,14 @@ class Installation:
                 fingerprint="f",
                 clock=self.clock,
             )
+
+    def hold_back(self, place: str, number: str) -> Held:
+        """Put a record of NO01 into quarantine."""
+        refused = [Refused("preflight", number, number, number, "is too long", "{}")]
+        self.suite.quarantine.settle(
+            stage="preflight", place=place, company="NO01", passed=(), run_id="run-4", refused=refused
+        )
+        return self.suite.quarantine.open(number=number)[0]
 
     def browser(self) -> requests.Session:
         """A session that is logged in."""

@@ -19,7 +19,15 @@ QUIET = (
     "--disable-component-update",
     "--disable-sync",
 )
-PAGES = ["/", "/search?number=10023", "/search?number=10027", "/quarantine", "/reconcile", "/replays"]
+PAGES = [
+    "/",
+    "/search?number=10023",
+    "/search?number=10027",
+    "/quarantine",
+    "/quarantine/1",
+    "/reconcile",
+    "/replays",
+]
 
 pytestmark = pytest.mark.skipif(shutil.which(CHROMIUM) is None, reason="no Chromium on this machine")
 
@@ -130,6 +138,20 @@ def test_a_replay_is_asked_for_with_two_clicks_and_a_name(open_page: Any) -> Non
     page.wait_for_selector("h1:text('Replays')")
     assert "number 20001" in page.inner_text("table")
     assert "Ola Controller (pages)" in page.inner_text("table")
+
+
+def test_a_record_that_nobody_can_correct_is_settled_with_a_reason_and_a_name(
+    open_page: Any, installation: Installation
+) -> None:
+    entry = installation.hold_back("cleo/ship_notices", "856")
+    page = open_page()
+    page.goto(f"/quarantine/{entry.id}")
+    assert not page.is_visible("summary:text('look at it again')"), "a person decides on partners' wishes"
+    page.click("summary:text('settle it')")
+    page.fill("input[name=reason]", "Their test")
+    page.fill("input[name=name]", "Ola Controller")
+    page.click("button:text('Settle')")
+    page.wait_for_selector("dd:text('by Ola Controller (pages): Their test')")
 
 
 # Texts whose contrast to what lies behind them is below WCAG AA's 4.5.

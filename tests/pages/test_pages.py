@@ -226,12 +226,95 @@ def test_a_replay_is_asked_for_once_and_shown_with_who_asked(
     assert "<i>N</i>" not in answer.text
 
 
-@pytest.mark.parametrize("change", [{"name": ""}, {"value": ""}, {"by": "everything"}, {"pair": "nobody"}])
+DAYS = {"company": "NO01", "first": "2026-11-01", "last": "2026-11-20"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "what"),
+    [
+        ({"by": "run", "value": "5f0c1f0e-5f6b"}, "run 5f0c1f0e-5f6b"),
+        ({"by": "window", "pair": "asana", **DAYS}, "window NO01 2026-11-01 2026-11-20 to asana only"),
+        ({"by": "quarantine", "value": "1"}, "quarantine 1"),
+    ],
+)
+def test_a_run_some_days_and_a_quarantined_record_are_asked_for_as_by_the_command(
+    installation: Installation, browser: requests.Session, asked: dict[str, str], what: str
+) -> None:
+    answer = browser.post(
+        f"{installation.url}/replays",
+        data={"form": form_token(installation, browser), "name": "Kari", **asked},
+        timeout=40,
+    )
+    assert answer.status_code == 200
+    newest = Replays(installation.suite.engine, installation.clock).recent()[0]
+    assert (str(newest.what), newest.asked_by) == (what, "Kari (pages)")
+
+
+def test_a_documents_life_leads_to_the_replay_of_its_batch(
+    installation: Installation, browser: requests.Session
+) -> None:
+    [link, *_] = re.findall(r'href="(/replays\?by=batch[^"]*)"', installation.page("/search?number=10023"))
+    [batch, *_] = installation.suite.audit.history("10023")
+    page = browser.get(installation.url + unescape(link), timeout=40).text
+    assert f'value="{batch.batch_id}"' in page
+
+
+def test_what_nobody_can_correct_is_settled_with_reason_and_name(
+    installation: Installation, browser: requests.Session
+) -> None:
+    quarantine = installation.suite.quarantine
+    entry = installation.hold_back("anaplan/supplier_invoices", "10040")
+    url = f"{installation.url}/quarantine/{entry.id}"
+    form = {"form": form_token(installation, browser), "name": "Kari", "reason": ""}
+    assert "a reason is needed" in browser.post(url, data=form, timeout=40).text
+    assert browser.post(url, data={**form, "form": "x", "reason": "old"}, timeout=40).status_code == 403
+    assert quarantine.open(number="10040") == [entry]
+    told = text(browser.post(url, data={**form, "reason": "Test data <of> 2019"}, timeout=40).text)
+    assert "by Kari (pages): Test data <of> 2019" in told
+    assert "Settle" not in told.split("The record as it came")[0].split("Settled")[1]
+    assert quarantine.open(number="10040") == []
+    assert installation.suite.seals.verify().unsealed == 0
+
+
+def test_where_replays_are_off_nothing_is_settled_or_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PAGES_TOKEN", TOKEN)
+    suite = open_suite(tmp_path, ManualClock(), pages={"token": "${PAGES_TOKEN}"})
+    with in_public(app_of(suite)) as url:
+        made = Installation(suite, ManualClock(), url, tmp_path)
+        made.hold_back("anaplan/supplier_invoices", "10040")
+        with made.browser() as browser:
+            page = browser.get(f"{url}/quarantine/1", timeout=40).text
+            form = {"form": form_token(made, browser), "name": "Kari", "reason": "old", "by": "quarantine"}
+            taken = [
+                browser.post(url + path, data=form, timeout=40) for path in ("/quarantine/1", "/replays")
+            ]
+    assert "settle it" not in page
+    assert [answer.status_code for answer in taken] == [405, 405]
+    assert len(suite.quarantine.open()) == 1
+
+
+def form_token(installation: Installation, browser: requests.Session) -> str:
+    page = browser.get(f"{installation.url}/replays", timeout=40).text
+    return re.findall(r'name="form" value="([0-9a-f]+)"', page)[0]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"name": ""},
+        {"value": ""},
+        {"by": "everything"},
+        {"pair": "nobody"},
+        {"by": "window", **DAYS, "first": "soon"},
+        {"by": "window", "company": "NO01", "first": "2026-11-01"},
+    ],
+)
 def test_a_replay_of_nothing_by_nobody_is_not_taken(
     installation: Installation, browser: requests.Session, change: dict[str, str]
 ) -> None:
-    page = browser.get(f"{installation.url}/replays", timeout=40).text
-    [form, *_] = re.findall(r'name="form" value="([0-9a-f]+)"', page)
+    form = form_token(installation, browser)
     asked = {"form": form, "by": "batch", "value": "b", "pair": "", "name": "Kari", **change}
     answer = browser.post(f"{installation.url}/replays", data=asked, timeout=40)
     assert answer.status_code == 400

@@ -17,3 +17,5 @@ select
 from {{ changed('branches') }} as branch
 cross join {{ lookup('tableau_entitlements') }} as listed
 where branch.isMainBranch and coalesce(listed.company, {{ company }}) = {{ company }}
+-- A line that is there twice is one line.
+qualify row_number() over (partition by code order by listed.user_name, listed.group_name) = 1

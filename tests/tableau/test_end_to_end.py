@@ -1,5 +1,6 @@
 """The whole way through Dagster: each data source of Tableau's holds the ERP's own rows, row for row."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
@@ -10,6 +11,8 @@ from typing import Any
 import pytest
 
 from mlc_dagster.graph.run import run_pair
+from mlc_dagster.settings import REPOSITORY
+from mlc_dagster.suite import mappings_in
 from tests.support.house import House, open_house, running_sandbox
 
 COMPANY = "NO01"
@@ -165,6 +168,31 @@ def test_entitlements_are_the_list(house: House) -> None:
         "Finance",
         "Finance NO",
         "Purchasing",
+    }
+
+
+def test_a_line_of_the_list_that_names_what_the_erp_has_not_is_refused_with_its_reason(
+    house: House, tmp_path: Path
+) -> None:
+    folder = tmp_path / "models"
+    shutil.copytree(REPOSITORY / "dbt_like_mappings", folder)
+    header = "company,user_name,group_name,customer_number,supplier_number"
+    known = house.sandbox.visma.truth(COMPANY, "customer")[0]["number"]
+    lines = [
+        header,
+        f",,Sales,{known},",
+        ",,Sales,1,",
+        "NO01,,Sales,,2",
+        "NO01,a,Sales,,",
+        f"NO01,,sales,{known},",
+    ]
+    (folder / "lookups" / "tableau_entitlements.csv").write_text("\n".join(lines), "utf-8")
+    mapped = mappings_in(folder).run("tableau/entitlements", house.suite().lake, COMPANY, [])
+    assert [row.payload["customer"] for row in mapped.rows()] == [f"NO01|{known}"]
+    assert {row.key: row.reason for row in mapped.refused} == {
+        "NO01|group sales|customer 1": "customer NO01|1 is not in customers.code",
+        "NO01|group sales|supplier 2": "supplier NO01|2 is not in suppliers.code",
+        "NO01|user a|group sales": "user_name a fails the test user_or_group",
     }
 
 

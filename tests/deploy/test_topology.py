@@ -58,10 +58,13 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
             patch.setenv(name, value)
         with running(folder, environment, with_driver(dagsters)) as processes:
             suite = Suite(load_settings(file))
-            # Both wait in the queue before anybody looks into it, so neither is done before the other starts.
             one = processes.launch(CHAIN, tags(suite, "NO01"))["run"]["runId"]
             other = processes.launch(READING, tags(suite, "SE01", "asana"))["run"]["runId"]
-            processes.start_daemon()
+            # The ERP answers nobody until both work, so neither is done before the other starts.
+            with sandbox.visma.lock:
+                processes.start_daemon()
+                for run in (one, other):
+                    processes.started(run)
             yield Place(processes, (one, other), sandbox, suite)
     for url in (ours, dagsters):
         drop_postgres(url)
@@ -70,6 +73,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 def test_two_companies_run_at_once_in_worker_processes_of_their_own(place: Place) -> None:
     processes = place.processes
     first, second = (processes.finished(run) for run in place.runs)
+    assert [said for run in place.runs for said in processes.failures(run)] == []
     assert {record.dagster_run.status for record in (first, second)} == {DagsterRunStatus.SUCCESS}
     assert first.start_time < second.end_time
     assert second.start_time < first.end_time

@@ -72,6 +72,15 @@ class Topology:
         )
         return dict(answer.json()["data"]["launchRun"])
 
+    def started(self, run_id: str) -> None:
+        """Wait until the run's process works."""
+
+        def works() -> bool:
+            record = self.instance.get_run_record_by_id(run_id)
+            return record is not None and record.start_time is not None
+
+        until(works, f"run {run_id} starts")
+
     def finished(self, run_id: str) -> Any:
         """The run's record once it has ended."""
 
@@ -80,6 +89,12 @@ class Topology:
             return record if record is not None and record.dagster_run.is_finished else None
 
         return until(ended, f"run {run_id} ends")
+
+    def failures(self, run_id: str) -> list[str]:
+        """What a run and its steps failed by, in Dagster's words."""
+        kinds = {DagsterEventType.RUN_FAILURE, DagsterEventType.STEP_FAILURE}
+        events = [entry.dagster_event for entry in self.instance.all_logs(run_id, of_type=kinds)]
+        return [f"{event.message} {event.event_specific_data}" for event in events if event is not None]
 
     def worker(self, run_id: str) -> int:
         """The process that executed a run, as its event log tells."""
@@ -111,9 +126,11 @@ def running(folder: Path, environment: dict[str, str], dagster_url: str) -> Iter
     environment = {**os.environ, **environment, "DAGSTER_HOME": str(home)}
     web = ("dagster-webserver", "--workspace", str(workspace), "--host", "127.0.0.1", "--port")
     with ExitStack() as stack:
+        started: list[subprocess.Popen[bytes]] = []
 
         def start(*command: str) -> subprocess.Popen[bytes]:
-            return stack.enter_context(_process(folder, environment, *command))
+            started.append(stack.enter_context(_process(folder, environment, *command)))
+            return started[-1]
 
         code = start("dagster", "code-server", "start", "-p", str(grpc), "-m", "mlc_dagster.definitions")
         start(*web, str(webserver))
@@ -130,6 +147,9 @@ def running(folder: Path, environment: dict[str, str], dagster_url: str) -> Iter
             instance=instance_seen,
             start_daemon=lambda: start("dagster-daemon", "run", "--workspace", str(workspace)),
         )
+        # All at once; each is waited for below.
+        for process in started:
+            process.terminate()
 
 
 @contextmanager
@@ -149,7 +169,7 @@ def _process(folder: Path, environment: dict[str, str], *command: str) -> Iterat
         finally:
             process.terminate()
             try:
-                process.wait(timeout=30)
+                process.wait(timeout=PATIENCE)
             finally:
                 process.kill()
                 process.wait()

@@ -10,6 +10,7 @@ from unittest.mock import patch
 import pytest
 
 from tests.support.migrations import recorded_migrations
+from tests.support.statements import shared_statements
 
 MEMORY = Path("/dev/shm")
 ROOM = 2 * 1024**3
@@ -49,5 +50,5 @@ def _keep_files_in_memory() -> None:
 @pytest.fixture(scope="session", autouse=True)
 def recorded() -> Iterator[None]:
     """New databases get their tables by the statements of the first one's migrations."""
-    with patch("mlc_dagster.database.engine._upgrade", recorded_migrations):
+    with patch("mlc_dagster.database.engine._upgrade", recorded_migrations), shared_statements():
         yield

@@ -1,4 +1,4 @@
-"""SQLAlchemy compiles each statement once an engine, and every test, and every step of a run, opens an engine.
+"""SQLAlchemy compiles each statement once an engine, and every test, like every step of a run, opens one.
 
 Here all engines of a kind share what was compiled. Compiling was a fifth of the tests over a database.
 """

@@ -24,6 +24,10 @@ REASON = "the target shows it otherwise than it was delivered; an operator asked
 COUNTS = ("expected", "found", "missing", "different", "extra", "stale")
 
 
+class NotCarried(Exception):
+    """Records of the ERP that no destination carries."""
+
+
 def show_reconcile(
     wanted: str | None, company: str | None, entity: str | None = None, *, repair: bool, yes: bool
 ) -> int:
@@ -33,7 +37,8 @@ def show_reconcile(
 
     Raises:
         UnknownDestination: the settings name no such destination or pair.
-        UnknownCompany: the pair carries no such company.
+        UnknownCompany: there is no such company, or the pair that is named does not carry it.
+        NotCarried: no destination carries such records.
         LeaseHeld: a repair met a delivery under way.
     """
     suite = Suite(load_settings())
@@ -54,18 +59,16 @@ def _compared(
     suite: Suite, wanted: str | None, company: str | None, entity: str | None, unread: list[str]
 ) -> Iterator[Comparison]:
     """The comparisons one by one; `unread` receives the destinations that could not be read now."""
-    pairs = suite.settings.pairs.on()
-    one = None if wanted in (None, *pairs) else wanted
-    for name in suite.destinations(one):
-        if wanted not in (None, name, name.split("/")[0]):
-            continue
-        if entity not in (None, suite.mappings.models[name].source):
-            continue
+    names = _destinations(suite, wanted, entity)
+    chosen = suite.settings.chosen(company, wanted and wanted.split("/")[0])
+    for name in names:
         if (read_back := suite.read_back(name)) is None:
             console.print(f"{name} {_why_not(suite, name)}")
             continue
         tombstone = suite.mappings.models[name].tombstone
-        for code in suite.settings.chosen(company, name.split("/")[0]):
+        for code in suite.settings.companies_of(name.split("/")[0]):
+            if code not in chosen:
+                continue
             typer.echo(f"Reading {name} {code} ...", err=True)
             try:
                 found = reconcile(suite.ledger, read_back, name, code, tombstone=tombstone)
@@ -76,6 +79,21 @@ def _compared(
             _beside_the_lake(suite, found)
             suite.comparisons.keep(found, RUN_ID)
             yield found
+
+
+def _destinations(suite: Suite, wanted: str | None, entity: str | None) -> list[str]:
+    """Those of a pair, or one, or all; with an entity only those that carry its records."""
+    one = None if wanted in (None, *suite.settings.pairs.on()) else wanted
+    source = {
+        name: suite.mappings.models[name].source
+        for name in suite.destinations(one)
+        if wanted in (None, name, name.split("/")[0])
+    }
+    found = [name for name in source if entity in (None, source[name])]
+    if not found:
+        known = ", ".join(sorted(set(source.values())))
+        raise NotCarried(f"No destination of {wanted or 'any pair'} carries {entity}. Known: {known}.")
+    return found
 
 
 def _why_not(suite: Suite, name: str) -> str:

@@ -8,8 +8,10 @@ import yaml
 from typer.testing import CliRunner, Result
 
 from mlc_dagster.cli.main import app
+from mlc_dagster.cli.reconcile import NotCarried
 from mlc_dagster.database.schema import records
 from mlc_dagster.delivery import State
+from mlc_dagster.settings import UnknownCompany
 from mlc_dagster.suite import UnknownDestination
 from tests.support.house import House, open_house, running_sandbox
 
@@ -93,8 +95,22 @@ def test_a_row_that_nobody_sent_is_left_to_a_person(house: House) -> None:
 def test_only_what_carries_an_entity_is_compared(house: House) -> None:
     told = mlc("reconcile", "anaplan", "--entity", "suppliers")
     assert "anaplan/suppliers" in told.output
-    told = mlc("reconcile", "anaplan", "--entity", "customers")
-    assert "Nothing was compared" in told.output
+    with pytest.raises(NotCarried, match="of anaplan carries supplier"):
+        CliRunner().invoke(app, ["reconcile", "anaplan", "--entity", "supplier"], catch_exceptions=False)
+
+
+def test_a_company_is_compared_where_it_is_carried(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = yaml.safe_load(house.settings.file.read_text())
+    settings["companies"]["NO02"] = {"name": "Another", "tenant_id": "2", "company_id": "2"}
+    settings["pairs"]["anaplan"]["companies"] = ["NO02"]
+    file = tmp_path / "mlc.yaml"
+    file.write_text(yaml.safe_dump({**settings, "home": str(tmp_path)}))
+    monkeypatch.setenv("MLC_CONFIG", str(file))
+    assert "Nothing was compared." in mlc("reconcile", "--company", "NO01").output
+    with pytest.raises(UnknownCompany, match="anaplan carries no company NO01"):
+        CliRunner().invoke(app, ["reconcile", "anaplan", "--company", "NO01"], catch_exceptions=False)
 
 
 def test_a_target_that_cannot_be_read_is_no_success(house: House) -> None:
@@ -156,6 +172,8 @@ def test_a_row_that_the_ledger_has_lost_is_sent_again(house: House) -> None:
     assert mlc("reconcile").exit_code == 0
 
 
-def test_a_name_that_is_no_destination_and_no_pair_is_told(house: House) -> None:
+@pytest.mark.usefixtures("house")
+@pytest.mark.parametrize("name", ["anaplan/nothing", "nothing", "asana"])
+def test_a_name_that_is_no_destination_and_no_pair_is_told(name: str) -> None:
     with pytest.raises(UnknownDestination, match="anaplan/suppliers"):
-        CliRunner().invoke(app, ["reconcile", "anaplan/nothing"], catch_exceptions=False)
+        CliRunner().invoke(app, ["reconcile", name], catch_exceptions=False)

@@ -217,8 +217,9 @@ class Suite:
 
     def delivered(self, name: str, report: Report) -> None:
         """What a target does after a delivery."""
-        target, model = name.split("/", 1)
-        self.target(target).delivered(model, report)
+        target = name.split("/", 1)[0]
+        last = [each for each in self.destinations() if each.startswith(f"{target}/")][-1]
+        self.target(target).delivered(report, last=name == last)
 
     def calls(self) -> dict[str, int]:
         """The calls made so far, as run metadata."""

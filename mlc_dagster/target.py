@@ -86,8 +86,11 @@ class Target(Protocol):
         """How to read what the target holds of a destination; None where that is not possible."""
         ...
 
-    def delivered(self, model: str, report: Report) -> None:
-        """What follows a delivery, such as the refresh of what depends on it. Fails no delivery."""
+    def delivered(self, report: Report, *, last: bool) -> None:
+        """What follows a delivery, such as the refresh of what depends on it. Fails no delivery.
+
+        `last`: nothing of this target comes after it in a run.
+        """
         ...
 
     def look(self) -> str:

@@ -28,7 +28,7 @@ from mlc_dagster.settings.anaplan import (
 )
 from mlc_dagster.target import Expiry, Parts
 from mlc_dagster.transport.auth import Auth
-from mlc_dagster.transport.budget import Budget
+from mlc_dagster.transport.budget import Budget, share
 from mlc_dagster.transport.errors import Misconfigured
 
 # Of the grant in the vault.
@@ -102,7 +102,7 @@ class Anaplan:
             removes=part.delete_action is not None,
         )
 
-    def delivered(self, model: str, report: Report) -> None:
+    def delivered(self, report: Report, *, last: bool) -> None:
         """Nothing follows."""
 
     def look(self) -> str:
@@ -136,7 +136,7 @@ class Anaplan:
             member=settings.model_id,
             rate=settings.calls_per_minute,
             per_seconds=60,
-            headroom=f"{settings.headroom_percent / 100:.2f}",
+            headroom=share(settings.headroom_percent),
             patience=settings.patience_seconds,
         )
 

@@ -19,7 +19,7 @@ from mlc_dagster.grant import NoLoginByHand, StoredGrant
 from mlc_dagster.settings.asana import AsanaDestination, AsanaSettings, AsanaToken, lines_of
 from mlc_dagster.target import Expiry, Parts
 from mlc_dagster.transport.auth import Auth, FixedAuth
-from mlc_dagster.transport.budget import Budget
+from mlc_dagster.transport.budget import Budget, share
 
 # Of the grant in the vault.
 GRANT = "asana/oauth"
@@ -119,7 +119,7 @@ class Asana:
         part, shape = self._part(model), self._shape(model)
         return TaskReadBack(self._projects(part, shape), shape, part.people_may_change)
 
-    def delivered(self, model: str, report: Report) -> None:
+    def delivered(self, report: Report, *, last: bool) -> None:
         """Nothing follows."""
 
     def look(self) -> str:
@@ -168,7 +168,7 @@ class Asana:
             f"asana:{settings.workspace}",
             rate=settings.calls_per_minute,
             per_seconds=60,
-            headroom=f"{settings.headroom_percent / 100:.2f}",
+            headroom=share(settings.headroom_percent),
             patience=settings.patience_seconds,
         )
 

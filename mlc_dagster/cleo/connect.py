@@ -17,7 +17,7 @@ from mlc_dagster.cleo.suppliers import NAME, Files, Objects, SupplierFeed, Suppl
 from mlc_dagster.delivery import ReadBack, Report
 from mlc_dagster.settings.cleo import CleoSettings
 from mlc_dagster.target import Expiry, Parts
-from mlc_dagster.transport.budget import Budget
+from mlc_dagster.transport.budget import Budget, share
 
 
 class Cleo:
@@ -71,11 +71,6 @@ class Cleo:
         """What people have settled with partners."""
         return Settlements(self._parts.engine, self._parts.clock)
 
-    @property
-    def inbox(self) -> Inbox:
-        """What partners put into the mailbox, as far as it needs no ERP: acknowledgments."""
-        return self.inbox_for({}, None)
-
     def inbox_for(
         self, handlers: Mapping[str, Handler], suppliers: Callable[[str, bytes], Taken] | None
     ) -> Inbox:
@@ -109,7 +104,7 @@ class Cleo:
     def read_back(self, model: str) -> ReadBack | None:
         """Nobody shows what a partner holds; acknowledgments tell."""
 
-    def delivered(self, model: str, report: Report) -> None:
+    def delivered(self, report: Report, *, last: bool) -> None:
         """Nothing follows."""
 
     def look(self) -> str:
@@ -135,6 +130,6 @@ class Cleo:
             f"cleo:{place}",
             rate=settings.calls_per_minute,
             per_seconds=60,
-            headroom=f"{settings.headroom_percent / 100:.2f}",
+            headroom=share(settings.headroom_percent),
             patience=settings.patience_seconds,
         )

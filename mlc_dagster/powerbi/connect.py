@@ -18,7 +18,7 @@ from mlc_dagster.powerbi.star import Star, star
 from mlc_dagster.powerbi.verify import Verifier
 from mlc_dagster.settings.powerbi import PowerBiSettings
 from mlc_dagster.target import Expiry, NotSetUp, Parts
-from mlc_dagster.transport.budget import Unlimited
+from mlc_dagster.transport.budget import Unlimited, share
 
 # Per caller and minute; POSTs of a dataset with a table of 250,000 rows, per hour (section 8).
 QUERIES_PER_MINUTE, LARGE_POSTS_PER_HOUR = 120, 120
@@ -28,10 +28,10 @@ class PowerBi:
     """The pair's dataset with everything that is needed to fill it."""
 
     def __init__(self, settings: PowerBiSettings, parts: Parts) -> None:
-        self._settings, self._parts = settings, parts
+        self.settings, self._parts = settings, parts
         name = f"powerbi:{settings.workspace_id}:{settings.dataset}"
         self.memory = Memory(parts.engine, parts.clock, name)
-        headroom = _headroom(settings)
+        headroom = share(settings.headroom_percent)
         patience = settings.patience_seconds
         budgets = parts.budgets
         self.posts = budgets.token_bucket(
@@ -77,21 +77,21 @@ class PowerBi:
     @property
     def verifies(self) -> bool:
         """Whether what is sent is read back by queries."""
-        return self._settings.verify == "auto" and self.dataset.queries
+        return self.settings.verify == "auto" and self.dataset.queries
 
     @property
     def setup(self) -> Setup:
         """The set-up of the dataset."""
-        return Setup(self.client, self.dataset, self.star, self._settings.dataset)
+        return Setup(self.client, self.dataset, self.star, self.settings.dataset)
 
     @property
     def refreshes(self) -> Refreshes:
         """The datasets that are refreshed after a change."""
-        return Refreshes(self.client, self.memory, self._settings.refresh)
+        return Refreshes(self.client, self.memory, self.settings.refresh)
 
     def destination(self, model: str) -> PushTable:
         """The destination of one model of the mappings."""
-        settings, ledger, name = self._settings, self._parts.ledger, f"powerbi/{model}"
+        settings, ledger, name = self.settings, self._parts.ledger, f"powerbi/{model}"
 
         def rows() -> Iterator[tuple[str, str, Payload]]:
             for company in ledger.companies(name):
@@ -128,11 +128,9 @@ class PowerBi:
             keys=lambda: ledger.held_keys(name),
         )
 
-    def delivered(self, model: str, report: Report) -> None:
+    def delivered(self, report: Report, *, last: bool) -> None:
         """Refresh the dependent datasets, once a run."""
-        names = [key.split("/")[1] for key in self._parts.mappings.in_order("powerbi")]
-        last = [name for name in names if name in self._settings.destinations][-1]
-        self.refreshes.delivered(changed=report.changed, last=model == last)
+        self.refreshes.delivered(changed=report.changed, last=last)
 
     def look(self) -> str:
         """Log in and look for our dataset; says what is not certain, and when creation ends."""
@@ -151,7 +149,7 @@ class PowerBi:
         return ()
 
     def _connect(self) -> PowerBiClient:
-        settings, parts = self._settings, self._parts
+        settings, parts = self.settings, self._parts
         principal = ServicePrincipal(
             settings.login_url,
             settings.tenant_id,
@@ -164,7 +162,7 @@ class PowerBi:
             f"powerbi:{settings.client_id.variables}:queries",
             rate=QUERIES_PER_MINUTE,
             per_seconds=60,
-            headroom=_headroom(settings),
+            headroom=share(settings.headroom_percent),
             patience=settings.patience_seconds,
         )
         connections = Connections(
@@ -177,10 +175,6 @@ class PowerBi:
             parts.clock,
         )
         return PowerBiClient(connections, settings.workspace_id)
-
-
-def _headroom(settings: PowerBiSettings) -> str:
-    return f"{settings.headroom_percent / 100:.2f}"
 
 
 def declared(mappings: Mappings) -> Star:

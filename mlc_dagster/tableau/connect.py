@@ -19,18 +19,19 @@ from mlc_dagster.tableau.setup import Setup
 from mlc_dagster.tableau.shape import Shape
 from mlc_dagster.tableau.webhooks import FLOW_ENDED, REFRESHES_FAILED, Secret, TableauHooks, Webhooks
 from mlc_dagster.target import Expiry, NotSetUp, Parts
+from mlc_dagster.transport.budget import share
 
 
 class Tableau:
     """The configured project with everything that is needed to fill its data sources."""
 
     def __init__(self, settings: TableauSettings, parts: Parts) -> None:
-        self._settings, self._parts = settings, parts
+        self.settings, self._parts = settings, parts
         self._place = Place(
             f"{settings.server_url}|{settings.site}|{settings.project}", project=settings.project
         )
         self.memory = Memory(parts.engine, parts.clock, f"tableau:{self._place.name}")
-        headroom, patience = f"{settings.headroom_percent / 100:.2f}", settings.patience_seconds
+        headroom, patience = share(settings.headroom_percent), settings.patience_seconds
         # Cloud counts by user and site (section 12).
         name = f"tableau:{settings.server_url}:{settings.site}"
         window = partial(parts.budgets.counted_window, seconds=3600, headroom=headroom, patience=patience)
@@ -40,7 +41,7 @@ class Tableau:
     @cached_property
     def session(self) -> SharedSession:
         """The session that all processes share."""
-        settings, parts = self._settings, self._parts
+        settings, parts = self.settings, self._parts
         http = login_http(self._api, budget=self._calls, counter=parts.counter, clock=parts.clock)
         return SharedSession(
             http,
@@ -76,14 +77,14 @@ class Tableau:
         """The set-up of the project. `address`: where Tableau reaches our receiver; None for no webhooks."""
         webhooks = None
         if address is not None:
-            events = [*REFRESHES_FAILED, *([FLOW_ENDED] if self._settings.run_flows else [])]
+            events = [*REFRESHES_FAILED, *([FLOW_ENDED] if self.settings.run_flows else [])]
             webhooks = Webhooks(self.client, self._hook_secret, address, events)
-        return Setup(self.client, self.memory, self._settings.project, list(self._models), webhooks)
+        return Setup(self.client, self.memory, self.settings.project, list(self._models), webhooks)
 
     @property
     def _models(self) -> dict[str, str]:
         """Our models, by the title of their data source."""
-        return {self._shape(model).title: model for model in self._settings.destinations}
+        return {self._shape(model).title: model for model in self.settings.destinations}
 
     def destination(self, model: str) -> DataSource:
         """The data source of one model of the mappings."""
@@ -95,7 +96,7 @@ class Tableau:
             self._source(shape),
             self._place,
             ledger=self._parts.ledger,
-            job_patience=self._settings.job_patience_seconds,
+            job_patience=self.settings.job_patience_seconds,
         )
 
     def read_back(self, model: str) -> ExtractReadBack:
@@ -103,16 +104,14 @@ class Tableau:
         shape = self._shape(model)
         return ExtractReadBack(f"tableau/{model}", shape, self.client, self._source(shape))
 
-    def delivered(self, model: str, report: Report) -> None:
+    def delivered(self, report: Report, *, last: bool) -> None:
         """Start what depends on our data sources, once a run."""
-        names = [key.split("/")[1] for key in self._parts.mappings.in_order("tableau")]
-        last = [name for name in names if name in self._settings.destinations][-1]
-        client, settings = self.client, self._settings
+        client, settings = self.client, self.settings
         starts: dict[str, Callable[[], None]] = {
             **{f"Refresh task {id}": partial(client.run_task, id) for id in settings.refresh_tasks},
             **{f"Flow {id}": partial(client.run_flow, id) for id in settings.run_flows},
         }
-        Refreshes(self.memory, starts).delivered(changed=report.changed, last=model == last)
+        Refreshes(self.memory, starts).delivered(changed=report.changed, last=last)
 
     @property
     def published(self) -> bool:
@@ -133,7 +132,7 @@ class Tableau:
         declared = parts.mappings.models[name]
         judges = (
             Names(self.client, self._shape(model)),
-            Relations(parts.ledger, declared, self._settings.destinations),
+            Relations(parts.ledger, declared, self.settings.destinations),
         )
         quarantine, found = Quarantine(parts.engine, parts.clock), {}
         for company in companies:
@@ -152,12 +151,12 @@ class Tableau:
 
     def look(self) -> str:
         """Sign in and look for the project."""
-        if self.client.project(self._settings.project) is None:
+        if self.client.project(self.settings.project) is None:
             raise NotSetUp(
-                f"The site has no project {self._settings.project!r} that we see. Run `mlc tableau setup`, "
+                f"The site has no project {self.settings.project!r} that we see. Run `mlc tableau setup`, "
                 "or correct `project` in mlc.yaml."
             )
-        return f"project {self._settings.project}"
+        return f"project {self.settings.project}"
 
     def calls_left(self) -> Mapping[str, int | None]:
         """The calls left of this hour."""
@@ -165,7 +164,7 @@ class Tableau:
 
     def expiries(self) -> Sequence[Expiry]:
         """The ends of the access token: its last day, and 15 days after its last use once it lies idle."""
-        auth = self._settings.auth
+        auth = self.settings.auth
         if not isinstance(auth, AccessToken):
             return ()
         name = auth.token_name.reveal()
@@ -173,10 +172,10 @@ class Tableau:
 
     @property
     def _api(self) -> str:
-        return f"{self._settings.server_url}/api/{self._settings.api_version}"
+        return f"{self.settings.server_url}/api/{self.settings.api_version}"
 
     def _credentials(self) -> Credentials:
-        auth = self._settings.auth
+        auth = self.settings.auth
         if isinstance(auth, AccessToken):
             return Pat(auth.token_name.reveal(), auth.token_secret.reveal())
         client, secret = auth.client_id.reveal(), auth.secret_id.reveal()

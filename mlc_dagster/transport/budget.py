@@ -12,7 +12,12 @@ from mlc_dagster.transport.counted import CountedWindow
 from mlc_dagster.transport.waiting import BudgetRow, Unlimited
 from mlc_dagster.transport.windows import FixedWindow, RollingWindow
 
-__all__ = ["Budget", "Budgets", "Unlimited"]
+__all__ = ["Budget", "Budgets", "Unlimited", "share"]
+
+
+def share(percent: int) -> Decimal:
+    """The part of a limit that is ours, from the percent that mlc.yaml names; the rest is for others."""
+    return Decimal(percent) / 100
 
 
 class Budget(Protocol):

@@ -1,7 +1,7 @@
 """Builds a company's client from the settings."""
 
 from mlc_dagster.settings import CompanySettings, VismaSettings
-from mlc_dagster.transport.budget import Budgets
+from mlc_dagster.transport.budget import Budgets, share
 from mlc_dagster.transport.clock import Clock
 from mlc_dagster.transport.session import CallCounter
 from mlc_dagster.transport.windows import FixedWindow
@@ -42,6 +42,6 @@ def company_budget(settings: VismaSettings, code: str, budgets: Budgets) -> Fixe
         f"visma:{code}",
         limit=None,
         seconds=3600,
-        headroom=f"{settings.headroom_percent / 100:.2f}",
+        headroom=share(settings.headroom_percent),
         patience=settings.patience_seconds,
     )

@@ -197,7 +197,7 @@ class Installation:
 
     def receive(self) -> Received:
         """One look into the mailbox."""
-        return self.cleo.inbox.receive("run of the mailbox")
+        return self.cleo.inbox_for({}, None).receive("run of the mailbox")
 
     def standing(self, name: str = ORDERS) -> list[tuple[str, Standing]]:
         """The newest document of each record with its state in words."""

@@ -61,7 +61,7 @@ def chapter(house: House, first: date | None = None) -> Chapter:
     }
     for kind, held in documents.items():
         assert len(held) == len(received["documents"][kind]), f"two {kind} of one number"
-    suite.cleo.inbox.receive("a look into the mailbox")
+    suite.cleo.inbox_for({}, None).receive("a look into the mailbox")
     states = {
         name: Counter(state for state, _ in suite.cleo.answers.standing(name, COMPANY, house.clock.now()))
         for name in suite.destinations()

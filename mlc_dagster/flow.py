@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mlc_dagster.delivery import Change, Plan, Refused, Report, Row, deliver, plan
 from mlc_dagster.delivery.destination import Advised, Paced
 from mlc_dagster.delivery.errors import Overtaken
-from mlc_dagster.outlook import held_days, span
+from mlc_dagster.outlook import held_days, span, unreadable
 from mlc_dagster.suite import Suite
 from mlc_dagster.visma.client import VismaClient
 from mlc_dagster.visma.entities import Entity
@@ -200,9 +200,8 @@ def forecast(suite: Suite, name: str, company: str, days: Sequence[date]) -> For
         mapped.scope,
         refused=mapped.refused,
     )
-    unreadable = suite.quarantine.open(f"visma/{suite.mappings.models[name].source}", company)
     seconds = destination.seconds(planned.changes) if isinstance(destination, Paced) else None
-    refused = len(mapped.refused) + len(unreadable)
+    refused = len(mapped.refused) + unreadable(suite, name, company)
     advice = destination.advice(planned.changes) if isinstance(destination, Advised) else ""
     calls = destination.calls(planned.changes)
     if (read_back := suite.read_back(name)) is not None:
@@ -247,12 +246,11 @@ def _missing_days(suite: Suite, model: str, company: str) -> dict[str, list[date
 
 def _settle_quarantine(suite: Suite, entity: Entity, report: ReadReport, run_id: str) -> None:
     """Keep the records that did not parse, and release those that came in good order this time."""
-    place = f"visma/{entity.name}"
-    if not report.quarantined and not suite.quarantine.open(place, report.company, dismissed=True):
+    if not report.quarantined and not suite.quarantine.open(entity.place, report.company, dismissed=True):
         return
     suite.quarantine.settle(
         stage=STAGE,
-        place=place,
+        place=entity.place,
         company=report.company,
         refused=[
             Refused.at_source(STAGE, bad.key, bad.number, bad.reason, bad.raw) for bad in report.quarantined

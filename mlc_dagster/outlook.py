@@ -105,7 +105,7 @@ def entity_news(suite: Suite, entity: Entity, company: str) -> bool:
 
 def _refused(suite: Suite, entity: Entity, company: str) -> set[str]:
     """The records that did not parse, as they came: no news, whether a person has dismissed them or not."""
-    entries = suite.quarantine.open(f"visma/{entity.name}", company, dismissed=True)
+    entries = suite.quarantine.open(entity.place, company, dismissed=True)
     return {entry.raw for entry in entries}
 
 
@@ -121,5 +121,5 @@ def left_behind(suite: Suite, destination: str, company: str) -> dict[str, int]:
 
 def unreadable(suite: Suite, destination: str, company: str) -> int:
     """Records of the destination's entity that did not parse: it still holds their last good version."""
-    source = suite.mappings.models[destination].source
-    return len(suite.quarantine.open(f"visma/{source}", company))
+    source = ENTITIES[suite.mappings.models[destination].source]
+    return len(suite.quarantine.open(source.place, company))

@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from mlc_dagster.database import reading
-from mlc_dagster.database.schema import batch_members, batches, deliveries, records
+from mlc_dagster.database.schema import batch_members, batches, records
 from mlc_dagster.delivery.destination import FoundRow, ReadBack
 from mlc_dagster.delivery.ledger import UNRESOLVED, Ledger, State, chunks
 from mlc_dagster.delivery.rows import Change, Op, decode
@@ -261,10 +261,9 @@ class _Looking:
         """The ledger's records of these keys, of any company; our own company's wins."""
         destination, company = self.comparison.destination, self.comparison.company
         # By company too: the records' index begins with destination and company.
-        everybody = sa.select(deliveries.c.company).where(deliveries.c.destination == destination)
+        companies = self._ledger.companies(destination)
         query = sa.select(records).where(records.c.destination == destination, records.c.key.in_(keys))
         with reading(self._ledger.engine) as connection:
-            companies = connection.execute(everybody).scalars().all()
             found = connection.execute(query.where(records.c.company.in_(companies)))
             rows = sorted(found, key=lambda row: row.company == company)
         return {

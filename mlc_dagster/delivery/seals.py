@@ -28,7 +28,7 @@ EVENTS_IN_A_SEAL = 20_000
 # So long new events may have to wait while the last ones are being written; else the next call seals them.
 LOCK_TIMEOUT = "2s"
 # Where a removal stands in the trail, for all companies.
-TRAIL = "mlc/audit"
+TRAIL, ALL = "mlc/audit", "*"
 # Numbers begin with 1, unless somebody else gives them.
 _BEFORE_ALL = -(2**63)
 
@@ -205,7 +205,7 @@ class Seals:
             return 0
         left = connection.execute(sa.select(events.c.id).where(here)).scalars().all()
         detail = {"removed": len(gone), "before": text_of(before), "runs": _runs(gone, left)}
-        row = {"at": self._clock.now(), "run_id": by, "destination": TRAIL, "company": "*"}
+        row = {"at": self._clock.now(), "run_id": by, "destination": TRAIL, "company": ALL}
         connection.execute(events.insert(), {**row, "kind": Kind.REMOVED.value, "detail": json.dumps(detail)})
         return len(gone)
 

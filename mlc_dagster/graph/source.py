@@ -68,7 +68,7 @@ def entity_asset(
                 allow_deletes=config.allow_deletes,
                 on_day=show_rows,
             )
-            context.log.info(f"visma/{entity.name} {company} {days[0]} to {days[-1]}: {report}")
+            context.log.info(f"{entity.place} {company} {days[0]} to {days[-1]}: {report}")
             refused.extend(
                 (f"{company} {bad.key or 'without a key'}", bad.reason) for bad in report.quarantined
             )

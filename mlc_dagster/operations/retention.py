@@ -24,10 +24,9 @@ from mlc_dagster.delivery import Kind, State
 from mlc_dagster.delivery.audit import life_of
 from mlc_dagster.delivery.clock import Clock
 from mlc_dagster.delivery.ledger import UNRESOLVED
-from mlc_dagster.delivery.seals import TRAIL, text_of
+from mlc_dagster.delivery.seals import ALL, TRAIL, text_of
 from mlc_dagster.suite import Suite
 
-ALL = "*"
 # What stands on hold, as conditions: whoever removes asks anew with each statement.
 _STANDING = holds.c.released_at.is_(None)
 HELD_COMPANIES = sa.select(holds.c.company).where(_STANDING, holds.c.company.is_not(None))

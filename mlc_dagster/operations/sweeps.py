@@ -198,7 +198,7 @@ def _read_whole(suite: Suite, entity: Entity, company: str, client: VismaClient,
 def last_swept(suite: Suite, entity: Entity, company: str) -> datetime | None:
     """When (UTC) all keys were compared last; None when never."""
     query = sa.select(sa.func.max(events.c.at)).where(
-        events.c.destination == f"visma/{entity.name}",
+        events.c.destination == entity.place,
         events.c.company == company,
         events.c.kind == Kind.LOOKED.value,
     )
@@ -230,7 +230,7 @@ def _owed(suite: Suite) -> Memory:
 
 def _unread(suite: Suite, entity: Entity, company: str) -> list[str]:
     """The keys of records that did not parse: whoever looks finds them missing in the lake, for a reason."""
-    entries = suite.quarantine.open(f"visma/{entity.name}", company, dismissed=True)
+    entries = suite.quarantine.open(entity.place, company, dismissed=True)
     return [entry.key for entry in entries if entry.key is not None]
 
 
@@ -306,7 +306,7 @@ def _told(suite: Suite, entity: Entity, company: str, keys: Sequence[str]) -> di
         for numbers in chunks([entity.number_in(key) for key in keys]):
             query = sa.select(events.c.key, sa.func.max(events.c.at).label("at")).where(
                 events.c.number.in_(numbers),
-                events.c.destination == f"visma/{entity.name}",
+                events.c.destination == entity.place,
                 events.c.company == company,
                 events.c.kind.in_((Kind.VANISHED.value, Kind.RENUMBERED.value)),
             )
@@ -316,7 +316,7 @@ def _told(suite: Suite, entity: Entity, company: str, keys: Sequence[str]) -> di
 
 def _event(entity: Entity, kind: Kind, detail: Mapping[str, Any], key: str | None = None) -> dict[str, Any]:
     return {
-        "destination": f"visma/{entity.name}",
+        "destination": entity.place,
         "source_key": key,
         "key": key,
         "number": entity.number_in(key) if key is not None else None,

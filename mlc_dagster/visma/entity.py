@@ -71,6 +71,11 @@ class Entity:
     internal: str | None = None
     cited: tuple[str, ...] = ()
 
+    @property
+    def place(self) -> str:
+        """What quarantine, audit trail and tallies call it: visma/suppliers and so on."""
+        return f"visma/{self.name}"
+
     @cached_property
     def schema(self) -> pa.Schema:
         """The columns in the lake: the lake's own first, then the declared fields."""

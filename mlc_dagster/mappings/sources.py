@@ -45,10 +45,11 @@ def fingerprint(model: Model, loaded: Loaded, lake: Lake, company: str) -> str:
     variables = {name for template in templates for name in template.names("var")}
     parts = {
         "contract": model.contract.model_dump_json(),
-        "section": model.section.model_dump_json() if model.section else "",
         "sql": [template.text for template in templates],
         "lookups": {name: loaded.lookups[name].digest for name in lookups},
         "variables": {name: loaded.variables[name] for name in variables},
         "lake": {entity: lake.fingerprint(entity, company) for entity in entities},
     }
+    if model.section is not None:
+        parts["section"] = model.section.model_dump_json()
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()

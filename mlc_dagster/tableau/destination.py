@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from mlc_dagster.tableau import scratch
 from mlc_dagster.tableau.client import CHUNK, TIMEOUT, JobState, Published, TableauClient
 from mlc_dagster.tableau.hyper import SCHEMA, TABLE, Content, Unusable, write
 from mlc_dagster.tableau.references import Names
-from mlc_dagster.tableau.remembered import Publication, Source, number_in, numbered
+from mlc_dagster.tableau.remembered import Publication, Source, SourceState, number_in, numbered
 from mlc_dagster.tableau.shape import Shape
 from mlc_dagster.target import in_delivery_words
 from mlc_dagster.transport import errors as transport
@@ -74,10 +75,14 @@ class DataSource:
     ) -> None:
         self.name, self.shape, self._client, self._source, self._place = name, shape, client, source, place
         self._ledger, self._patience = ledger, job_patience
-        where = f"{place.name}|{shape.title}"
-        # Other columns need a publication, also of rows that are what they were: so every row goes again.
-        self.target = f"{where}|{shape.fingerprint}"
-        self.exclusive: tuple[str, ...] = (f"tableau:{where}",)
+        self._where = f"{place.name}|{shape.title}"
+        self.exclusive: tuple[str, ...] = (f"tableau:{self._where}",)
+
+    @cached_property
+    def target(self) -> str:
+        """Where its rows are. It changes with the columns: then all is published, so every row goes again."""
+        layout = self._layout(self._source().state)
+        return f"{self._where}|{layout}" if layout else self._where
 
     def preflight(self, changes: Sequence[Change]) -> Mapping[str, str]:
         """Look for the project and the data source, and name the rows that can never be there.
@@ -138,8 +143,8 @@ class DataSource:
         with self._file([self._whole(batch)]) as (path, rows):
             upload = self._client.upload(path)
         under_way = Publication(batch.id, self._now().isoformat())
-        number = source.state.publications + 1
-        source.save(ours=True, fingerprint="", publication=under_way, publications=number)
+        number, layout = source.state.publications + 1, self._layout(source.state)
+        source.save(ours=True, fingerprint="", publication=under_way, publications=number, layout=layout)
         described = numbered(self.shape.description, number)
         try:
             job = self._client.publish(self.shape.title, described, project, upload)
@@ -280,6 +285,10 @@ class DataSource:
             "target-table": TABLE,
             "condition": {"op": "eq", "source-col": key, "target-col": key},
         }
+
+    def _layout(self, state: SourceState) -> int:
+        """How often the columns have changed since the first publication, ours included."""
+        return state.layout + (state.fingerprint not in ("", self.shape.fingerprint))
 
     # -- both -----------------------------------------------------------------------------------------------
 

@@ -25,7 +25,7 @@ class SourceState:
 
     id: empty before the first publication, or when it is gone. fingerprint: of the columns that were
     published; empty while it is not known what is published. publications: how many we have sent; shown: the
-    number that its description told last, 0 for none.
+    number that its description told last, 0 for none. layout: how often its columns have changed.
     """
 
     ours: bool = False
@@ -34,6 +34,7 @@ class SourceState:
     publication: Publication | None = None
     publications: int = 0
     shown: int = 0
+    layout: int = 0
 
 
 class Source:

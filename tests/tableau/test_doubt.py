@@ -58,6 +58,7 @@ UPDATE_FAULTS: list[tuple[str, dict[str, Any]]] = [
     ("server_error", {"status": 502, "html": True}),
     ("job_ends", {"code": 1, "note": "out of memory"}),
     ("job_ends", {"code": 1, "applied": True}),
+    ("job_ends", {"code": 2, "note": "cancelled by an administrator"}),
     ("job_ends", {"code": None, "applied": True}),
     ("token_expired", {}),
     ("upload_lost", {}),

@@ -6,8 +6,8 @@ from typing import Any
 
 from rich.table import Table
 
-from mlc_dagster.cli.console import console
-from mlc_dagster.delivery import Audit, Entry, Event
+from mlc_dagster.cli.console import console, table_with
+from mlc_dagster.delivery import Entry, Event
 from mlc_dagster.lake import Version
 from mlc_dagster.settings import load_settings
 from mlc_dagster.suite import Suite
@@ -17,7 +17,7 @@ from mlc_dagster.visma.entities import ENTITIES
 def show_audit(number: str) -> int:
     """Print the record's life; 1 when nothing is known of the number."""
     suite = Suite(load_settings())
-    history = Audit(suite.engine).history(number)
+    history = suite.audit.history(number)
     sightings = list(_sightings(suite, number))
     if not history and not sightings:
         console.print(
@@ -58,10 +58,9 @@ def _sightings(suite: Suite, number: str) -> Iterator[tuple[str, str, Version]]:
 
 
 def _table(number: str, history: list[Event]) -> Table:
-    table = Table(title=f"The life of {number}", title_justify="left")
-    for heading in ("when (UTC)", "company", "destination", "record", "event", "batch", "detail"):
-        # A batch's id and a destination are there to be copied.
-        table.add_column(heading, overflow="fold", no_wrap=heading in ("batch", "destination"))
+    headings = ("when (UTC)", "company", "destination", "record", "event", "batch", "detail")
+    # A batch's id and a destination are there to be copied.
+    table = table_with(f"The life of {number}", headings, whole=["batch", "destination"])
     for event in history:
         table.add_row(
             f"{event.at:%Y-%m-%d %H:%M:%S}",

@@ -2,7 +2,7 @@
 
 from rich.table import Table
 
-from mlc_dagster.cli.console import console
+from mlc_dagster.cli.console import console, table_with
 from mlc_dagster.operations.backlog import Backlog, backlogs, hours, total
 from mlc_dagster.settings import load_settings
 from mlc_dagster.suite import Suite
@@ -25,11 +25,9 @@ def show_backlog(company: str | None) -> None:
 
 
 def _table(found: dict[str, list[Backlog]]) -> Table:
-    table = Table(title="What is still to be read from the ERP", title_justify="left")
-    for heading in ("company", "entity"):
-        table.add_column(heading, no_wrap=True)
-    for heading in ("days not read", "records", "pages", "pages here", "calls"):
-        table.add_column(heading, justify="right")
+    names, numbers = ("company", "entity"), ("days not read", "records", "pages", "pages here", "calls")
+    title = "What is still to be read from the ERP"
+    table = table_with(title, (*names, *numbers), numbers=numbers, whole=names)
     for code, lacking in found.items():
         for one in lacking:
             records = "not told" if one.records is None else str(one.records)

@@ -3,10 +3,9 @@
 from collections import Counter
 
 import typer
-from rich.table import Table
 
 from mlc_dagster.asana.unassigned import Supplier, unassigned
-from mlc_dagster.cli.console import console
+from mlc_dagster.cli.console import console, table_with
 from mlc_dagster.settings import load_settings
 from mlc_dagster.suite import Suite
 
@@ -21,7 +20,7 @@ def set_up(*, yes: bool) -> None:
     setup = Suite(load_settings()).asana.setup
     plan = setup.plan()
     for step in plan.steps or ("every field is there and attached",):
-        console.print(f"- {step}", highlight=False, markup=False)
+        console.print(f"- {step}")
     if plan.steps and not yes:
         typer.confirm("Do this?", abort=True)
     works = setup.apply(plan)
@@ -32,9 +31,8 @@ def show_unassigned() -> None:
     """Print the suppliers whose tasks nobody is assigned to, with the number of tasks that are not done."""
     suite = Suite(load_settings())
     asana = suite.asana
-    table = Table(title="Suppliers without a member", title_justify="left")
-    for heading in ("company", "supplier", "name", "named member", "open tasks"):
-        table.add_column(heading, justify="right" if heading == "open tasks" else "left", overflow="fold")
+    headings = ("company", "supplier", "name", "named member", "open tasks")
+    table = table_with("Suppliers without a member", headings, numbers=["open tasks"])
     found: Counter[Supplier] = Counter()
     delivered = False
     for model in asana.settings.destinations:

@@ -1,9 +1,29 @@
 """The terminal as the commands see it: wide enough for a table where there is no terminal to ask."""
 
+from collections.abc import Collection
+
 from rich.console import Console
+from rich.table import Table
 
 WIDTH = 140
 
 console = Console(highlight=False, markup=False, soft_wrap=True)
 if not console.is_terminal:
     console = Console(highlight=False, markup=False, soft_wrap=True, width=WIDTH)
+
+
+def table_with(
+    title: str, headings: Collection[str], *, numbers: Collection[str] = (), whole: Collection[str] = ()
+) -> Table:
+    """An empty table. Of its headings, `numbers` are those of columns of numbers, and `whole` of names that
+    are not to be broken.
+    """
+    table = Table(title=title, title_justify="left")
+    for heading in headings:
+        table.add_column(
+            heading,
+            justify="right" if heading in numbers else "left",
+            overflow="fold",
+            no_wrap=heading in whole,
+        )
+    return table

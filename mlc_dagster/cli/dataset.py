@@ -3,9 +3,8 @@
 import json
 
 import typer
-from rich.table import Table
 
-from mlc_dagster.cli.console import console
+from mlc_dagster.cli.console import console, table_with
 from mlc_dagster.powerbi.connect import PowerBi, declared
 from mlc_dagster.powerbi.star import Star
 from mlc_dagster.settings import load_settings
@@ -35,15 +34,13 @@ def set_up(*, adopt: str, yes: bool) -> None:
     setup = suite.powerbi.setup
     plan = setup.plan(adopt=adopt)
     for step in plan.steps or ("nothing to change",):
-        console.print(f"- {step}", highlight=False)
+        console.print(f"- {step}")
     if plan.steps and not yes:
         typer.confirm("Do this?", abort=True)
     dataset = setup.apply(plan)
-    console.print(f"Dataset {dataset}. {_queries(suite.powerbi)}", highlight=False)
+    console.print(f"Dataset {dataset}. {_queries(suite.powerbi)}")
     if plan.steps:
-        console.print(
-            "Next: `mlc check`; then the pair's schedule or sensor sends the rows.", highlight=False
-        )
+        console.print("Next: `mlc check`; then the pair's schedule or sensor sends the rows.")
 
 
 def _queries(powerbi: PowerBi) -> str:
@@ -61,16 +58,16 @@ def _tables(star: Star) -> None:
     """The tables as the contracts see them: a fact once, and no technical columns."""
     for shape in star.shapes.values():
         kind = f"fact, hidden: {' and '.join(shape.names)}" if shape.fact else "dimension"
-        table = Table(title=f"{shape.title} ({kind}). {shape.description}", title_justify="left")
-        for heading in ("column", "type", "format", "shown", "what it is"):
-            table.add_column(heading, overflow="fold")
+        table = table_with(
+            f"{shape.title} ({kind}). {shape.description}",
+            ("column", "type", "format", "shown", "what it is"),
+        )
         for column in shape.columns:
             shown = "" if column.hidden else "yes"
             table.add_row(column.name, column.type, column.format or "", shown, column.description)
         console.print(table)
     console.print(
         f"All rows carry hidden technical columns besides. {star.control.name}: {star.control.description}\n",
-        highlight=False,
     )
 
 
@@ -80,24 +77,20 @@ def _relationships(star: Star) -> None:
         (f"{titles[link.from_table]}[{link.from_column}]", f"{link.to_table}[{link.to_column}]")
         for link in star.relationships
     }
-    table = Table(title="Relationships, many to one", title_justify="left")
-    for heading in ("from", "to"):
-        table.add_column(heading, overflow="fold")
+    table = table_with("Relationships, many to one", ("from", "to"))
     for link in sorted(links):
         table.add_row(*link)
     console.print(table)
 
 
 def _measures(star: Star) -> None:
-    table = Table(title="Measures", title_justify="left")
-    for heading in ("measure", "format", "what it is"):
-        table.add_column(heading, overflow="fold")
+    table = table_with("Measures", ("measure", "format", "what it is"))
     for measure in star.measures:
         if not measure.hidden:
             table.add_row(measure.name, measure.format or "", measure.description)
     console.print(table)
-    console.print("Their DAX. Hidden ones tell which of a fact's two tables is read.\n", highlight=False)
+    console.print("Their DAX. Hidden ones tell which of a fact's two tables is read.\n")
     for measure in star.measures:
         hidden = " (hidden)" if measure.hidden else ""
-        console.print(f"{measure.name}{hidden}", style="bold", highlight=False, markup=False)
-        console.print(f"  {measure.dax}\n", highlight=False, markup=False, soft_wrap=True)
+        console.print(f"{measure.name}{hidden}", style="bold")
+        console.print(f"  {measure.dax}\n")

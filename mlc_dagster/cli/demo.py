@@ -94,12 +94,12 @@ def _set_up(suite: Suite) -> None:
     """Make what some targets need once, as `mlc powerbi setup` and `mlc asana setup` do."""
     if suite.settings.pairs.powerbi is not None:
         dataset = suite.powerbi.setup
-        console.print(f"Power BI: dataset {dataset.apply(dataset.plan())}", highlight=False)
+        console.print(f"Power BI: dataset {dataset.apply(dataset.plan())}")
     if suite.settings.pairs.asana is not None:
         fields = suite.asana.setup
         plan = fields.plan()
         fields.apply(plan)
-        console.print(f"Asana: {len(plan.make)} custom fields", highlight=False)
+        console.print(f"Asana: {len(plan.make)} custom fields")
 
 
 def _load(title: str, settings: Settings) -> Table:

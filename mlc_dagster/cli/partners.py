@@ -8,7 +8,7 @@ from rich.table import Table
 from mlc_dagster.cleo.answers import OVERDUE
 from mlc_dagster.cleo.outbox import Standing, State
 from mlc_dagster.cleo.settlements import Settled
-from mlc_dagster.cli.console import console
+from mlc_dagster.cli.console import console, table_with
 from mlc_dagster.cli.person import person
 from mlc_dagster.delivery import Entry, distrust
 from mlc_dagster.settings import load_settings
@@ -67,7 +67,6 @@ def settle_document(number: str, reason: str, by: str | None) -> None:
         console.print(
             f"{entry.place} {company}: {number} stays at {told.partner} as {told.file} told it, until it "
             "changes again. The next delivery takes it off the list.",
-            highlight=False,
         )
 
 
@@ -91,9 +90,7 @@ def _untold(suite: Suite, number: str | None = None) -> Iterator[tuple[Entry, St
 
 
 def _waiting(untold: list[tuple[Entry, Standing | None]]) -> Table:
-    table = Table(title="Not told", title_justify="left")
-    for heading in ("company", "number", "partner has", "since (UTC)", "why"):
-        table.add_column(heading, overflow="fold")
+    table = table_with("Not told", ("company", "number", "partner has", "since (UTC)", "why"))
     for entry, told in untold:
         has = f"{told.partner}: {told.file}" if told else "nothing"
         table.add_row(entry.company, entry.number, has, f"{entry.first_at:%Y-%m-%d %H:%M}", entry.reason)
@@ -101,20 +98,17 @@ def _waiting(untold: list[tuple[Entry, Standing | None]]) -> Table:
 
 
 def _summary(counts: Counter[tuple[str, str, str]]) -> Table:
-    table = Table(title="The newest document of each record", title_justify="left")
-    for heading in ("destination", "partner"):
-        table.add_column(heading, overflow="fold")
-    for state in STATES:
-        table.add_column(str(state), justify="right")
+    headings = ("destination", "partner", *map(str, STATES))
+    table = table_with("The newest document of each record", headings, numbers=headings[2:])
     for name, partner in sorted({(name, partner) for name, partner, _ in counts}):
         table.add_row(name, partner, *(str(counts[name, partner, str(state)]) for state in STATES))
     return table
 
 
 def _documents(bad: list[tuple[str, Standing]]) -> Table:
-    table = Table(title="Somebody has to look at", title_justify="left")
-    for heading in ("company", "number", "partner", "state", "sent (UTC)", "file", "said"):
-        table.add_column(heading, overflow="fold")
+    table = table_with(
+        "Somebody has to look at", ("company", "number", "partner", "state", "sent (UTC)", "file", "said")
+    )
     for state, found in bad:
         sent = f"{found.sent_at:%Y-%m-%d %H:%M}" if found.sent_at else ""
         table.add_row(found.company, found.entry.number, found.partner, state, sent, found.file, found.said)

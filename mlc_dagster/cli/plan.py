@@ -3,10 +3,8 @@
 from collections import Counter
 from datetime import date
 
-from rich.table import Table
-
 from mlc_dagster import flow
-from mlc_dagster.cli.console import console
+from mlc_dagster.cli.console import console, table_with
 from mlc_dagster.operations.health import budgets_left
 from mlc_dagster.outlook import open_days, span, unread
 from mlc_dagster.settings import load_settings
@@ -24,11 +22,8 @@ def show_plan(destination: str | None, company: str | None, since: date | None, 
     """
     suite = Suite(load_settings())
     chosen = suite.settings.chosen(company)
-    table = Table(title="What the next run would do with what the lake holds now", title_justify="left")
-    for heading in ("destination", "company"):
-        table.add_column(heading, no_wrap=True)
-    for heading in NUMBERS:
-        table.add_column(heading, justify="right")
+    names, title = ("destination", "company"), "What the next run would do with what the lake holds now"
+    table = table_with(title, (*names, *NUMBERS), numbers=NUMBERS, whole=names)
     needed: Counter[str] = Counter()
     times: dict[str, float] = {}
     remarks: list[str] = []

@@ -7,7 +7,7 @@ from pathlib import Path
 import typer
 from rich.table import Table
 
-from mlc_dagster.cli.console import console
+from mlc_dagster.cli.console import console, table_with
 from mlc_dagster.cli.person import person
 from mlc_dagster.delivery import Entry
 from mlc_dagster.mappings import Model
@@ -97,10 +97,8 @@ def dismiss(entry_id: int, reason: str, by: str | None) -> int:
 
 
 def _table(found: list[Entry]) -> Table:
-    table = Table(title="In quarantine", title_justify="left")
-    table.add_column("id", justify="right")
-    for heading in ("stage", "where", "company", "number", "since (UTC)", "why"):
-        table.add_column(heading, overflow="fold")
+    headings = ("id", "stage", "where", "company", "number", "since (UTC)", "why")
+    table = table_with("In quarantine", headings, numbers=["id"])
     for entry in found:
         settled = f"dismissed by {entry.dismissed_by}: {entry.dismissal}" if entry.dismissed_by else ""
         why = settled or (entry.reason if len(entry.reason) <= SHOWN else f"{entry.reason[:SHOWN]}...")

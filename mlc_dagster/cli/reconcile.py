@@ -9,7 +9,7 @@ import sqlalchemy as sa
 import typer
 from rich.table import Table
 
-from mlc_dagster.cli.console import console
+from mlc_dagster.cli.console import console, table_with
 from mlc_dagster.database import reading
 from mlc_dagster.database.schema import interchange_documents
 from mlc_dagster.delivery import Comparison, distrust, reconcile
@@ -119,12 +119,8 @@ def _beside_the_lake(suite: Suite, found: Comparison) -> None:
 
 
 def _table(compared: list[Comparison]) -> Table:
-    table = Table(title="What targets show, beside what they were sent", title_justify="left")
-    for heading in ("destination", "company"):
-        table.add_column(heading, no_wrap=True)
-    for heading in COUNTS:
-        table.add_column(heading, justify="right")
-    table.add_column("verdict")
+    names, title = ("destination", "company"), "What targets show, beside what they were sent"
+    table = table_with(title, (*names, *COUNTS, "verdict"), numbers=COUNTS, whole=names)
     for found in compared:
         counts = [str(getattr(found, name)) for name in COUNTS]
         table.add_row(found.destination, found.company, *counts, "equal" if found.equal else "differs")
@@ -138,11 +134,11 @@ def _tell(found: Comparison) -> None:
             f"{name}: sent {ours}, shown {theirs}" for name, (ours, theirs) in difference.columns.items()
         )
         told = f"{found.destination} {difference.key} {difference.words}"
-        console.print(f"{told} ({columns})" if columns else told, highlight=False, markup=False)
+        console.print(f"{told} ({columns})" if columns else told)
     for column, (sent, shown) in found.totals.items():
         if sent != shown:
             told = f"{found.destination} {found.company}: total of {column}: sent {sent:f}, shown {shown:f}"
-            console.print(told, highlight=False, markup=False)
+            console.print(told)
 
 
 def _repair(suite: Suite, compared: list[Comparison], *, yes: bool) -> None:

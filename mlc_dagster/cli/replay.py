@@ -10,7 +10,7 @@ import dagster as dg
 import typer
 from rich.table import Table
 
-from mlc_dagster.cli.console import console
+from mlc_dagster.cli.console import console, table_with
 from mlc_dagster.cli.person import person
 from mlc_dagster.cli.report import Line, lines_of, table_of
 from mlc_dagster.cli.signals import stop_on_signals
@@ -135,9 +135,9 @@ def _tell_what_came(spans: Mapping[str, Sequence[Span]]) -> int:
 
 
 def _table(planned: Plan) -> Table:
-    table = Table(title="What has to run", title_justify="left")
-    for heading in ("pair", "company", "days", "rows that go again although unchanged"):
-        table.add_column(heading, overflow="fold")
+    table = table_with(
+        "What has to run", ("pair", "company", "days", "rows that go again although unchanged")
+    )
     for span in planned.spans:
         rows = {
             name: len(keys)

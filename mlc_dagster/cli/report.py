@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from rich.table import Table
 
+from mlc_dagster.cli.console import table_with
 from mlc_dagster.graph.run import PairRun
 
 COLUMNS = ("read", "created", "updated", "deleted", "unchanged", "failed", "quarantined")
@@ -37,18 +38,15 @@ def lines_of(company: str, pair: str, run: PairRun) -> list[Line]:
 
 def table_of(title: str, lines: Sequence[Line]) -> Table:
     """The lines as a table, companies apart."""
-    table = Table(title=title, title_justify="left")
-    for heading in ("company", "destination"):
-        table.add_column(heading, no_wrap=True)
-    for heading in (*COLUMNS, "API calls", "seconds"):
-        table.add_column(heading, justify="right")
+    names, numbers = ("company", "destination"), (*COLUMNS, "API calls", "seconds")
+    table = table_with(title, (*names, *numbers), numbers=numbers, whole=names)
     company = lines[0].company if lines else ""
     for line in lines:
         if line.company != company:
             table.add_section()
             company = line.company
-        numbers = [str(line.counts[name]) if name in line.counts else "" for name in COLUMNS]
-        table.add_row(line.company, line.place, *numbers, str(line.calls), f"{line.seconds:.1f}")
+        counts = [str(line.counts[name]) if name in line.counts else "" for name in COLUMNS]
+        table.add_row(line.company, line.place, *counts, str(line.calls), f"{line.seconds:.1f}")
     return table
 
 

@@ -3,7 +3,7 @@
 import typer
 from rich.table import Table
 
-from mlc_dagster.cli.console import console
+from mlc_dagster.cli.console import console, table_with
 from mlc_dagster.delivery import Change, Op, State, distrust
 from mlc_dagster.settings import load_settings
 from mlc_dagster.suite import Suite
@@ -49,10 +49,8 @@ def _cost(suite: Suite, name: str, company: str) -> tuple[int, int]:
 
 
 def _table(name: str, costs: dict[str, tuple[int, int]]) -> Table:
-    table = Table(title=f"To send again: {name}", title_justify="left")
-    table.add_column("company")
-    for heading in ("rows", "about calls"):
-        table.add_column(heading, justify="right")
+    numbers = ("rows", "about calls")
+    table = table_with(f"To send again: {name}", ("company", *numbers), numbers=numbers)
     for company, (rows, calls) in costs.items():
         table.add_row(company, str(rows), str(calls))
     return table

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import typer
 from rich.table import Table
 
-from mlc_dagster.cli.console import console
+from mlc_dagster.cli.console import console, table_with
 from mlc_dagster.cli.person import person
 from mlc_dagster.operations.retention import Holds, Removed, old, remove
 from mlc_dagster.settings import Settings, load_settings
@@ -41,10 +41,7 @@ def show() -> None:
     if not standing:
         console.print("Nothing is on hold.")
         return
-    table = Table(title="On hold", title_justify="left")
-    table.add_column("id", justify="right")
-    for heading in ("what", "since (UTC)", "by", "why"):
-        table.add_column(heading, overflow="fold")
+    table = table_with("On hold", ("id", "what", "since (UTC)", "by", "why"), numbers=["id"])
     for hold in standing:
         table.add_row(str(hold.id), str(hold), f"{hold.held_at:%Y-%m-%d}", hold.held_by, hold.reason)
     console.print(table)
@@ -81,10 +78,7 @@ def _runs(settings: Settings, count: int) -> list[Removed]:
 
 
 def _table(title: str, found: Sequence[Removed]) -> Table:
-    table = Table(title=title, title_justify="left")
-    table.add_column("what", overflow="fold")
-    for heading in ("kept for days", "count"):
-        table.add_column(heading, justify="right")
+    table = table_with(title, ("what", "kept for days", "count"), numbers=["kept for days", "count"])
     for each in found:
         table.add_row(each.what, str(each.days), str(each.count))
     return table

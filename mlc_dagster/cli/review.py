@@ -1,10 +1,8 @@
 """What `mlc cleo receive`, `held` and `release` do."""
 
-from rich.table import Table
-
 from mlc_dagster.cleo.held import STAGE
 from mlc_dagster.cleo.inbox import summary
-from mlc_dagster.cli.console import console
+from mlc_dagster.cli.console import console, table_with
 from mlc_dagster.inbound import mailbox
 from mlc_dagster.settings import load_settings
 from mlc_dagster.suite import Suite
@@ -15,7 +13,7 @@ RUN = "cli"
 def receive_now() -> None:
     """One look at the mailbox, and what came of it."""
     done = summary(mailbox.receive(Suite(load_settings()), run_id=RUN))
-    console.print(", ".join(f"{name}: {number}" for name, number in done.items()), highlight=False)
+    console.print(", ".join(f"{name}: {number}" for name, number in done.items()))
 
 
 def list_held() -> int:
@@ -24,9 +22,9 @@ def list_held() -> int:
     if not waiting:
         console.print("Nothing waits for a person.")
         return 0
-    table = Table(title="Waits for a person", title_justify="left")
-    for heading in ("since (UTC)", "company", "number or file", "may be released", "why"):
-        table.add_column(heading, overflow="fold")
+    table = table_with(
+        "Waits for a person", ("since (UTC)", "company", "number or file", "may be released", "why")
+    )
     for each in waiting:
         since, may = f"{each.first_at:%Y-%m-%d %H:%M}", "yes" if each.stage == STAGE else "no"
         table.add_row(since, each.company, each.number or each.key, may, each.reason)
@@ -43,7 +41,7 @@ def release_held(number: str) -> int:
     done = mailbox.release(Suite(load_settings()), number, run_id=RUN)
     for each in done:
         words = f"goes on waiting. {each.reason}" if each.reason else "is done."
-        console.print(f"{each.held.kind} {each.held.number} of {each.held.company} {words}", markup=False)
+        console.print(f"{each.held.kind} {each.held.number} of {each.held.company} {words}")
     return int(any(each.reason for each in done))
 
 

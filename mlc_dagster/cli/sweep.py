@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 from rich.table import Table
 
-from mlc_dagster.cli.console import console
+from mlc_dagster.cli.console import console, table_with
 from mlc_dagster.operations.sweeps import NoSuchSweep, Swept, calls_left, cost, entities_of, put_off, sweep
 from mlc_dagster.settings import load_settings
 from mlc_dagster.suite import Suite
@@ -25,12 +25,9 @@ def show_sweep_plan(company: str | None, entity: str | None) -> None:
         NoSuchSweep: the entity cannot be swept.
     """
     suite = Suite(load_settings())
-    table = Table(title="What a look at all keys would cost", title_justify="left")
-    for heading in ("company", "entity"):
-        table.add_column(heading, no_wrap=True)
-    for heading in ("records", "calls", "pages kept"):
-        table.add_column(heading, justify="right")
-    table.add_column("last look (UTC)")
+    names, numbers = ("company", "entity"), ("records", "calls", "pages kept")
+    headings = (*names, *numbers, "last look (UTC)")
+    table = table_with("What a look at all keys would cost", headings, numbers=numbers, whole=names)
     for code, each in _wanted(suite, company, entity):
         seen = cost(suite, each, code)
         last = f"{seen.last:%Y-%m-%d %H:%M}" if seen.last else "never"
@@ -94,12 +91,9 @@ def _closed(company: str, left: Collection[str], window: Closed) -> str:
 
 
 def _table(done: Sequence[Swept]) -> Table:
-    table = Table(title="What a look at all keys found", title_justify="left")
-    for heading in ("company", "entity"):
-        table.add_column(heading, no_wrap=True)
-    for heading in FOUND:
-        table.add_column(heading.replace("_", " "), justify="right")
-    table.add_column("read whole")
+    names, numbers = ("company", "entity"), [name.replace("_", " ") for name in FOUND]
+    headings = (*names, *numbers, "read whole")
+    table = table_with("What a look at all keys found", headings, numbers=numbers, whole=names)
     for swept in done:
         counts = swept.counts()
         numbers = [str(counts[name]) for name in FOUND]

@@ -38,4 +38,4 @@ def _say(lines: Sequence[str]) -> None:
     from mlc_dagster.cli.console import console
 
     for line in lines:
-        console.print(f"- {line}", highlight=False, markup=False)
+        console.print(f"- {line}")

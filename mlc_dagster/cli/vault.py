@@ -9,10 +9,9 @@ from functools import partial
 from getpass import getpass
 
 import typer
-from rich.table import Table
 
 from mlc_dagster.cli.check import Step, attempt
-from mlc_dagster.cli.console import console
+from mlc_dagster.cli.console import console, table_with
 from mlc_dagster.cli.person import person
 from mlc_dagster.operations import health
 from mlc_dagster.settings import load_settings
@@ -65,9 +64,9 @@ def show() -> None:
     suite = _suite()
     credentials, users = Credentials(suite.vault), suite.settings.credentials()
     stored, ends = credentials.stored(), credentials.ends()
-    table = Table(title="Credentials", title_justify="left")
-    for heading in ("name", "used by", "kept in", "version", "written (UTC)", "by", "ends"):
-        table.add_column(heading, overflow="fold")
+    table = table_with(
+        "Credentials", ("name", "used by", "kept in", "version", "written (UTC)", "by", "ends")
+    )
     for name in [*users, *sorted({*stored, *ends} - {*users})]:
         stamp = stored.get(name)
         table.add_row(
@@ -82,9 +81,7 @@ def show() -> None:
 def show_history(name: str) -> None:
     """Print who changed a credential and when; values are not kept, so none can be shown."""
     history = Credentials(_suite().vault).history(name)
-    table = Table(title=f"Changes of {name}", title_justify="left")
-    for heading in ("when (UTC)", "by", "what", "version", "ends"):
-        table.add_column(heading, overflow="fold")
+    table = table_with(f"Changes of {name}", ("when (UTC)", "by", "what", "version", "ends"))
     for change, stamp in history:
         when = f"{stamp.written_at:%Y-%m-%d %H:%M:%S}"
         table.add_row(when, stamp.written_by, change.value, str(stamp.version or ""), _text(stamp.ends_on))

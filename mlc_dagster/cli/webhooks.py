@@ -3,11 +3,10 @@
 import socket
 from collections.abc import Callable, Mapping
 
-from rich.table import Table
 from starlette.applications import Starlette
 
 from mlc_dagster.asana.webhooks import Webhooks
-from mlc_dagster.cli.console import console
+from mlc_dagster.cli.console import console, table_with
 from mlc_dagster.pages import pages
 from mlc_dagster.receiver import Signals, Source
 from mlc_dagster.receiver.app import receiver
@@ -89,9 +88,10 @@ def make_webhooks() -> None:
 
 def list_webhooks() -> None:
     """Print each project with the state of its webhook."""
-    table = Table(title="Webhooks of the projects with a way back", title_justify="left")
-    for heading in ("project", "state", "last delivered (UTC)", "last failure (UTC)", "failure"):
-        table.add_column(heading, overflow="fold")
+    table = table_with(
+        "Webhooks of the projects with a way back",
+        ("project", "state", "last delivered (UTC)", "last failure (UTC)", "failure"),
+    )
     for project, hook in _webhooks().state():
         if hook is None:
             table.add_row(project, "missing: run `mlc asana webhooks create`", "", "", "")

@@ -129,7 +129,7 @@ class Setup:
             works = False
         finally:
             self._client.delete(f"/tasks/{task['gid']}")
-        self._memory.write(EXTERNAL, self._memory.read(EXTERNAL), {"works": works})
+        self._memory.change(EXTERNAL, lambda _: {"works": works})
         return works
 
 

@@ -59,11 +59,11 @@ class Book:
         """Remember one."""
         until = hook.until.isoformat() if hook.until else None
         value = {"project": hook.project, "gid": hook.gid, "until": until}
-        self._memory.write(hook.id, self._memory.read(hook.id), value)
+        self._memory.change(hook.id, lambda _: value)
 
     def forget(self, hook: str) -> None:
         """Take one and its secret away."""
-        self._memory.write(hook, self._memory.read(hook), {})
+        self._memory.change(hook, lambda _: {})
         self._vault.remove(_entry(hook))
 
     def secret(self, hook: str) -> str | None:

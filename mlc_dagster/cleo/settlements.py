@@ -44,9 +44,8 @@ class Settlements:
 
     def keep(self, entry: Entry, settled: Settled) -> None:
         """Settle a record as it lies in quarantine."""
-        memory = self._memory(entry.place, entry.company)
         value = {"version": _version(entry.raw), "by": settled.by, "reason": settled.reason}
-        memory.write(entry.key, memory.read(entry.key), value)
+        self._memory(entry.place, entry.company).change(entry.key, lambda _: value)
 
     def _memory(self, destination: str, company: str) -> Memory:
         return Memory(self._engine, self._clock, f"settled {destination} {company}")

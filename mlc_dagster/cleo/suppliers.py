@@ -172,11 +172,11 @@ class Agreed:
     def keep(self, number: str, values: Values) -> None:
         """Both sides have this now."""
         news = {} if values == self._delivered(number) else dict(values)
-        self._memory.write(number, self._memory.read(number), news)
+        self._memory.change(number, lambda _: news)
 
     def delivered(self, number: str) -> None:
         """The ledger has it."""
-        self._memory.write(number, self._memory.read(number), {})
+        self._memory.change(number, lambda _: {})
 
 
 class SupplierFeed:

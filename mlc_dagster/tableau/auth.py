@@ -200,7 +200,7 @@ class SharedSession:
             session = self._sign_in()
             self._vault.write(self._entry, json.dumps(asdict(session)))
             at = {"at": self._clock.now().isoformat()}
-            self._memory.write(self._entry, self._memory.read(self._entry), at)
+            self._memory.change(self._entry, lambda _: at)
             return session
 
     def _sign_in(self) -> Session:

@@ -14,6 +14,7 @@ from mlc_dagster.suite import Suite
 # What a proxy adds: a call that carries one was made elsewhere, though it comes from this machine.
 FORWARDED = ("x-forwarded-for", "forwarded", "x-real-ip", "via")
 FRESH = {"Cache-Control": "no-store"}
+GONE = "the database does not answer\n"
 
 
 class Probes:
@@ -28,17 +29,21 @@ class Probes:
             with reading(self._suite.engine) as connection:
                 connection.execute(sa.text("SELECT 1"))
         except sa.exc.SQLAlchemyError:
-            return PlainTextResponse("the database does not answer\n", 503, headers=FRESH)
+            return PlainTextResponse(GONE, 503, headers=FRESH)
         return PlainTextResponse("ok\n", headers=FRESH)
 
     def metrics(self, request: Request) -> Response:
-        """Prometheus' text format."""
+        """Prometheus' text format; 503 while the database does not answer."""
         kind, _, given = request.headers.get("authorization", "").partition(" ")
         known = self._sessions is not None and kind.lower() == "bearer" and self._sessions.knows(given)
         if not (known or _from_here(request)):
             asked = {**FRESH, "WWW-Authenticate": "Bearer"}
             return PlainTextResponse("The token of the pages is needed.\n", 401, headers=asked)
-        return Response(render(self._suite), headers={**FRESH, "Content-Type": CONTENT_TYPE})
+        try:
+            numbers = render(self._suite)
+        except sa.exc.SQLAlchemyError:
+            return PlainTextResponse(GONE, 503, headers=FRESH)
+        return Response(numbers, headers={**FRESH, "Content-Type": CONTENT_TYPE})
 
 
 def _from_here(request: Request) -> bool:

@@ -276,25 +276,6 @@ def test_what_nobody_can_correct_is_settled_with_reason_and_name(
     assert installation.suite.seals.verify().unsealed == 0
 
 
-def test_where_replays_are_off_nothing_is_settled_or_asked_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PAGES_TOKEN", TOKEN)
-    suite = open_suite(tmp_path, ManualClock(), pages={"token": "${PAGES_TOKEN}"})
-    with in_public(app_of(suite)) as url:
-        made = Installation(suite, ManualClock(), url, tmp_path)
-        made.hold_back("anaplan/supplier_invoices", "10040")
-        with made.browser() as browser:
-            page = browser.get(f"{url}/quarantine/1", timeout=40).text
-            form = {"form": form_token(made, browser), "name": "Kari", "reason": "old", "by": "quarantine"}
-            taken = [
-                browser.post(url + path, data=form, timeout=40) for path in ("/quarantine/1", "/replays")
-            ]
-    assert "settle it" not in page
-    assert [answer.status_code for answer in taken] == [405, 405]
-    assert len(suite.quarantine.open()) == 1
-
-
 def form_token(installation: Installation, browser: requests.Session) -> str:
     page = browser.get(f"{installation.url}/replays", timeout=40).text
     return re.findall(r'name="form" value="([0-9a-f]+)"', page)[0]

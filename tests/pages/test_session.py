@@ -185,7 +185,7 @@ def test_without_a_token_there_are_no_pages_but_health(tmp_path: Path) -> None:
             assert requests.get(url + path, timeout=40).status_code == 404
 
 
-def test_replays_cannot_be_asked_for_where_that_is_not_switched_on(
+def test_nothing_is_asked_for_or_settled_where_that_is_not_switched_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PAGES_TOKEN", TOKEN)
@@ -193,8 +193,10 @@ def test_replays_cannot_be_asked_for_where_that_is_not_switched_on(
     suite = open_suite(tmp_path, clock, pages={"token": "${PAGES_TOKEN}"})
     with in_public(app_of(suite)) as url:
         made = Installation(suite, clock, url, tmp_path)
-        assert "<button>Send again" not in made.page("/replays")
-        assert made.browser().post(f"{url}/replays", data={"form": "x"}, timeout=40).status_code == 405
+        entry = made.hold_back("anaplan/supplier_invoices", "10040")
+        for path in ("/replays", f"/quarantine/{entry.id}"):
+            assert '<form class="ask"' not in made.page(path)
+            assert made.browser().post(url + path, data={"form": "x"}, timeout=40).status_code == 405
 
 
 def test_a_token_that_is_short_or_missing_is_told_before_anything_is_served(
@@ -233,10 +235,10 @@ def test_health_and_pages_say_when_the_database_is_gone(
         for file in (tmp_path / "state").glob("mlc.db*"):
             file.unlink()
         (tmp_path / "state" / "mlc.db").mkdir()
-        health = requests.get(f"{url}/healthz", timeout=40)
+        health, metrics = (requests.get(url + path, timeout=40) for path in ("/healthz", "/metrics"))
         page = browser.get(f"{url}/search?number=4711", timeout=40)
-    assert (health.status_code, page.status_code) == (503, 503)
-    assert "does not answer" in health.text
+    assert (health.status_code, metrics.status_code, page.status_code) == (503, 503, 503)
+    assert health.text == metrics.text == "the database does not answer\n"
     assert "cannot be shown now" in page.text
     assert "default-src 'none'" in page.headers["Content-Security-Policy"]
     assert "The page /search failed: OperationalError" in caplog.text

@@ -6,6 +6,7 @@ What makes it exact although calls lose their answers and jobs run late (vendors
   that meets no row, no job may be waiting, and only then the rows go again, under the next RequestID.
 - A publication in doubt is made again after a quiet time that is longer than a call can take, and not while a
   job of the data source waits. What is published is all the ledger holds, with the batch.
+- Where updates fail again and again, somebody may have published another file: all is published anew.
 - A publication carries its number in its description, so that an older one is known for what it is when it
   takes the place of a newer one: because it came later than any call should, or because somebody restored
   it. Then everything is published again.
@@ -42,6 +43,8 @@ ASK_AGAIN = timedelta(minutes=1)
 # A batch is one update, and its rows are in memory.
 MAX_ROWS, MAX_BYTES = 100_000, 100_000_000
 GONE = "Gone"
+# Updates that fail in a row: after these, something else may be published than we believe.
+FAILED_AT_MOST = 2
 FIRST_POLL, LONGEST_POLL, SLOWER = 0.5, 10.0, 1.5
 # After a publication the list may show the data source late (section 1).
 LOOKS, LOOK_SECONDS = 10, 3.0
@@ -110,10 +113,7 @@ class DataSource:
         """
         with self._translated(batch):
             source = self._source()
-            state = source.state
-            if not state.id or state.publication or state.fingerprint != self.shape.fingerprint:
-                return self._publish(source, batch)
-            return self._update(source, batch)
+            return self._update(source, batch) if self._fits(source.state) else self._publish(source, batch)
 
     def resolve(self, batch: Batch) -> Outcome:
         """Finish a batch from where its checkpoint says it was left. Raises as `send`."""
@@ -126,12 +126,16 @@ class DataSource:
         """About how many calls these changes cost: two looks; upload, write, and looks at the job."""
         if not changes:
             return 0
-        state = self._source().state
-        whole = not state.id or state.fingerprint != self.shape.fingerprint
+        whole = not self._fits(self._source().state)
         size = sum(len(change.text) for change in changes) + (
             self._ledger.held_count(self.name) * 300 if whole else 0
         )
         return 6 + size // CHUNK + 4 * (len(changes) // MAX_ROWS)
+
+    def _fits(self, state: SourceState) -> bool:
+        """Whether an update would do: what is published is known, has our columns, and takes updates."""
+        known = bool(state.id) and state.publication is None and state.fingerprint == self.shape.fingerprint
+        return known and state.failed < FAILED_AT_MOST
 
     # -- a publication --------------------------------------------------------------------------------------
 
@@ -142,7 +146,7 @@ class DataSource:
         project = self._project()
         with self._file([self._whole(batch)]) as (path, rows):
             upload = self._client.upload(path)
-        under_way = Publication(batch.id, self._now().isoformat())
+        under_way = Publication(batch.id, self._now().isoformat(), fingerprint=self.shape.fingerprint)
         number, layout = source.state.publications + 1, self._layout(source.state)
         source.save(ours=True, fingerprint="", publication=under_way, publications=number, layout=layout)
         described = numbered(self.shape.description, number)
@@ -186,8 +190,10 @@ class DataSource:
             )
         found = self._find(source)
         # Whether an overwrite takes the new description is not known, so what it shows counts.
-        shown = number_in(found.description)
-        source.save(id=found.id, fingerprint=self.shape.fingerprint, publication=None, shown=shown)
+        shown, published = number_in(found.description), source.state.publication
+        # Ours may be other columns by now.
+        fingerprint = published.fingerprint if published else ""
+        source.save(id=found.id, fingerprint=fingerprint, publication=None, shown=shown, failed=0)
         return Outcome(detail={"published": "whole", **({"rows": rows} if rows is not None else {})})
 
     def _find(self, source: Source) -> Published:
@@ -237,16 +243,19 @@ class DataSource:
             batch.save(update={"attempt": attempt, "job": "", "open": False})
             raise
         batch.save(update={"attempt": attempt, "job": job, "open": True})
-        return self._updated(batch, self._ended(job))
+        return self._updated(source, batch, self._ended(job))
 
-    def _updated(self, batch: Batch, job: JobState | None) -> Outcome:
+    def _updated(self, source: Source, batch: Batch, job: JobState | None) -> Outcome:
         if job is None or not job.ended or not (job.succeeded or job.failed):
             raise self._unsure("an update")
         if job.failed:
+            source.save(failed=source.state.failed + 1)
             raise delivery.NotLanded(
                 f"{self.name}: the update failed. Tableau says: {job.note or 'nothing'}.",
                 partial=self._partial(batch),
             )
+        if source.state.failed:
+            source.save(failed=0)
         return Outcome(detail={"request": _request_id(batch, batch.checkpoint["update"]["attempt"])})
 
     def _finish_update(self, source: Source, batch: Batch) -> Outcome:
@@ -259,7 +268,7 @@ class DataSource:
             return self._update(source, batch, note["attempt"] + 1)
         job = self._client.job(note["job"]) if note["job"] else None
         if job is not None and (job.succeeded or job.failed):
-            return self._updated(batch, job)
+            return self._updated(source, batch, job)
         if not self._client.datasource(source.state.id):
             source.save(id="")
             raise delivery.NotLanded(f"{self.name}: the data source is gone. It is published again.")

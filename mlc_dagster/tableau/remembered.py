@@ -12,11 +12,15 @@ NUMBERED = re.compile(r"\(publication (\d{1,9})\)$")
 
 @dataclass(frozen=True)
 class Publication:
-    """A publication under way. asked (ISO, UTC): when the call was sent; job: empty until it was answered."""
+    """A publication under way. asked (ISO, UTC): when the call was sent; job: empty until it was answered.
+
+    fingerprint: of the columns it has.
+    """
 
     batch: str
     asked: str
     job: str = ""
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,8 @@ class SourceState:
 
     id: empty before the first publication, or when it is gone. fingerprint: of the columns that were
     published; empty while it is not known what is published. publications: how many we have sent; shown: the
-    number that its description told last, 0 for none. layout: how often its columns have changed.
+    number that its description told last, 0 for none. layout: how often its columns have changed. failed:
+    updates that failed in a row.
     """
 
     ours: bool = False
@@ -35,6 +40,7 @@ class SourceState:
     publications: int = 0
     shown: int = 0
     layout: int = 0
+    failed: int = 0
 
 
 class Source:

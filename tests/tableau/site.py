@@ -1,5 +1,6 @@
 """An installation of ours that delivers rows to a site of the sandbox."""
 
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,7 +13,10 @@ import sqlalchemy as sa
 
 from mlc_dagster.delivery import Ledger, Report, Row, deliver
 from mlc_dagster.delivery.errors import Closed
+from mlc_dagster.mappings import Mappings
+from mlc_dagster.settings import REPOSITORY
 from mlc_dagster.settings.tableau import TableauSettings
+from mlc_dagster.suite import mappings_in
 from mlc_dagster.tableau.connect import Tableau
 from mlc_dagster.tableau.destination import DataSource
 from mlc_dagster.transport.clock import Clock
@@ -63,6 +67,16 @@ def supplier(number: str, name: str = "Blåbær AS", company: str = "NO01") -> R
     fixed = {"code": code, "company": company, "supplier_number": number, "name": name, "status": "Active"}
     others = dict.fromkeys(("supplier_class", "currency", "country", "city", "vat_registration_id"))
     return Row(code, number, number, {**fixed, **others})
+
+
+def changed_contract(folder: Path, before: str, after: str) -> Mappings:
+    """The shipped models, with other words in the contract of tableau/supplier_invoices."""
+    shutil.copytree(REPOSITORY / "dbt_like_mappings", folder)
+    contract = folder / "tableau" / "supplier_invoices.yml"
+    text = contract.read_text("utf-8")
+    assert before in text
+    contract.write_text(text.replace(before, after), "utf-8")
+    return mappings_in(folder)
 
 
 @contextmanager

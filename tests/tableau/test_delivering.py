@@ -1,7 +1,6 @@
 """What the downloaded extract holds after a delivery is what the ERP says, row for row."""
 
 import re
-import shutil
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
@@ -11,12 +10,10 @@ import pytest
 
 from mlc_dagster.delivery import Quarantine, reconcile
 from mlc_dagster.delivery.errors import Stop
-from mlc_dagster.settings import REPOSITORY
-from mlc_dagster.suite import mappings_in
 from mlc_sandbox.server import Sandbox
 from mlc_sandbox.tableau import World
 from tests.support.parts import TestParts
-from tests.tableau.site import INVOICES, SUPPLIERS, TITLE, Installation, invoice, supplier
+from tests.tableau.site import INVOICES, SUPPLIERS, TITLE, Installation, changed_contract, invoice, supplier
 
 UPDATE, PUBLISH = r"PATCH .*/data\?", r"POST .*/datasources\?"
 
@@ -99,11 +96,7 @@ def test_columns_that_change_are_published_though_no_row_has_changed(
     ours.deliver(rows)
     # Part of each row's hash: another text than in the first release would send all rows again.
     assert ours.destination().target.endswith(f"|ERP|{TITLE}")
-    folder = tmp_path / "models"
-    shutil.copytree(REPOSITORY / "dbt_like_mappings", folder)
-    contract = folder / "tableau" / "supplier_invoices.yml"
-    contract.write_text(contract.read_text("utf-8").replace(*change), "utf-8")
-    monkeypatch.setattr(TestParts, "mappings", mappings_in(folder))
+    monkeypatch.setattr(TestParts, "mappings", changed_contract(tmp_path / "models", *change))
     ours.deliver(rows)
     assert ours.shown() == ours.wanted(rows)
     assert [event.what for event in world.datasource(TITLE).history].count("overwrite") == 2

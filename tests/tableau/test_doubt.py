@@ -4,15 +4,18 @@ Where Tableau's behaviour is not known the sandbox has a switch, and the tests r
 """
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mlc_dagster.delivery import Comparison, reconcile
 from mlc_dagster.delivery.errors import Closed, Stop
+from mlc_dagster.tableau import hyper
 from mlc_sandbox.server import Sandbox
 from mlc_sandbox.tableau import World
-from tests.tableau.site import INVOICES, TITLE, Installation, invoice, switched
+from tests.support.parts import TestParts
+from tests.tableau.site import INVOICES, TITLE, Installation, changed_contract, invoice, switched
 
 PUBLISH, UPDATE, CHUNK = r"POST .*/datasources\?", r"PATCH .*/data\?", r"PUT .*/fileUploads/"
 FIRST = [invoice("1"), invoice("2"), invoice("3")]
@@ -90,6 +93,37 @@ def test_a_failed_job_whose_start_was_not_answered_is_found_out(ours: Installati
     sandbox.faults.arm("tableau", "job_ends", match=UPDATE, code=1)
     sandbox.faults.arm("tableau", "drop_connection", match=UPDATE, when="after")
     healed(ours, sandbox)
+
+
+def test_a_data_source_that_takes_no_update_any_more_is_published_again(
+    ours: Installation, sandbox: Sandbox, world: World, tmp_path: Path
+) -> None:
+    """Somebody has published another file in its place."""
+    ours.deliver(FIRST)
+    shape, other = ours.destination().shape, tmp_path / "other.hyper"
+    hyper.write(other, [hyper.Content("Other", [shape.key], shape.key, ['{"code":"1"}'])])
+    world.datasource(TITLE).file = world.files.new(other.read_bytes())
+    for _ in range(2):
+        assert second(ours).not_landed == 1
+    assert second(ours).complete
+    assert ours.shown() == ours.wanted(SECOND)
+    third(ours)
+    assert ours.shown() == ours.wanted(THIRD)
+    assert sandbox.log.count("tableau", method="POST", match=PUBLISH.removeprefix("POST ")) == 2
+
+
+def test_columns_that_change_while_a_publication_is_in_doubt_are_published_after_it(
+    ours: Installation, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox.faults.arm("tableau", "server_error", match="GET .*/jobs/", times=20, status=503)
+    with pytest.raises(Closed):
+        ours.deliver(FIRST)
+    sandbox.faults.clear()
+    changed = changed_contract(tmp_path / "models", "{caption: VAT amount}", "{caption: VAT}")
+    monkeypatch.setattr(TestParts, "mappings", changed)
+    ours.heal(lambda: ours.deliver(FIRST))
+    ours.heal(lambda: second(ours))
+    assert ours.shown() == ours.wanted(SECOND)
 
 
 @pytest.mark.usefixtures("either_way")

@@ -10,6 +10,7 @@ import tempfile
 import threading
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -176,13 +177,18 @@ def _create(connection: "Connection", content: Content) -> None:
 
 
 def _fill(connection: "Connection", content: Content, folder: Path) -> None:
-    """Hyper takes in one piece while the next ones are parsed."""
-    file = folder / "piece.arrow"
-    for piece in tables(content.columns, content.rows):
-        _store(file, piece, content.key)
-        connection.execute_command(
-            f"COPY {_qualified(content.table)} FROM {_literal(str(file))} WITH (FORMAT arrowstream)"
-        )
+    """Hyper takes in one piece while the next one is written and others are parsed."""
+    with ThreadPoolExecutor(1) as hyperd:
+        taken: Future[Any] | None = None
+        for number, piece in enumerate(tables(content.columns, content.rows)):
+            file = folder / f"{number % 2}.arrow"
+            _store(file, piece, content.key)
+            if taken:
+                taken.result()
+            copy = f"COPY {_qualified(content.table)} FROM {_literal(str(file))} WITH (FORMAT arrowstream)"
+            taken = hyperd.submit(connection.execute_command, copy)
+        if taken:
+            taken.result()
 
 
 def _store(file: Path, piece: pa.Table, key: Column) -> None:

@@ -54,17 +54,17 @@ def tables(columns: Sequence[Column], rows: Iterable[str]) -> Iterator[pa.Table]
             yield under_way.popleft().result()
 
 
-def _pieces(rows: Iterable[str]) -> Iterator[str]:
+def _pieces(rows: Iterable[str]) -> Iterator[bytes]:
     some: list[str] = []
     size = 0
     for text in rows:
         some.append(text)
         size += len(text)
         if size >= PIECE:
-            yield "\n".join([*some, ""])
+            yield "\n".join([*some, ""]).encode()
             some, size = [], 0
     if some:
-        yield "\n".join([*some, ""])
+        yield "\n".join([*some, ""]).encode()
 
 
 class _Parser:
@@ -78,7 +78,7 @@ class _Parser:
     def close(self) -> None:
         self._duckdb.close()
 
-    def parse(self, piece: str) -> pa.Table:
+    def parse(self, piece: bytes) -> pa.Table:
         lines = _lines(piece)
         with closing(self._duckdb.cursor()) as cursor:
             cursor.register("lines", pa.table({"line": lines}))
@@ -87,18 +87,17 @@ class _Parser:
         return pa.table(typed, schema=schema(self._columns))
 
 
-def _lines(piece: str) -> pa.Array:
+def _lines(piece: bytes) -> pa.Array:
     """Each with its end, so that they lie in memory as they lie in the piece: none is copied."""
-    text = piece.encode()
-    ends = np.flatnonzero(np.frombuffer(text, np.uint8) == NEWLINE)
+    ends = np.flatnonzero(np.frombuffer(piece, np.uint8) == NEWLINE)
     offsets = np.concatenate(([0], ends + 1)).astype(np.int32)
-    return pa.StringArray.from_buffers(len(ends), pa.py_buffer(offsets), pa.py_buffer(text))
+    return pa.StringArray.from_buffers(len(ends), pa.py_buffer(offsets), pa.py_buffer(piece))
 
 
 def _query(columns: Sequence[Column]) -> str:
     """SQL that gives every column's values as texts.
 
-    A list of places costs two thirds of `from_json` with a structure. Names are plain: a contract's.
+    A list of places is a sixth to a third cheaper than `from_json`. Names are plain: a contract's.
     """
     tags = {column.source: TAGS.get(column.type.kind) for column in columns}
     places = [f"/{name}/{tag}" if tag else f"/{name}" for name, tag in tags.items()]

@@ -12,6 +12,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -119,6 +120,33 @@ def test_rows_are_read_as_they_are_written(shape: Shape, monkeypatch: pytest.Mon
         written += piece.num_rows
         assert read - written <= 5 * texts.PARSERS + 5
     assert written == read == 100
+
+
+def test_a_file_of_many_pieces_holds_every_row_once(
+    shape: Shape, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = [invoice(str(number)) for number in range(60)]
+    monkeypatch.setattr(texts, "PIECE", 3 * len(encode(sent[0].payload)))
+    assert hyper.write(tmp_path / "x.hyper", [content(shape, encoded(*sent))]) == len(sent)
+    found = sorted(hyper.rows(tmp_path / "x.hyper", shape), key=lambda row: row["code"])
+    assert found == sorted((row.payload for row in sent), key=lambda row: row["code"])
+
+
+@pytest.mark.parametrize("bad", [b"1", b"2", b"5"])
+def test_a_piece_that_hyper_does_not_take_in_is_told(
+    shape: Shape, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bad: bytes
+) -> None:
+    store = hyper._store
+
+    def unreadable(file: Path, piece: pa.Table, key: Column) -> None:
+        store(file, piece, key)
+        stored = file.read_bytes()
+        file.write_bytes(stored[: len(stored) // 2] if b"NO01|Invoice|" + bad in stored else stored)
+
+    monkeypatch.setattr(hyper, "_store", unreadable)
+    monkeypatch.setattr(texts, "PIECE", 1)
+    with pytest.raises(hyper.Unusable):
+        hyper.write(tmp_path / "x.hyper", [content(shape, encoded(*map(invoice, "12345")))])
 
 
 def test_a_text_holds_a_row_or_several_in_lines(shape: Shape, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """An operator's desk with a mail server and a webhook to tell of what is wrong."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -41,9 +41,6 @@ def mail(monkeypatch: pytest.MonkeyPatch) -> Iterator[Postbox]:
         address = f"mailto://127.0.0.1:{box.port}?from=mlc@example.com&to=ops@example.com&mode=insecure"
         monkeypatch.setenv("ALERTS_MAIL", address)
         yield box
-
-
-OpenDesk = Callable[..., Suite]
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -129,7 +128,3 @@ class Installation:
             except Closed as closed:
                 self.clock.sleep(max(1.0, (closed.opens_at - self.clock.now()).total_seconds() + 1))
         raise AssertionError("it never came to an end")
-
-
-def folder_of(path: Path) -> str:
-    return f"sqlite:///{path}/mlc.db"

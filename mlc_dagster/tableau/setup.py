@@ -8,6 +8,10 @@ from mlc_dagster.tableau.client import TableauClient
 from mlc_dagster.tableau.remembered import Source
 from mlc_dagster.tableau.webhooks import HookPlan, Webhooks
 
+NO_ADDRESS = (
+    "no webhooks are made: mlc.yaml names no `receiver: url:` (docs/receiver.md); nothing depends on them"
+)
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -43,7 +47,7 @@ class Setup:
 
     def plan(self) -> Plan:
         """Look, and say what would be done."""
-        hooks = self._webhooks.plan() if self._webhooks else HookPlan()
+        hooks = self._webhooks.plan() if self._webhooks else HookPlan(unable=NO_ADDRESS)
         project = self._client.project(self._project)
         if project is None:
             return Plan(project=self._project, hooks=hooks)

@@ -76,8 +76,10 @@ def test_the_set_up_makes_them_once(ours: Installation, world: World, door: str)
     assert ours.tableau.setup(door).plan().steps == []
 
 
-def test_without_a_receiver_there_are_none(ours: Installation) -> None:
-    assert ours.tableau.setup(None).plan().steps == []
+def test_without_a_receiver_there_are_none_and_the_set_up_says_why(ours: Installation) -> None:
+    plan = ours.tableau.setup(None).plan()
+    assert plan.steps == []
+    assert "`receiver: url:`" in plan.hooks.unable
 
 
 def test_a_failed_refresh_is_a_signal_that_does_not_tell_the_secret(

@@ -14,20 +14,27 @@ from tests.support.statements import shared_statements
 
 MEMORY = Path("/dev/shm")
 ROOM = 2 * 1024**3
+HERE = Path(__file__).parent
 # Files whose tests take longest. They come first: the last file of one process keeps no other waiting.
 LONG = (
-    "test_commands.py",
+    "cli/test_commands.py",
+    "powerbi/test_end_to_end.py",
     "test_end_to_end.py",
-    "test_kill.py",
-    "test_actuals.py",
-    "test_drift.py",
-    "test_interrupt.py",
-    "test_fairness.py",
-    "test_faults.py",
-    "test_login.py",
-    "test_topology.py",
-    "test_equality.py",
-    "test_in_a_browser.py",
+    "anaplan/test_actuals.py",
+    "anaplan/test_kill.py",
+    "powerbi/test_kill.py",
+    "transport/test_fairness.py",
+    "visma/test_reader.py",
+    "deploy/test_topology.py",
+    "tableau/test_kill.py",
+    "visma/test_drift.py",
+    "cli/test_interrupt.py",
+    "cleo/test_inbox_kill.py",
+    "powerbi/test_faults.py",
+    "cli/test_login.py",
+    "graph/test_equality.py",
+    "pages/test_in_a_browser.py",
+    "test_benchmarks.py",
 )
 
 
@@ -38,7 +45,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
+    places = {HERE / name: place for place, name in enumerate(LONG)}
+    items.sort(key=lambda item: places.get(item.path, len(LONG)))
 
 
 def _keep_files_in_memory() -> None:

@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from mlc_sandbox.server import Sandbox
-from tests.prove.equal import Erp, mailbox
+from tests.prove.equal import Erp, mailbox, partners
 from tests.prove.erp import Office
 from tests.prove.readers import Facts
 from tests.prove.world import World
@@ -44,6 +44,16 @@ def _wrong(held: World, asked: set[tuple[str, str]] = frozenset(), **office: obj
     at_work = Office(held, Random(1))
     vars(at_work).update(office)
     return mailbox(held, Erp(held), asked, at_work)[1]
+
+
+def test_a_refused_file_is_a_difference_unless_it_is_the_same_once_more(
+    sandbox: Sandbox, held: World
+) -> None:
+    receiver = sandbox.cleo.world.receiver
+    for which in ("the same", "other"):
+        receiver._refuse("850.edi", f"Interchange 1 was here before, with {which} bytes.", isa13="1")
+    wrong = partners(held, Erp(held), set(), Office(held, Random(1)))[1]
+    assert ["other bytes" in line for line in wrong if "refused" in line] == [True]
 
 
 def test_a_ship_notice_without_a_receipt_is_a_difference(held: World, notice: str) -> None:

@@ -8,6 +8,7 @@ import dagster as dg
 
 from mlc_dagster.cleo.answers import OVERDUE
 from mlc_dagster.cleo.outbox import Standing, State
+from mlc_dagster.graph.metadata import table
 from mlc_dagster.graph.resource import SuiteResource
 from mlc_dagster.mappings import Model
 from mlc_dagster.suite import Suite
@@ -75,22 +76,12 @@ def verdict(standing: Sequence[Told]) -> dg.AssetCheckResult:
 
 
 def _documents(bad: Sequence[Told]) -> dg.TableMetadataValue:
-    names = ("company", "number", "partner", "state", "file", "said")
-    return dg.MetadataValue.table(
-        [
-            dg.TableRecord(
-                {
-                    "company": found.company,
-                    "number": found.entry.number,
-                    "partner": found.partner,
-                    "state": state,
-                    "file": found.file,
-                    "said": found.said,
-                }
-            )
+    return table(
+        ("company", "number", "partner", "state", "file", "said"),
+        (
+            (found.company, found.entry.number, found.partner, state, found.file, found.said)
             for state, found in bad[:MOST]
-        ],
-        schema=dg.TableSchema([dg.TableColumn(name, "string") for name in names]),
+        ),
     )
 
 

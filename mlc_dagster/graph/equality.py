@@ -9,6 +9,7 @@ from mlc_dagster.delivery import Comparison, ReadBack, reconcile
 from mlc_dagster.delivery.errors import Stop
 from mlc_dagster.flow import LakeIncomplete, strays
 from mlc_dagster.graph import partitions
+from mlc_dagster.graph.metadata import table
 from mlc_dagster.graph.resource import SuiteResource
 from mlc_dagster.mappings import Model
 from mlc_dagster.outlook import today
@@ -192,48 +193,27 @@ def _remedies(compared: Sequence[Comparison]) -> Iterator[str]:
 
 
 def _totals(compared: Sequence[Comparison]) -> dg.TableMetadataValue:
-    return dg.MetadataValue.table(
-        [
-            dg.TableRecord(
-                {
-                    "company": found.company,
-                    "column": column,
-                    "delivered": f"{delivered:f}",
-                    "shown": f"{shown:f}",
-                    "difference": f"{shown - delivered:f}",
-                }
-            )
+    return table(
+        ("company", "column", "delivered", "shown", "difference"),
+        (
+            (found.company, column, f"{delivered:f}", f"{shown:f}", f"{shown - delivered:f}")
             for found in compared
             for column, (delivered, shown) in found.totals.items()
-        ],
-        schema=_schema("company", "column", "delivered", "shown", "difference"),
+        ),
     )
 
 
 def _differences(compared: Sequence[Comparison]) -> dg.TableMetadataValue:
     """The first few differences, a line for each column."""
-    return dg.MetadataValue.table(
-        [
-            dg.TableRecord(
-                {
-                    "company": found.company,
-                    "record": difference.key,
-                    "what": difference.words,
-                    "column": column,
-                    "delivered": _text(ours),
-                    "shown": _text(theirs),
-                }
-            )
+    return table(
+        ("company", "record", "what", "column", "delivered", "shown"),
+        (
+            (found.company, difference.key, difference.words, column, _text(ours), _text(theirs))
             for found in compared
             for difference in found.differences
             for column, (ours, theirs) in (difference.columns or {"": (None, None)}).items()
-        ],
-        schema=_schema("company", "record", "what", "column", "delivered", "shown"),
+        ),
     )
-
-
-def _schema(*names: str) -> dg.TableSchema:
-    return dg.TableSchema([dg.TableColumn(name, "string") for name in names])
 
 
 def _text(value: object) -> str:

@@ -40,12 +40,17 @@ def preview(rows: Sequence[Mapping[str, Any]]) -> dg.MetadataValue[Any]:
     return dg.MetadataValue.md("\n".join(f"| {' | '.join(line)} |" for line in lines) if rows else "No rows.")
 
 
-def reasons(found: Iterable[tuple[str, str]]) -> dict[str, dg.MetadataValue[Any]]:
+def table(names: Sequence[str], rows: Iterable[Sequence[str]]) -> dg.TableMetadataValue:
+    """Texts as a table with these columns."""
+    return dg.MetadataValue.table(
+        [dg.TableRecord(dict(zip(names, row, strict=True))) for row in rows],
+        schema=dg.TableSchema([dg.TableColumn(name, "string") for name in names]),
+    )
+
+
+def reasons(found: Sequence[tuple[str, str]]) -> dict[str, dg.MetadataValue[Any]]:
     """The first few refused records with their reasons; nothing when there are none."""
-    records = [
-        dg.TableRecord({"record": key, "reason": reason}) for key, reason in list(found)[:REASONS_SHOWN]
-    ]
-    return {"quarantine": dg.MetadataValue.table(records)} if records else {}
+    return {"quarantine": table(("record", "reason"), found[:REASONS_SHOWN])} if found else {}
 
 
 def calls_per_change(totals: Mapping[str, int], calls: int) -> dict[str, float]:

@@ -6,6 +6,7 @@ import dagster as dg
 
 from mlc_dagster.delivery import ReadBack, reconcile
 from mlc_dagster.delivery.errors import Stop
+from mlc_dagster.graph.metadata import table
 from mlc_dagster.graph.resource import SuiteResource
 from mlc_dagster.graph.ticks import last_run, not_yet, was_started
 from mlc_dagster.mappings import Mappings
@@ -95,11 +96,10 @@ def extract_refreshes(suite: SuiteResource) -> dg.AssetCheckResult:
         return _warning(str(trouble))
     if not failed:
         return dg.AssetCheckResult(passed=True, description="Nothing failed.")
-    records = [dg.TableRecord({"what": failure.title, "tableau says": failure.note}) for failure in failed]
     remedies = {NOT_REFRESHED if failure.model else REFRESH_IN_TABLEAU: None for failure in failed}
     return _warning(
         f"{len(failed)} could not be refreshed. {' '.join(words)}",
-        failed=dg.MetadataValue.table(records[:NAMED]),
+        failed=table(("what", "tableau says"), [(failure.title, failure.note) for failure in failed[:NAMED]]),
         **_to_do(list(remedies)),
     )
 
@@ -123,14 +123,11 @@ def people_check(name: str) -> dg.AssetChecksDefinition:
         gone = [(company, refused) for company, listed in found.items() for refused in listed]
         if not gone:
             return dg.AssetCheckResult(passed=True, description="All are there.")
-        records = [
-            dg.TableRecord({"company": company, "row": refused.key, "reason": refused.reason})
-            for company, refused in gone[:NAMED]
-        ]
+        rows = [(company, refused.key, refused.reason) for company, refused in gone[:NAMED]]
         first = gone[0][1]
         return _warning(
             f"{len(gone)} rows name what is gone; the first is {first.key}: {first.reason}.",
-            gone=dg.MetadataValue.table(records),
+            gone=table(("company", "row", "reason"), rows),
             **_to_do(["Correct or remove the line in the lookup. Till then nobody sees more through it."]),
         )
 

@@ -33,8 +33,8 @@ class VismaHooks(Section):
 
 
 class PagesSettings(Section):
-    """The operator's pages. `token`: what people log in with. `replay`: whether the pages may ask for one, and
-    settle records in quarantine.
+    """The operator's pages. `token`: what people log in with. `replay`: whether the pages may ask for one,
+    and settle records in quarantine.
     """
 
     token: SecretValue

@@ -17,8 +17,9 @@ from tests.support.postgres import engine
 __all__ = ["engine"]
 
 MLC = [sys.executable, "-m", "mlc_dagster.cli"]
-# Each pair goes the whole way in a test of its own; here one that is read back and one that is answered.
-PAIRS = ("anaplan", "cleo")
+# Each pair goes the whole way in a test of its own; here a short one that is set up first and read back, and
+# one that is answered.
+PAIRS = ("asana", "cleo")
 
 
 @dataclass(frozen=True)

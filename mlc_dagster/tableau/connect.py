@@ -104,14 +104,19 @@ class Tableau:
         shape = self._shape(model)
         return ExtractReadBack(f"tableau/{model}", shape, self.client, self._source(shape))
 
-    def delivered(self, report: Report, *, last: bool) -> None:
-        """Start what depends on our data sources, once a run."""
+    @property
+    def refreshes(self) -> Refreshes:
+        """The refresh tasks and flows that read our data sources."""
         client, settings = self.client, self.settings
         starts: dict[str, Callable[[], None]] = {
             **{f"Refresh task {id}": partial(client.run_task, id) for id in settings.refresh_tasks},
             **{f"Flow {id}": partial(client.run_flow, id) for id in settings.run_flows},
         }
-        Refreshes(self.memory, starts).delivered(changed=report.changed, last=last)
+        return Refreshes(self.memory, starts)
+
+    def delivered(self, report: Report, *, last: bool) -> None:
+        """Start what depends on our data sources, once a run."""
+        self.refreshes.delivered(changed=report.changed, last=last)
 
     @property
     def published(self) -> bool:

@@ -26,8 +26,24 @@ class Refreshes:
         if last and self._starts and self._memory.read(NAME).value.get("due"):
             # Noted first: what changes while they are started is due again.
             self._write(due=False)
-            if not all([self._started(name) for name in self._starts]):  # noqa: C419 - each is tried
+            failed = self.start()
+            for name, failure in failed.items():
+                logger.warning("%s is started with the next run: %s", name, failure)
+            if failed:
                 self._write(due=True)
+
+    def start(self) -> dict[str, CallFailed]:
+        """Start each of them, due or not; returns those that could not be started."""
+        failed = {}
+        for name, start in self._starts.items():
+            try:
+                start()
+            except CallFailed as failure:
+                if failure.status != 409:  # queued already, it reads what we have written
+                    failed[name] = failure
+                    continue
+            logger.info("%s was started", name)
+        return failed
 
     def _write(self, *, due: bool) -> None:
         """Note whether something is due; runs of other companies do the same."""
@@ -35,14 +51,3 @@ class Refreshes:
             self._memory.change(NAME, lambda _: {"due": due})
         except LeaseLost:
             logger.warning("Whether something is due could not be noted: too many runs write it at once.")
-
-    def _started(self, name: str) -> bool:
-        try:
-            self._starts[name]()
-        except CallFailed as failure:
-            if failure.status == 409:  # it is queued already, and reads what we have written
-                return True
-            logger.warning("%s is started with the next run: %s", name, failure)
-            return False
-        logger.info("%s was started", name)
-        return True

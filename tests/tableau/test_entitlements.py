@@ -114,3 +114,15 @@ def test_what_could_not_be_started_is_started_with_the_next_run(
     for _ in range(2):
         ours.tableau.delivered(ours.deliver([invoice("1")]), last=True)
     assert sandbox.log.count("tableau", method="POST", match="/flows/.*/run") == 2
+
+
+def test_people_start_tasks_and_flows_whenever_they_want_and_are_told_what_did_not_start(
+    install: Callable[..., Installation], sandbox: Sandbox
+) -> None:
+    site = sandbox.tableau.world.site()
+    task, flow = next(iter(site.tasks)), next(iter(site.flows))
+    ours = install(refresh_tasks=(task,), run_flows=(flow,), destinations=("supplier_invoices",))
+    assert not ours.tableau.refreshes.start()
+    assert sandbox.log.count("tableau", method="POST", match="runNow") == 1
+    sandbox.faults.arm("tableau", "server_error", match="/flows/", status=503)
+    assert list(ours.tableau.refreshes.start()) == [f"Flow {flow}"]

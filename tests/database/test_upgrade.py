@@ -126,7 +126,7 @@ def test_two_processes_may_migrate_it_at_once(old: str) -> None:
     for process in processes:
         process.start()
     for process in processes:
-        process.join(60)
+        process.join()
     assert [process.exitcode for process in processes] == [0, 0]
     assert Ledger(connect(old), ManualClock()).counts(SUPPLIERS, "NO01")[State.DELIVERED] == 24
 

@@ -125,13 +125,13 @@ def _fill_journal(company: Company, table: Table) -> None:
 
 
 def _manual(company: Company, rng: random.Random) -> Iterator[Batch]:
-    """Payroll every month; depreciation by asset in two batches of more than 1,000 lines; one draft."""
+    """Payroll by month; depreciation by asset in two batches; one draft."""
     people = company.count(40, 12)
-    for number in range(24):
+    for number in range(company.payrolls):
         day = company.day(12 + 30.4 * number)
         lines = [line for person in range(people) for line in _payroll(company, rng, person)]
         yield _manual_batch(company, day, f"Lønn {company.country.months[day.month - 1]}", lines, rng)
-    for age, assets in ((400, 620), (45, 700)):
+    for age, assets in zip((400, 45), company.assets, strict=True):
         lines = [line for asset in range(assets) for line in _depreciation(company, rng, asset)]
         yield _manual_batch(company, company.day(age), "Avskrivninger anlegg", lines, rng)
     draft = [line for asset in range(3) for line in _depreciation(company, rng, asset)]

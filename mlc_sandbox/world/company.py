@@ -21,6 +21,9 @@ DAYS_OF_HISTORY = 730
 class Company:
     """The contents of one Visma.net company. All follows from code, seed, scale and the first `now`."""
 
+    # Months of payroll, and assets of each depreciation: more than 500 make a batch of more than 1,000 lines.
+    payrolls, assets = 24, (620, 700)
+
     def __init__(self, code: str, *, seed: int, scale: float, clock: SandboxClock) -> None:
         if code[:2] not in COUNTRIES or not code[2:].isdigit():
             raise ValueError(f"Company {code!r}: use NO, SE or DK and a number, for example NO01.")

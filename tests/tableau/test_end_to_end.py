@@ -21,7 +21,7 @@ COMPANY = "NO01"
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     folder: Path = tmp_path_factory.mktemp("tableau house")
-    with running_sandbox(companies=(COMPANY,)) as sandbox:
+    with running_sandbox(companies=(COMPANY,), long_books=True) as sandbox:
         sandbox.tableau.switches.update({"job_polls": 0})
         section = sandbox.tableau.config_section(sandbox.url)
         with open_house(sandbox, folder, pairs=section) as house:

@@ -149,7 +149,7 @@ class Erp:
 @pytest.fixture(scope="session")
 def shared_sandbox() -> Iterator[Sandbox]:
     """For tests that change nothing in the ERP."""
-    with running_sandbox(seed=7, scale=0.2, companies=("NO01",)) as sandbox:
+    with running_sandbox(seed=7, scale=0.2, companies=("NO01",), long_books=True) as sandbox:
         yield sandbox
 
 
@@ -169,9 +169,15 @@ def new_erp(tmp_path: Path) -> Iterator[Callable[..., Erp]]:
     """Make an ERP with a seed, switches and a page size of one's own."""
     running = []
 
-    def make(seed: int = 11, scale: float = 0.4, page_size: int = 1000, **switches: Any) -> Erp:
+    def make(
+        seed: int = 11, scale: float = 0.4, page_size: int = 1000, long_books: bool = True, **switches: Any
+    ) -> Erp:
         context = running_sandbox(
-            seed=seed, scale=scale, companies=("NO01",), switches={"visma": switches} if switches else None
+            seed=seed,
+            scale=scale,
+            companies=("NO01",),
+            long_books=long_books,
+            switches={"visma": switches} if switches else None,
         )
         running.append(context)
         return Erp(context.__enter__(), Lake(str(tmp_path / f"lake{len(running)}")), page_size=page_size)

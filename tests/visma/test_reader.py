@@ -51,7 +51,7 @@ def files(erp: Erp, entity: str) -> list[str]:
 def test_a_first_load_leaves_what_day_by_day_and_compaction_leave(new_erp, tmp_path, entity):
     at_once = new_erp(seed=5, scale=0.2, page_size=20)
     daily = replace(at_once, lake=Lake(str(tmp_path / "daily")), page_size=1000)
-    days, told = at_once.days(back=55), []
+    days, told = at_once.days(back=40), []
     report = at_once.read(entity, days, first_day=days[0], on_day=lambda day, rows: told.append((day, rows)))
     for day in days:
         daily.read(entity, [day], first_day=days[0])

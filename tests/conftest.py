@@ -3,6 +3,7 @@
 import gc
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,6 +42,7 @@ LONG = (
 
 def pytest_configure(config: pytest.Config) -> None:
     _keep_files_in_memory()
+    _keep_bytecode()
     # Dagster marks what the graph is made of as beta or preview; the tests hold it to what it does.
     config.addinivalue_line("filterwarnings", "ignore:.*is currently in (beta|preview)")
 
@@ -59,6 +61,12 @@ def _keep_files_in_memory() -> None:
     """Without a TMPDIR of yours, and with room for it: waiting for a disk was a third of the suite."""
     if "TMPDIR" not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM:
         os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
+
+
+def _keep_bytecode() -> None:
+    """Also where the environment says not to: each of a hundred processes would compile the same again."""
+    sys.dont_write_bytecode = False
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 @pytest.fixture(scope="session", autouse=True)

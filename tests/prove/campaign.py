@@ -66,7 +66,8 @@ class Round:
 
     def __post_init__(self) -> None:
         self._chance = random.Random(self.seed)
-        self._office = Office(self.world, self._chance)
+        # Its own: what it finds to do depends on how far processes are, and faults and kills must not.
+        self._office = Office(self.world, random.Random(f"office {self.seed}"))
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["tests.prove.nursery"])
 

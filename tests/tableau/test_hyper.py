@@ -118,7 +118,7 @@ def test_rows_are_read_as_they_are_written(shape: Shape, monkeypatch: pytest.Mon
     written = 0
     for piece in texts.tables(shape.columns, rows()):
         written += piece.num_rows
-        assert read - written <= 5 * texts.PARSERS + 5
+        assert read - written <= 5 * texts.AHEAD + 5
     assert written == read == 100
 
 

@@ -108,7 +108,7 @@ def _events(engine: sa.Engine, sheet: Sheet, first: date, last: date) -> tuple[i
         found = connection.execute(query.order_by(events.c.id).execution_options(yield_per=_AT_ONCE))
         for rows in found.partitions():
             told = list(map(tuple, rows))
-            sheet.add([(*row, digest.hex()) for row, digest in zip(told, digests_of(told), strict=True)])
+            sheet.add([(*row, digest.hex()) for row, (_, digest) in zip(told, digests_of(told), strict=True)])
             oldest = rows[0][0] if oldest is None else oldest
             count += len(rows)
     return count, oldest

@@ -13,8 +13,9 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import starmap
 from json.encoder import encode_basestring
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 
@@ -216,10 +217,8 @@ class Seals:
             number, before, after = (
                 (last.number, last.digest, last.last_id) if last is not None else (0, "", 0)
             )
-            found = _digests(connection, after, newest, EVENTS_IN_A_SEAL)
-        if not found:
-            return None
-        return Seal.over(before, number + 1, self._clock.now(), b"".join(_ENTRY.pack(*one) for one in found))
+            entries = b"".join(starmap(_ENTRY.pack, _digests(connection, after, newest, EVENTS_IN_A_SEAL)))
+        return Seal.over(before, number + 1, self._clock.now(), entries) if entries else None
 
     def _settled(self) -> int | None:
         """The newest event before which no other can appear any more; None when there is nothing to seal.
@@ -257,15 +256,15 @@ def columns_of(dialect: sa.Dialect) -> list[sa.ColumnElement[Any]]:
     return [events.c.id, at.label("at"), *(events.c[name] for name in names)]
 
 
-def digests_of(found: Iterable[Sequence[Any]]) -> Iterator[bytes]:
-    """SHA-256 of each event: of its columns as a JSON list in UTF-8, without spaces."""
+def digests_of(found: Iterable[Sequence[Any]]) -> Iterator[tuple[int, bytes]]:
+    """Number and SHA-256 of each event: of its columns as a JSON list in UTF-8, without spaces."""
     shared, head, tail = None, "", ""
     for number, at, run, destination, company, source, key, name, batch, kind, detail in found:
         # Neighbours are of one batch mostly, and differ in three columns: the others are written once.
         if (others := (at, run, destination, company, batch, kind, detail)) != shared:
             shared, head, tail = others, ",".join(map(_json, others[:4])), ",".join(map(_json, others[4:]))
         text = f"[{number},{head},{_json(source)},{_json(key)},{_json(name)},{tail}]"
-        yield hashlib.sha256(text.encode()).digest()
+        yield number, hashlib.sha256(text.encode()).digest()
 
 
 def _json(text: str | None) -> str:
@@ -328,13 +327,12 @@ def _judge_events(
 
 def _digests(
     connection: sa.Connection, after: int, last: int, limit: int | None = None
-) -> list[tuple[int, bytes]]:
+) -> Iterator[tuple[int, bytes]]:
     """Number and digest of the events after one, up to another."""
     query = sa.select(*columns_of(connection.dialect)).where(events.c.id > after, events.c.id <= last)
-    rows = connection.execute(query.order_by(events.c.id).limit(limit)).cursor
-    # The driver's own tuples: they need no types, and every delivery pays for this line.
-    found = rows.fetchall()
-    return [(row[0], digest) for row, digest in zip(found, digests_of(found), strict=True)]
+    rows = connection.execute(query.order_by(events.c.id).limit(limit))
+    # The driver's own tuples, one at a time: they need no types, and every delivery pays for this line.
+    return digests_of(cast(Iterable[Sequence[Any]], rows.cursor))
 
 
 def _removals(connection: sa.Connection) -> _Removals:

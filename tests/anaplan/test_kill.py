@@ -110,7 +110,6 @@ class World:
                 whole=True,
             )
         finally:
-            http.close()
             engine.dispose()
 
     def yesterday(self) -> None:

@@ -87,7 +87,6 @@ def _work(database: str, url: str, clock: SharedClock, worker: Worker, first: in
         thread.start()
     for thread in threads:
         thread.join()
-    http.close()
     engine.dispose()
 
 

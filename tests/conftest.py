@@ -74,3 +74,8 @@ def recorded() -> Iterator[None]:
     """New databases get their tables by the statements of the first one's migrations."""
     with patch("mlc_dagster.database.engine._upgrade", recorded_migrations), shared_statements():
         yield
+
+
+def pytest_unconfigure() -> None:
+    """What was put aside is let go: extensions call what is left at the end of a process leaked."""
+    gc.unfreeze()

@@ -5,9 +5,11 @@ from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 from sqlite3 import Connection as SQLiteConnection
+from sqlite3 import OperationalError
 from typing import Any
 
 import sqlalchemy as sa
+import tenacity
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -124,11 +126,23 @@ def _prepare_sqlite(connection: SQLiteConnection, _: ConnectionPoolEntry) -> Non
     # The driver would begin a transaction at the first write, too late to be safe; _begin_sqlite does it.
     connection.isolation_level = None
     cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
+    # A restored copy has no such log, and SQLite refuses at once to make one while somebody else writes.
+    for attempt in tenacity.Retrying(
+        retry=tenacity.retry_if_exception(_is_busy),
+        wait=tenacity.wait_fixed(0.05),
+        stop=tenacity.stop_after_delay(BUSY_SECONDS),
+        reraise=True,
+    ):
+        with attempt:
+            cursor.execute("PRAGMA journal_mode=WAL")
     # A batch must be on disk before the vendor is called, also when the power fails.
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()
+
+
+def _is_busy(error: BaseException) -> bool:
+    return isinstance(error, OperationalError) and error.sqlite_errorname == "SQLITE_BUSY"
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:

@@ -9,6 +9,7 @@ from ast import Attribute, Call, parse, walk
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import sqlalchemy as sa
@@ -17,7 +18,7 @@ from alembic.migration import MigrationContext
 
 import mlc_dagster.database
 from mlc_dagster import flow
-from mlc_dagster.database import connect, migrate
+from mlc_dagster.database import connect, migrate, reading
 from mlc_dagster.database.schema import REVISION, metadata
 from mlc_dagster.delivery import Ledger, Report, State, reconcile
 from mlc_dagster.delivery.audit import Audit
@@ -129,6 +130,20 @@ def test_two_processes_may_migrate_it_at_once(old: str) -> None:
         process.join()
     assert [process.exitcode for process in processes] == [0, 0]
     assert Ledger(connect(old), ManualClock()).counts(SUPPLIERS, "NO01")[State.DELIVERED] == 24
+
+
+def test_a_copy_without_a_write_ahead_log_is_opened_while_another_process_writes_into_it(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "restored.db"
+    other = sqlite3.connect(file, isolation_level=None)
+    other.execute("CREATE TABLE copied (number INTEGER)")
+    other.execute("BEGIN IMMEDIATE")
+    # SQLite waits for nobody here, so it is our waiting that lets the other one end.
+    waiting = patch("tenacity.nap.time.sleep", lambda _: other.execute("COMMIT"))
+    with waiting, reading(connect(f"sqlite:///{file}")) as connection:
+        assert connection.scalar(sa.text("PRAGMA journal_mode")) == "wal"
+    other.close()
 
 
 def _migrate_alone(url: str, barrier: Any) -> None:

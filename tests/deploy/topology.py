@@ -1,6 +1,7 @@
 """The processes of docs/deploy.md on this machine: code server, daemon, webservers, receiver, PostgreSQL."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -113,7 +114,7 @@ class Topology:
 
 @contextmanager
 def running(folder: Path, environment: dict[str, str], dagster_url: str) -> Iterator[Topology]:
-    """Start all processes but the daemon; they are told to stop when the block ends, and ours has to."""
+    """Start all processes but the daemon; they are told to stop, and have to, when the block ends."""
     home = folder / "dagster"
     home.mkdir(exist_ok=True)
     grpc, webserver, read_only, receiver = (_free_port() for _ in range(4))
@@ -126,6 +127,8 @@ def running(folder: Path, environment: dict[str, str], dagster_url: str) -> Iter
     workspace.write_text(yaml.safe_dump({"load_from": [{"grpc_server": server}]}))
     environment = {**os.environ, **environment, "DAGSTER_HOME": str(home)}
     web = ("dagster-webserver", "--workspace", str(workspace), "--host", "127.0.0.1", "--port")
+    # A shell starts its background jobs deaf to SIGINT, and Dagster takes SIGTERM for it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with ExitStack() as stack:
 
         def start(*command: str) -> subprocess.Popen[bytes]:
@@ -166,10 +169,6 @@ def _process(folder: Path, environment: dict[str, str], *command: str) -> Iterat
             process.terminate()
             try:
                 process.wait(timeout=STOPPING)
-            except subprocess.TimeoutExpired:
-                # Dagster's code server once did not end, though its runs had. That is not ours to mend.
-                if program == "mlc":
-                    raise
             finally:
                 process.kill()
                 process.wait()

@@ -23,7 +23,10 @@ class RecordMissing(Exception):
     """The record to change is not in the ERP."""
 
     def __init__(self, entity: str, key: str) -> None:
-        super().__init__(f"{entity} {key} is not in the ERP: deleted or renumbered. Read the entity again.")
+        super().__init__(
+            f"{entity} {key} is not at its address in the ERP: deleted, renumbered, or of a type that the "
+            "address does not name. Read the entity again."
+        )
 
 
 def wrapped(values: Mapping[str, Any]) -> dict[str, Any]:

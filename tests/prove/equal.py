@@ -281,8 +281,7 @@ def mailbox(world: World, erp: Erp, asked: Set[tuple[str, str]], office: Office)
     for company, number in sorted(shipped):
         place = company, number
         count, waits = receipts[place], place in asked
-        # What was held since a copy of the database was made is gone with it.
-        lost = office.known_notices is not None and number not in office.known_notices
+        lost = _forgotten(office, number)
         if count > 1:
             wrong.append(f"cleo/inbox {company} {number}: {count} receipts")
         elif number in cancelled:
@@ -296,7 +295,7 @@ def mailbox(world: World, erp: Erp, asked: Set[tuple[str, str]], office: Office)
     wrong += [
         f"cleo/inbox {notice['company']} {notice['number']}: was never answered"
         for notice in notices
-        if notice["state"] == "sent"
+        if notice["state"] == "sent" and not _forgotten(office, notice["number"])
     ]
     last = {
         (change["row"]["company"], change["row"]["number"]): change["row"]["address_line1"]
@@ -323,7 +322,7 @@ def _goods(order: str, lines: Iterable[dict[str, Any]]) -> Goods:
 
 def comments(world: World, office: Office) -> tuple[int, list[str]]:
     """What people said at tasks: once in the note of its document. What was thrown away with its task, or
-    whose document is gone, need not be there.
+    whose document is gone, need not be there, nor what has no address: orders other than regular ones.
     """
     destinations = world.settings["pairs"]["asana"]["destinations"]
     alive = {
@@ -341,9 +340,15 @@ def comments(world: World, office: Office) -> tuple[int, list[str]]:
     for comment in office.comments:
         place = comment.company, comment.entity, comment.key
         count = sum(line.endswith(f": {comment.text}") for line in notes.get(place, ()))
-        if count > 1 or (not count and comment.task in alive and place in notes):
+        reached = comment.entity != "purchaseorder" or comment.key.startswith("RegularOrder|")
+        if count > 1 or (not count and reached and comment.task in alive and place in notes):
             wrong.append(f"asana/way back {' '.join(place)}: {comment.text!r} is there {count} times")
     return len(office.comments), wrong
+
+
+def _forgotten(office: Office, number: str) -> bool:
+    """Whether a notice was taken in after the copy of the database that it went on with, and answered to it."""
+    return office.known_notices is not None and number not in office.known_notices
 
 
 def _suppliers(world: World) -> dict[str, list[dict[str, Any]]]:

@@ -98,7 +98,7 @@ def test_a_put_whose_answer_was_lost_ends_with_the_change_made_once(erp):
 
 
 def test_a_missing_record_and_a_refused_change_are_told(erp):
-    with pytest.raises(RecordMissing, match="suppliers 999 is not in the ERP"):
+    with pytest.raises(RecordMissing, match="suppliers 999 is not at its address"):
         update(erp.client, SUPPLIERS, "999", set_city("Oslo"))
     key = sorted(erp.keys("suppliers"))[0]
     with pytest.raises(Refused, match="not valid for status"):

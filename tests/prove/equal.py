@@ -347,7 +347,7 @@ def comments(world: World, office: Office) -> tuple[int, list[str]]:
 
 
 def _forgotten(office: Office, number: str) -> bool:
-    """Whether a notice was taken in after the copy of the database that it went on with, and answered to it."""
+    """Whether a notice was answered after the copy of the database was made, so not as far as that knows."""
     return office.known_notices is not None and number not in office.known_notices
 
 

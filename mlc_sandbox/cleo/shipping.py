@@ -51,7 +51,9 @@ class Order:
 
 @dataclass(slots=True)
 class Notice:
-    """A ship notice as it was sent. `state`: sent, accepted, accepted with errors, rejected."""
+    """A ship notice as it was sent: `text` is the interchange. `state`: sent, accepted, accepted with errors,
+    rejected.
+    """
 
     number: str  # BSN02
     order: str
@@ -63,6 +65,7 @@ class Notice:
     files: list[str]
     lines: list[dict[str, Any]]
     state: str = "sent"
+    text: str = ""
     acknowledged: list[str] = field(default_factory=list)  # AK5 or AK9, one entry for every 997
 
 
@@ -224,7 +227,8 @@ class Shipping:
             text = "Dear customer, your goods are on the way.\r\n"
         files = self.world.deliver(order.partner, "856", text)
         isa13, gs06 = self.world.last_numbers
-        return Notice(number, order.number, order.company, order.partner.id, "", isa13, gs06, files, lines)
+        sender = order.partner.id
+        return Notice(number, order.number, order.company, sender, "", isa13, gs06, files, lines, text=text)
 
     def _body(
         self, order: Order, number: str, lines: list[dict[str, Any]], purpose: str, order_number: str

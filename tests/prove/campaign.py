@@ -232,13 +232,18 @@ class Round:
             ends = [self._end(process) for process in [self._start(order) for order in orders]]
             if set(ends) == {ENDED_WELL}:
                 self._told = self._task("verify") or {}
-                if self._told and not self._left():
+                if self._told and not self._left() and not self._partners_asked_again():
                     return
             self.world.advance(4000)
         self.wrong += [f"still left after {CALM_RUNS} calm runs: {each}" for each in self._left()]
         self.wrong += [
             f"the last run of {self.world.pairs[n]} failed" for n, end in enumerate(ends) if end != ENDED_WELL
         ]
+
+    def _partners_asked_again(self) -> bool:
+        asked = "cleo" in self.world.pairs and self._office.partners_ask_again()
+        self.done["partners asked again"] += asked
+        return asked
 
     def _left(self) -> list[str]:
         """What the product says is not done. What is refused is done: quarantine explains it."""

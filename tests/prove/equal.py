@@ -281,7 +281,8 @@ def mailbox(world: World, erp: Erp, asked: Set[tuple[str, str]], office: Office)
     for company, number in sorted(shipped):
         place = company, number
         count, waits = receipts[place], place in asked
-        lost = _forgotten(office, number)
+        # What was held since a copy of the database was made is gone with it.
+        lost = office.known_notices is not None and number not in office.known_notices
         if count > 1:
             wrong.append(f"cleo/inbox {company} {number}: {count} receipts")
         elif number in cancelled:
@@ -295,7 +296,7 @@ def mailbox(world: World, erp: Erp, asked: Set[tuple[str, str]], office: Office)
     wrong += [
         f"cleo/inbox {notice['company']} {notice['number']}: was never answered"
         for notice in notices
-        if notice["state"] == "sent" and not _forgotten(office, notice["number"])
+        if notice["state"] == "sent"
     ]
     last = {
         (change["row"]["company"], change["row"]["number"]): change["row"]["address_line1"]
@@ -344,11 +345,6 @@ def comments(world: World, office: Office) -> tuple[int, list[str]]:
         if count > 1 or (not count and reached and comment.task in alive and place in notes):
             wrong.append(f"asana/way back {' '.join(place)}: {comment.text!r} is there {count} times")
     return len(office.comments), wrong
-
-
-def _forgotten(office: Office, number: str) -> bool:
-    """Whether a notice was answered after the copy of the database was made, so not as far as that knows."""
-    return office.known_notices is not None and number not in office.known_notices
 
 
 def _suppliers(world: World) -> dict[str, list[dict[str, Any]]]:

@@ -39,6 +39,7 @@ class Office:
         # The ship notices that were taken in when the database was copied; None: it never was.
         self.known_notices: set[str] | None = None
         self.comments: list[Comment] = []
+        self._again = 0
 
     def work(self) -> str:
         """Do something; its name, or empty when there was nothing to do it to."""
@@ -121,6 +122,16 @@ class Office:
             body["invalid"] = self._chance.choice(["postcode", "country", "malformed", "encoding"])
         self._world.control("POST", "/cleo/control/supplier-change", body)
         return "wrong change of a supplier" if "invalid" in body else "supplier moves"
+
+    def partners_ask_again(self) -> bool:
+        """Whoever heard nothing of a notice sends the same bytes in another file; whether anybody did."""
+        notices = self._world.control("GET", "/cleo/control/notices")
+        silent = [notice for notice in notices if notice["state"] == "sent"]
+        for notice in silent:
+            self._again += 1
+            body = {"name": f"again_{self._again:03d}_{notice['files'][0]}", "text": notice["text"]}
+            self._world.control("POST", "/cleo/control/files", body)
+        return bool(silent)
 
     def note_backup(self) -> None:
         """The database is copied now."""

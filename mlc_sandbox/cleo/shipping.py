@@ -49,7 +49,7 @@ class Order:
     lines: list[OrderLine]
 
 
-@dataclass(slots=True)
+@dataclass  # without slots: states of earlier versions lack the text
 class Notice:
     """A ship notice as it was sent: `text` is the interchange. `state`: sent, accepted, accepted with errors,
     rejected.

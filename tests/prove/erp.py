@@ -77,14 +77,18 @@ class Office:
 
     def deleted_draft(self) -> str:
         company, row = self._a("supplierInvoice", DRAFTS)
-        if row is None:
+        if row is None or self.known_notices is not None:
             return ""
         path = f"/control/visma/{company}/supplierInvoice/delete"
         self._world.control("POST", path, {"key": key_of("supplierInvoice", row)})
         return "deleted draft"
 
     def deleted_document(self) -> str:
-        """Released long ago, so only the key sweep finds out."""
+        """Released long ago, so only the key sweep finds out. What a restored database has never seen and the
+        ERP no longer has is named by a comparison alone (docs/reliability.md), so not after the copy.
+        """
+        if self.known_notices is not None:
+            return ""
         entity = self._chance.choice(["supplierInvoice", "purchaseorder"])
         company, row = self._a(entity)
         if row is None or row["status"] in DRAFTS:

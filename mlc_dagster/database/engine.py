@@ -142,7 +142,10 @@ def _prepare_sqlite(connection: SQLiteConnection, _: ConnectionPoolEntry) -> Non
 
 
 def _is_busy(error: BaseException) -> bool:
-    return isinstance(error, OperationalError) and error.sqlite_errorname == "SQLITE_BUSY"
+    # Of several kinds, such as SQLITE_BUSY_RECOVERY; errors that are Python's own have no name.
+    return isinstance(error, OperationalError) and getattr(error, "sqlite_errorname", "").startswith(
+        "SQLITE_BUSY"
+    )
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:

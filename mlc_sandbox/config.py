@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,6 +12,9 @@ from typing import Any
 import yaml
 
 from mlc_sandbox.core import Vendor
+
+INSTANCE = Path(__file__).parent.parent / "dagster.yaml"
+ELSEWHERE = ("MLC_DATABASE_URL", "MLC_LAKE_URL")
 
 _HEAD = (
     "# Written by the sandbox for {url}. Credentials are named here; their values are in credentials.env.\n"
@@ -34,18 +38,26 @@ def write_config(folder: Path, url: str, vendors: Iterable[Vendor]) -> tuple[Pat
         document["start_day"] = yaml.safe_load(config.read_text("utf-8"))["start_day"]
     text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=110)
     config.write_text(_HEAD.format(url=url) + text, encoding="utf-8")
-    for file, lines in ((credentials, secrets), (folder / "activate", _exports(folder, secrets))):
-        file.touch(mode=0o600)
-        head = "export " if file.name == "activate" else ""
-        file.write_text("".join(f"{head}{name}={value}\n" for name, value in lines.items()), "utf-8")
-    with (folder / "activate").open("a") as activate:
-        activate.write(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH\n")
+    _write_private(credentials, "".join(f"{name}={value}\n" for name, value in secrets.items()))
+    _write_private(folder / "activate", _activation(folder, secrets))
     return config, credentials
 
 
-def _exports(folder: Path, secrets: dict[str, str]) -> dict[str, str]:
-    """What a shell needs to work on this sandbox: `. DIR/activate`."""
+def _write_private(file: Path, text: str) -> None:
+    file.touch(mode=0o600)
+    file.write_text(text, "utf-8")
+
+
+def _activation(folder: Path, secrets: dict[str, str]) -> str:
+    """What a shell needs to work on this sandbox: `. DIR/activate`.
+
+    A real installation's database and lake are forgotten: what is tried here must not end up there.
+    """
     home = folder.resolve() / "dagster"
     home.mkdir(exist_ok=True)
+    shutil.copy(INSTANCE, home / INSTANCE.name)
     paths = {"MLC_CONFIG": str(folder.resolve() / "mlc.yaml"), "DAGSTER_HOME": str(home)}
-    return {name: shlex.quote(value) for name, value in (secrets | paths).items()}
+    exports = secrets | paths | {"PYTHONWARNINGS": "ignore::FutureWarning"}
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in exports.items()]
+    programs = shlex.quote(str(Path(sys.executable).parent))
+    return "\n".join([f"unset {' '.join(ELSEWHERE)}", *lines, f"export PATH={programs}:$PATH", ""])

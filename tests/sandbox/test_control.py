@@ -239,3 +239,21 @@ def test_a_start_day_that_was_written_once_stays(tmp_path: Path) -> None:
     assert str(again["start_day"]) == "2026-01-05"
     assert again["visma"]["base_url"].startswith("http://127.0.0.1:2/")
     assert "export MLC_CONFIG=" in (tmp_path / "activate").read_text("utf-8")
+
+
+def test_a_shell_that_has_loaded_a_sandbox_has_left_the_real_installation(tmp_path: Path) -> None:
+    write_config(
+        tmp_path, "http://127.0.0.1:1", build(seed=1, scale=0.02, companies=["NO01"]).vendors.values()
+    )
+    real = {"PATH": "/usr/bin:/bin", "MLC_DATABASE_URL": "postgresql://real", "MLC_LAKE_URL": "s3://real"}
+    shell = subprocess.run(
+        ["/bin/sh", "-c", '. "$0" && env', str(tmp_path / "activate")],
+        env=real,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    variables = dict(line.split("=", 1) for line in shell.stdout.splitlines())
+    assert not variables.keys() & {"MLC_DATABASE_URL", "MLC_LAKE_URL"}
+    assert variables["MLC_CONFIG"] == str(tmp_path / "mlc.yaml")
+    assert (Path(variables["DAGSTER_HOME"]) / "dagster.yaml").exists()

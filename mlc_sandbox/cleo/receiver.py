@@ -143,7 +143,7 @@ class Receiver:
             return self._refuse_whole(letter, "024", error)
         seen = self.seen[key] = Seen(digest)
         for segment in interchange.acknowledgments:
-            self.world.shipping.note_ta1(partner, segment)
+            self.world.shipping.note_ta1(partner, interchange.sender[1], segment)
         answers = self._groups(letter)
         if at(interchange.head, 14) == "1" and not (interchange.only_acknowledges or not answers):
             answers = self._with_ta1(letter, answers)
@@ -213,7 +213,7 @@ class Receiver:
         if verdict.status == "R":
             self._note_rejections(letter, group, "R", [], [verdict])
         else:
-            self.world.shipping.note_997(letter.partner, found)
+            self.world.shipping.note_997(letter.partner, letter.interchange.sender[1], found)
 
     def _behaviour(self, group: Group) -> tuple[str, float]:
         """What the partner is told to do with this group, by a fault or by the switch."""

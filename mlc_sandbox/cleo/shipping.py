@@ -49,10 +49,10 @@ class Order:
     lines: list[OrderLine]
 
 
-@dataclass  # without slots: states of earlier versions lack the text
+@dataclass  # without slots: states of earlier versions lack the text and the buyer
 class Notice:
-    """A ship notice as it was sent: `text` is the interchange. `state`: sent, accepted, accepted with errors,
-    rejected.
+    """A ship notice as it was sent: `text` is the interchange, `buyer` whom it was addressed to (ISA08).
+    `state`: sent, accepted, accepted with errors, rejected.
     """
 
     number: str  # BSN02
@@ -66,6 +66,7 @@ class Notice:
     lines: list[dict[str, Any]]
     state: str = "sent"
     text: str = ""
+    buyer: str = ""
     acknowledged: list[str] = field(default_factory=list)  # AK5 or AK9, one entry for every 997
 
 
@@ -228,7 +229,9 @@ class Shipping:
         files = self.world.deliver(order.partner, "856", text)
         isa13, gs06 = self.world.last_numbers
         sender = order.partner.id
-        return Notice(number, order.number, order.company, sender, "", isa13, gs06, files, lines, text=text)
+        notice = Notice(number, order.number, order.company, sender, "", isa13, gs06, files, lines)
+        notice.text, notice.buyer = text, buyer[1]
+        return notice
 
     def _body(
         self, order: Order, number: str, lines: list[dict[str, Any]], purpose: str, order_number: str
@@ -261,8 +264,10 @@ class Shipping:
 
     # What came back
 
-    def note_997(self, partner: Partner, found: Set) -> None:
-        """Our 997 to the partner's group: correlated by GS01 and GS06, whatever the zeros (section 9)."""
+    def note_997(self, partner: Partner, buyer: str, found: Set) -> None:
+        """A buyer's 997 to the partner's group: correlated by GS01 and GS06, whatever the zeros (section 9).
+        Numbers are counted for each buyer.
+        """
         answered, group = found.first("AK1"), found.first("AK9")
         status = at(next((part for part in found.segments if part[0] == "AK5"), group), 1)
         control = at(answered, 2)
@@ -270,6 +275,7 @@ class Shipping:
             notice
             for notice in self.notices
             if notice.partner == partner.id
+            and notice.buyer in ("", buyer)
             and at(answered, 1) == "SH"
             and control.isdecimal()
             and int(control) == int(notice.gs06)
@@ -289,12 +295,13 @@ class Shipping:
             notice.acknowledged.append(status)
             notice.state = states.get(status, "rejected")
 
-    def note_ta1(self, partner: Partner, segment: Segment) -> None:
-        """A TA1 of ours to the partner's interchange."""
+    def note_ta1(self, partner: Partner, buyer: str, segment: Segment) -> None:
+        """A buyer's TA1 to the partner's interchange."""
         entry = {"partner": partner.id, "isa13": at(segment, 1), "status": at(segment, 4)}
         self.acknowledgments.append(entry | {"ta1": at(segment, 5), "received": self.world.clock.now()})
         for notice in self.notices:
-            if (notice.partner, notice.isa13) == (partner.id, at(segment, 1)) and at(segment, 4) == "R":
+            sent = notice.partner == partner.id and notice.buyer in ("", buyer)
+            if sent and notice.isa13 == at(segment, 1) and at(segment, 4) == "R":
                 notice.state = "rejected"
 
     # A day

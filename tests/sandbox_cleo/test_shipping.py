@@ -118,6 +118,13 @@ class TestNotices:
         assert (notice["state"], notice["acknowledged"]) == (state, [status])
         assert ordered.received()["acknowledgments"][0]["notices"] == [told["number"]]
 
+    def test_another_buyer_s_997_says_nothing_of_this_one_s_notices(self, ordered: Mailbox) -> None:
+        """Groups are counted for each buyer, so both have a first one."""
+        told = ordered.ship()
+        ordered.upload(acknowledge(told["gs06"]).replace("MLCNO01", "MLCSE01"), "997.edi")
+        (notice,) = ordered.control("GET", "/notices").json()
+        assert (notice["state"], notice["acknowledged"]) == ("sent", [])
+
     def test_a_second_997_is_noticed(self, ordered: Mailbox) -> None:
         told = ordered.ship()
         for control in (900, 901):

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ from mlc_sandbox.asana.store import Field, Project, Task
 from mlc_sandbox.asana.switches import CHOICES
 from mlc_sandbox.asana.world import World
 from mlc_sandbox.server import Sandbox
-from tests.asana.tenant import INVOICES, LINES, ORDERS, Installation, cards, invoice, line, order
+from tests.asana.tenant import DAY, INVOICES, LINES, ORDERS, Installation, cards, invoice, line, order
 from tests.support.sandbox_time import SandboxTime
 
 Install = Callable[..., Installation]
@@ -314,3 +315,53 @@ def test_a_line_in_doubt_whose_order_people_deleted_holds_nothing_up(
     sandbox.clock.advance(timedelta(minutes=5))
     report = ours.heal(lambda: ours.deliver([line("1", 1), line("2", 1)], name=LINES))
     assert (report.created, report.failed) == (1, 1)
+
+
+OTHER_WAYS: list[dict[str, Any]] = [
+    {
+        "bad_option": "ignored",
+        "completed_since_now": "refused",
+        "date_as_text": "accepted",
+        "name_length": 255,
+        "projects_with_parent": "honoured",
+        "reference_form": "compact",
+        "team_required": False,
+        "text_length": 32_000,
+        "without_limit": "cut",
+    },
+    {
+        "external_with_pat": "allowed",
+        "external_unique": True,
+        "external_visible_seconds": 60,
+        "encoded_colon": "refused",
+    },
+]
+
+
+@pytest.mark.parametrize("ways", OTHER_WAYS, ids=["of tasks", "of external ids"])
+def test_documents_that_come_change_and_go_leave_one_right_task_each(
+    install: Install, sandbox: Sandbox, world: World, project: str, ways: dict[str, Any]
+) -> None:
+    sandbox.asana.switches.update(ways)
+    ours = install(destinations={"purchase_orders": {"lines": "subtasks"}})
+    ours.set_up()
+    rows = [invoice("1"), invoice("2", title="Invoice 2 " + "Ærlig " * 100, notes="ø" * 40_000), invoice("3")]
+    sandbox.faults.arm("asana", "drop_connection", match=".*/batch", times=1, after=2, when="after")
+    ours.heal(lambda: ours.deliver(rows))
+    ours.deliver([order("1")], name=ORDERS)
+    ours.deliver([line("1", 1)], name=LINES)
+    first = next(task for task in tasks(world, project) if task.name == rows[0].payload["title"])
+    sandbox.asana.people.trash(first.gid)
+    later = [invoice("1", cost_centre="200", due_date=None), invoice("2", **VOIDED)]
+    ours.heal(lambda: ours.deliver(later, gone=[rows[2]]))
+    ours.deliver([line("1", 1, title="1 | Tannhjul | 3 stk | 250 NOK")], name=LINES)
+    shown = cards(world, project)
+    assert {key: (card.section, card.due_on) for key, card in shown.items()} == {
+        "NO01|Invoice|1": ("Open", None),
+        "NO01|Invoice|2": ("Cancelled", DAY + timedelta(days=30)),
+        "NO01|Invoice|3": ("Cancelled", DAY + timedelta(days=30)),
+    }
+    for name in (INVOICES, ORDERS):
+        read_back = ours.asana.read_back(name.split("/")[1])
+        found = reconcile(ours.ledger, read_back, name, "NO01", tombstone={})
+        assert found.equal, found.differences

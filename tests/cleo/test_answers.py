@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from mlc_dagster.cleo.outbox import State
 from mlc_dagster.delivery import distrust
+from mlc_sandbox.cleo.switches import CHOICES
 from mlc_sandbox.cleo.world import World
 from mlc_sandbox.server import Sandbox
 from tests.cleo.tenant import ORDERS, Installation, line, order
@@ -67,6 +68,29 @@ def test_a_ta1_that_accepts_leaves_the_word_to_the_997(
     ours = install(nordedi={"acknowledge": True})
     ours.deliver(order("1"))
     assert ours.receive().noted.documents == {"acknowledged": 1}
+
+
+@pytest.mark.parametrize("answered", CHOICES["repeated_interchange"])
+def test_a_file_that_came_twice_is_accepted_whatever_its_repetition_is_told(
+    ours: Installation, sandbox: Sandbox, world: World, answered: str
+) -> None:
+    sandbox.cleo.switches["repeated_interchange"] = answered
+    sandbox.faults.arm("cleo", "drop_connection", match="POST .*/files/upload", times=1, when="after")
+    ours.deliver(order("1"))
+    assert len(world.received()["refused"]) == 1
+    ours.receive()
+    assert ours.states() == {"1": "acknowledged"}
+    assert ours.deliver(order("1")).unchanged == 1
+
+
+@pytest.mark.parametrize("deletes", [False, True])
+def test_a_mailbox_whose_downloads_delete_gives_every_answer(
+    ours: Installation, sandbox: Sandbox, world: World, deletes: bool
+) -> None:
+    sandbox.cleo.switches["download_deletes"] = deletes
+    ours.deliver(order("1"), order("2"))
+    assert ours.receive().noted.documents == {"acknowledged": 2}
+    assert (ours.receive().files, world.mailbox.files("download")) == (0, [])
 
 
 def test_zeros_before_a_group_number_change_nothing(ours: Installation, sandbox: Sandbox) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from mlc_dagster.delivery.errors import Closed, Stop
 from mlc_dagster.transport.errors import Misconfigured, Refused
+from mlc_sandbox.cleo.switches import CHOICES
 from mlc_sandbox.cleo.world import World
 from mlc_sandbox.server import Sandbox
 from tests.cleo.tenant import Installation, order
@@ -127,6 +128,18 @@ def test_a_wrong_path_is_a_wrong_setting(install: Install, sandbox: Sandbox) -> 
     rest = {"base_url": f"{sandbox.url}/cleo", "list": {"method": "GET", "path": "/api/nothing/{folder}"}}
     with pytest.raises(Stop, match="Check the paths under `rest`"):
         install({"rest": rest}).deliver(order("1"))
+
+
+@pytest.mark.parametrize("body", CHOICES["unauthorized_body"])
+def test_a_token_that_ends_early_is_replaced_however_that_is_told(
+    ours: Installation, sandbox: Sandbox, world: World, body: str
+) -> None:
+    sandbox.cleo.switches["unauthorized_body"] = body
+    ours.deliver(order("1"))
+    sandbox.faults.arm("cleo", "token_expired", times=1)
+    ours.deliver(order("2"))
+    assert sandbox.faults.armed() == []
+    assert set(arrived(world)) == {"1", "2"}
 
 
 @pytest.mark.parametrize("life", ["number", "text", "absent"])

@@ -12,10 +12,14 @@ from mlc_dagster.inbound import mailbox
 from mlc_dagster.settings.cleo import CleoSettings
 from mlc_dagster.transport.errors import Misconfigured
 from mlc_sandbox.cleo.http import ApiCall
+from mlc_sandbox.cleo.switches import CHOICES
 from tests.cleo.dock import COMPANY, Dock, open_dock
 from tests.support.house import running_sandbox
 
 HARMONY = {
+    "duplicate_alias_status": 409,
+    "filter_operators": "eq_sw",
+    "read_only_fields": "refused",
     "if_match": "checked",
     "etag": True,
     "total_results": True,
@@ -95,9 +99,17 @@ def test_a_change_in_the_erp_is_merged_and_what_is_not_ours_stays(dock: Dock) ->
 
 
 @pytest.mark.parametrize(
-    "switches", [{"if_match": "required"}, {"etag": False, "if_match": "ignored"}], ids=str
+    "switches",
+    [
+        {"if_match": "required"},
+        {"etag": False, "if_match": "ignored"},
+        {"filter_operators": "scim", "read_only_fields": "ignored"},
+    ],
+    ids=str,
 )
-def test_with_and_without_versions_a_change_arrives(dock: Dock, switches: dict[str, Any]) -> None:
+def test_whatever_harmony_takes_for_a_version_or_a_filter_a_change_arrives(
+    dock: Dock, switches: dict[str, Any]
+) -> None:
     dock.sandbox.cleo.switches.update(switches)
     number = dock.supplier()
     change(dock, number, "Versjon AS")
@@ -111,7 +123,9 @@ def test_a_put_whose_answer_was_lost_is_seen_to_have_arrived(dock: Dock) -> None
     assert there(dock, number)["supplier"]["name"] == "Lost AS"
 
 
-def test_a_post_whose_answer_was_lost_makes_no_second_connection(dock: Dock) -> None:
+@pytest.mark.parametrize("status", CHOICES["duplicate_alias_status"])
+def test_a_post_whose_answer_was_lost_makes_no_second_connection(dock: Dock, status: int) -> None:
+    dock.sandbox.cleo.switches["duplicate_alias_status"] = status
     number = dock.supplier()
     with dock.world.lock:
         dock.world.harmony.delete(dock.world.harmony.named("connections", number))

@@ -6,9 +6,11 @@ from mlc_dagster.powerbi import schema
 from mlc_dagster.powerbi.setup import SetupRefused
 from mlc_dagster.powerbi.star import Column, Star
 from mlc_dagster.transport.errors import Misconfigured
+from mlc_sandbox.powerbi.switches import CHOICES
 from tests.powerbi.tenant import Installation, invoice, shipped
 
 CREATE = "POST .*/datasets[?]"
+MEASURES = pytest.mark.parametrize("without_measures", CHOICES["put_without_measures"])
 
 
 def datasets(world) -> list[str]:
@@ -97,7 +99,9 @@ def with_star(ours: Installation, star: Star):
     return powerbi
 
 
-def test_a_new_column_is_added_on_request_and_rows_wait_for_it(ours, world):
+@MEASURES
+def test_a_new_column_is_added_on_request_and_rows_wait_for_it(ours, world, without_measures):
+    world.switches["put_without_measures"] = without_measures
     ours.deliver([invoice("1", "7")])
     star = shipped()
     wider = changed(
@@ -128,7 +132,9 @@ def test_a_column_renamed_or_retyped_is_refused_by_name(ours):
         powerbi.setup.plan()
 
 
-def test_measures_are_declared_anew_and_the_active_slots_stay(ours, world):
+@MEASURES
+def test_measures_are_declared_anew_and_the_active_slots_stay(ours, world, without_measures):
+    world.switches["put_without_measures"] = without_measures
     ours.deliver([invoice("1", "7")])
     star = shipped()
     fewer = Star(star.shapes, star.relationships, star.measures[:-1])

@@ -1,6 +1,7 @@
 """The polling sensor's cheap question: does the ERP hold versions that the lake has not read?"""
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import pyarrow as pa
@@ -11,7 +12,7 @@ from mlc_dagster.transport import Clock
 from mlc_dagster.visma.client import EVER, VismaClient
 from mlc_dagster.visma.entity import Entity
 from mlc_dagster.visma.records import to_rows
-from mlc_dagster.visma.wall import ZONE, day_begin, days_of, from_wall
+from mlc_dagster.visma.wall import FINEST, ZONE, day_begin, days_of, from_wall, wall_text
 
 
 def has_news(
@@ -24,7 +25,8 @@ def has_news(
     refused: Collection[str] = (),
     zone: str = ZONE,
 ) -> bool:
-    """Whether the ERP's newest versions are not all in the lake; one call, none when nothing was read yet.
+    """Whether the ERP's newest versions are not all in the lake: one call, two where it has many, none before
+    the first read.
 
     `refused` is the raw JSON of the records in quarantine: the same ones again are no news. Where to look
     from is what the last sweep left in the lake, so no change can be skipped. Entities without a change
@@ -35,16 +37,38 @@ def has_news(
         return True
     if not entity.has_filter:
         return False
-    since, now = _since(lake, entity, company), clock.now()
-    held = _held(lake, entity, company, since, zone)
-    page = client.page(entity, since=since)
-    rows = to_rows(entity, company, page.listed, read_at=now, zone=zone)
-    come = _come(rows.table, now, zone)
-    if any(bad.raw not in refused for bad in rows.bad) or not _versions(come) <= _versions(held):
-        return True
-    # Versions on further pages, of a re-stamped table say, are news when they are more than the lake holds.
-    total, to_come = page.told.total, _units(entity, rows.table) - _units(entity, come)
-    return total is not None and total > _units(entity, held) + to_come + len(refused)
+    since = _since(lake, entity, company)
+    question = _Question(client, entity, company, _held(lake, entity, company, since, zone), clock, zone)
+    found, alone = question.ask(since, refused)
+    newest = pc.max(question.held.column("_stamp")).as_py()
+    if found or alone or newest is None:
+        return found
+    # Of a table that was stamped as a whole one page says little: what was stamped later may be on another.
+    return question.ask(wall_text(newest + FINEST, zone), refused)[0]
+
+
+@dataclass(frozen=True)
+class _Question:
+    client: VismaClient
+    entity: Entity
+    company: str
+    held: pa.Table
+    clock: Clock
+    zone: str
+
+    def ask(self, since: str, refused: Collection[str]) -> tuple[bool, bool]:
+        """Whether the first page of what changed shows news, and whether it is the only page."""
+        entity, now = self.entity, self.clock.now()
+        page = self.client.page(entity, since=since)
+        rows = to_rows(entity, self.company, page.listed, read_at=now, zone=self.zone)
+        come = _come(rows.table, now, self.zone)
+        news = any(bad.raw not in refused for bad in rows.bad) or not _versions(come) <= _versions(self.held)
+        if news or page.alone or page.told.total is None:
+            return news, page.alone
+        # Versions on further pages are news when they are more than the lake holds.
+        held = self.held.filter(pc.greater_equal(self.held.column("_stamp"), from_wall(since, self.zone)))
+        to_come = _units(entity, rows.table) - _units(entity, come)
+        return page.told.total > _units(entity, held) + to_come + len(refused), False
 
 
 def _since(lake: Lake, entity: Entity, company: str) -> str:

@@ -324,13 +324,18 @@ class _Reading:
     def _since(self) -> str | None:
         """Return where to begin: the earliest moment from which any of the days asked has to be read."""
         notes = self.lake.notes(self.entity.name, self.company)
-        begins = [self._begin(day, notes.get(day)) for day in self.axis.asked]
+        now = self.clock.now()
+        begins = [self._begin(day, notes.get(day), now) for day in self.axis.asked]
         return None if None in begins else min(filter(None, begins))
 
-    def _begin(self, day: date, note: DayNote | None) -> str | None:
-        """Return where a day's reading ended; one that is new, or over, is read whole."""
+    def _begin(self, day: date, note: DayNote | None, now: datetime) -> str | None:
+        """Return where a day's reading ended; one that is new, or over, is read whole.
+
+        The reading that ends a day looks at all of it once more: a transaction may be committed hours after
+        its stamp.
+        """
         if note is not None and not note.complete and note.next_from is not None:
-            return note.next_from
+            return day_begin(day) if has_ended(day, now, self.axis.zone) else note.next_from
         return None if day == self.axis.first_day else day_begin(day)
 
     def _sweep(self, since: str | None, spool: Spool) -> Swept:
@@ -369,6 +374,20 @@ class _Files:
         """The months of which the lake holds any day."""
         return set(map(month_of, self.lake.days(self.entity.name, self.company)))
 
+    @cached_property
+    def _left_open(self) -> str | None:
+        """From when on a day before those asked, and after the first one held, is not wholly read.
+
+        Whoever asks for news asks from where the newest day's reading ended: it must not pass that by.
+        """
+        notes = self.lake.notes(self.entity.name, self.company)
+        day = min(notes, default=self.axis.asked[0])
+        while day < self.axis.asked[0]:
+            if day not in notes or not notes[day].complete:
+                return (notes[day].next_from if day in notes else None) or day_begin(day)
+            day += timedelta(days=1)
+        return None
+
     def _in_month_file(self, day: date) -> bool:
         return day < self.axis.open_month and month_of(day) not in self._held
 
@@ -404,8 +423,11 @@ class _Files:
 
     def _note(self, day: date) -> DayNote:
         swept, zone = self.found.swept, self.axis.zone
-        complete = has_ended(day, swept.started, zone)
-        return DayNote(None if complete else _next_from(swept, zone), swept.started, complete, swept.total)
+        covered = swept.since is None or swept.since <= day_begin(day)
+        if covered and has_ended(day, swept.started, zone):
+            return DayNote(None, swept.started, True, swept.total)
+        begins = filter(None, (_next_from(swept, zone), self._left_open))
+        return DayNote(min(begins, default=None), swept.started, False, swept.total)
 
     def _write_day(self, day: date, fresh: Iterator[pa.Table]) -> None:
         """Merge the fresh rows into the file; without news, and as ended as before, leave it alone."""

@@ -8,6 +8,8 @@ import pyarrow.compute as pc
 
 ZONE = "Europe/Oslo"
 OVERLAP = timedelta(minutes=5)
+# What the filters tell apart (section 5).
+FINEST = timedelta(milliseconds=1)
 # A day counts as over this long after its end by our clock. The ERP stamps by its own clock, which we cannot
 # see: while that one lags behind ours, it still stamps records into a day that is over for us.
 CLOCK_LAG = timedelta(hours=24)

@@ -40,6 +40,34 @@ def test_a_table_restamped_as_a_whole_is_news_once(new_erp, entity):
     assert not news(erp, entity)
 
 
+def test_an_edit_on_a_later_page_of_a_table_restamped_as_a_whole_is_news(new_erp):
+    erp = new_erp(scale=0.1, page_size=20, long_books=False)
+    days = erp.days(back=2)
+    erp.read("supplier_invoices", days, first_day=days[0])
+    erp.visma.restamp("NO01", "supplierInvoice")
+    erp.clock.sleep(60)
+    erp.read("supplier_invoices", days[-1:], first_day=days[0])
+    erp.sandbox.log.reset()
+    assert not news(erp, "supplier_invoices")
+    assert erp.sandbox.log.count("visma") == 2, "the page, and what is newer than all of them"
+    erp.visma.restamp("NO01", "supplierInvoice", [max(erp.keys("supplier_invoices"))])
+    assert news(erp, "supplier_invoices")
+
+
+def test_what_came_on_a_day_that_was_left_open_is_news_also_when_a_later_day_was_read_alone(erp):
+    days, keys = erp.days(back=2), sorted(erp.keys("suppliers"))
+    erp.read("suppliers", days, first_day=days[0])
+    erp.clock.sleep(3 * 3600)
+    erp.visma.restamp("NO01", "supplier", keys[:1])
+    erp.clock.sleep(18 * 3600)
+    erp.visma.restamp("NO01", "supplier", keys[1:2])
+    erp.clock.sleep(3600)
+    erp.read("suppliers", [erp.today], first_day=days[0])
+    assert news(erp, "suppliers")
+    erp.read("suppliers", erp.days(back=1), first_day=days[0])
+    assert not news(erp, "suppliers")
+
+
 def test_a_record_committed_late_with_an_older_stamp_is_news(erp):
     keys = sorted(erp.keys("suppliers"))
     stamp = erp.clock.now()

@@ -176,6 +176,22 @@ def test_a_record_committed_after_its_stamp_is_found_by_the_overlap(erp):
     assert erp.held("suppliers")[keys[0]]["name"] == "Nordvik AS"
 
 
+def test_a_record_committed_an_hour_after_its_stamp_is_found_when_its_day_ends(erp):
+    keys, stamp, first = sorted(erp.keys("suppliers")), erp.clock.now() + timedelta(minutes=1), erp.today
+    erp.clock.sleep(3600)
+    erp.visma.restamp("NO01", "supplier", keys[:1])
+    erp.read("suppliers", [first])
+    supplier = erp.visma.record("NO01", "supplier", keys[1])
+    erp.visma.table("NO01", "supplier").change(supplier, {"name": "Late"}, stamp)
+    erp.clock.sleep(86400)
+    erp.read("suppliers", erp.days(back=1))
+    assert erp.held("suppliers")[keys[1]]["name"] != "Late", "read from where the last reading ended"
+    erp.clock.sleep(86400)
+    erp.read("suppliers", erp.days(back=2))
+    assert erp.lake.note("suppliers", "NO01", first).complete
+    assert erp.held("suppliers")[keys[1]]["name"] == "Late"
+
+
 def test_versions_of_a_day_are_merged_by_key(erp):
     first, second = sorted(erp.keys("suppliers"))[:2]
     day = erp.today

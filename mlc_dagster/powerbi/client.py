@@ -31,6 +31,10 @@ REMEDIES: Mapping[int, str] = {
     404: f"{NO_ROLE} If the workspace is right: the table or dataset is gone; see docs/powerbi.md, Errors.",
     413: "The call was too large; nothing was stored.",
 }
+DEPRECATED = (
+    "Microsoft makes no new push dataset for this tenant; those that exist go on. Use one with "
+    "`mlc powerbi setup --adopt ID`, or see docs/powerbi.md, section 7."
+)
 _object = partial(json_object, "Power BI", check="api_url")
 _broken = partial(broken, "Power BI", check="api_url")
 
@@ -91,14 +95,15 @@ class PowerBiClient:
 
         Not repeatable: InDoubt leaves the question whether there is one now (section 3).
         """
-        response = self._call(
-            self.http,
-            "POST",
-            self._root,
-            json=body,
-            params={"defaultRetentionPolicy": "None"},
-            repeatable=False,
-        )
+        policy = {"defaultRetentionPolicy": "None"}
+        try:
+            response = self._call(self.http, "POST", self._root, json=body, params=policy, repeatable=False)
+        except Misconfigured as failure:
+            # A 403 like that of a missing role (section 9), which no role mends.
+            if "FeatureDeprecatedError" not in failure.excerpt:
+                raise
+            told = {"request_id": failure.request_id, "excerpt_text": failure.excerpt, "remedy": DEPRECATED}
+            raise Misconfigured("Power BI", "POST", self._root, status=failure.status, **told) from None
         return str(_object(response).get("id") or "")
 
     def tables(self, dataset: str) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from mlc_dagster.asana import client, projects
 from mlc_dagster.database import connect, migrate
 from mlc_dagster.delivery import distrust, reconcile
 from mlc_dagster.delivery.errors import Closed
+from mlc_dagster.transport.errors import Refused
 from mlc_sandbox.asana.limits import WRITE
 from mlc_sandbox.asana.store import Field, Project, Task
 from mlc_sandbox.asana.switches import CHOICES
@@ -365,3 +366,17 @@ def test_documents_that_come_change_and_go_leave_one_right_task_each(
         read_back = ours.asana.read_back(name.split("/")[1])
         found = reconcile(ours.ledger, read_back, name, "NO01", tombstone={})
         assert found.equal, found.differences
+
+
+def test_a_project_that_takes_no_more_fields_is_named_and_the_set_up_goes_on_where_it_stopped(
+    install: Install, sandbox: Sandbox
+) -> None:
+    sandbox.asana.switches["fields_per_project"] = 5
+    ours = install()
+    with pytest.raises(Refused, match="A project can have at most 5 custom fields"):
+        ours.set_up()
+    assert ours.asana.setup.plan().make == ()
+    sandbox.asana.switches["fields_per_project"] = 0
+    ours.set_up()
+    assert ours.asana.setup.plan().steps == ()
+    assert ours.deliver([invoice("1")]).created == 1

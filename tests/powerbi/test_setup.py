@@ -71,6 +71,13 @@ def test_a_missing_role_says_what_to_switch_on_whatever_its_face(install, sandbo
         install().powerbi.setup.plan()
 
 
+def test_a_tenant_that_gets_no_new_push_dataset_is_not_told_of_roles(install, sandbox):
+    sandbox.powerbi.switches["create_push"] = "deprecated"
+    with pytest.raises(Misconfigured, match=r"makes no new push dataset.*--adopt ID.*section 7") as refused:
+        install().set_up()
+    assert "Member" not in str(refused.value)
+
+
 def test_a_wrong_secret_is_told_in_entras_words_and_never_shown(install, monkeypatch):
     monkeypatch.setenv("POWERBI_CLIENT_SECRET", "not-the-secret")
     with pytest.raises(Misconfigured, match="AADSTS7000215") as refused:

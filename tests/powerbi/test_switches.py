@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
@@ -54,3 +55,30 @@ def test_rows_that_come_change_and_go_are_shown_once(
         read_back = ours.powerbi.read_back(name.split("/")[1])
         found = reconcile(ours.ledger, read_back, name, "NO01", tombstone=None)
         assert found.equal, found.differences
+
+
+@pytest.mark.parametrize("mode", ["slots", "log"])
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"queries_per_minute": 2},
+        {"posts_per_minute": 2},
+        {"large_table_rows": 2, "large_table_posts_per_hour": 1},
+    ],
+    ids=str,
+)
+def test_limits_lower_than_the_settings_say_cost_time_only(
+    install: Callable[..., Installation],
+    sandbox: Sandbox,
+    value: Callable[[str], Any],
+    mode: str,
+    limits: dict[str, int],
+) -> None:
+    ours = install(modes={"supplier_invoices": mode})
+    ours.set_up()
+    sandbox.powerbi.switches.update(limits)
+    for amount in ("1", "2", "3"):
+        rows = [invoice(str(number), amount) for number in range(3)]
+        ours.heal(partial(ours.deliver, rows))
+    sandbox.powerbi.switches["limits"] = False
+    assert value("[Supplier amount]") == 9

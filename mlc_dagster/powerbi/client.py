@@ -102,8 +102,15 @@ class PowerBiClient:
             # A 403 like that of a missing role (section 9), which no role mends.
             if "FeatureDeprecatedError" not in failure.excerpt:
                 raise
-            told = {"request_id": failure.request_id, "excerpt_text": failure.excerpt, "remedy": DEPRECATED}
-            raise Misconfigured("Power BI", "POST", self._root, status=failure.status, **told) from None
+            raise Misconfigured(
+                "Power BI",
+                "POST",
+                self._root,
+                status=failure.status,
+                request_id=failure.request_id,
+                excerpt_text=failure.excerpt,
+                remedy=DEPRECATED,
+            ) from None
         return str(_object(response).get("id") or "")
 
     def tables(self, dataset: str) -> list[dict[str, Any]]:

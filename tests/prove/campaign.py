@@ -48,8 +48,10 @@ LOOK_SECONDS = 0.02
 TICKS = os.sysconf("SC_CLK_TCK")
 # Enough for the database of a small ERP to begin with, and not to go on.
 FULL_DISK = (200_000, 3_000_000)
-# The installation most rounds begin with holds this seed's ERP, loaded once.
+# The installations most rounds begin with hold this seed's ERP, loaded once.
 LOADED_SEED = 1
+# The name of the one that carries all destinations; how much more its pairs have to do, and happens to it.
+WHOLE, WHOLE_WORK = "whole", 4
 
 
 @dataclass
@@ -68,6 +70,7 @@ class Round:
         self._chance = random.Random(self.seed)
         # Its own: what it finds to do depends on how far processes are, and faults and kills must not.
         self._office = Office(self.world, random.Random(f"office {self.seed}"))
+        self._more = WHOLE_WORK if self.world.whole else 1
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["tests.prove.nursery"])
 
@@ -101,7 +104,7 @@ class Round:
     def _wave(self) -> None:
         """The ERP changes, people work, faults wait; the pairs run, and some of their processes die."""
         self._work(self._office.partner_ships)
-        for _ in range(self._chance.randint(2, 7)):
+        for _ in range(self._chance.randint(2, 7) * self._more):
             self._work()
         armed: Counter[str] = Counter()
         for _ in range(self._chance.randint(2, 8)):
@@ -157,7 +160,7 @@ class Round:
         """Kill some processes while they work; restart the database under them; the ERP goes on changing."""
         doomed = {}
         for order, process in zip(orders, running, strict=True):
-            life = LIFE_SECONDS + DAGSTER_SECONDS * order.in_dagster
+            life = (LIFE_SECONDS + DAGSTER_SECONDS * order.in_dagster) * self._more
             moment = self._chance.uniform(0.0, life), self._chance.uniform(0.0, LAST_WAIT_SECONDS)
             if self._chance.random() < 0.4:
                 doomed[process] = moment
@@ -311,32 +314,43 @@ class Campaign:
 
         The folder of a round that went wrong stays, with the logs of its processes. `ending`: begin no more.
         """
-        loaded = self.folder / "loaded"
-        self._load(loaded)
+        for place in sorted({begin for each in range(seed, seed + count) if (begin := self._begin(each))}):
+            self._load(place)
 
         def live(number: int) -> tuple[int, Counter[str], list[str]] | None:
-            return None if ending.is_set() else (number, *self._round(number, loaded))
+            return None if ending.is_set() else (number, *self._round(number))
 
         with ThreadPoolExecutor(at_once) as several:
             for ended in as_completed([several.submit(live, each) for each in range(seed, seed + count)]):
                 if (lived := ended.result()) is not None:
                     yield lived
 
+    def _on_postgres(self, seed: int) -> bool:
+        return seed % 4 == 0 if self.postgres is None else self.postgres
+
+    def _begin(self, seed: int) -> Path | None:
+        """The loaded installation a round goes on from, with all destinations every eighth time. None: it
+        begins with nothing, as those on PostgreSQL and another eighth do.
+        """
+        if self._on_postgres(seed) or seed % 8 == 1:
+            return None
+        return self.folder / (WHOLE if seed % 8 == 7 else "main")
+
     def _load(self, place: Path) -> None:
         """An installation that was set up and loaded once: the folder that rounds copy."""
-        with self._world(place, LOADED_SEED, f"sqlite:///{place}/mlc.db") as held:
+        with self._world(place, LOADED_SEED, f"sqlite:///{place}/mlc.db", whole=place.name == WHOLE) as held:
             Round(held, LOADED_SEED).load()
 
-    def _round(self, seed: int, begin: Path) -> tuple[Counter[str], list[str]]:
-        """A round on a copy of a loaded installation; on PostgreSQL, and every eighth, on an empty one."""
+    def _round(self, seed: int) -> tuple[Counter[str], list[str]]:
+        """A round on a copy of a loaded installation, or on an empty one."""
         chance, room = random.Random(-seed), self.folder / f"round-{seed}"
-        postgres = seed % 4 == 0 if self.postgres is None else self.postgres
-        first = postgres or seed % 8 == 1
+        postgres, begin = self._on_postgres(seed), self._begin(seed)
         database = fresh_postgres() if postgres else f"sqlite:///{room}/mlc.db"
-        with self._world(room, seed if first else LOADED_SEED, database, None if first else begin) as held:
+        world_seed, whole = seed if begin is None else LOADED_SEED, begin is not None and begin.name == WHOLE
+        with self._world(room, world_seed, database, begin, whole=whole) as held:
             waves, restored = 1 + (chance.random() < 0.3), chance.random() < 0.2
             lived = Round(held, seed, postgres=postgres, restored=restored, waves=waves)
-            lived.live(first=first)
+            lived.live(first=begin is None)
         if postgres:
             for url in {database, held.environment["MLC_DATABASE_URL"]}:
                 drop_postgres(url)
@@ -345,7 +359,7 @@ class Campaign:
         return lived.done, lived.wrong
 
     def _world(
-        self, folder: Path, seed: int, database: str, loaded: Path | None = None
+        self, folder: Path, seed: int, database: str, loaded: Path | None = None, *, whole: bool
     ) -> AbstractContextManager[World]:
         return world(
             folder,
@@ -355,6 +369,7 @@ class Campaign:
             pairs=self.pairs,
             database=database,
             loaded=loaded,
+            whole=whole,
         )
 
 

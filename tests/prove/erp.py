@@ -43,7 +43,8 @@ class Office:
 
     def work(self) -> str:
         """Do something; its name, or empty when there was nothing to do it to."""
-        return self._chance.choice(DOINGS)(self)
+        further = self._world.whole and self._chance.random() < FURTHER_SHARE
+        return self._chance.choice(FURTHER_DOINGS if further else DOINGS)(self)
 
     def orders_come(self) -> None:
         """Much is ordered before anything else happens."""
@@ -99,20 +100,87 @@ class Office:
 
     def renumbered_supplier(self) -> str:
         """Its documents show the new number."""
-        company, row = self._a("supplier")
+        return self._renumbered("supplier")
+
+    def renumbered_customer(self) -> str:
+        """The same for what is sold."""
+        return self._renumbered("customer")
+
+    def _renumbered(self, party: str) -> str:
+        company, row = self._a(party)
         if row is None:
             return ""
         old = row["number"]
         new = str(80000 + sum(map(len, self.former.values())))
-        path = f"/control/visma/{company}/supplier/renumber"
+        path = f"/control/visma/{company}/{party}/renumber"
         self._world.control("POST", path, {"key": old, "number": new})
         for entity in KEYS:
             for document in self._world.truth(company, entity):
-                party = document.get("supplier")
-                if party is not None and party["number"] == old:
-                    self._change(company, entity, document, "", {"supplier": {**party, "number": new}})
+                named = document.get(party)
+                if named is not None and named["number"] == old:
+                    self._change(company, entity, document, "", {party: {**named, "number": new}})
         self.former[company, new] = [*self.former.pop((company, old), []), old]
-        return "renumbered supplier"
+        return f"renumbered {party}"
+
+    def further_arrives(self) -> str:
+        """A payment, a receipt, a sale, hours worked; what is released is posted, and moves balances."""
+        company, entity = self._company(), self._chance.choice(ARRIVING)
+        added = self._world.control("POST", f"/control/visma/{company}/{entity}/add", {})
+        return f"new {entity}" if added["key"] else ""
+
+    def further_amount(self) -> str:
+        """Another amount in a record, or in the first of its lines."""
+        entity, (lines, field) = self._chance.choice(list(AMOUNTS.items()))
+        company, row = self._a(entity)
+        if row is None or (lines and not row[lines]):
+            return ""
+        changed: dict[str, Any] = {field: self._chance.randint(1, 10**7) / 100}
+        if lines:
+            changed = {lines: [{**row[lines][0], **changed}, *row[lines][1:]]}
+        return self._change(company, entity, row, f"changed amount of {entity}", changed)
+
+    def further_text(self) -> str:
+        """Another name or description."""
+        entity, field = self._chance.choice(list(TEXTS.items()))
+        company, row = self._a(entity)
+        return self._change(company, entity, row, f"changed text of {entity}", {field: self._text()})
+
+    def further_back_dated(self) -> str:
+        """A sale that is not released yet goes to a month long ago."""
+        company, row = self._a("customerinvoice", DRAFTS)
+        fields = {"documentDate": "2026-01-15T00:00:00", "financialPeriod": "202601"}
+        return self._change(company, "customerinvoice", row, "back-dated customerinvoice", fields)
+
+    def further_restamped(self) -> str:
+        """Nothing changed, but the stamps of all."""
+        company, entity = self._company(), self._chance.choice(list(TEXTS))
+        self._world.control("POST", f"/control/visma/{company}/{entity}/restamp", {})
+        return f"re-stamped {entity}"
+
+    def further_deleted(self) -> str:
+        """As deleted_document. Never the last one: an empty list is asked about, not believed."""
+        entity = self._chance.choice(VANISHING)
+        company, row = self._a(entity)
+        if row is None or self.known_notices is not None or len(self._world.truth(company, entity)) < 2:
+            return ""
+        path = f"/control/visma/{company}/{entity}/delete"
+        self._world.control("POST", path, {"key": key_of(entity, row)})
+        return f"deleted {entity}"
+
+    def dimension_changes(self) -> str:
+        """A value of a dimension arrives, has another name, or goes, unless it may be in use."""
+        company, dimension = self._company(), self._chance.choice(DIMENSIONS)
+        row = next(row for row in self._world.truth(company, "dimension") if row["id"] == dimension)
+        *others, segment = row["segments"]
+        first, *rest = segment["segmentValues"]
+        how = self._chance.choice(["new", "renamed", "deleted"])
+        values = {
+            "new": [first, *rest, {**first, "valueId": f"N{self._chance.randint(1, 9999)}"}],
+            "renamed": [{**first, "description": self._text()}, *rest],
+            "deleted": [first, *rest[:-1]] if dimension != "SUBACCOUNT" else [first, *rest],
+        }[how]
+        fields = {"segments": [*others, {**segment, "segmentValues": values}]}
+        return self._change(company, "dimension", row, f"{how} value of a dimension", fields)
 
     def supplier_moves(self) -> str:
         """The other side of the mailbox changes an address; now and then one that cannot be right."""
@@ -237,14 +305,81 @@ DOINGS: list[Doing] = [
     *[Office.partner_ships] * 3,
     *[Office.supplier_moves] * 2,
 ]
+# In a world with all destinations, how much of what happens is about more than the main documents.
+FURTHER_SHARE = 0.6
+FURTHER_DOINGS: list[Doing] = [
+    *[Office.further_arrives] * 4,
+    *[Office.further_amount] * 4,
+    *[Office.further_text] * 2,
+    Office.further_back_dated,
+    Office.further_restamped,
+    *[Office.further_deleted] * 3,
+    Office.dimension_changes,
+    Office.renumbered_customer,
+]
 KEYS = {
     "supplierInvoice": ("documentType", "referenceNumber"),
+    "supplierPayment": ("type", "refNbr"),
     "purchaseorder": ("orderType", "orderNbr"),
     "purchaseReceipt": ("receiptNbr",),
     "supplier": ("number",),
+    "customer": ("number",),
+    "customerinvoice": ("documentType", "referenceNumber"),
+    "customerCreditNote": ("documentType", "referenceNumber"),
+    "customerPayment": ("type", "refNbr"),
+    "account": ("accountCD",),
+    "dimension": ("id",),
+    "generalLedgerBalance": (
+        "branch.number",
+        "ledger.id",
+        "financialPeriod",
+        "account.number",
+        "subaccount.subaccountNumber",
+        "currencyId",
+    ),
+    "journaltransaction": ("module", "batchNumber"),
+    "employee": ("employeeNumber",),
+    "timeCard": ("refNbr",),
 }
+ARRIVING = (
+    "supplierPayment",
+    "purchaseReceipt",
+    "customerinvoice",
+    "customerCreditNote",
+    "customerPayment",
+    "timeCard",
+)
+VANISHING = (
+    "supplierPayment",
+    "customerinvoice",
+    "customerCreditNote",
+    "customerPayment",
+    "journaltransaction",
+    "timeCard",
+)
+# The array with the lines, if it is theirs, and the field.
+AMOUNTS = {
+    "supplierPayment": ("", "paymentAmount"),
+    "customerinvoice": ("", "amountInCurrency"),
+    "customerCreditNote": ("", "balanceInCurrency"),
+    "customerPayment": ("", "paymentAmountInCurrency"),
+    "generalLedgerBalance": ("", "yearToDateBalance"),
+    "journaltransaction": ("journalTransactionLines", "debitAmount"),
+    "purchaseReceipt": ("lines", "amount"),
+}
+TEXTS = {"customer": "name", "account": "description", "employee": "employeeName"}
+# Those with values. What is booked carries those of the subaccount.
+DIMENSIONS = ("INVENTORY", "PROJECT", "SUBACCOUNT")
 
 
 def key_of(entity: str, row: dict[str, Any]) -> str:
     """The key of a record as the control API names it."""
-    return "|".join(str(row[name]) for name in KEYS[entity])
+    return "|".join(str(at(row, path)) for path in KEYS[entity])
+
+
+def at(row: dict[str, Any], path: str) -> Any:
+    """A field, or one of an object in it. Raises KeyError: what is not there cannot be compared."""
+    found: Any = row
+    for name in path.split("."):
+        found = found[name]
+    return found

@@ -5,6 +5,7 @@ Decimals and texts. A key that is there twice is told, not merged.
 """
 
 import base64
+import csv
 import io
 import json
 import tempfile
@@ -70,12 +71,20 @@ class Anaplan:
         self._views = {view["name"]: view["id"] for view in views}
 
     def rows(self, view: str) -> list[dict[str, str]]:
-        """The rows of a saved view, by line item."""
-        data = _get(f"{self._model}/views/{self._views[view]}/data?format=v1", self._headers).json()
-        names = [" ".join(labels) for labels in data["columnCoordinates"]]
+        """The rows of a saved view over all its dimensions: their items and the line items, by name."""
+        asked = f"{self._model}/views/{self._views[view]}/readRequests"
+        body = {"exportType": "TABULAR_MULTI_COLUMN"}
+        answer = requests.post(asked, json=body, headers=self._headers, timeout=CALL_SECONDS)
+        answer.raise_for_status()
+        state = answer.json()["viewReadRequest"]
+        place = f"{asked}/{state['requestId']}"
+        while state["requestState"] != "COMPLETE":
+            state = _get(place, self._headers).json()["viewReadRequest"]
+        as_text = {**self._headers, "Accept": "text/csv"}
         return [
-            dict(zip(names, row["cells"], strict=True)) | {"": row["rowCoordinates"][0]}
-            for row in data["rows"]
+            row
+            for number in range(state["availablePages"])
+            for row in csv.DictReader(io.StringIO(_get(f"{place}/pages/{number}", as_text).text))
         ]
 
 
@@ -102,6 +111,8 @@ class Asana:
 
 class PowerBi:
     """Tables by DAX queries, and the rows of them that count."""
+
+    DIMENSIONS = ("Accounts", "Customers", "Employees", "Segment values", "Suppliers")
 
     def __init__(self, world: World) -> None:
         settings = world.settings["pairs"]["powerbi"]
@@ -132,6 +143,10 @@ class PowerBi:
         answer.raise_for_status()
         rows = json_exact(answer.text)["results"][0]["tables"][0]["rows"]
         return [{name.partition("[")[2].rstrip("]"): value for name, value in row.items()} for row in rows]
+
+    def rows(self, name: str) -> list[dict[str, Any]]:
+        """The rows that count, of a dimension or a fact."""
+        return self.table(name) if name in self.DIMENSIONS else self.fact(name)
 
     def fact(self, name: str) -> list[dict[str, Any]]:
         """The rows of a fact that count: in the slot of its newest control row, of each key the newest."""

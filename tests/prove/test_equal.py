@@ -1,7 +1,11 @@
-"""What the campaign counts as a difference in a mailbox: it has to see what it looks for."""
+"""What the campaign counts as a difference, in a mailbox and in a table: it has to see what it looks for."""
 
 import json
+import time
+from collections import defaultdict
 from collections.abc import Iterator
+from decimal import Decimal
+from itertools import islice
 from pathlib import Path
 from random import Random
 
@@ -9,9 +13,10 @@ import pytest
 import requests
 
 from mlc_sandbox.server import Sandbox
-from tests.prove.equal import Erp, mailbox, partners
+from tests.prove.equal import Erp, compared, mailbox, partners
 from tests.prove.erp import Office
-from tests.prove.readers import Facts
+from tests.prove.further import PLACES, Place, actuals
+from tests.prove.readers import Facts, Held
 from tests.prove.world import World
 from tests.support.house import running_sandbox
 
@@ -110,3 +115,62 @@ def test_an_address_that_was_sent_and_is_not_in_the_erp_is_a_difference(held: Wo
         f"cleo/inbox NO01 supplier {number}"
     ]
     assert _wrong(held, {*waiting, ("NO01", number)}) == []
+
+
+@pytest.fixture(scope="module")
+def kept(sandbox: Sandbox, held: World) -> dict[str, Held]:
+    """A few rows of what each place should hold."""
+    for entity in ("customerCreditNote", "supplierPayment", "customerPayment"):
+        held.control("POST", f"/control/visma/NO01/{entity}/add", {})
+    return {place.destination: dict(islice(place.kind.held(held).items(), 5)) for place in PLACES}
+
+
+def _as_shown(place: Place, should: Held) -> list[Facts]:
+    captions = place.captions_of_columns()
+    return [
+        {"Code": code, **{captions[name]: value for name, value in facts.items()}}
+        for code, facts in should.items()
+    ]
+
+
+@pytest.mark.parametrize("place", PLACES, ids=lambda place: place.destination)
+def test_a_row_that_is_missing_doubled_changed_or_too_many_is_a_difference(
+    kept: dict[str, Held], place: Place
+) -> None:
+    def wrong(rows: list[Facts]) -> list[str]:
+        return list(compared("there", should, place.shown(rows), place.gone))
+
+    should = kept[place.destination]
+    rows = _as_shown(place, should)
+    one, *others = rows
+    extra = {**one, "Code": "NO01|none"}
+    assert wrong(rows) == []
+    assert wrong(others) == [f"there {one['Code']}: missing"]
+    assert wrong([one, *rows]) == [f"there: there more than once: {one['Code']}"]
+    assert [line.split(": ")[0] for line in wrong([extra, *rows])] == ["there NO01|none"]
+    for name, caption in place.captions_of_columns().items():
+        other = "another" if name in place.kind.words else one[caption] + 1
+        [line] = wrong([{**one, caption: other}, *others])
+        assert line.startswith(f"there {one['Code']}: {name} is ")
+
+
+@pytest.mark.parametrize("place", [each for each in PLACES if each.gone], ids=lambda place: place.destination)
+def test_a_row_whose_record_is_gone_may_stay_as_what_it_is(kept: dict[str, Held], place: Place) -> None:
+    should = kept[place.destination]
+    rows = _as_shown(place, should)
+    captions = place.captions_of_columns()
+    closed = {captions[name]: value for name, value in place.gone.items()}
+    gone = {**rows[0], "Code": "NO01|gone", **closed}
+    assert list(compared("there", should, place.shown([*rows, gone]), place.gone)) == []
+
+
+def test_a_month_of_an_account_holds_all_that_was_posted_up_to_then(held: World) -> None:
+    """Income and expense from the first of January; what is owned and owed from the beginning."""
+    accounts = {row["accountCD"]: row["type"] for row in held.truth("NO01", "account")}
+    posted: dict[str, Decimal] = defaultdict(Decimal)
+    cells = actuals(held)
+    for key in sorted(cells, key=lambda key: time.strptime(key.rpartition("|")[2], "%b %y")):
+        _, account, _, centre, month = key.split("|")
+        run = f"{account} {centre} {month[-2:] if accounts[account] in ('Income', 'Expense') else ''}"
+        posted[run] += cells[key]["debit"] - cells[key]["credit"]
+        assert cells[key]["balance"] == posted[run], key

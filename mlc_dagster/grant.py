@@ -4,9 +4,9 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Generic, Protocol, TypeVar
 
+from mlc_dagster.clock import Clock
 from mlc_dagster.delivery.leases import Leases
 from mlc_dagster.transport.auth import CachedAuth, Token
-from mlc_dagster.transport.clock import Clock
 from mlc_dagster.transport.errors import Misconfigured
 from mlc_dagster.transport.oauth import INVALID_GRANT, Desk, Grant, word
 from mlc_dagster.vault import EntryChanged, Stamp, Vault

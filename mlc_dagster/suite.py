@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy import Engine
 
+from mlc_dagster.clock import Clock, SystemClock
 from mlc_dagster.database import connect, migrate
 from mlc_dagster.delivery import Audit, Deferrals, Destination, Ledger, Quarantine, ReadBack, Report
 from mlc_dagster.delivery.comparisons import Comparisons
@@ -23,7 +24,6 @@ from mlc_dagster.settings import PairSettings, Settings
 from mlc_dagster.tallies import Tallies
 from mlc_dagster.target import Target
 from mlc_dagster.transport.budget import Budgets
-from mlc_dagster.transport.clock import Clock, SystemClock
 from mlc_dagster.transport.session import CallCounter
 from mlc_dagster.vault import Vault
 from mlc_dagster.visma.client import VismaClient

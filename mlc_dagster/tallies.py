@@ -7,10 +7,10 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from mlc_dagster.clock import Clock
 from mlc_dagster.database import reading
 from mlc_dagster.database.engine import add_up
 from mlc_dagster.database.schema import tallies
-from mlc_dagster.transport.clock import Clock
 
 Calls = Callable[[], Mapping[str, int]]
 # The company of what is done for all of them at once.

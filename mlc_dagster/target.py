@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlalchemy import Engine
 
+from mlc_dagster.clock import Clock
 from mlc_dagster.delivery import Destination, Ledger, ReadBack, Report
 from mlc_dagster.delivery.errors import Closed, DeliveryError, NotLanded, Stop
 from mlc_dagster.delivery.leases import Leases
 from mlc_dagster.transport import errors as transport
 from mlc_dagster.transport.budget import Budgets
-from mlc_dagster.transport.clock import Clock
 from mlc_dagster.transport.session import CallCounter
 from mlc_dagster.vault import Vault
 

@@ -14,9 +14,9 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
+from mlc_dagster.clock import Clock, SystemClock
 from mlc_dagster.transport.auth import CachedAuth, Token
 from mlc_dagster.transport.budget import Budget
-from mlc_dagster.transport.clock import Clock, SystemClock
 from mlc_dagster.transport.errors import CallFailed, Misconfigured, Refused
 from mlc_dagster.transport.session import CallCounter, Http, response_words
 

@@ -14,8 +14,8 @@ from urllib.parse import urlencode
 import requests
 
 from mlc_dagster.anaplan.auth import LOCKOUT, WRONG_HOST, wrong_host
+from mlc_dagster.clock import Clock
 from mlc_dagster.transport.budget import Budget
-from mlc_dagster.transport.clock import Clock
 from mlc_dagster.transport.errors import CallFailed, Misconfigured, Refused
 from mlc_dagster.transport.oauth import DENIED, INVALID_GRANT, Desk, Grant, word, words
 from mlc_dagster.transport.session import CallCounter, Http

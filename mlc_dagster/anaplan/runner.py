@@ -7,10 +7,10 @@ from datetime import timedelta
 from mlc_dagster.anaplan.client import AnaplanClient
 from mlc_dagster.anaplan.taskrun import Job, Pace, StillRunning, TaskBusy, TaskRun
 from mlc_dagster.anaplan.verdict import Verdict
+from mlc_dagster.clock import Clock
 from mlc_dagster.delivery import errors as delivery
 from mlc_dagster.delivery.destination import Batch
 from mlc_dagster.transport import errors as transport
-from mlc_dagster.transport.clock import Clock
 
 # A model that is offline comes back by itself or by an administrator; one call tells.
 OFFLINE, LOOK_AGAIN = 424, timedelta(minutes=15)

@@ -12,7 +12,7 @@ from mlc_dagster.anaplan.answers import FileFormat, Task, TaskResult
 from mlc_dagster.anaplan.client import AnaplanClient, Kind
 from mlc_dagster.anaplan.csvfile import CsvFile
 from mlc_dagster.anaplan.verdict import Verdict, judge, judge_step
-from mlc_dagster.transport.clock import Clock
+from mlc_dagster.clock import Clock
 from mlc_dagster.transport.errors import Again, CallFailed, Closed, InDoubt
 
 DUMP_CHARACTERS = 20_000

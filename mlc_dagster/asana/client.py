@@ -8,10 +8,10 @@ from typing import Any
 
 import requests
 
+from mlc_dagster.clock import Clock
 from mlc_dagster.transport.answers import broken, json_object
 from mlc_dagster.transport.auth import Auth
 from mlc_dagster.transport.budget import Budget
-from mlc_dagster.transport.clock import Clock
 from mlc_dagster.transport.errors import Again, Conflict, InDoubt, Misconfigured, Refused
 from mlc_dagster.transport.session import CallCounter, Http
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from urllib.parse import urlencode
 
+from mlc_dagster.clock import Clock
 from mlc_dagster.transport.budget import Budget
-from mlc_dagster.transport.clock import Clock
 from mlc_dagster.transport.errors import CallFailed, Misconfigured, Refused
 from mlc_dagster.transport.oauth import DENIED, INVALID_GRANT, Desk, Grant, word, words
 from mlc_dagster.transport.session import CallCounter, Http

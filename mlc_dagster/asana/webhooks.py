@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from mlc_dagster.asana.client import TIMEOUT, AsanaClient, Object
-from mlc_dagster.delivery.clock import Clock
+from mlc_dagster.clock import Clock
 from mlc_dagster.delivery.memory import Memory
 from mlc_dagster.receiver import Verdict
 from mlc_dagster.transport.errors import InDoubt

@@ -18,13 +18,13 @@ from mlc_dagster.cleo.answers import overdue
 from mlc_dagster.cleo.mailbox import Mailbox
 from mlc_dagster.cleo.outbox import Entry, Made, Outbox, Standing, State, Stored
 from mlc_dagster.cleo.settlements import Settlements
+from mlc_dagster.clock import Clock
 from mlc_dagster.delivery import errors as delivery
 from mlc_dagster.delivery.destination import Batch, Outcome
 from mlc_dagster.delivery.rows import Change, Op
 from mlc_dagster.settings.cleo import CleoSettings, Identity, Partner
 from mlc_dagster.target import in_delivery_words
 from mlc_dagster.transport import errors as transport
-from mlc_dagster.transport.clock import Clock
 from mlc_dagster.x12.dialect import Address, Dialect, Envelope
 from mlc_dagster.x12.documents import (
     Invoice,

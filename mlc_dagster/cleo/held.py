@@ -10,8 +10,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from mlc_dagster.clock import Clock
 from mlc_dagster.delivery.quarantine import Quarantine, Refused
-from mlc_dagster.transport.clock import Clock
 
 PLACE, STAGE = "cleo/inbox", "held"
 

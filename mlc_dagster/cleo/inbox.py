@@ -23,12 +23,12 @@ from mlc_dagster.cleo.mailbox import Mailbox
 from mlc_dagster.cleo.replies import Replies
 from mlc_dagster.cleo.shipments import Worked
 from mlc_dagster.cleo.suppliers import Taken, Unreadable, is_supplier_file, read_file
+from mlc_dagster.clock import Clock
 from mlc_dagster.database import reading
 from mlc_dagster.database.schema import interchanges
 from mlc_dagster.delivery.memory import Memory
 from mlc_dagster.delivery.quarantine import Quarantine, Refused
 from mlc_dagster.settings.cleo import CleoSettings
-from mlc_dagster.transport.clock import Clock
 from mlc_dagster.transport.errors import CallFailed, Closed, Misconfigured
 from mlc_dagster.x12.acknowledgments import read_interchange_acknowledgments
 from mlc_dagster.x12.documents import Acknowledgment, Document

@@ -16,12 +16,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from mlc_dagster.clock import Clock
 from mlc_dagster.database import insert_missing, reading
 from mlc_dagster.database.schema import control_numbers, events, interchange_documents, interchanges
 from mlc_dagster.delivery import Kind
 from mlc_dagster.delivery.ledger import chunks
 from mlc_dagster.delivery.rows import decode, encode
-from mlc_dagster.transport.clock import Clock
 
 LAST_NUMBER = 999_999_999
 

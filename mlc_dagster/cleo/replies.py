@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 from mlc_dagster.cleo.destination import dialect_of
 from mlc_dagster.cleo.mailbox import Mailbox
 from mlc_dagster.cleo.outbox import Made, Outbox, State
+from mlc_dagster.clock import Clock
 from mlc_dagster.settings.cleo import CleoSettings, Identity
-from mlc_dagster.transport.clock import Clock
 from mlc_dagster.x12.acknowledgments import acknowledge, acknowledge_interchange
 from mlc_dagster.x12.dialect import Address, Dialect, Envelope
 from mlc_dagster.x12.documents import Acknowledgment, Status

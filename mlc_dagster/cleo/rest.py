@@ -10,11 +10,11 @@ from urllib.parse import quote, urlencode
 import requests
 
 from mlc_dagster.cleo.mailbox import Listed
+from mlc_dagster.clock import Clock
 from mlc_dagster.settings.cleo import Rest, RestCall
 from mlc_dagster.transport.answers import broken, json_object
 from mlc_dagster.transport.auth import CachedAuth, Token
 from mlc_dagster.transport.budget import Budget
-from mlc_dagster.transport.clock import Clock
 from mlc_dagster.transport.errors import Misconfigured
 from mlc_dagster.transport.session import CallCounter, Http
 

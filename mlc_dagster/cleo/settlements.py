@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from mlc_dagster.cleo.documents import MASTER_DATA
+from mlc_dagster.clock import Clock
 from mlc_dagster.delivery.memory import Memory
 from mlc_dagster.delivery.quarantine import Entry
 from mlc_dagster.delivery.rows import Change, raw_text
-from mlc_dagster.transport.clock import Clock
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,9 @@ import paramiko
 from paramiko.sftp import CMD_CLOSE
 
 from mlc_dagster.cleo.mailbox import Listed
+from mlc_dagster.clock import Clock
 from mlc_dagster.settings.cleo import Sftp
 from mlc_dagster.transport.budget import Budget
-from mlc_dagster.transport.clock import Clock
 from mlc_dagster.transport.errors import Again, CallFailed, Misconfigured, Refused
 from mlc_dagster.transport.session import LARGEST_ANSWER, CallCounter
 

@@ -15,10 +15,10 @@ from typing import Any, Protocol
 import sqlalchemy as sa
 
 from mlc_dagster.cleo.held import Doubt, Held, Review
+from mlc_dagster.clock import Clock
 from mlc_dagster.delivery.audit import Kind
 from mlc_dagster.delivery.memory import Memory, Remembered
 from mlc_dagster.delivery.notes import Document, Notes, Told
-from mlc_dagster.transport.clock import Clock
 from mlc_dagster.transport.errors import Misconfigured, Refused
 from mlc_dagster.x12.documents import Purpose, Role, Scheme, ShipNotice
 

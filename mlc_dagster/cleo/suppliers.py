@@ -20,6 +20,7 @@ from mlc_dagster.cleo.held import PLACE, Doubt, Held, Review
 from mlc_dagster.cleo.mailbox import Mailbox
 from mlc_dagster.cleo.shipments import Worked
 from mlc_dagster.cleo.validation import faults
+from mlc_dagster.clock import Clock
 from mlc_dagster.delivery import Ledger
 from mlc_dagster.delivery import errors as delivery
 from mlc_dagster.delivery.audit import Kind
@@ -30,7 +31,6 @@ from mlc_dagster.delivery.quarantine import Quarantine, Refused
 from mlc_dagster.delivery.rows import Change, Op
 from mlc_dagster.settings.cleo import SUPPLIER_FIELDS, CleoSettings, Folders, SupplierRules
 from mlc_dagster.transport import errors as transport
-from mlc_dagster.transport.clock import Clock
 
 NAME = "cleo/suppliers"
 # Who decides, and over which fields: rule -> fields. An address is decided about as a whole.

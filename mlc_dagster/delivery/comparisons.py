@@ -8,9 +8,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from mlc_dagster.clock import Clock
 from mlc_dagster.database import reading, upsert
 from mlc_dagster.database.schema import comparisons
-from mlc_dagster.delivery.clock import Clock
 from mlc_dagster.delivery.reconcile import Comparison
 
 COUNTS = ("expected", "found", "missing", "different", "extra")

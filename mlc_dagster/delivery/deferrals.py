@@ -6,9 +6,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from mlc_dagster.clock import Clock
 from mlc_dagster.database import reading
 from mlc_dagster.database.schema import deferrals
-from mlc_dagster.delivery.clock import Clock
 
 
 @dataclass(frozen=True, slots=True)

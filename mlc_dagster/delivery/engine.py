@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import timedelta
 
+from mlc_dagster.clock import Clock
 from mlc_dagster.delivery.changes import Changes
-from mlc_dagster.delivery.clock import Clock
 from mlc_dagster.delivery.destination import Batch, Destination, Outcome
 from mlc_dagster.delivery.errors import (
     Closed,

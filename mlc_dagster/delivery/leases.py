@@ -11,9 +11,9 @@ from datetime import timedelta
 
 import sqlalchemy as sa
 
+from mlc_dagster.clock import Clock
 from mlc_dagster.database import insert_missing, reading
 from mlc_dagster.database.schema import leases
-from mlc_dagster.delivery.clock import Clock
 from mlc_dagster.delivery.errors import LeaseHeld, LeaseLost
 
 # A crashed holder blocks its successor for at most this long.

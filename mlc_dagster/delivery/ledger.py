@@ -8,10 +8,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from mlc_dagster.clock import Clock
 from mlc_dagster.database import reading
 from mlc_dagster.database.schema import batch_members, batches, deliveries, quarantine, records
 from mlc_dagster.delivery.changes import CHANGES_IN_A_PAGE, Changes
-from mlc_dagster.delivery.clock import Clock
 from mlc_dagster.delivery.destination import Batch
 from mlc_dagster.delivery.rows import Change, Op, Row, decode
 

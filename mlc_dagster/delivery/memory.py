@@ -7,9 +7,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from mlc_dagster.clock import Clock
 from mlc_dagster.database import insert_missing, reading
 from mlc_dagster.database.schema import target_state
-from mlc_dagster.delivery.clock import Clock
 from mlc_dagster.delivery.errors import LeaseLost
 
 # Somebody who is overtaken so often in a row is stopped by more than others at work.

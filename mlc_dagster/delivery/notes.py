@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from mlc_dagster.clock import Clock
 from mlc_dagster.database import reading
 from mlc_dagster.database.schema import events
 from mlc_dagster.delivery.audit import Kind
-from mlc_dagster.delivery.clock import Clock
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from mlc_dagster.clock import Clock
 from mlc_dagster.database import reading
 from mlc_dagster.database.schema import events, quarantine
 from mlc_dagster.delivery.audit import Kind
-from mlc_dagster.delivery.clock import Clock
 
 _STANDING = sa.or_(quarantine.c.resolved_at.is_(None), quarantine.c.dismissed_by.is_not(None))
 

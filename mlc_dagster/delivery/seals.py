@@ -19,10 +19,10 @@ from typing import Any, cast
 
 import sqlalchemy as sa
 
+from mlc_dagster.clock import Clock
 from mlc_dagster.database import reading
 from mlc_dagster.database.schema import events, seals
 from mlc_dagster.delivery.audit import KEPT, Kind
-from mlc_dagster.delivery.clock import Clock
 
 # A seal's list takes 40 bytes an event.
 EVENTS_IN_A_SEAL = 20_000

@@ -13,11 +13,11 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
+from mlc_dagster.clock import Clock
 from mlc_dagster.database import reading
 from mlc_dagster.database.schema import batches, events, replays
 from mlc_dagster.delivery import Entry, Kind, distrust
 from mlc_dagster.delivery import State as LedgerState
-from mlc_dagster.delivery.clock import Clock
 from mlc_dagster.delivery.leases import PATIENCE_SECONDS
 from mlc_dagster.delivery.ledger import chunks
 from mlc_dagster.outlook import today

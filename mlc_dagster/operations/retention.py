@@ -10,6 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from mlc_dagster.clock import Clock
 from mlc_dagster.database import reading
 from mlc_dagster.database.schema import (
     batches,
@@ -22,7 +23,6 @@ from mlc_dagster.database.schema import (
 )
 from mlc_dagster.delivery import Kind, State
 from mlc_dagster.delivery.audit import life_of
-from mlc_dagster.delivery.clock import Clock
 from mlc_dagster.delivery.ledger import UNRESOLVED
 from mlc_dagster.delivery.seals import ALL, TRAIL, text_of
 from mlc_dagster.suite import Suite

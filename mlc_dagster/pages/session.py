@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 
+from mlc_dagster.clock import Clock
 from mlc_dagster.database import insert_missing, reading
 from mlc_dagster.database.schema import target_state
-from mlc_dagster.delivery.clock import Clock
 
 COOKIE = "mlc_session"
 LASTS = timedelta(hours=12)

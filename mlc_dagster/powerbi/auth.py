@@ -7,8 +7,8 @@ from typing import Any
 import msal
 import requests
 
+from mlc_dagster.clock import Clock
 from mlc_dagster.transport.auth import CachedAuth, Token
-from mlc_dagster.transport.clock import Clock
 from mlc_dagster.transport.errors import Again, Misconfigured
 from mlc_dagster.transport.session import no_authorities
 

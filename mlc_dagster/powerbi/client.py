@@ -9,10 +9,10 @@ from urllib.parse import quote
 
 import requests
 
+from mlc_dagster.clock import Clock
 from mlc_dagster.transport.answers import broken, json_object
 from mlc_dagster.transport.auth import Auth
 from mlc_dagster.transport.budget import Budget, Unlimited
-from mlc_dagster.transport.clock import Clock
 from mlc_dagster.transport.errors import CallFailed, Misconfigured, Refused
 from mlc_dagster.transport.session import CallCounter, Http
 

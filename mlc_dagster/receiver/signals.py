@@ -5,9 +5,9 @@ from datetime import timedelta
 
 import sqlalchemy as sa
 
+from mlc_dagster.clock import Clock
 from mlc_dagster.database import insert_missing, reading
 from mlc_dagster.database.schema import signals
-from mlc_dagster.delivery.clock import Clock
 
 # As long as a vendor may repeat a delivery.
 KEPT = timedelta(days=7)

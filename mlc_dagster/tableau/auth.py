@@ -17,10 +17,10 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 from xml.etree.ElementTree import Element, SubElement
 
+from mlc_dagster.clock import Clock
 from mlc_dagster.delivery.leases import Leases
 from mlc_dagster.delivery.memory import Memory
 from mlc_dagster.tableau import wire
-from mlc_dagster.transport.clock import Clock
 from mlc_dagster.transport.errors import Misconfigured
 from mlc_dagster.transport.session import Http
 from mlc_dagster.vault import Vault

@@ -14,11 +14,11 @@ from xml.etree.ElementTree import Element, SubElement
 
 import requests
 
+from mlc_dagster.clock import Clock
 from mlc_dagster.tableau import wire
 from mlc_dagster.tableau.auth import SharedSession
 from mlc_dagster.transport.answers import broken
 from mlc_dagster.transport.budget import Budget
-from mlc_dagster.transport.clock import Clock
 from mlc_dagster.transport.errors import Again, CallFailed, InDoubt, Misconfigured, Refused
 from mlc_dagster.transport.session import CallCounter, Http
 

@@ -2,7 +2,6 @@
 
 from mlc_dagster.transport.auth import Auth, CachedAuth, Token
 from mlc_dagster.transport.budget import Budget, Budgets, Unlimited
-from mlc_dagster.transport.clock import Clock, SystemClock
 from mlc_dagster.transport.errors import (
     Again,
     CallFailed,
@@ -23,14 +22,12 @@ __all__ = [
     "CachedAuth",
     "CallCounter",
     "CallFailed",
-    "Clock",
     "Closed",
     "Conflict",
     "Http",
     "InDoubt",
     "Misconfigured",
     "Refused",
-    "SystemClock",
     "Token",
     "Unlimited",
     "decimal_json",

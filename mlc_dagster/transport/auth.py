@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from mlc_dagster.transport.clock import Clock, SystemClock
+from mlc_dagster.clock import Clock, SystemClock
 
 
 class Auth(Protocol):

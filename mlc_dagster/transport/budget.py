@@ -7,7 +7,7 @@ from typing import Protocol
 
 import sqlalchemy as sa
 
-from mlc_dagster.transport.clock import Clock, SystemClock
+from mlc_dagster.clock import Clock, SystemClock
 from mlc_dagster.transport.counted import CountedWindow
 from mlc_dagster.transport.waiting import BudgetRow, Unlimited
 from mlc_dagster.transport.windows import FixedWindow, RollingWindow

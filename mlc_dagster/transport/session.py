@@ -16,9 +16,9 @@ import tenacity
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 
+from mlc_dagster.clock import Clock, SystemClock
 from mlc_dagster.transport.auth import Auth
 from mlc_dagster.transport.budget import Budget, Unlimited
-from mlc_dagster.transport.clock import Clock, SystemClock
 from mlc_dagster.transport.errors import Again, CallFailed, InDoubt, Misconfigured, Refused, judge
 from mlc_dagster.transport.retry import never_sent, pause, retry_after, untrusted
 

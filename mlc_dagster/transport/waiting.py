@@ -11,9 +11,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
+from mlc_dagster.clock import Clock, SystemClock
 from mlc_dagster.database.engine import reading
 from mlc_dagster.database.schema import budgets
-from mlc_dagster.transport.clock import Clock, SystemClock
 from mlc_dagster.transport.errors import Closed
 from mlc_dagster.transport.retry import retry_after
 

@@ -3,14 +3,13 @@
 from datetime import timedelta
 from urllib.parse import urlencode, urlsplit
 
+from mlc_dagster.clock import Clock, SystemClock
 from mlc_dagster.transport import (
     CachedAuth,
     CallCounter,
-    Clock,
     Http,
     Misconfigured,
     Refused,
-    SystemClock,
     Token,
 )
 

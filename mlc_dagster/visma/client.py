@@ -10,7 +10,8 @@ from urllib.parse import quote
 
 import requests
 
-from mlc_dagster.transport import Auth, Budget, CallCounter, CallFailed, Clock, Http, Refused, decimal_json
+from mlc_dagster.clock import Clock
+from mlc_dagster.transport import Auth, Budget, CallCounter, CallFailed, Http, Refused, decimal_json
 from mlc_dagster.visma.entity import Entity, Filter, Paging
 from mlc_dagster.visma.parallel import as_they_come, handed_on, in_parallel
 from mlc_dagster.visma.records import record_key

@@ -1,8 +1,8 @@
 """Builds a company's client from the settings."""
 
+from mlc_dagster.clock import Clock
 from mlc_dagster.settings import CompanySettings, VismaSettings
 from mlc_dagster.transport.budget import Budgets, share
-from mlc_dagster.transport.clock import Clock
 from mlc_dagster.transport.session import CallCounter
 from mlc_dagster.transport.windows import FixedWindow
 from mlc_dagster.visma.auth import VismaConnect

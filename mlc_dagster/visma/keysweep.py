@@ -13,10 +13,11 @@ from datetime import date, datetime
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mlc_dagster.clock import Clock
 from mlc_dagster.lake import Lake, Spool
 from mlc_dagster.lake.latest import NEWEST_FIRST
 from mlc_dagster.lake.partitions import Listing
-from mlc_dagster.transport import Clock, Refused
+from mlc_dagster.transport import Refused
 from mlc_dagster.visma.client import Page, VismaClient
 from mlc_dagster.visma.deletes import BELIEVED_COUNT, BELIEVED_SHARE
 from mlc_dagster.visma.entity import Entity

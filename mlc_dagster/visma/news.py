@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mlc_dagster.clock import Clock
 from mlc_dagster.lake import Lake
-from mlc_dagster.transport import Clock
 from mlc_dagster.visma.client import EVER, VismaClient
 from mlc_dagster.visma.entity import Entity
 from mlc_dagster.visma.records import to_rows

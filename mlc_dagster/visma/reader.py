@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mlc_dagster.clock import Clock, SystemClock
 from mlc_dagster.lake import DAY, DayNote, Lake, Spool, month_of
-from mlc_dagster.transport import Clock, SystemClock
 from mlc_dagster.visma import deletes
 from mlc_dagster.visma.client import EVER, VismaClient
 from mlc_dagster.visma.entity import Entity

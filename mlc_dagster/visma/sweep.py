@@ -12,8 +12,9 @@ from datetime import datetime
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mlc_dagster.clock import Clock
 from mlc_dagster.lake import Spool
-from mlc_dagster.transport import Clock, decimal_json
+from mlc_dagster.transport import decimal_json
 from mlc_dagster.visma.client import Page, VismaClient
 from mlc_dagster.visma.deletes import unreleased_in
 from mlc_dagster.visma.entity import Entity

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from mlc_dagster.delivery.clock import Clock
+from mlc_dagster.clock import Clock
 from mlc_dagster.receiver import Verdict
 
 TENANT, EVENT, DELIVERY = "x-vwd-tenant-id", "x-vwd-event-id", "x-vwd-notification-id"

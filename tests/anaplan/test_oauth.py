@@ -15,11 +15,11 @@ import sqlalchemy as sa
 from mlc_dagster.anaplan.client import AnaplanClient, open_http
 from mlc_dagster.anaplan.connect import GRANT
 from mlc_dagster.anaplan.oauth import Client, OAuthService, open_oauth_service
+from mlc_dagster.clock import Clock, SystemClock
 from mlc_dagster.database import connect, migrate
 from mlc_dagster.database.schema import metadata
 from mlc_dagster.delivery.leases import Leases
 from mlc_dagster.grant import StoredGrant
-from mlc_dagster.transport.clock import Clock, SystemClock
 from mlc_dagster.transport.errors import Again, Misconfigured
 from mlc_dagster.vault import KeyFile, KeyRing, Vault
 from mlc_sandbox.anaplan import hub

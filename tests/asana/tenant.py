@@ -10,10 +10,10 @@ import sqlalchemy as sa
 
 from mlc_dagster.asana.connect import Asana
 from mlc_dagster.asana.destination import TaskFeed
+from mlc_dagster.clock import Clock
 from mlc_dagster.delivery import Ledger, Report, Row, deliver
 from mlc_dagster.delivery.errors import Closed
 from mlc_dagster.settings.asana import AsanaSettings
-from mlc_dagster.transport.clock import Clock
 from mlc_sandbox.asana.store import Field, Section, Story, Task, User
 from mlc_sandbox.asana.world import World
 from tests.support.parts import TestParts

@@ -14,11 +14,11 @@ from mlc_dagster.cleo.connect import Cleo
 from mlc_dagster.cleo.destination import EdiFeed
 from mlc_dagster.cleo.inbox import Received
 from mlc_dagster.cleo.outbox import Standing
+from mlc_dagster.clock import Clock
 from mlc_dagster.delivery import Audit, Ledger, Report, Row, deliver
 from mlc_dagster.delivery.errors import Closed
 from mlc_dagster.delivery.quarantine import Quarantine
 from mlc_dagster.settings.cleo import CleoSettings
-from mlc_dagster.transport.clock import Clock
 from tests.support.parts import TestParts
 
 ORDERS, INVOICES, RECEIPTS = "cleo/purchase_orders", "cleo/supplier_invoices", "cleo/purchase_receipts"

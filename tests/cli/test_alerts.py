@@ -9,8 +9,8 @@ import pytest
 from mlc_dagster.alerts.book import Book
 from mlc_dagster.alerts.finding import Finding, Kind, Severity
 from mlc_dagster.cli.told import show_alerts, try_channels
+from mlc_dagster.clock import SystemClock
 from mlc_dagster.suite import Suite
-from mlc_dagster.transport import SystemClock
 from tests.support.desk import open_desk
 from tests.support.postbox import Postbox, webhook
 from tests.support.postgres import sqlite_url

@@ -12,6 +12,7 @@ from dagster._core.test_utils import create_run_for_test
 from mlc_dagster.alerts.book import Alert, Book
 from mlc_dagster.alerts.finding import Severity
 from mlc_dagster.alerts.round import look
+from mlc_dagster.clock import SystemClock
 from mlc_dagster.graph.alerts import ReadTo, alert_sensor, read_answers, read_runs
 from mlc_dagster.graph.partitions import RANGE_START, key, range_tags
 from mlc_dagster.graph.resource import SuiteResource
@@ -19,7 +20,6 @@ from mlc_dagster.graph.steps import COMPANY_TAG, PAIR_TAG
 from mlc_dagster.graph.tableau import SITE
 from mlc_dagster.settings import load_settings
 from mlc_dagster.suite import Suite
-from mlc_dagster.transport import SystemClock
 from tests.support.desk import open_desk
 from tests.support.postbox import Postbox, webhook
 from tests.support.postgres import sqlite_url

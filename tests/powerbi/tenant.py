@@ -9,6 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from mlc_dagster.clock import Clock
 from mlc_dagster.delivery import Ledger, Report, Row, deliver
 from mlc_dagster.delivery.errors import Closed
 from mlc_dagster.powerbi.connect import PowerBi, declared
@@ -17,7 +18,6 @@ from mlc_dagster.powerbi.star import Star
 from mlc_dagster.settings import REPOSITORY
 from mlc_dagster.settings.powerbi import PowerBiSettings, PowerBiTable
 from mlc_dagster.suite import mappings_in
-from mlc_dagster.transport.clock import Clock
 from tests.support.parts import TestParts
 
 FACT, DIMENSION = "powerbi/supplier_invoices", "powerbi/suppliers"

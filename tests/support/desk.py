@@ -3,9 +3,9 @@
 from pathlib import Path
 from unittest.mock import patch
 
+from mlc_dagster.clock import Clock
 from mlc_dagster.settings import load_settings
 from mlc_dagster.suite import Suite
-from mlc_dagster.transport.clock import Clock
 
 MLC_YAML = """\
 start_day: 2026-11-15

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from mlc_dagster.clock import Clock
 from mlc_dagster.delivery import Ledger
 from mlc_dagster.delivery.leases import Leases
 from mlc_dagster.mappings import Mappings
 from mlc_dagster.settings import REPOSITORY
 from mlc_dagster.suite import mappings_in
 from mlc_dagster.transport.budget import Budgets
-from mlc_dagster.transport.clock import Clock
 from mlc_dagster.transport.session import CallCounter
 from mlc_dagster.vault import KeyFile, KeyRing, Vault
 

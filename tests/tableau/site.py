@@ -11,6 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from mlc_dagster.clock import Clock
 from mlc_dagster.delivery import Ledger, Report, Row, deliver
 from mlc_dagster.delivery.errors import Closed
 from mlc_dagster.mappings import Mappings
@@ -19,7 +20,6 @@ from mlc_dagster.settings.tableau import TableauSettings
 from mlc_dagster.suite import mappings_in
 from mlc_dagster.tableau.connect import Tableau
 from mlc_dagster.tableau.destination import DataSource
-from mlc_dagster.transport.clock import Clock
 from mlc_sandbox.server import Sandbox
 from tests.support.parts import TestParts
 

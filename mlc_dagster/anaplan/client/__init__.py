@@ -6,7 +6,7 @@ from mlc_dagster.anaplan.client.cells import Cells
 from mlc_dagster.anaplan.client.files import CHUNK_BYTES, Files
 from mlc_dagster.anaplan.client.tasks import Kind, Tasks
 from mlc_dagster.anaplan.client.views import Views
-from mlc_dagster.transport.clock import Clock
+from mlc_dagster.clock import Clock
 from mlc_dagster.transport.session import Http
 
 __all__ = ["AnaplanClient", "Kind", "open_http"]

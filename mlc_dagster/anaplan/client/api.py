@@ -6,10 +6,10 @@ from typing import Any, TypeVar
 import requests
 
 from mlc_dagster.anaplan.auth import LOCKOUT
+from mlc_dagster.clock import Clock
 from mlc_dagster.transport.answers import broken, json_object
 from mlc_dagster.transport.auth import Auth
 from mlc_dagster.transport.budget import Budget
-from mlc_dagster.transport.clock import Clock
 from mlc_dagster.transport.errors import Again, CallFailed, Misconfigured
 from mlc_dagster.transport.session import CallCounter, Http
 

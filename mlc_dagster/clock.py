@@ -1,4 +1,4 @@
-"""The clock every waiting part of the project is given, so that tests never sleep."""
+"""The clock every part is given that tells the time or waits, so that tests never sleep."""
 
 import time
 from datetime import UTC, datetime

@@ -140,6 +140,22 @@ def strays(suite: Suite, name: str, company: str) -> list[Change]:
     return [change for change in everywhere if change.row.key not in sent]
 
 
+def unmade(suite: Suite, name: str, keys: Collection[str]) -> set[str]:
+    """Those of the keys of which the lake makes a row for no company: nobody will send them.
+
+    Raises:
+        LakeIncomplete: the lake lacks days, so that nobody can say.
+    """
+    left = set(keys)
+    why = "no row is taken away, because one that nobody sent may be of a record that was not read"
+    for company in suite.settings.companies_of(name.split("/", 1)[0]):
+        nothing = {} if held_days(suite, name, company) else {"everything": [suite.settings.start_day]}
+        if missing := nothing or _gaps(suite, name, company):
+            raise LakeIncomplete(name, company, missing, why)
+        left.difference_update(row.key for row in _rows(everything(suite, name, company)))
+    return left
+
+
 def everything(suite: Suite, model: str, company: str) -> Mapped:
     """The rows of all records in the lake, as a first delivery would get them."""
     return suite.mappings.run(model, suite.lake, company, [], seen=None)
@@ -157,15 +173,14 @@ class ContractBroken(Exception):
 
 
 class LakeIncomplete(Exception):
-    """A model that adds up all records was asked for while the lake has not all of them."""
+    """Something takes all records, and the lake has not all of them. why: what was not done, and why not."""
 
-    def __init__(self, model: str, company: str, missing: Mapping[str, Sequence[date]]) -> None:
+    def __init__(self, model: str, company: str, missing: Mapping[str, Sequence[date]], why: str) -> None:
         gaps = "; ".join(
             f"{entity}: {len(days)} days, the first is {days[0]}" for entity, days in missing.items()
         )
         super().__init__(
-            f"{model} {company}: no rows were made, because each adds up all records of "
-            f"{', '.join(missing)} and the lake lacks days. {gaps}. "
+            f"{model} {company}: {why}, and the lake lacks days. {gaps}. "
             "Read these days of the named entities (docs/replay.md), then run again."
         )
 
@@ -216,7 +231,8 @@ def _rows(mapped: Mapped) -> Iterator[Row]:
 def _asked(suite: Suite, model: str, company: str, days: Sequence[date]) -> dict[str, Any]:
     """What the mappings are asked for: days, records outstanding, and what the destination has seen."""
     if missing := _missing_days(suite, model, company):
-        raise LakeIncomplete(model, company, missing)
+        why = f"no rows were made, because each adds up all records of {', '.join(missing)}"
+        raise LakeIncomplete(model, company, missing, why)
     unsent = suite.sent_days.missing(model, company, held_days(suite, model, company))
     return {
         "days": sorted({*days, *unsent}),
@@ -231,15 +247,17 @@ def _missing_days(suite: Suite, model: str, company: str) -> dict[str, list[date
     These are the days up to the newest one that was read or ever sent: sums of half the records would be
     taken for the truth, and after the loss of a lake they would replace it.
     """
-    found = suite.mappings.models[model]
-    if not found.contract.whole:
-        return {}
+    return _gaps(suite, model, company) if suite.mappings.models[model].contract.whole else {}
+
+
+def _gaps(suite: Suite, model: str, company: str) -> dict[str, list[date]]:
+    """Of each entity of a model the days that the lake lacks, up to the newest that was read or ever sent."""
     newest = max(
         [*held_days(suite, model, company), *filter(None, [suite.sent_days.newest(model, company)])],
         default=None,
     )
     days = span(suite.settings.start_day, newest) if newest else []
-    held = {entity: suite.lake.notes(entity, company) for entity in found.entities}
+    held = {entity: suite.lake.notes(entity, company) for entity in suite.mappings.models[model].entities}
     missing = {entity: [day for day in days if day not in notes] for entity, notes in held.items()}
     return {entity: gaps for entity, gaps in missing.items() if gaps}
 

@@ -103,6 +103,10 @@ class AnaplanReadBack:
         }
         return None if self._is_nothing(shown) else shown
 
+    def to_delete(self, row: FoundRow) -> Mapping[str, Any]:
+        """All that is shown, so that nothing changes but what marks it deleted."""
+        return row.values
+
     def _is_nothing(self, values: Mapping[str, Any]) -> bool:
         """Whether these are cells by several dimensions that hold nothing."""
         return len(self._key) > 1 and not any(

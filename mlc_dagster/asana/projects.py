@@ -200,6 +200,15 @@ class Projects:
         column = self._shape.section.places.get(by) if by else None
         return str(payload[column]) if column and payload.get(column) else None
 
+    def of_project(self, gid: str) -> dict[str, str]:
+        """The column that names a row's project, with its value for the rows of this one; empty where it has
+        none.
+        """
+        by = self._settings.project_by
+        column = self._shape.section.places.get(by) if by else None
+        places = self._memory.read(self._name).value.items() if column else ()
+        return {str(column): place for place, known in places if known == gid and place != NOWHERE}
+
     @property
     def _name(self) -> str:
         return f"projects:{self._shape.model}:{self._settings.project_by}"

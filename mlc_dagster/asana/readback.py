@@ -1,6 +1,7 @@
 """The tasks of a model as their projects show them, to compare them with the ledger."""
 
 from collections.abc import Collection, Iterator, Mapping
+from datetime import date
 from typing import Any
 
 from mlc_dagster.asana.carry import LOOK
@@ -21,18 +22,19 @@ class TaskReadBack:
     def __init__(self, projects: Projects, shape: Shape, shared: Collection[str]) -> None:
         self._projects, self._shape = projects, shape
         columns = shape.section.columns
+        columns = {"notes": columns.get("lines", ""), **columns}
+        self._shown = {part: column for part in OWN if (column := columns.get(part))}
         # Notes may hold a table of lines and be cut: they are not one column any more.
-        self._parts = {
-            part: columns[part] for part in OWN if part in columns and part not in {*shared, "notes"}
-        }
+        self._parts = {part: column for part, column in self._shown.items() if part not in {*shared, "notes"}}
 
     def rows(self, company: str) -> Iterator[FoundRow]:  # noqa: ARG002 - a project holds those of all
         """Every task that carries a key, project by project."""
         for project in self._projects.known():
-            board = self._projects.of_gid(project)
+            board, place = self._projects.of_gid(project), self._projects.of_project(project)
             for task in board.tasks(LOOK):
                 if key := self._shape.key(task, board.fields):
-                    yield FoundRow(key, self._values(task, board))
+                    values = {**place, **self._values(task, board)}
+                    yield FoundRow(key, values, target_id=str(task["gid"]))
 
     def check(self) -> None:
         """Look at the projects and their fields."""
@@ -54,8 +56,16 @@ class TaskReadBack:
         fields = {column: value for column, value in wanted.fields.items() if column in payload}
         return {**fields, **parts}
 
+    def to_delete(self, row: FoundRow) -> dict[str, Any]:
+        """All that is shown, its notes and project too: nothing changes but what a tombstone names."""
+        due = self._shown.get("due_on")
+        return {
+            column: date.fromisoformat(value) if column == due and isinstance(value, str) else value
+            for column, value in row.values.items()
+        }
+
     def _values(self, task: Task, board: Board) -> dict[str, Any]:
-        shown = {part: task.get(part) for part in self._parts}
+        shown = {part: task.get(part) for part in self._shown}
         if "section" in shown:
             inside = [
                 (each.get("section") or {}).get("gid")
@@ -63,8 +73,9 @@ class TaskReadBack:
                 if (each.get("project") or {}).get("gid") == board.project
             ]
             shown["section"] = board.section_name(inside[0]) if inside else None
-        parts = {column: shown[part] for part, column in self._parts.items()}
-        return {**self._shape.found(task, board.fields), **parts}
+        every = {column: shown[part] for part, column in self._shown.items()}
+        compared = {column: shown[part] for part, column in self._parts.items()}
+        return {**every, **self._shape.found(task, board.fields), **compared}
 
 
 def _comparable(value: Any) -> Any:

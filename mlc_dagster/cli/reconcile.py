@@ -1,4 +1,4 @@
-"""`mlc reconcile`: what targets show beside what they were sent; repairs exactly the rows that differ.
+"""`mlc reconcile`: what targets show beside what they were sent, and the ledger beside the lake.
 
 What it is at stands on standard error, line by line: to read a target takes minutes.
 """
@@ -10,17 +10,16 @@ import typer
 from rich.table import Table
 
 from mlc_dagster.cli.console import console, table_with
+from mlc_dagster.cli.repair import RUN_ID, repair_all
 from mlc_dagster.database import reading
 from mlc_dagster.database.schema import interchange_documents
-from mlc_dagster.delivery import Comparison, distrust, reconcile
+from mlc_dagster.delivery import Comparison, reconcile
 from mlc_dagster.delivery.errors import Stop
 from mlc_dagster.flow import LakeIncomplete, strays
 from mlc_dagster.settings import load_settings
 from mlc_dagster.suite import Suite
 from mlc_dagster.transport.errors import CallFailed
 
-RUN_ID = "mlc reconcile"
-REASON = "the target shows it otherwise than it was delivered; an operator asked for it to be repaired"
 COUNTS = ("expected", "found", "missing", "different", "extra", "stale")
 
 
@@ -51,7 +50,7 @@ def show_reconcile(
     for found in compared:
         _tell(found)
     if repair:
-        _repair(suite, compared, yes=yes)
+        repair_all(suite, compared, yes=yes)
     return 0 if all(found.equal for found in compared) and not unread else 1
 
 
@@ -139,36 +138,3 @@ def _tell(found: Comparison) -> None:
         if sent != shown:
             told = f"{found.destination} {found.company}: total of {column}: sent {sent:f}, shown {shown:f}"
             console.print(told)
-
-
-def _repair(suite: Suite, compared: list[Comparison], *, yes: bool) -> None:
-    for found in compared:
-        place = f"{found.destination} {found.company}"
-        if found.by_hand:
-            console.print(
-                f"{place}: {len(found.by_hand)} deleted rows show again: correct them at the target, by hand."
-            )
-        if found.extra:
-            console.print(
-                f"{place}: {found.extra} rows that nobody sent, or that are there twice: remove them at the "
-                "target, or let them be."
-            )
-    wrong = [found for found in compared if found.wrong]
-    rows = sum(len(found.wrong) for found in wrong)
-    if not rows:
-        console.print("Nothing is to be sent again.")
-        return
-    if not yes and not typer.confirm(f"Send these {rows} rows again with the next run?"):
-        console.print("Nothing was changed.")
-        return
-    for found in wrong:
-        distrust(
-            suite.destination(found.destination),
-            found.company,
-            ledger=suite.ledger,
-            run_id=RUN_ID,
-            reason=REASON,
-            keys=found.wrong,
-        )
-        place = f"{found.destination} {found.company}"
-        console.print(f"{place}: {len(found.wrong)} rows go again with the next run.")

@@ -4,12 +4,12 @@ from mlc_dagster.delivery.audit import Audit, Event, Kind
 from mlc_dagster.delivery.comparisons import Compared, Comparisons
 from mlc_dagster.delivery.deferrals import Deferral, Deferrals
 from mlc_dagster.delivery.destination import Batch, Destination, FoundRow, Outcome, ReadBack
-from mlc_dagster.delivery.engine import deliver, distrust
+from mlc_dagster.delivery.engine import condemn, deliver, distrust
 from mlc_dagster.delivery.leases import Leases
 from mlc_dagster.delivery.ledger import Ledger, State
 from mlc_dagster.delivery.planner import Plan, plan
 from mlc_dagster.delivery.quarantine import Entry, Quarantine, Refused
-from mlc_dagster.delivery.reconcile import Comparison, Difference, reconcile
+from mlc_dagster.delivery.reconcile import Comparison, Difference, Surplus, reconcile
 from mlc_dagster.delivery.report import Report
 from mlc_dagster.delivery.rows import Change, Op, Refusal, Row
 
@@ -40,6 +40,8 @@ __all__ = [
     "Report",
     "Row",
     "State",
+    "Surplus",
+    "condemn",
     "deliver",
     "distrust",
     "plan",

@@ -128,12 +128,13 @@ class Destination(Protocol):
 class FoundRow:
     """A row as its target shows it. key: as in the ledger; values: the columns the target shows of it.
 
-    company: whose row it says it is; None where it does not say.
+    company: whose row it says it is; None where it does not say. target_id: the target's own id of it.
     """
 
     key: str
     values: Mapping[str, Any]
     company: str | None = None
+    target_id: str | None = None
 
 
 class ReadBack(Protocol):
@@ -164,6 +165,10 @@ class ReadBack(Protocol):
         the target keeps it in, such as 0 for an empty number. None where such a row is nothing there, and
         `rows` yields none: cells that hold no number.
         """
+        ...
+
+    def to_delete(self, row: FoundRow) -> Mapping[str, Any]:
+        """The payload from which the destination can delete a row that is shown and should not be."""
         ...
 
 

@@ -18,9 +18,10 @@ from mlc_dagster.delivery.errors import (
     Stop,
 )
 from mlc_dagster.delivery.leases import PATIENCE_SECONDS, Leases
-from mlc_dagster.delivery.ledger import Ledger
+from mlc_dagster.delivery.ledger import NOBODYS, Known, Ledger, State
 from mlc_dagster.delivery.planner import Plan, plan
 from mlc_dagster.delivery.quarantine import Entry, Refused, key_of
+from mlc_dagster.delivery.reconcile import Surplus
 from mlc_dagster.delivery.report import Report
 from mlc_dagster.delivery.rows import Change, Op, Refusal, Row, raw_text
 from mlc_dagster.delivery.writer import Writer
@@ -87,6 +88,33 @@ def distrust(
     leases = Leases(ledger.engine, ledger.clock)
     with leases.hold(_lease_names(destination, company), run_id, patience=patience) as hold:
         return Writer(ledger, hold, destination.name, company, run_id).distrust(reason, keys)
+
+
+def condemn(
+    destination: Destination,
+    company: str,
+    rows: Collection[Surplus],
+    *,
+    ledger: Ledger,
+    run_id: str,
+    reason: str,
+    patience: float = PATIENCE_SECONDS,
+) -> int:
+    """Let rows that a target shows and should not be deleted with the next delivery; returns how many.
+
+    Those that were delivered since they were found are left alone. Raises LeaseHeld.
+    """
+    leases = Leases(ledger.engine, ledger.clock)
+    with leases.hold(_lease_names(destination, company), run_id, patience=patience) as hold:
+        known = ledger.known(destination.name, company, keys=[row.key for row in rows], source_keys=())
+        changes = [
+            _deletion(row, known.get(row.key), destination.target)
+            for row in rows
+            if row.key not in known or known[row.key].state == State.DELETED
+        ]
+        if changes:
+            Writer(ledger, hold, destination.name, company, run_id).condemn(changes, reason)
+        return len(changes)
 
 
 class _Delivery:
@@ -276,6 +304,12 @@ class _Delivery:
         else:
             error.add_note(f"{report.destination} {report.company}: the books are right. {report}")
         raise error
+
+
+def _deletion(found: Surplus, known: Known | None, target: str) -> Change:
+    number, target_id = (known.number, known.target_id) if known is not None else (found.key, None)
+    row = Row(found.key, NOBODYS, number, found.payload)
+    return Change.of(Op.DELETE, row, target, found.target_id or target_id)
 
 
 def _lease_names(destination: Destination, company: str) -> list[str]:

@@ -15,6 +15,8 @@ from mlc_dagster.delivery.changes import CHANGES_IN_A_PAGE, Changes
 from mlc_dagster.delivery.destination import Batch
 from mlc_dagster.delivery.rows import Change, Op, Row, decode
 
+# The source key of a row for which no record of the ERP stands: every delivery answers for it.
+NOBODYS = ""
 # PostgreSQL takes 65,535 parameters a statement, SQLite 32,766.
 _CHUNK = 500
 _ROWS_IN_A_TEXT = 5_000

@@ -9,7 +9,7 @@ from itertools import chain, islice
 from mlc_dagster.delivery.changes import CHANGES_IN_A_PAGE, Changes
 from mlc_dagster.delivery.destination import Destination
 from mlc_dagster.delivery.errors import DuplicateKeys
-from mlc_dagster.delivery.ledger import Known, Ledger, State
+from mlc_dagster.delivery.ledger import NOBODYS, Known, Ledger, State
 from mlc_dagster.delivery.rows import Change, Op, Refusal, Row
 
 
@@ -64,11 +64,12 @@ def plan(
 
     rows: taken one by one, and only those that have to go are kept. scope: the source keys the rows answer
     for. A record of a source key in scope without a row is deleted, but not while any row of that source key,
-    or of its own key, is refused: quarantine never takes the last good version away.
+    or of its own key, is refused: quarantine never takes the last good version away. Nobody's records are in
+    every scope.
     Raises DuplicateKeys when two rows have one key.
     """
     # One more than a few, and the ledger gives us all it knows: the rest needs no asking for.
-    rows = iter(rows)
+    rows, scope = iter(rows), {*scope, NOBODYS}
     first = list(islice(rows, ledger.FEW + 1))
     known = ledger.known(destination.name, company, keys=[row.key for row in first], source_keys=scope)
     held_back = ledger.keys_in_doubt(destination.name, company)
@@ -89,7 +90,7 @@ def plan(
                 unchanged += 1
 
     changes = Changes.of(wanted())
-    gone = _gone(known.values(), seen, frozenset(scope), list(refused))
+    gone = _gone(known.values(), seen, scope, list(refused))
     gone = [record for record in gone if record.key not in held_back]
     there = [record for record in gone if record.there]
     return Plan(
@@ -135,7 +136,7 @@ def _compare(row: Row, known: Known | None, target: str) -> Change | None:
 
 
 def _gone(
-    known: Iterable[Known], wanted: Collection[str], scope: frozenset[str], refused: Sequence[Refusal]
+    known: Iterable[Known], wanted: Collection[str], scope: Collection[str], refused: Sequence[Refusal]
 ) -> Sequence[Known]:
     sources, keys = {refusal.source_key for refusal in refused}, {refusal.key for refusal in refused}
     return [

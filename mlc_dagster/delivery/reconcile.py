@@ -43,6 +43,15 @@ class Difference:
     columns: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Surplus:
+    """A row that is shown and should not be. payload: what it takes to delete it."""
+
+    key: str
+    payload: Mapping[str, Any]
+    target_id: str | None = None
+
+
 @dataclass
 class Comparison:
     """What the target shows beside what the ledger says it was last sent, for one company.
@@ -53,8 +62,9 @@ class Comparison:
     columns: how many rows differ in a column; unseen: delivered columns that the target does not show.
     totals: of each decimal column, what was delivered and what is shown. differences: the first few. stale:
     rows the lake has otherwise than the ledger, and that no run would send; 0 where nobody looked. wrong: the
-    keys of all rows that can be sent again: missing, different or stale. by_hand: those of deleted rows that
-    show again, which no run sends.
+    keys of all rows that can be sent again: missing, different or stale. surplus: the rows that can be taken
+    away again, by key: deleted ones that show, and those that nobody sent. copies: how many rows are there
+    more than once, which nobody but people can tell apart.
     """
 
     destination: str
@@ -74,7 +84,8 @@ class Comparison:
     totals: dict[str, tuple[Decimal, Decimal]] = field(default_factory=dict)
     differences: list[Difference] = field(default_factory=list)
     wrong: set[str] = field(default_factory=set)
-    by_hand: set[str] = field(default_factory=set)
+    surplus: dict[str, Surplus] = field(default_factory=dict)
+    copies: int = 0
 
     @property
     def equal(self) -> bool:
@@ -92,7 +103,7 @@ class Comparison:
         """Note the changes that a look at all records would make and the next delivery would not."""
         for change in changes:
             self.stale += 1
-            self.by_hand.discard(change.row.key)
+            self.surplus.pop(change.row.key, None)
             words = f"is to be {_DONE[change.op]} by what the lake holds, and no run would do it"
             self.add(Difference(change.row.key, Kind.STALE, words))
 
@@ -155,12 +166,14 @@ class _Looking:
         for row in rows:
             self._shown = row.values.keys()
             if row.key in self._seen:
+                self.comparison.copies += 1
                 self._extra(row, "is shown more than once")
             elif row.key in carried:
                 pass
             elif (record := records.get(row.key)) is None:
                 if row.company in (None, self.comparison.company):
                     self._extra(row, "was never sent: somebody else made it")
+                    self._condemn(row)
             elif record.company == self.comparison.company:
                 self._compare(row, record)
             self._seen.add(row.key)
@@ -211,7 +224,7 @@ class _Looking:
         if self._gone is None or self._differ(row, self._gone, "was deleted and does not show it"):
             self.comparison.revived += 1
             self.comparison.wrong.discard(row.key)
-            self.comparison.by_hand.add(row.key)
+            self._condemn(row)
             self._find(row)
         else:
             self.comparison.deleted += 1
@@ -226,7 +239,7 @@ class _Looking:
         if differing:
             self.comparison.different += 1
             self.comparison.columns.update(differing.keys())
-            if not any(value for value in row.values.values() if value != row.key):
+            if not any(value for name, value in row.values.items() if name in ours and value != row.key):
                 self.comparison.emptied += 1
                 words = "shows nothing but its key"
             self.comparison.add(Difference(row.key, Kind.DIFFERENT, words, differing))
@@ -241,6 +254,10 @@ class _Looking:
         self.comparison.extra += 1
         self._find(row)
         self.comparison.add(Difference(row.key, Kind.EXTRA, words))
+
+    def _condemn(self, row: FoundRow) -> None:
+        payload = self._read_back.to_delete(row)
+        self.comparison.surplus[row.key] = Surplus(row.key, payload, row.target_id)
 
     def _expect(self, ours: Mapping[str, Any]) -> None:
         self.comparison.expected += 1

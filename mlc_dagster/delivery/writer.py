@@ -145,6 +145,17 @@ class Writer:
             self._note(connection, None, Kind.PENDING, reason=reason, records=count)
         return count
 
+    def condemn(self, changes: Sequence[Change], reason: str) -> None:
+        """Note rows that the destination holds and should not: the next delivery deletes them."""
+        marks = {**self._place, "state": State.PENDING, "reason": reason, "updated_at": self._clock.now()}
+        with self.transaction() as connection:
+            self._begin(connection)
+            for _, some in _pieces(changes):
+                held = [{"payload": change.text, "target_id": change.target_id} for change in some]
+                rows = [marks | _named(change) | left for change, left in zip(some, held, strict=True)]
+                upsert(connection, records, rows)
+            self._trace_each(connection, changes, Kind.PENDING, None, lambda _: reason)
+
     def forget(self, gone: Sequence[Known]) -> None:
         """Close records the destination never held and nobody wants any more."""
         values = {"state": State.DELETED, "reason": None, "updated_at": self._clock.now()}

@@ -167,11 +167,11 @@ def _words(found: Comparison) -> str:
 
 def _remedies(compared: Sequence[Comparison]) -> Iterator[str]:
     for found in compared:
-        target = found.destination.split("/")[0]
+        repair = f"`mlc reconcile {found.destination} --company {found.company} --repair`"
         if found.missing or found.different > found.revived:
             yield (
-                f"{found.company}: find out who or what changed these rows. Then "
-                f"`mlc resend {found.destination} --company {found.company}` sends all with the next run."
+                f"{found.company}: find out who or what changed these rows. Then {repair} lets them go "
+                f"again with the next run; `mlc resend {found.destination} --company {found.company}` sends all."
             )
         if found.emptied:
             yield (
@@ -180,16 +180,16 @@ def _remedies(compared: Sequence[Comparison]) -> Iterator[str]:
             )
         if found.revived:
             yield (
-                f"{found.company}: {found.revived} rows were deleted and are still there, or again. Nothing "
-                f"sends them any more: remove them in {target}."
+                f"{found.company}: {found.revived} rows were deleted and are still there, or again. {repair} "
+                f"lets them be deleted again."
             )
         if found.stale:
             yield (
-                f"{found.company}: `mlc reconcile {found.destination} --company {found.company} --repair` "
-                f"lets the rows that no run would send go with the next one. No run should leave any."
+                f"{found.company}: {repair} lets the rows that no run would send go with the next one. "
+                f"No run should leave any."
             )
         if found.extra:
-            yield f"{found.company}: remove the rows nobody sent in {target}, or let them be."
+            yield f"{found.company}: {repair} takes away the rows nobody sent, or let them be."
 
 
 def _totals(compared: Sequence[Comparison]) -> dg.TableMetadataValue:

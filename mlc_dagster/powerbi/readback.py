@@ -81,6 +81,10 @@ class PushReadBack:
         kept = {found.source: _kept(payload.get(found.source)) for found in self._shape.columns}
         return {**kept, self._shape.key.source: str(payload.get(self._shape.key.source))}
 
+    def to_delete(self, row: FoundRow) -> dict[str, Any]:
+        """The last version of a fact's key says that it is deleted; a dimension is loaded without it."""
+        return {self._shape.key.source: row.key}
+
     def _state(self) -> TableState:
         """What we remember of the table. Raises Stop before the set-up, Again during a load."""
         if not self._dataset.id:

@@ -61,6 +61,10 @@ class ExtractReadBack:
         """As it is: a .hyper file keeps every value exactly."""
         return {column.source: payload.get(column.source) for column in self._shape.columns}
 
+    def to_delete(self, row: FoundRow) -> dict[str, Any]:
+        """A delete compares keys."""
+        return {self._shape.key.source: row.values[self._shape.key.source]}
+
     def _busy(self) -> Again:
         text = f"{self._name} is being published, so it cannot be read in one state"
         remedy = "Nothing is wrong: the next delivery's check looks again."

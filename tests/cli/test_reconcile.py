@@ -1,5 +1,6 @@
 """`mlc reconcile`: what it shows of an edited target, and that a repair sends exactly the wrong rows."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -64,32 +65,60 @@ def test_what_was_never_delivered_to_is_told_as_that(
 
 @pytest.fixture
 def surplus(house: House) -> Iterator[str]:
-    """The code of an item that no run makes."""
-    items = house.sandbox.anaplan.world.model.named("lists", "Suppliers").items
-    made = type(next(iter(items.values())))("301000009999", "#9999", code="NO01|9999")
-    items[made.id] = made
-    yield "NO01|9999"
-    del items[made.id]
+    """The code of an item that no run makes; afterwards it is gone from the model and the ledger."""
+    client = house.suite().anaplan.client
+    wanted = next(thing for thing in client.catalog.lists() if thing.name == "Suppliers")
+    path = f"/workspaces/{client.workspace_id}/models/{client.model_id}/lists/{wanted.id}/items"
+    code = "NO01|9999"
+    client.http.call("POST", f"{path}?action=add", json={"items": [{"code": code}]})
+    yield code
+    client.http.call("POST", f"{path}?action=delete", json={"items": [{"code": code}]})
+    with house.suite().engine.begin() as connection:
+        connection.execute(records.delete().where(records.c.key == code))
 
 
-def test_a_deleted_row_that_shows_again_is_left_to_a_person(house: House, surplus: str) -> None:
-    suite = house.suite()
-    with suite.engine.begin() as connection:
+def test_a_row_that_nobody_sent_is_taken_away_with_the_next_run(house: House, surplus: str) -> None:
+    before = house.modules()
+    kept = mlc("reconcile", NAME, "--repair", answer="n\n")
+    assert f"{NAME} NO01: rows to be taken away: 1: {surplus}." in kept.output
+    assert "Nothing is to be sent again." in kept.output
+    assert "They stay." in kept.output
+    assert house.suite().ledger.known(NAME, "NO01", keys=[surplus], source_keys=()) == {}
+    told = mlc("reconcile", NAME, "--repair", "--yes")
+    assert f"{NAME} NO01: 1 rows are taken away with the next run." in told.output
+    assert house.run("NO01").success
+    assert house.shown(NAME)["deleted"] == 1
+    now = house.modules()[MODULE]
+    assert now.pop(surplus)["status"] == "Deleted"
+    assert now == before[MODULE]
+    last = mlc("reconcile")
+    assert last.exit_code == 0, last.output
+    assert "no record of the ERP makes it" in mlc("audit", surplus).output
+
+
+def test_a_deleted_row_that_shows_again_is_deleted_again(house: House, surplus: str) -> None:
+    with house.suite().engine.begin() as connection:
         some = connection.execute(records.select().where(records.c.destination == NAME)).first()
         gone = {"key": surplus, "source_key": "9999", "state": State.DELETED, "hash": None, "payload": None}
         connection.execute(records.insert(), {**some._asdict(), **gone})
     told = mlc("reconcile", NAME, "--repair", "--yes")
-    with suite.engine.begin() as connection:
-        connection.execute(records.delete().where(records.c.key == surplus))
-    assert f"{NAME} NO01: 1 deleted rows show again: correct them at the target, by hand." in told.output
-    assert "Nothing is to be sent again." in told.output
+    assert f"{NAME} NO01: rows to be taken away: 1: {surplus}." in told.output
+    assert house.run("NO01").success
+    assert house.modules()[MODULE][surplus]["status"] == "Deleted"
+    assert mlc("reconcile").exit_code == 0
 
 
-@pytest.mark.usefixtures("surplus")
-def test_a_row_that_nobody_sent_is_left_to_a_person(house: House) -> None:
-    told = mlc("reconcile", NAME, "--repair", "--yes")
-    assert f"{NAME} NO01: 1 rows that nobody sent" in told.output
-    assert "Nothing is to be sent again." in told.output
+def test_nothing_is_taken_away_without_a_lake(house: House, surplus: str) -> None:
+    """What nobody sent may be of a record that was not read."""
+    lake = Path(house.settings.lake_url)
+    aside = lake.rename(lake.with_name("aside"))
+    try:
+        told = mlc("reconcile", NAME, "--repair", "--yes")
+    finally:
+        shutil.rmtree(lake, ignore_errors=True)
+        aside.rename(lake)
+    assert "no row is taken away" in told.output
+    assert house.suite().ledger.known(NAME, "NO01", keys=[surplus], source_keys=()) == {}
 
 
 def test_only_what_carries_an_entity_is_compared(house: House) -> None:

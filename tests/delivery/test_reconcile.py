@@ -32,6 +32,9 @@ class ShelfWindow:
     def calls(self, rows: int) -> int:
         return 1 + rows // 1000
 
+    def to_delete(self, row: FoundRow) -> Mapping[str, Any]:
+        return row.values
+
     def as_shown(self, payload: Mapping[str, Any]) -> Mapping[str, Any]:
         amount = {"amount": payload["amount"] or Decimal(0)} if "amount" in payload else {}
         return {**payload, **amount}

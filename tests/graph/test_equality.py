@@ -106,14 +106,14 @@ def test_a_cell_edited_by_hand_fails_the_check_and_not_the_run(house: House) -> 
     assert "mlc resend anaplan/suppliers --company NO01" in shown(house)["what_to_do"]
 
 
-def test_a_deleted_row_that_shows_values_again_is_for_a_person_not_for_a_resend() -> None:
+def test_a_deleted_row_that_shows_values_again_is_for_a_repair_not_for_a_resend() -> None:
     spec = dg.AssetCheckSpec(NAME, asset="suppliers")
     found = Comparison("anaplan/suppliers", "NO01", expected=5, found=6, different=1, revived=1)
     told = verdict(spec, [found], {"calls": 3})
     assert not told.passed
     assert told.metadata["what_to_do"].value == (
-        "- NO01: 1 rows were deleted and are still there, or again. Nothing sends them any more: "
-        "remove them in anaplan."
+        "- NO01: 1 rows were deleted and are still there, or again. "
+        "`mlc reconcile anaplan/suppliers --company NO01 --repair` lets them be deleted again."
     )
 
 

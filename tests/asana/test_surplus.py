@@ -1,0 +1,83 @@
+"""Tasks that should not be there, or not be open: what a repair makes of them."""
+
+import pytest
+import sqlalchemy as sa
+
+from mlc_dagster.database.schema import records
+from mlc_dagster.delivery import Comparison, condemn, reconcile
+from mlc_sandbox.asana.store import Task
+from mlc_sandbox.asana.world import World
+from mlc_sandbox.server import Sandbox
+from tests.asana.tenant import INVOICES, Card, Installation, card_of, invoice
+
+DRAFT = invoice("1", notes="Tannhjul", assignee="ap-clerk@nordfjell.example")
+
+
+def compared(ours: Installation) -> Comparison:
+    read_back = ours.asana.read_back("supplier_invoices")
+    return reconcile(ours.ledger, read_back, INVOICES, "NO01", tombstone=ours.destination().tombstone)
+
+
+def repaired(ours: Installation) -> None:
+    """As `mlc reconcile --repair` and the next run do."""
+    found, feed = compared(ours).surplus.values(), ours.destination()
+    assert condemn(feed, "NO01", found, ledger=ours.ledger, run_id="2", reason="nobody sent it") == 1
+    assert ours.deliver([]).deleted == 1
+    assert compared(ours).equal
+
+
+def only_card(world: World) -> Card:
+    (task,) = [task for task in world.all(Task) if task.places]
+    return card_of(world, task, next(iter(task.places)))
+
+
+def forget(ours: Installation) -> None:
+    """Our database was put back to a time before the task."""
+    with ours.engine.begin() as connection:
+        connection.execute(sa.delete(records))
+
+
+def test_a_task_whose_document_is_deleted_and_that_people_opened_again_is_closed_again(
+    ours: Installation, sandbox: Sandbox, world: World
+) -> None:
+    ours.deliver([DRAFT])
+    ours.deliver([], gone=[DRAFT])
+    closed = only_card(world)
+    (task,) = [task for task in world.all(Task) if task.places]
+    status = next(gid for gid, value in task.values.items() if value == "Deleted")
+    sandbox.asana.people.edit(task.gid, completed=False)
+    task.values[status] = "Open"
+    assert (compared(ours).revived, only_card(world).completed) == (1, False)
+    repaired(ours)
+    assert only_card(world).fields == closed.fields
+    assert only_card(world).comments == closed.comments
+    assert (only_card(world).name, only_card(world).notes) == (closed.name, closed.notes)
+
+
+@pytest.mark.parametrize("by_supplier", [False, True])
+def test_a_task_of_no_document_is_closed_with_nothing_open_on_it_and_keeps_its_words(
+    install, world: World, by_supplier: bool
+) -> None:
+    place = {"project_by": "supplier", "team": world.members["team"]}
+    ours = install(destinations={"supplier_invoices": place} if by_supplier else {})
+    ours.set_up()
+    ours.deliver([DRAFT])
+    before = only_card(world)
+    forget(ours)
+    found = compared(ours)
+    assert (found.extra, found.copies, list(found.surplus)) == (1, 0, [DRAFT.key])
+    repaired(ours)
+    after = only_card(world)
+    assert (after.completed, after.section) == (True, "Cancelled")
+    assert (after.fields["ERP status"], after.fields["Balance"]) == ("Deleted", 0)
+    assert (after.name, after.notes, after.due_on) == (before.name, before.notes, before.due_on)
+    assert len(after.comments) == len(before.comments) + 1
+
+
+def test_a_copy_of_a_task_is_left_to_people(ours: Installation, world: World) -> None:
+    ours.deliver([DRAFT])
+    (task,) = [task for task in world.all(Task) if task.places]
+    project = next(iter(task.places))
+    twin = ours.asana.client.create("/tasks", {"name": "Twin", "projects": [project]})
+    world.get(Task, twin["gid"]).values = dict(task.values)
+    assert (compared(ours).copies, compared(ours).surplus) == (1, {})

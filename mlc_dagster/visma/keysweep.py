@@ -21,6 +21,7 @@ from mlc_dagster.transport import Refused
 from mlc_dagster.visma.client import Page, VismaClient
 from mlc_dagster.visma.deletes import BELIEVED_COUNT, BELIEVED_SHARE
 from mlc_dagster.visma.entity import Entity
+from mlc_dagster.visma.fields import moments
 from mlc_dagster.visma.merge import newest, without
 from mlc_dagster.visma.pages import Kept, Pages
 from mlc_dagster.visma.parallel import in_parallel
@@ -62,8 +63,9 @@ class Looked:
 
     ``held`` and ``listed`` count the records alive in the lake and in the ERP's list. ``vanished`` are keys
     the ERP has no more; ``renumbered`` names the new key of those whose own id it has under another. ``back``
-    are keys the lake holds as deleted and the ERP lists. ``late`` are days that count as wholly read and of
-    which the ERP has versions that the lake lacks.
+    are keys the lake holds as deleted and the ERP lists, or lists with an older stamp than the lake's: the
+    ERP was set back. ``late`` are the days of those, and days that count as wholly read, of which the ERP has
+    versions that the lake lacks.
     """
 
     held: int
@@ -137,10 +139,8 @@ class _Look:
         listed, unreadable = self._list(pages)
         known = self.lake.steady([self.entity.name], self.company, self._versions)
         alive = known.filter(pc.invert(known.column("_deleted")))
-        before = pc.less(
-            alive.column("_read_at"), pa.scalar(pages.begun, alive.schema.field("_read_at").type)
-        )
-        missing = without(alive.filter(before), listed.column("_key"))
+        begun = pa.scalar(pages.begun, known.schema.field("_read_at").type)
+        missing = without(alive.filter(pc.less(alive.column("_read_at"), begun)), listed.column("_key"))
         missing = without(missing, [key for key in unreadable if key is not None])
         # A record without a key may be any of the missing ones, so none is judged then.
         vanished: list[str] = []
@@ -151,15 +151,14 @@ class _Look:
                 both[0].clear()  # What was received is not believed: the next look begins anew.
                 raise
             vanished = self._settled(missing.column("_key").to_pylist(), both[1])
-        dead = known.filter(known.column("_deleted")).column("_key")
-        back = listed.column("_key").filter(pc.is_in(listed.column("_key"), dead.combine_chunks()))
+        back, late = self._lacking(without(listed, unread), known, begun)
         return Looked(
             held=len(alive),
             listed=pc.count_distinct(listed.column("_key")).as_py(),
             vanished=tuple(vanished),
             renumbered=self._renumbered(vanished, known, pages, listed),
-            back=frozenset(back.to_pylist()),
-            late=self._late(without(listed, unread), known),
+            back=back,
+            late=late,
             _spools=both,
         )
 
@@ -180,10 +179,10 @@ class _Look:
     def _versions(self, listings: Mapping[str, Listing]) -> pa.Table:
         """The newest version of each key in the lake, narrow: also the ERP's own id, as text."""
         own = f'cast("{self.entity.internal}" as varchar)' if self.entity.internal else "null::varchar"
-        columns = f"_key, _stamp, _read_at, _deleted, {own} as internal"
+        columns = f"_key, _stamp_text, _read_at, _deleted, {own} as internal"
         scan = listings[self.entity.name].scan()
         if scan is None:
-            names = ("_key", "_stamp", "_read_at", "_deleted")
+            names = ("_key", "_stamp_text", "_read_at", "_deleted")
             fields = [self.entity.schema.field(name) for name in names]
             return pa.schema([*fields, ("internal", pa.string())]).empty_table()
         newest_first = f"row_number() over (partition by _key order by {NEWEST_FIRST}) = 1"
@@ -236,14 +235,23 @@ class _Look:
             keys, ids = table.column("_key").to_pylist(), table.column(self.entity.internal).to_pylist()
             yield from ((key, str(own)) for key, own in zip(keys, ids, strict=True) if own is not None)
 
-    def _late(self, listed: pa.Table, known: pa.Table) -> tuple[date, ...]:
-        """Return the wholly read days of which the ERP lists versions that the lake lacks."""
+    def _lacking(
+        self, listed: pa.Table, known: pa.Table, begun: pa.Scalar
+    ) -> tuple[frozenset[str], tuple[date, ...]]:
+        """Return the keys that are back, and the days to be read again for what the lake lacks."""
         place = pc.index_in(listed.column("_key"), known.column("_key").combine_chunks())
-        stamp = listed.column("_stamp")
-        newer = pc.fill_null(pc.greater(stamp, known.column("_stamp").take(place)), fill_value=False)
-        dead = pc.fill_null(known.column("_deleted").take(place), fill_value=False)
-        lacking = pc.or_(pc.or_(place.is_null(), newer), dead)
-        stamps = stamp.filter(pc.and_(lacking, stamp.is_valid()))
-        days = {max(day, self.first_day) for day in pc.unique(days_of(stamps, self.zone)).to_pylist()}
+        stamp, held = listed.column("_stamp"), known.take(place)
+        # By its text: the lake's own stamp may be in order with an earlier version.
+        told = moments(held.column("_stamp_text").combine_chunks(), self.zone)
+        newer = pc.fill_null(pc.greater(stamp, told), fill_value=False)
+        older = pc.and_(pc.less(stamp, told), pc.less(held.column("_read_at"), begun))
+        back = pc.fill_null(pc.or_kleene(held.column("_deleted"), older), fill_value=False)
+        lacking = pc.or_(pc.or_(place.is_null(), newer), back)
         notes = self.lake.notes(self.entity.name, self.company)
-        return tuple(sorted(day for day in days if day in notes and notes[day].complete))
+        over = [day for day, note in notes.items() if note.complete]
+        first = pa.scalar(self.first_day, pa.date32())
+        days = pc.max_element_wise(days_of(stamp, self.zone), first, skip_nulls=False)
+        due = pc.or_(pc.is_in(days, pa.array(over, pa.date32())), back)
+        found = pc.unique(days.filter(pc.and_(lacking, due))).to_pylist()
+        late = sorted(day for day in found if day in notes)
+        return frozenset(listed.column("_key").filter(back).to_pylist()), tuple(late)

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlc_dagster.visma.entity import Entity
-from mlc_dagster.visma.wall import is_twice
+
+MICROSECOND = pa.scalar(timedelta(microseconds=1), pa.duration("us"))
 
 
 def newest(entity: Entity, rows: pa.Table) -> pa.Table:
@@ -83,26 +84,25 @@ def newer(new: pa.Table, old: pa.Table) -> pa.Array:
     return pc.invert(pc.fill_null(older, fill_value=False)).combine_chunks()
 
 
-def in_second_pass(new: pa.Table, old: pa.Table, zone: str) -> pa.Table:
-    """Correct stamps of the hour that comes twice: an edit that seems older than ours is an hour later.
+def in_order(new: pa.Table, held: pa.Table) -> pa.Table:
+    """Give each row of ``new`` a stamp in order with the version that ``held`` has of its key.
 
-    The ERP's text does not say which pass it means; what was read later is the later edit.
+    The ERP keeps one version of a record, so what was read later is the later edit, also where its stamp
+    looks older: in the hour that comes twice, or after the ERP's clock was set back, or the ERP itself to an
+    earlier state. Such a stamp becomes the one held and a microsecond; its text stays.
     """
-    place = pc.index_in(new.column("_key"), old.column("_key").combine_chunks())
-    held = old.column("_stamp").take(place).to_pylist()
-    texts = old.column("_stamp_text").take(place).to_pylist()
-    stamps = new.column("_stamp").to_pylist()
-    mine = new.column("_stamp_text").to_pylist()
-    corrected = [
-        stamp + timedelta(hours=1)
-        if stamp and before and stamp <= before and text != known and is_twice(stamp, zone)
-        else stamp
-        for stamp, before, text, known in zip(stamps, held, mine, texts, strict=True)
-    ]
+    if not len(held):
+        return new
+    place = pc.index_in(new.column("_key"), held.column("_key").combine_chunks())
+    before, text, read_at = (held.column(name).take(place) for name in ("_stamp", "_stamp_text", "_read_at"))
+    stamps = new.column("_stamp")
+    same = pc.fill_null(pc.equal(new.column("_stamp_text"), text), fill_value=False)
+    later = pc.fill_null(pc.greater_equal(new.column("_read_at"), read_at), fill_value=False)
+    next_one = pc.if_else(later, pc.add(before, MICROSECOND), stamps)
+    overtaken = pc.fill_null(pc.less_equal(stamps, before), fill_value=False)
+    ordered = pc.if_else(overtaken, pc.if_else(same, before, next_one), stamps)
     column = new.schema.get_field_index("_stamp")
-    return new.set_column(
-        column, new.schema.field(column), pa.array(corrected, new.schema.field(column).type)
-    )
+    return new.set_column(column, new.schema.field(column), ordered)
 
 
 def without(table: pa.Table, keys: Collection[str] | pa.ChunkedArray) -> pa.Table:

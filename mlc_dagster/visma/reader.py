@@ -1,7 +1,7 @@
 """Reads what changed in the ERP into the lake, by company and modified day: one sweep for many days."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import cached_property
@@ -14,11 +14,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlc_dagster.clock import Clock, SystemClock
-from mlc_dagster.lake import DAY, DayNote, Lake, Spool, month_of
+from mlc_dagster.lake import DAY, SYSTEM, DayNote, Lake, Spool, month_of
 from mlc_dagster.visma import deletes
 from mlc_dagster.visma.client import EVER, VismaClient
 from mlc_dagster.visma.entity import Entity
-from mlc_dagster.visma.merge import changed, conform, in_second_pass, newer, without
+from mlc_dagster.visma.merge import changed, conform, in_order, newer, without
 from mlc_dagster.visma.parallel import one_ahead
 from mlc_dagster.visma.records import BadRecord
 from mlc_dagster.visma.sweep import MOST_PASSES, NeverSettled, Swept, sweep
@@ -98,7 +98,8 @@ def read_days(
     are noticed for any entity; entities without a change filter are always read so.
 
     ``gone`` are records that a look at all keys found deleted: they become tombstones of the newest day,
-    unless this read brings them. ``back`` are deleted ones that it found again.
+    unless this read brings them. ``back`` are records that it found again after their deletion, or in a
+    version that looks older than the lake's.
 
     ``settle`` is told before a day is written which records came in good order and which did not parse. At
     the end closed months are compacted.
@@ -247,13 +248,14 @@ class _Fresh:
 class _Found:
     """What a read brought: fresh rows and tombstones to write, and the sweep.
 
-    ``revived`` are keys that the lake holds as deleted and the ERP has again.
+    ``overtaken`` are the lake's newest versions, system columns only, of records that the ERP has again after
+    their deletion or shows in a version that looks older.
     """
 
     fresh: _Fresh
     tombstones: pa.Table
     swept: Swept
-    revived: frozenset[str]
+    overtaken: pa.Table
 
 
 @dataclass(frozen=True)
@@ -294,7 +296,8 @@ class _Reading:
                 gone += self._known_gone(swept, gone)
                 tombstones = deletes.tombstones(self.lake, self.entity, self.company, gone, self.clock.now())
                 fresh = _Fresh(swept, left, self.axis)
-                return _Found(fresh, tombstones, swept, held.deleted | self.known_back)
+                overtaken = self._held_of(swept, held.deleted | self.known_back)
+                return _Found(fresh, tombstones, swept, overtaken)
             spool.clear()
         raise NeverSettled(self.entity.name, self.company, MOST_PASSES, "documents were deleted each time")
 
@@ -304,7 +307,7 @@ class _Reading:
         nothing = self.entity.schema.empty_table()
         latest = self.lake.latest(self.entity.name, self.company)
         if latest is None:
-            return _Found(_Fresh(swept, swept.index, self.axis), nothing, swept, frozenset())
+            return _Found(_Fresh(swept, swept.index, self.axis), nothing, swept, nothing)
         latest = conform(latest, self.entity.schema)
         alive = latest.filter(pc.invert(latest.column("_deleted")))
         dead = latest.filter(latest.column("_deleted"))
@@ -314,12 +317,16 @@ class _Reading:
         vanished = without(without(vanished, swept.keys), [key for key in unreadable if key])
         if not self.allow_deletes:
             deletes.guard_whole(self.entity, self.company, held=len(alive), missing=len(vanished))
-        news = [table.column("_key").filter(changed(table, latest)) for table in swept.tables(swept.index)]
-        keys = pa.chunked_array([chunk for keys in news for chunk in keys.chunks], pa.string())
-        index = swept.index.filter(pc.is_in(swept.index.column("_key"), keys))
+        news, older = [], [dead.column("_key")]
+        for table in swept.tables(swept.index):
+            ordered = in_order(table, latest)
+            news.append(table.column("_key").filter(changed(ordered, latest)))
+            lifted = pc.not_equal(table.column("_stamp"), ordered.column("_stamp"))
+            older.append(table.column("_key").filter(lifted))
+        index = swept.index.filter(pc.is_in(swept.index.column("_key"), _joined(news)))
         tombstones = deletes.marked_deleted(vanished, self.clock.now())
-        revived = frozenset(dead.column("_key").to_pylist())
-        return _Found(_Fresh(swept, index, self.axis), tombstones, swept, revived)
+        overtaken = latest.filter(pc.is_in(latest.column("_key"), _joined(older))).select(SYSTEM.names)
+        return _Found(_Fresh(swept, index, self.axis), tombstones, swept, overtaken)
 
     def _since(self) -> str | None:
         """Return where to begin: the earliest moment from which any of the days asked has to be read."""
@@ -332,16 +339,23 @@ class _Reading:
         """Return where a day's reading ended; one that is new, or over, is read whole.
 
         The reading that ends a day looks at all of it once more: a transaction may be committed hours after
-        its stamp.
+        its stamp. So does one that looks for records known to be back, which have an old stamp.
         """
         if note is not None and not note.complete and note.next_from is not None:
-            return day_begin(day) if has_ended(day, now, self.axis.zone) else note.next_from
+            again = self.known_back or has_ended(day, now, self.axis.zone)
+            return day_begin(day) if again else note.next_from
         return None if day == self.axis.first_day else day_begin(day)
 
     def _sweep(self, since: str | None, spool: Spool) -> Swept:
         return sweep(
             self.client, self.entity, since=since, clock=self.clock, zone=self.axis.zone, spool=spool
         )
+
+    def _held_of(self, swept: Swept, keys: Collection[str]) -> pa.Table:
+        """Return the lake's newest versions of those of some records that the sweep brought."""
+        came = swept.keys.filter(pc.is_in(swept.keys, pa.array(sorted(keys), pa.string())))
+        held = self.lake.latest(self.entity.name, self.company, came.to_pylist()) if len(came) else None
+        return (self.entity.schema.empty_table() if held is None else held).select(SYSTEM.names)
 
     def _known_gone(self, swept: Swept, found: Collection[str]) -> Collection[str]:
         return self.known_gone.difference(swept.keys.to_pylist(), found) if self.known_gone else ()
@@ -438,6 +452,7 @@ class _Files:
             self.report.rows[day] = self.lake.count(*place)
             return
         note = self._note(day)
+        fresh = (in_order(came, self.found.overtaken) for came in fresh)
         counted = _Counted(fresh if known is None else self._news(day, fresh))
         first = next(counted, None)
         parts: Iterator[pa.Table]
@@ -459,11 +474,12 @@ class _Files:
 
     def _news(self, day: date, fresh: Iterator[pa.Table]) -> Iterator[pa.Table]:
         """Return the fresh rows that are newer than what the file holds and differ from it."""
-        back = pa.array(sorted(self.found.revived), pa.string())
+        overtaken = self.found.overtaken
+        back = overtaken.column("_key").filter(overtaken.column("_deleted")).combine_chunks()
         for came in fresh:
             old = self.lake.find(self.entity.name, self.company, day, came.column("_key"))
             old = conform(old, self.entity.schema)
-            rows = in_second_pass(came, old, self.axis.zone)
+            rows = in_order(came, old)
             # An equal row of a record that was held for deleted is news: it was read after its tombstone.
             alive = pc.and_not(pc.is_in(rows.column("_key"), back), rows.column("_deleted"))
             differs = pc.or_(changed(rows, old), alive.combine_chunks())
@@ -473,9 +489,13 @@ class _Files:
 
     def _others(self, day: date, news: list[pa.ChunkedArray]) -> Iterator[pa.Table]:
         """Return the rows of the file that no news replaced; `news` is complete by the time they are read."""
-        keys = pa.chunked_array([chunk for column in news for chunk in column.chunks], pa.string())
+        keys = _joined(news)
         for part in self.lake.day_parts(self.entity.name, self.company, day):
             yield conform(without(part, keys), self.entity.schema)
+
+
+def _joined(columns: Iterable[pa.ChunkedArray]) -> pa.ChunkedArray:
+    return pa.chunked_array([chunk for column in columns for chunk in column.chunks], pa.string())
 
 
 class _Counted:

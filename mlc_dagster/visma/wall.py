@@ -49,12 +49,6 @@ def has_ended(day: date, now: datetime, zone: str) -> bool:
     return now >= end + CLOCK_LAG + overlap(day, zone)
 
 
-def is_twice(moment: datetime, zone: str) -> bool:
-    """Return whether the wall time of a moment comes twice."""
-    local = moment.astimezone(ZoneInfo(zone))
-    return local.replace(fold=0).utcoffset() > local.replace(fold=1).utcoffset()  # type: ignore[operator]
-
-
 def _has_hour_twice(day: date, zone: str) -> bool:
     begin = datetime.combine(day, time(), ZoneInfo(zone))
     end = datetime.combine(day + timedelta(days=1), time(), ZoneInfo(zone))

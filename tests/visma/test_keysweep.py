@@ -159,6 +159,45 @@ def test_a_version_stamped_into_a_day_that_was_over_is_found_late(erp: Erp) -> N
     assert erp.held("suppliers")[record.key]["name"] == "Changed by a batch with an old stamp"
 
 
+@pytest.mark.parametrize("days_ago", [0, 1, 5])
+def test_records_of_an_erp_that_was_set_back_are_found_and_followed(erp: Erp, days_ago: int) -> None:
+    """It shows the version of some day again: of today, of one that is still open, of one long over."""
+    first, table = erp.today, erp.visma.table(erp.company, "supplier")
+    record = erp.visma.record(erp.company, "supplier", min(erp.keys("suppliers")))
+    before = erp.clock.now() - timedelta(minutes=1)
+    table.change(record, {"name": "Before"}, before)
+    erp.read("suppliers", [first])
+    if days_ago:
+        erp.clock.sleep(timedelta(days=days_ago).total_seconds())
+        erp.read("suppliers", erp.days(days_ago), first_day=first)
+    erp.clock.sleep(3600)
+    table.change(record, {"name": "After"}, erp.clock.now())
+    erp.read("suppliers", erp.days(days_ago), first_day=first)
+    table.change(record, {"name": "Before"}, before)
+    found = look_at(erp, "suppliers", first_day=first)
+    assert (found.back, found.late, found.vanished) == ({record.key}, (first,), ())
+    erp.read("suppliers", erp.days(days_ago), back=found.back, first_day=first)
+    found.forget()
+    assert erp.held("suppliers")[record.key]["name"] == "Before"
+    again = look_at(erp, "suppliers", first_day=first)
+    assert (again.back, again.late) == (frozenset(), ())
+
+
+def test_what_a_run_reads_while_the_look_goes_on_was_not_set_back(erp: Erp, monkeypatch: Any) -> None:
+    erp.read("suppliers")
+    steady = erp.lake.steady
+
+    def meanwhile(*args: Any) -> Any:
+        monkeypatch.setattr(erp.lake, "steady", steady)
+        erp.visma.restamp(erp.company, "supplier", [min(erp.keys("suppliers"))])
+        erp.read("suppliers")
+        return steady(*args)
+
+    monkeypatch.setattr(erp.lake, "steady", meanwhile)
+    found = look_at(erp, "suppliers")
+    assert (found.back, found.late) == (frozenset(), ())
+
+
 def test_what_does_not_parse_is_no_late_record(erp: Erp) -> None:
     days = erp.days(6)
     erp.read("suppliers", days)

@@ -6,7 +6,7 @@ from typing import Any
 import pyarrow as pa
 
 from mlc_dagster.visma.entities import ENTITIES
-from mlc_dagster.visma.merge import changed, conform, joined, newer, newest, unite
+from mlc_dagster.visma.merge import changed, conform, in_order, joined, newer, newest, unite
 
 JOURNALS, SUPPLIERS = ENTITIES["journal_transactions"], ENTITIES["suppliers"]
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -22,7 +22,8 @@ def batch(minutes: int, *lines: int) -> dict[str, Any]:
 
 def supplier(key: str, name: str, minutes: int | None = 0, read: int = 0) -> dict[str, Any]:
     stamp = None if minutes is None else NOON + timedelta(minutes=minutes)
-    return {"_key": key, "_stamp": stamp, "_read_at": NOON + timedelta(hours=read), "name": name}
+    system = {"_key": key, "_stamp": stamp, "_stamp_text": stamp and stamp.isoformat()}
+    return {**system, "_read_at": NOON + timedelta(hours=read), "name": name}
 
 
 def journals(*rows: dict[str, Any]) -> pa.Table:
@@ -77,6 +78,19 @@ def test_an_older_stamp_replaces_nothing():
         supplier("1", "x", 4), supplier("2", "x", 5), supplier("3", "x", 0), supplier("4", "x", 0)
     )
     assert newer(came, held).to_pylist() == [False, True, True, True]
+
+
+def test_a_stamp_that_goes_back_is_put_behind_the_one_held_when_it_was_read_later():
+    held = suppliers(*(supplier(key, "held", 5) for key in "123"))
+    came = suppliers(
+        supplier("1", "an edit", 4, read=1),
+        supplier("2", "a page that waited", 4, read=-1),
+        supplier("3", "a later edit", 6, read=1),
+    )
+    ordered = in_order(came, held)
+    assert newer(ordered, held).to_pylist() == [True, False, True]
+    assert ordered.column("_stamp_text").equals(came.column("_stamp_text"))
+    assert in_order(came, ordered).equals(ordered), "the same versions keep the place they were given"
 
 
 def test_a_file_from_before_a_field_was_declared_fits_after_it():

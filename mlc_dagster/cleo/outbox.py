@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from mlc_dagster.clock import Clock
 from mlc_dagster.database import insert_missing, reading
 from mlc_dagster.database.schema import control_numbers, events, interchange_documents, interchanges
+from mlc_dagster.database.trail import event
 from mlc_dagster.delivery import Kind
 from mlc_dagster.delivery.ledger import chunks
 from mlc_dagster.delivery.rows import decode, encode
@@ -223,18 +224,18 @@ class Outbox:
                 text = json.dumps(dict(detail), ensure_ascii=False)
                 connection.execute(held.update().where(*here).values(state=said, detail=text))
                 told = {"file": interchange.file, "set": control, **detail}
-                event = {
-                    "at": now,
-                    "run_id": run_id,
-                    "destination": entry.destination,
-                    "company": interchange.company,
-                    "key": entry.key,
-                    "number": entry.number,
-                    "batch_id": interchange.batch_id,
-                    "kind": _KINDS[said],
-                    "detail": json.dumps(told, ensure_ascii=False),
-                }
-                connection.execute(events.insert(), event)
+                row = event(
+                    now,
+                    run_id,
+                    _KINDS[said],
+                    told,
+                    destination=entry.destination,
+                    company=interchange.company,
+                    key=entry.key,
+                    number=entry.number,
+                    batch_id=interchange.batch_id,
+                )
+                connection.execute(events.insert(), row)
         return [documents[control][0] for control in news]
 
     def told(self, destination: str, keys: Collection[str]) -> dict[str, Standing]:

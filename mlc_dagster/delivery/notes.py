@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from mlc_dagster.clock import Clock
 from mlc_dagster.database import reading
 from mlc_dagster.database.schema import events
+from mlc_dagster.database.trail import event
 from mlc_dagster.delivery.audit import Kind
 
 
@@ -56,21 +57,17 @@ class Notes:
     def add(self, document: Document, told: Mapping[str, Told]) -> None:
         """Write what became of remarks, by mark; all or nothing, on disk before this returns."""
         rows = [
-            {
-                "at": self._clock.now(),
-                "run_id": self._run_id,
-                "destination": document.place,
-                "company": document.company,
-                "source_key": document.key,
-                "key": document.key,
-                "number": document.number,
-                "batch_id": None,
-                "kind": each.kind.value,
-                "detail": json.dumps(
-                    {"line": each.line, "mark": mark} | ({"reason": each.reason} if each.reason else {}),
-                    ensure_ascii=False,
-                ),
-            }
+            event(
+                self._clock.now(),
+                self._run_id,
+                each.kind,
+                {"line": each.line, "mark": mark} | ({"reason": each.reason} if each.reason else {}),
+                destination=document.place,
+                company=document.company,
+                source_key=document.key,
+                key=document.key,
+                number=document.number,
+            )
             for mark, each in told.items()
         ]
         with self._engine.begin() as connection:

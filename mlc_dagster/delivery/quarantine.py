@@ -5,7 +5,6 @@ another content, or passes.
 """
 
 import hashlib
-import json
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +15,7 @@ import sqlalchemy as sa
 from mlc_dagster.clock import Clock
 from mlc_dagster.database import reading
 from mlc_dagster.database.schema import events, quarantine
+from mlc_dagster.database.trail import event
 from mlc_dagster.delivery.audit import Kind
 
 _STANDING = sa.or_(quarantine.c.resolved_at.is_(None), quarantine.c.dismissed_by.is_not(None))
@@ -222,17 +222,17 @@ def _record(
     if not items:
         return
     rows = [
-        {
-            "at": visit.at,
-            "run_id": visit.run_id,
-            "destination": visit.place,
-            "company": visit.company,
-            "source_key": item.source_key,
-            "key": item.key,
-            "number": item.number,
-            "kind": kind,
-            "detail": json.dumps({"stage": item.stage, "reason": item.reason, **more}, ensure_ascii=False),
-        }
+        event(
+            visit.at,
+            visit.run_id,
+            kind,
+            {"stage": item.stage, "reason": item.reason, **more},
+            destination=visit.place,
+            company=visit.company,
+            source_key=item.source_key,
+            key=item.key,
+            number=item.number,
+        )
         for item in items
     ]
     connection.execute(events.insert(), rows)

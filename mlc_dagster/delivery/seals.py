@@ -22,6 +22,7 @@ import sqlalchemy as sa
 from mlc_dagster.clock import Clock
 from mlc_dagster.database import reading
 from mlc_dagster.database.schema import events, seals
+from mlc_dagster.database.trail import event
 from mlc_dagster.delivery.audit import KEPT, Kind
 
 # A seal's list takes 40 bytes an event.
@@ -206,8 +207,8 @@ class Seals:
             return 0
         left = connection.execute(sa.select(events.c.id).where(here)).scalars().all()
         detail = {"removed": len(gone), "before": text_of(before), "runs": _runs(gone, left)}
-        row = {"at": self._clock.now(), "run_id": by, "destination": TRAIL, "company": ALL}
-        connection.execute(events.insert(), {**row, "kind": Kind.REMOVED.value, "detail": json.dumps(detail)})
+        told = event(self._clock.now(), by, Kind.REMOVED, detail, destination=TRAIL, company=ALL)
+        connection.execute(events.insert(), told)
         return len(gone)
 
     def _following(self, newest: int) -> Seal | None:

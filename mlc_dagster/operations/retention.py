@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -21,6 +20,7 @@ from mlc_dagster.database.schema import (
     quarantine,
     records,
 )
+from mlc_dagster.database.trail import event
 from mlc_dagster.delivery import Kind, State
 from mlc_dagster.delivery.audit import life_of
 from mlc_dagster.delivery.ledger import UNRESOLVED
@@ -72,8 +72,7 @@ class Holds:
         row = {"company": company, "number": number, "reason": reason, "held_by": by, "held_at": at}
         with self._engine.begin() as connection:
             made = connection.execute(holds.insert().returning(holds.c.id), row)
-            event = _event(at, by, Kind.HELD, {"by": by, "reason": reason}, company=company, number=number)
-            connection.execute(events.insert(), event)
+            _tell(connection, at, by, Kind.HELD, {"by": by, "reason": reason}, company=company, number=number)
             return int(made.scalar_one())
 
     def release(self, hold_id: int, *, by: str) -> Hold:
@@ -87,8 +86,7 @@ class Holds:
                 raise NoSuchHold(f"There is no hold {hold_id}. `mlc retention list` shows them.")
             hold = Hold(*found)
             place = {"company": hold.company, "number": hold.number}
-            event = _event(at, by, Kind.UNHELD, {"by": by, "hold": hold_id}, **place)
-            connection.execute(events.insert(), event)
+            _tell(connection, at, by, Kind.UNHELD, {"by": by, "hold": hold_id}, **place)
         return hold
 
     def standing(self) -> list[Hold]:
@@ -154,7 +152,7 @@ def remove(suite: Suite, *, by: str) -> list[Removed]:
             if count:
                 detail = {"removed": count, "what": rule.what, "runs": []}
                 detail["before"] = text_of(_before(suite, days[rule.name]))
-                connection.execute(events.insert(), _event(suite.clock.now(), by, Kind.REMOVED, detail))
+                _tell(connection, suite.clock.now(), by, Kind.REMOVED, detail)
         found.append(Removed(rule.name, rule.what, days[rule.name], count))
     if "events_days" in days:
         suite.seals.seal()
@@ -244,7 +242,8 @@ def _before(suite: Suite, days: int) -> datetime:
     return suite.clock.now() - timedelta(days=days)
 
 
-def _event(
+def _tell(
+    connection: sa.Connection,
     at: datetime,
     by: str,
     kind: Kind,
@@ -252,7 +251,6 @@ def _event(
     *,
     company: str | None = None,
     number: str | None = None,
-) -> dict[str, Any]:
-    place = {"destination": TRAIL, "company": company or ALL, "number": number}
-    text = json.dumps(detail, ensure_ascii=False)
-    return {"at": at, "run_id": by, **place, "kind": kind.value, "detail": text}
+) -> None:
+    told = event(at, by, kind, detail, destination=TRAIL, company=company or ALL, number=number)
+    connection.execute(events.insert(), told)

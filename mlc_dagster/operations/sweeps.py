@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +12,7 @@ import sqlalchemy as sa
 from mlc_dagster import flow
 from mlc_dagster.database import reading
 from mlc_dagster.database.schema import events
+from mlc_dagster.database.trail import event
 from mlc_dagster.delivery import Kind
 from mlc_dagster.delivery.ledger import chunks
 from mlc_dagster.delivery.memory import Memory
@@ -177,9 +177,9 @@ def sweep(suite: Suite, entity: Entity, company: str, *, run_id: str, confirmed:
         calls=suite.counter.calls - before,
     )
     with suite.engine.begin() as connection:
-        looked = _event(entity, Kind.LOOKED, swept.counts())
-        here = {"at": suite.clock.now(), "run_id": run_id, "company": company}
-        connection.execute(events.insert(), here | looked)
+        place = {"destination": entity.place, "company": company}
+        looked = event(suite.clock.now(), run_id, Kind.LOOKED, swept.counts(), **place)
+        connection.execute(events.insert(), looked)
     _owed(suite).change(company, lambda now: {name: one for name, one in now.items() if name != entity.name})
     found.forget()
     suite.seals.seal()
@@ -280,7 +280,7 @@ def _tell_of_records(suite: Suite, entity: Entity, company: str, found: Looked, 
     A look after a crash finds the same again. What was told since the lake's version was read is not told
     twice.
     """
-    here = {"at": suite.clock.now(), "run_id": run_id, "company": company}
+    at, place = suite.clock.now(), {"destination": entity.place, "company": company}
     told = _told(suite, entity, company, found.vanished)
     versions = suite.lake.latest(entity.name, company, found.vanished)
     news: list[dict[str, Any]] = []
@@ -289,11 +289,11 @@ def _tell_of_records(suite: Suite, entity: Entity, company: str, found: Looked, 
         if key in told and told[key] >= version["_read_at"]:
             continue
         new = found.renumbered.get(key)
-        if new is None:
-            news.append(here | _event(entity, Kind.VANISHED, {}, key))
-        else:
-            detail = {"from": key, "to": new}
-            news += [here | _event(entity, Kind.RENUMBERED, detail, each) for each in (key, new)]
+        kind, detail = (Kind.RENUMBERED, {"from": key, "to": new}) if new else (Kind.VANISHED, {})
+        news += [
+            event(at, run_id, kind, detail, **place, source_key=each, key=each, number=entity.number_in(each))
+            for each in filter(None, (key, new))
+        ]
     if news:
         with suite.engine.begin() as connection:
             connection.execute(events.insert(), news)
@@ -312,14 +312,3 @@ def _told(suite: Suite, entity: Entity, company: str, keys: Sequence[str]) -> di
             )
             found |= {row.key: row.at for row in connection.execute(query.group_by(events.c.key))}
     return found
-
-
-def _event(entity: Entity, kind: Kind, detail: Mapping[str, Any], key: str | None = None) -> dict[str, Any]:
-    return {
-        "destination": entity.place,
-        "source_key": key,
-        "key": key,
-        "number": entity.number_in(key) if key is not None else None,
-        "kind": kind.value,
-        "detail": json.dumps(detail),
-    }

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from mlc_dagster.database import reading
 from mlc_dagster.database.schema import events
+from mlc_dagster.database.trail import event
 
 PLACE = "vault"
 
@@ -38,19 +39,9 @@ class Change(StrEnum):
 def tell(connection: sa.Connection, change: Change, name: str, stamp: Stamp) -> None:
     """Write a change into the audit trail, in the transaction that makes it. It names no value."""
     ends = stamp.ends_on.isoformat() if stamp.ends_on else None
-    connection.execute(
-        events.insert(),
-        {
-            "at": stamp.written_at,
-            "run_id": stamp.written_by,
-            "destination": PLACE,
-            "company": "",
-            "key": name,
-            "number": _number(name),
-            "kind": change.value,
-            "detail": json.dumps({"version": stamp.version, "ends": ends, "by": stamp.written_by}),
-        },
-    )
+    detail = {"version": stamp.version, "ends": ends, "by": stamp.written_by}
+    place = {"destination": PLACE, "company": "", "key": name, "number": _number(name)}
+    connection.execute(events.insert(), event(stamp.written_at, stamp.written_by, change, detail, **place))
 
 
 def told(engine: sa.Engine, name: str) -> list[tuple[Change, Stamp]]:

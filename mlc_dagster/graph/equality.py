@@ -171,7 +171,7 @@ def _remedies(compared: Sequence[Comparison]) -> Iterator[str]:
         if found.missing or found.different > found.revived:
             yield (
                 f"{found.company}: find out who or what changed these rows. Then {repair} lets them go "
-                f"again with the next run; `mlc resend {found.destination} --company {found.company}` sends all."
+                f"again with the next run, `mlc resend {found.destination} --company {found.company}` all."
             )
         if found.emptied:
             yield (

@@ -12,7 +12,7 @@ from mlc_sandbox.world.accounting import batch_of, post
 from mlc_sandbox.world.company import BUILDERS, Company
 from mlc_sandbox.world.documents import UNRELEASED, Document, priced
 from mlc_sandbox.world.orders import Receipt, make_order
-from mlc_sandbox.world.parties import customer_parties, supplier_parties
+from mlc_sandbox.world.parties import Party, customer_parties, supplier_parties
 from mlc_sandbox.world.payables import Payment, make_invoice, make_payment
 from mlc_sandbox.world.people import make_card
 from mlc_sandbox.world.receivables import make_sale
@@ -162,8 +162,13 @@ def _insert(table: Table, key: str, facts: Any, now: datetime) -> Record:
     return table.add(key, facts, now, now)
 
 
+def _there(company: Company, entity: str, parties: Sequence[Party]) -> list[Party]:
+    """Those that have not been deleted or given another number: nothing new names them."""
+    return [party for party in parties if party.number in company.table(entity)]
+
+
 def _add_supplier_invoice(company: Company, rng: random.Random, now: datetime) -> Record:
-    party = rng.choice(supplier_parties(company))
+    party = rng.choice(_there(company, "supplier", supplier_parties(company)))
     status = rng.choice(("Hold", "Balanced", "Open", "Open"))
     invoice = make_invoice(company, rng, party, company.age_now(), None, status=status)
     if invoice.released:
@@ -174,9 +179,8 @@ def _add_supplier_invoice(company: Company, rng: random.Random, now: datetime) -
 def _add_sale(entity: str, kind: str) -> Callable[[Company, random.Random, datetime], Record]:
     def adder(company: Company, rng: random.Random, now: datetime) -> Record:
         status = rng.choice(("Hold", "Balanced", "Open", "Open"))
-        sale = make_sale(
-            company, rng, rng.choice(customer_parties(company)), company.age_now(), kind, status=status
-        )
+        party = rng.choice(_there(company, "customer", customer_parties(company)))
+        sale = make_sale(company, rng, party, company.age_now(), kind, status=status)
         if sale.released:
             _book(company, entity, sale, now)
         return _insert(company.table(entity), sale.key, sale, now)
@@ -207,7 +211,8 @@ def _add_payment(
 
 def _add_order(company: Company, rng: random.Random, now: datetime) -> Record:
     receipts = company.table("purchaseReceipt")
-    order = make_order(company, rng, rng.choice(supplier_parties(company)), company.age_now())
+    party = rng.choice(_there(company, "supplier", supplier_parties(company)))
+    order = make_order(company, rng, party, company.age_now())
     for receipt in order.receipts:
         _insert(receipts, receipt.number, receipt, now)
     return _insert(company.table("purchaseorder"), order.key, order, now)

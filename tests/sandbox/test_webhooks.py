@@ -115,6 +115,21 @@ def test_a_renumbered_account_is_gone_under_its_old_number(erp: Sandbox) -> None
     assert account not in numbers
 
 
+def test_what_is_new_names_no_number_that_is_gone(erp: Sandbox) -> None:
+    kept, *others = [str(row["number"]) for row in erp.visma.truth("NO01", "supplier")]
+    for position, number in enumerate(others):
+        erp.visma.renumber("NO01", "supplier", number, f"99{position:03}")
+    made = erp.visma.add("NO01", "supplierInvoice"), erp.visma.add("NO01", "purchaseorder")
+    keys = {record.key for record in made if record is not None}
+    rows = [*erp.visma.truth("NO01", "supplierInvoice"), *erp.visma.truth("NO01", "purchaseorder")]
+    parties = {
+        row["supplier"]["number"]
+        for row in rows
+        if keys & {f"Invoice|{row.get('referenceNumber')}", f"RegularOrder|{row.get('orderNbr')}"}
+    }
+    assert parties == {kept}
+
+
 def test_a_refused_notification_is_tried_again(erp: Sandbox, receiver: Receiver) -> None:
     receiver.answers = [500]
     erp.visma.change("NO01", "supplier", a_supplier(erp), {"name": "again"})

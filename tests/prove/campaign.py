@@ -11,6 +11,7 @@ import random
 import shutil
 import sqlite3
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -350,7 +351,10 @@ class Campaign:
         with self._world(room, world_seed, database, begin, whole=whole) as held:
             waves, restored = 1 + (chance.random() < 0.3), chance.random() < 0.2
             lived = Round(held, seed, postgres=postgres, restored=restored, waves=waves)
-            lived.live(first=begin is None)
+            try:
+                lived.live(first=begin is None)
+            except Exception:  # noqa: BLE001 - one round's defect is not the end of all others
+                lived.wrong.append(traceback.format_exc())
         if postgres:
             for url in {database, held.environment["MLC_DATABASE_URL"]}:
                 drop_postgres(url)

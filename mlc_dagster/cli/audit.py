@@ -37,7 +37,10 @@ def show_audit(number: str) -> int:
             f"{record.destination} {record.company}: {record.key} is {record.state} "
             f"since {record.updated_at:%Y-%m-%d %H:%M:%S} UTC{why}"
         )
-    console.print(_table(number, history) if history else "No target has received it yet.")
+    for table in _tables(number, history):
+        console.print(table)
+    if not history:
+        console.print("No target has received it yet.")
     return 0
 
 
@@ -57,21 +60,25 @@ def _sightings(suite: Suite, number: str) -> Iterator[tuple[str, str, Version]]:
                 yield company, entity.name, version
 
 
-def _table(number: str, history: list[Event]) -> Table:
-    headings = ("when (UTC)", "company", "destination", "record", "event", "batch", "detail")
-    # A batch's id and a destination are there to be copied.
-    table = table_with(f"The life of {number}", headings, whole=["batch", "destination"])
-    for event in history:
-        table.add_row(
-            f"{event.at:%Y-%m-%d %H:%M:%S}",
-            event.company,
-            event.destination,
-            event.key or "",
-            event.kind.value,
-            event.batch_id or "",
-            _words(event.detail),
-        )
-    return table
+def _tables(number: str, history: list[Event]) -> Iterator[Table]:
+    """A life for each company: the same number in two of them is two documents."""
+    for company in sorted({event.company for event in history}):
+        headings = ("when (UTC)", "destination", "what happened")
+        # A destination is there to be copied.
+        table = table_with(f"The life of {number}, {company}", headings, whole=headings[:2])
+        for event in history:
+            if event.company == company:
+                table.add_row(f"{event.at:%Y-%m-%d %H:%M:%S}", event.destination, _happened(event))
+        yield table
+
+
+def _happened(event: Event) -> str:
+    batch = f"batch {event.batch_id}" if event.batch_id else ""
+    said = f"{event.key or batch} {event.kind.value}".strip()
+    if event.key and batch:
+        said += f", {batch}"
+    detail = _words(event.detail)
+    return f"{said}: {detail}" if detail else said
 
 
 def _words(detail: Mapping[str, Any]) -> str:

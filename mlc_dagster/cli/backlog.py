@@ -40,5 +40,7 @@ def _when(suite: Suite, company: str, calls: int) -> str:
     needed = hours(suite, company, calls)
     if needed is None:
         return f"{calls} calls; the ERP has not told its limit."
-    time = "within this hour" if needed == 1 else f"in {needed} hours of the ERP's, this one included"
-    return f"{calls} calls of our share: done {time}, if nothing else asks. A read goes on by itself in each."
+    share = f"{calls} calls of our share, if nothing else asks: "
+    if needed == 1:
+        return share + "done within this hour."
+    return share + f"done in {needed} hours of the ERP's, this one included. It goes on by itself in each."

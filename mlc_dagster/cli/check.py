@@ -71,7 +71,7 @@ def attempt(name: str, step: Callable[[], str]) -> bool:
     except Exception as error:
         if not type(error).__module__.startswith("mlc_dagster."):
             raise
-        _tell("fails", "red", f"{name}: {error}")
+        _tell("fails", "red", f"{name}: {str(error).removeprefix(f'{name}: ')}")
         return False
     return True
 

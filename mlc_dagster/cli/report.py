@@ -9,14 +9,16 @@ from mlc_dagster.cli.console import table_with
 from mlc_dagster.graph.run import PairRun
 
 COLUMNS = ("read", "created", "updated", "deleted", "unchanged", "failed", "quarantined")
+HEADINGS = (*COLUMNS[:-1], "held\nback", "calls", "seconds")  # narrow: the table fits into 100 signs
 
 
 @dataclass(frozen=True)
 class Line:
-    """One company and destination, or the reading of Visma, in one run."""
+    """One company and model, or without a model the reading of Visma, in one run."""
 
     company: str
-    place: str
+    pair: str
+    model: str | None
     counts: dict[str, int]
     calls: int
     seconds: float
@@ -26,27 +28,24 @@ def lines_of(company: str, pair: str, run: PairRun) -> list[Line]:
     """One line for what was read from Visma, then one a destination."""
     visma = [key for key in run.metadata if key.startswith("visma/")]
     counts = {name: _sum(run, visma, name) for name in ("read", "quarantined")}
-    lines = [
-        Line(company, f"visma, read for {pair}", counts, _sum(run, visma, "calls"), _seconds(run, visma))
-    ]
+    lines = [Line(company, pair, None, counts, _sum(run, visma, "calls"), _seconds(run, visma))]
     for key in run.metadata:
         if key.startswith(f"{pair}/") and not key.startswith(f"{pair}/rows/"):
             counts = {name: _sum(run, [key], name) for name in COLUMNS}
-            lines.append(Line(company, key, counts, _sum(run, [key], "calls"), _seconds(run, [key])))
+            model = key.removeprefix(f"{pair}/")
+            lines.append(Line(company, pair, model, counts, _sum(run, [key], "calls"), _seconds(run, [key])))
     return lines
 
 
 def table_of(title: str, lines: Sequence[Line]) -> Table:
-    """The lines as a table, companies apart."""
-    names, numbers = ("company", "destination"), (*COLUMNS, "API calls", "seconds")
-    table = table_with(title, (*names, *numbers), numbers=numbers, whole=names)
-    company = lines[0].company if lines else ""
+    """The lines as a table, with a section for each company and pair."""
+    table = table_with(title, ("destination", *HEADINGS), numbers=HEADINGS, whole=["destination"])
     for line in lines:
-        if line.company != company:
+        if line.model is None and table.row_count:
             table.add_section()
-            company = line.company
+        name = f"  {line.model}" if line.model else f"{line.company}, read for {line.pair}"
         counts = [str(line.counts[name]) if name in line.counts else "" for name in COLUMNS]
-        table.add_row(line.company, line.place, *counts, str(line.calls), f"{line.seconds:.1f}")
+        table.add_row(name, *counts, str(line.calls), f"{line.seconds:.1f}")
     return table
 
 

@@ -6,6 +6,7 @@ import re
 import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -54,9 +55,11 @@ def mlc(*arguments: str, given: str | None = None) -> str:
 
 
 def row(name: str) -> list[str]:
-    """The cells of a name in the list."""
-    [line] = [line for line in mlc("list").splitlines() if f" {name} " in line]
-    return [cell.strip() for cell in re.split("[│┃]", line)[1:-1]]
+    """The cells of a name in the list, each below the beginning of its heading."""
+    _title, headings, *lines = mlc("list").splitlines()
+    [line] = [line for line in lines if line.startswith(f"{name} ")]
+    begins = [heading.start() for heading in re.finditer(r"\S+( \S+)*", headings)]
+    return [line[begin:end].strip() for begin, end in pairwise([*begins, None])]
 
 
 def kept(name: str) -> str | None:

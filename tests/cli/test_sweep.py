@@ -1,5 +1,6 @@
 """`mlc sweep` and `mlc plan --reading`: what an operator sees before, when it asks, and after."""
 
+import re
 from collections.abc import Iterator
 from unittest.mock import patch
 
@@ -32,8 +33,8 @@ def mlc(*arguments: str) -> Result:
 
 def columns(result: Result, entity: str) -> list[str]:
     """The cells of an entity's line."""
-    [line] = [line for line in result.output.splitlines() if f"│ {entity}" in line]
-    return [cell.strip() for cell in line.strip("│").split("│")]
+    [line] = [line for line in result.output.splitlines() if f"  {entity}  " in line]
+    return re.split("  +", line.strip())
 
 
 def test_what_is_wholly_read_needs_no_reading(house: House) -> None:

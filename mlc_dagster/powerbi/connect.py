@@ -41,6 +41,14 @@ class PowerBi:
             headroom=headroom,
             patience=patience,
         )
+        # Power BI counts them for each principal (section 8), and all we ask is about this dataset.
+        self._queries = budgets.token_bucket(
+            f"{name}:queries",
+            rate=QUERIES_PER_MINUTE,
+            per_seconds=60,
+            headroom=headroom,
+            patience=patience,
+        )
         self.limits = Limits(
             rows=budgets.counted_window(
                 f"{name}:rows",
@@ -158,18 +166,11 @@ class PowerBi:
             scope=settings.scope,
             clock=parts.clock,
         )
-        queries = parts.budgets.token_bucket(
-            f"powerbi:{settings.client_id.variables}:queries",
-            rate=QUERIES_PER_MINUTE,
-            per_seconds=60,
-            headroom=share(settings.headroom_percent),
-            patience=settings.patience_seconds,
-        )
         connections = Connections(
             settings.api_url,
             login(principal, parts.clock),
             self.posts,
-            queries,
+            self._queries,
             Unlimited("Power BI", clock=parts.clock, patience=settings.patience_seconds),
             parts.counter,
             parts.clock,

@@ -6,7 +6,9 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
+from mlc_dagster.database.schema import budgets
 from mlc_dagster.delivery import Audit, Quarantine, Row, reconcile
 from mlc_dagster.delivery.errors import Stop
 from mlc_dagster.powerbi import destination
@@ -74,6 +76,14 @@ def test_unchanged_rows_cost_no_call(ours, sandbox):
     sandbox.log.reset()
     assert ours.deliver([invoice("1")]).unchanged == 1
     assert sandbox.log.count("powerbi") == 0
+
+
+def test_the_budgets_of_a_dataset_are_named_after_it(ours):
+    ours.deliver([invoice("1")])
+    with ours.engine.connect() as connection:
+        names = set(connection.execute(sa.select(budgets.c.name)).scalars())
+    kinds = ("posts", "queries", "rows")
+    assert names == {f"powerbi:{ours.workspace}:Visma ERP:{kind}" for kind in kinds}
 
 
 def test_dimensions_slice_facts(ours, value: Value):

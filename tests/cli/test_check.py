@@ -3,7 +3,7 @@
 import pytest
 
 from mlc_dagster.cli import check
-from mlc_dagster.delivery import DeliveryError
+from mlc_dagster.delivery.errors import DeliveryError
 
 
 def test_what_fails_is_named_once(capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from mlc_dagster.lake import compaction, latest
 from mlc_dagster.lake.columns import DAY, SYSTEM, Checked
 from mlc_dagster.lake.errors import LakeBusy, LakeWriteFailed
-from mlc_dagster.lake.note import DayNote, day_metadata, day_note, month_metadata, month_notes
+from mlc_dagster.lake.note import DayNote, day_metadata, month_metadata
 from mlc_dagster.lake.partitions import Listing, month_of
 from mlc_dagster.lake.spool import Spool
 from mlc_dagster.lake.storage import Storage
@@ -145,33 +145,15 @@ class Lake:
 
     def note(self, entity: str, company: str, day: date) -> DayNote | None:
         """What the day's file says about its own reading, without reading rows; None when never written."""
-        return self.steady([entity], company, lambda listings: self._note(listings[entity], day))
+        return self.steady([entity], company, lambda listings: listings[entity].note(day))
 
     def days(self, entity: str, company: str) -> list[date]:
         """Every day that was written, in order, days without rows included."""
-
-        def read(listings: Mapping[str, Listing]) -> list[date]:
-            listing = listings[entity]
-            found = set(listing.days)
-            for file in listing.months.values():
-                found.update(month_notes(self.storage.schema(file.path).metadata))
-            return sorted(found)
-
-        return self.steady([entity], company, read)
+        return list(self.notes(entity, company))
 
     def notes(self, entity: str, company: str) -> dict[date, DayNote]:
         """The note of every day that was written, in order; no row is read."""
-
-        def read(listings: Mapping[str, Listing]) -> dict[date, DayNote]:
-            listing = listings[entity]
-            found: dict[date, DayNote] = {}
-            for file in listing.months.values():
-                found.update(month_notes(self.storage.schema(file.path).metadata))
-            for day, file in listing.days.items():
-                found[day] = day_note(self.storage.schema(file.path).metadata)
-            return dict(sorted(found.items()))
-
-        return self.steady([entity], company, read)
+        return self.steady([entity], company, lambda listings: listings[entity].notes())
 
     def keys(self, entity: str, company: str, days: Collection[date] | None = None) -> set[str]:
         """The source keys in some days (None: all), tombstones included. Reads those files' `_key` only."""
@@ -274,17 +256,10 @@ class Lake:
         if day in listing.days:
             return plain(self.storage.read(listing.days[day].path, columns))
         month = listing.months.get(month_of(day))
-        if month is None or day not in month_notes(self.storage.schema(month.path).metadata):
+        if month is None or listing.note(day) is None:
             return None
         table = self.storage.read(month.path, None if columns is None else [DAY.name, *columns])
         return plain(compaction.rows_of_days(table, [day]).drop_columns([DAY.name]))
-
-    def _note(self, listing: Listing, day: date) -> DayNote | None:
-        if day in listing.days:
-            return day_note(self.storage.schema(listing.days[day].path).metadata)
-        if month := listing.months.get(month_of(day)):
-            return month_notes(self.storage.schema(month.path).metadata).get(day)
-        return None
 
 
 @contextmanager

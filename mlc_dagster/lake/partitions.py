@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlc_dagster.lake.columns import DAY
+from mlc_dagster.lake.note import DayNote, day_note, month_notes
 from mlc_dagster.lake.storage import File, Storage
 
 DAY_FILE = re.compile(r"(\d{4}-\d{2}-\d{2})\.parquet")
@@ -48,6 +49,21 @@ class Listing:
         """Changes whenever a file came, went or was replaced."""
         text = "\n".join(f"{file.name} {file.size} {file.version}" for file in self.files)
         return hashlib.sha256(text.encode()).hexdigest()
+
+    def notes(self) -> dict[date, DayNote]:
+        """The note of every day, in order."""
+        found: dict[date, DayNote] = {}
+        for file in self.months.values():
+            found.update(month_notes(self.storage.metadata(file)))
+        found.update({day: day_note(self.storage.metadata(file)) for day, file in self.days.items()})
+        return dict(sorted(found.items()))
+
+    def note(self, day: date) -> DayNote | None:
+        """The note of a day; None when it was never written."""
+        if day in self.days:
+            return day_note(self.storage.metadata(self.days[day]))
+        month = self.months.get(month_of(day))
+        return None if month is None else month_notes(self.storage.metadata(month)).get(day)
 
     def day_path(self, day: date) -> str:
         """Where a day's own file is, or would be."""

@@ -5,9 +5,10 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
@@ -24,6 +25,8 @@ TEMPORARY = ".writing"
 # What a writer or a reader of a file holds in memory at a time, whatever the file's size.
 ROW_GROUP_BYTES = 8 * 2**20
 ROW_GROUP_ROWS = 20_000
+# Three years of twenty entities are 1,700 files a company, a few hundred bytes each.
+FILES_REMEMBERED = 50_000
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -44,6 +47,7 @@ class Storage:
     """A folder on any fsspec file system, such as `/data/lake`, `file:///data/lake` or `memory://lake`."""
 
     def __init__(self, url: str) -> None:
+        self.url = url
         self.fs, root = fsspec.core.url_to_fs(url)
         self.root = root.rstrip("/")
         self.local = isinstance(self.fs, LocalFileSystem)
@@ -97,6 +101,10 @@ class Storage:
         """The schema and metadata, without reading rows."""
         with self.fs.open(path, "rb") as handle:
             return pq.read_schema(handle)
+
+    def metadata(self, file: File) -> Mapping[bytes, bytes]:
+        """What stands in a Parquet file besides rows. Polls ask all the time: each file is opened once."""
+        return _metadata(self.url, file)
 
     def replace(self, path: str, schema: pa.Schema, parts: Iterable[pa.Table]) -> None:
         """Put the parts in place of the Parquet file, all or nothing. Missing folders are made.
@@ -160,6 +168,12 @@ class Storage:
             with contextlib.suppress(FileNotFoundError):
                 if datetime.fromtimestamp(path.stat().st_mtime, UTC).date() < before:
                     path.unlink()
+
+
+@lru_cache(FILES_REMEMBERED)
+def _metadata(url: str, file: File) -> Mapping[bytes, bytes]:
+    found: Mapping[bytes, bytes] = Storage(url).schema(file.path).metadata
+    return found
 
 
 def _list_local(folder: str) -> list[File]:

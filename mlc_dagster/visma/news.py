@@ -1,14 +1,14 @@
 """The polling sensor's cheap question: does the ERP hold versions that the lake has not read?"""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlc_dagster.clock import Clock
-from mlc_dagster.lake import Lake
+from mlc_dagster.lake import DayNote, Lake
 from mlc_dagster.visma.client import EVER, VismaClient
 from mlc_dagster.visma.entity import Entity
 from mlc_dagster.visma.records import to_rows
@@ -32,12 +32,12 @@ def has_news(
     from is what the last sweep left in the lake, so no change can be skipped. Entities without a change
     filter have no cheap question; the schedule reads them.
     """
-    days = lake.days(entity.name, company)
-    if not days:
+    notes = lake.notes(entity.name, company)
+    if not notes:
         return True
     if not entity.has_filter:
         return False
-    since = _since(lake, entity, company)
+    since = _since(notes)
     question = _Question(client, entity, company, _held(lake, entity, company, since, zone), clock, zone)
     found, alone = question.ask(since, refused)
     newest = pc.max(question.held.column("_stamp")).as_py()
@@ -71,12 +71,9 @@ class _Question:
         return page.told.total > _units(entity, held) + to_come + len(refused), False
 
 
-def _since(lake: Lake, entity: Entity, company: str) -> str:
-    newest = lake.days(entity.name, company)[-1]
-    note = lake.note(entity.name, company, newest)
-    if note is None or note.complete:
-        return day_begin(newest + timedelta(days=1))
-    return note.next_from or EVER
+def _since(notes: Mapping[date, DayNote]) -> str:
+    newest, note = max(notes.items())
+    return day_begin(newest + timedelta(days=1)) if note.complete else note.next_from or EVER
 
 
 def _held(lake: Lake, entity: Entity, company: str, since: str, zone: str) -> pa.Table:

@@ -5,9 +5,11 @@ from pathlib import Path
 from uuid import uuid4
 
 import fsspec
+import pyarrow as pa
 import pytest
 
 from mlc_dagster.lake import Lake, TableRefused
+from mlc_dagster.lake.storage import Storage
 from tests.lake.examples import NOON, amounts, note, row, table
 from tests.support.object_store import fresh_folder
 
@@ -89,6 +91,27 @@ def test_keys_of_a_day_do_not_open_other_files(tmp_path: Path) -> None:
     lake.write_day(*PLACE, DAY, table(row("1")), note())
     (tmp_path / "supplier_invoices/NO01/2026-11-21.parquet").write_bytes(b"not a Parquet file")
     assert lake.keys(*PLACE, [DAY]) == {"1"}
+
+
+def test_only_files_that_are_new_are_opened_to_know_the_days(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    schema = Storage.schema
+
+    def counted(storage: Storage, path: str) -> pa.Schema:
+        opened.append(path.rsplit("/", 1)[-1])
+        return schema(storage, path)
+
+    for day in (DAY, NEXT_DAY):
+        lake.write_day(*PLACE, day, table(), note())
+    lake.notes(*PLACE)
+    lake.write_day(*PLACE, NEXT_DAY, table(), note(total=2))
+    monkeypatch.setattr(Storage, "schema", counted)
+    assert Lake(lake.url).notes(*PLACE) == {DAY: note(), NEXT_DAY: note(total=2)}
+    assert lake.days(*PLACE) == [DAY, NEXT_DAY]
+    assert lake.note(*PLACE, NEXT_DAY) == note(total=2)
+    assert opened == [f"{NEXT_DAY}.parquet"]
 
 
 def test_a_key_that_stands_there_twice_is_refused(lake: Lake) -> None:

@@ -9,12 +9,8 @@ from tests.support.shelf import Shelf, wanted
 
 def put(shelf: Shelf, key: str, amount: str) -> Surplus:
     """Somebody lays an item on the shelf; returns it as a comparison finds it."""
-    shelf._run(
-        "INSERT INTO items (key, payload) VALUES "
-        f"""('{key}', '{{"amount":{{"$decimal":"{amount}"}},"code":"{key}"}}')"""
-    )
-    [(target_id,)] = shelf._rows("SELECT max(id) FROM items")
-    return Surplus(key, {"code": key, "amount": Decimal(amount)}, str(target_id))
+    payload = {"code": key, "amount": Decimal(amount)}
+    return Surplus(key, payload, shelf.lay(key, payload))
 
 
 def judged(ledger: Ledger, shelf: Shelf, *rows: Surplus) -> int:

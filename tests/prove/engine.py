@@ -18,7 +18,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from mlc_dagster.database import connect, migrate
-from mlc_dagster.delivery import Ledger, Report, Row, deliver, distrust
+from mlc_dagster.delivery import Ledger, Report, Row, Surplus, condemn, deliver, distrust
 from mlc_dagster.delivery.errors import DeliveryError, LeaseHeld
 from tests.support.kill import ledger_points
 from tests.support.manual_clock import ManualClock
@@ -113,6 +113,8 @@ class Life:
         wrong: list[str] = []
         for _ in range(self.random.randint(2, 8)):
             self._day()
+            if self.random.random() < 0.15:
+                self._repair()
             wrong += self._twice()
         return wrong + self._calm()
 
@@ -183,6 +185,14 @@ class Life:
         keys = self.random.choice([None, {f"{company}|{key}" for key in self.random.sample(KEYS, 2)}])
         distrust(self.shelf, company, ledger=self.ledger, run_id="r", reason="a replay", keys=keys)
         self.done["replay"] += 1
+
+    def _repair(self) -> None:
+        """Somebody puts an item there that nobody sent; a comparison finds it, and it is to go away again."""
+        company = self.random.choice(COMPANIES)
+        key = f"{company}|stray {self.done['stray']}"
+        self.done["stray"] += 1
+        stray = Surplus(key, {"code": key}, self.shelf.lay(key, {"code": key}))
+        condemn(self.shelf, company, [stray], ledger=self.ledger, run_id="r", reason="nobody sent it")
 
     @contextmanager
     def _trouble(self) -> Iterator[None]:

@@ -120,6 +120,14 @@ class Shelf:
     def batch_sizes(self) -> list[int]:
         return [size for (size,) in self._rows("SELECT rows FROM calls WHERE call = 'send' ORDER BY id")]
 
+    def lay(self, key: str, payload: Mapping[str, Any]) -> str:
+        """Somebody else puts an item there; its id."""
+        with closing(self._open()) as connection, connection:
+            made = connection.execute(
+                "INSERT INTO items (key, payload) VALUES (?, ?)", (key, encode(payload))
+            )
+        return str(made.lastrowid)
+
     def arrive(self) -> None:
         """What was late lands now."""
         waiting = self._rows("SELECT token, op, key, target_id, payload FROM inbox ORDER BY position")

@@ -40,9 +40,9 @@ select
         where supplier_number = supplier.number
             or lower(email) = lower(supplier.mainContact.email)
             or (name_pattern <> '' and supplier.name ilike name_pattern)
-        -- The number says most, then the address, then the longest pattern.
+        -- The number says most, then the address, then the longest pattern. Of equals always the same one.
         order by supplier_number = supplier.number desc, lower(email) = lower(supplier.mainContact.email) desc,
-            length(name_pattern) desc
+            length(name_pattern) desc, member
         limit 1
     ) as assignee,
     invoice.supplier.number as supplier_number,

@@ -141,8 +141,7 @@ class VismaClient:
         template = entity.written if write and entity.written else entity.single
         if template is None:
             raise ValueError(f"{entity.title} have no path for a single record.")
-        parts = map(segment, key.split("|"))
-        return template.format(**dict(zip(entity.key, parts, strict=True)))
+        return template.format(**{name: segment(value) for name, value in entity.parts(key).items()})
 
     def page(
         self,

@@ -115,10 +115,14 @@ class Entity:
             if pa.types.is_list(column.type) and _leads(column.type.value_type, steps):
                 yield column.name
 
+    def parts(self, key: str) -> dict[str, str]:
+        """The fields of a key by name. A bar in the last one is part of it: people make up numbers."""
+        names = [name.removesuffix("?") for name in self.key]
+        return dict(zip(names, key.split("|", len(names) - 1), strict=True))
+
     def number_in(self, key: str) -> str:
         """What people call the record of a key by."""
-        names = [name.removesuffix("?") for name in self.key]
-        return key.split("|")[names.index(self.number)]
+        return self.parts(key)[self.number]
 
     @property
     def paged(self) -> bool:

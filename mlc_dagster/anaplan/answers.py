@@ -18,7 +18,7 @@ class Model:
 
     @classmethod
     def read(cls, data: Mapping[str, Any]) -> "Model":
-        """From one item of `models`, or `model`."""
+        """From `model`."""
         return cls(
             id=data["id"],
             name=data.get("name", ""),

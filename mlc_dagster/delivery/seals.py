@@ -137,12 +137,6 @@ class Seals:
             sealed += len(entries) // _ENTRY.size
         return sealed
 
-    def head(self) -> Head | None:
-        """The last seal; None before the first."""
-        with reading(self._engine) as connection:
-            last = _last(connection)
-        return Head(last.number, last.digest) if last is not None else None
-
     def verify(self, kept: Head | None = None) -> Verdict:
         """Compare every sealed event with its seal, and every seal with the one before. Changes nothing.
 

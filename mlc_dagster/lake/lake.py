@@ -155,15 +155,6 @@ class Lake:
         """The note of every day that was written, in order; no row is read."""
         return self.steady([entity], company, lambda listings: listings[entity].notes())
 
-    def keys(self, entity: str, company: str, days: Collection[date] | None = None) -> set[str]:
-        """The source keys in some days (None: all), tombstones included. Reads those files' `_key` only."""
-
-        def read(listings: Mapping[str, Listing]) -> set[str]:
-            with self.connect() as connection:
-                return read_keys(connection, listings[entity], days)
-
-        return self.steady([entity], company, read)
-
     def latest(self, entity: str, company: str, keys: Collection[str] | None = None) -> pa.Table | None:
         """The newest version of each key, or of some keys; tombstones are there with `_deleted` true.
 

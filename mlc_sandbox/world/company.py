@@ -14,8 +14,6 @@ from mlc_sandbox.world.countries import COUNTRIES, RATES, Country, chart
 from mlc_sandbox.world.store import Counter, Row, Table
 
 NAMESPACE = uuid.UUID("5c1f6a52-6f0b-4b56-9a58-3a9a3f6d2b11")
-# How far the documents reach back.
-DAYS_OF_HISTORY = 730
 
 
 class Company:

@@ -237,7 +237,7 @@ def test_a_certificate_login_and_a_refresh_keep_to_the_contract(
 ) -> None:
     certificate, key = world.new_certificate()
     client = connect(CertificateLogin(certificate.decode(), key.decode()))
-    client.catalog.models()
+    client.catalog.model()
     clock.advance(31 * 60)
     client.catalog.model()
     assert [str(r.url).rpartition("/")[2] for r in sent if "/token/" in str(r.url)] == [
@@ -257,8 +257,7 @@ def test_everything_else_the_client_can_ask_keeps_to_the_contract(
     client.catalog.modules()
     client.catalog.files()
     client.files.upload(action.source_id, Spool(b"code,name\nA,B\n"))
-    task = client.tasks.start("imports", action.id)
-    client.tasks.cancel("imports", action.id, task.id)
+    client.tasks.start("imports", action.id)
     process = world.model.named("processes", "Supplier Invoices load").id
     assert client.tasks.process_dump(process, "0" * 32, action.id) is None
     assert sandbox.log.count("anaplan", match=hub.MODEL_ID) == len(sent) - 1

@@ -235,7 +235,8 @@ def test_an_import_somebody_is_cancelling_is_watched_to_its_end(
         if task is not None and object_id == world.import_named("Supplier Invoices data").id:
             seen.append(task.state)
             if len(seen) == 1:
-                client.tasks.cancel(kind, object_id, task_id)
+                with world.lock:
+                    world.tasks.cancel(world.tasks.tasks[task_id])
         return task
 
     client.tasks.one = looked_at  # type: ignore[method-assign]

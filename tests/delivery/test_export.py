@@ -89,8 +89,8 @@ def test_an_export_is_exact_and_verifies_by_its_own_readme(
     rows = read(folder, "events", form)
     assert [(row["id"], row["number"], row["detail"]) for row in rows] == list(map(tuple, stored))
     assert done.events == len(stored)
-    assert verified(folder, form) == str(chain.head())
-    assert str(chain.head()) in (folder / "README.txt").read_text("utf-8")
+    assert verified(folder, form) == str(chain.verify().head)
+    assert str(chain.verify().head) in (folder / "README.txt").read_text("utf-8")
 
 
 def test_some_days_come_with_the_seals_that_lead_to_the_newest(
@@ -100,7 +100,7 @@ def test_some_days_come_with_the_seals_that_lead_to_the_newest(
     export(engine, chain, tmp_path / "export", first=day, last=day, form="parquet", now=clock.now())
     assert {row["at"][:10] for row in read(tmp_path / "export", "events", "parquet")} == {str(day)}
     assert [seal["number"] for seal in read(tmp_path / "export", "seals", "parquet")] == [2, 3]
-    assert verified(tmp_path / "export", "parquet") == str(chain.head())
+    assert verified(tmp_path / "export", "parquet") == str(chain.verify().head)
 
 
 def test_an_export_never_mixes_with_files_that_are_there(
@@ -132,7 +132,7 @@ def test_the_script_of_the_guide_verifies_an_export_and_finds_a_change_and_an_in
         command = [sys.executable, "-c", script, str(folder)]
         return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
-    assert look().stdout == f"whole; the newest seal is {chain.head()}\n"
+    assert look().stdout == f"whole; the newest seal is {chain.verify().head}\n"
     table = pyarrow.parquet.read_table(folder / "events.parquet")
 
     def write(rows: Table) -> None:

@@ -1,13 +1,15 @@
 """Small tables and notes to write into a lake."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
 
-from mlc_dagster.lake import DayNote, with_system
+from mlc_dagster.lake import DayNote, Lake, with_system
+from mlc_dagster.lake.lake import read_keys
+from mlc_dagster.lake.partitions import Listing
 
 MONEY = pa.decimal128(28, 8)
 INVOICES = with_system(
@@ -52,6 +54,16 @@ def table(*rows: dict[str, Any], schema: pa.Schema = INVOICES) -> pa.Table:
 def amounts(latest: pa.Table | None) -> dict[str, Decimal]:
     assert latest is not None
     return dict(zip(latest["_key"].to_pylist(), latest["amount"].to_pylist(), strict=True))
+
+
+def keys(lake: Lake, entity: str, company: str, days: Collection[date] | None = None) -> set[str]:
+    """The source keys in some days (None: all), tombstones included, as a run of a model reads them."""
+
+    def read(listings: Mapping[str, Listing]) -> set[str]:
+        with lake.connect() as connection:
+            return read_keys(connection, listings[entity], days)
+
+    return lake.steady([entity], company, read)
 
 
 def days_from(first: date, count: int) -> Sequence[date]:

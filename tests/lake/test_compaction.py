@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from mlc_dagster.lake import DAY, Lake, TableRefused, storage
-from tests.lake.examples import NOON, amounts, days_from, note, row, table
+from tests.lake.examples import NOON, amounts, days_from, keys, note, row, table
 
 PLACE = ("supplier_invoices", "NO01")
 JANUARY = days_from(date(2026, 1, 1), 31)
@@ -38,14 +38,14 @@ def lake(request: pytest.FixtureRequest, tmp_path: Path) -> Lake:
 
 def test_a_closed_month_becomes_one_file_and_keeps_every_version_of_every_day(lake: Lake) -> None:
     before = {day: lake.read_day(*PLACE, day) for day in JANUARY}
-    latest, keys = amounts(lake.latest(*PLACE)), lake.keys(*PLACE)
+    latest, all_keys = amounts(lake.latest(*PLACE)), keys(lake, *PLACE)
     assert lake.compact(*PLACE, before=date(2026, 2, 1)) == 1
     assert names(lake) == ["2026-01.parquet"]
     assert {day: lake.read_day(*PLACE, day) for day in JANUARY} == before
     assert amounts(lake.latest(*PLACE)) == latest
     assert latest["every day"] == 31
-    assert lake.keys(*PLACE) == keys
-    assert lake.keys(*PLACE, [date(2026, 1, 7)]) == {"every day", "only 7"}
+    assert keys(lake, *PLACE) == all_keys
+    assert keys(lake, *PLACE, [date(2026, 1, 7)]) == {"every day", "only 7"}
     assert lake.note(*PLACE, date(2026, 1, 7)) == note(total=7)
     assert lake.days(*PLACE) == list(JANUARY)
 
@@ -70,13 +70,13 @@ def test_a_day_written_later_wins_over_its_month(lake: Lake) -> None:
     lake.compact(*PLACE, before=date(2026, 2, 1))
     day = date(2026, 1, 31)
     lake.write_day(*PLACE, day, table(row("new")), note(total=1))
-    assert lake.keys(*PLACE, [day]) == {"new"}
-    assert "only 31" not in lake.keys(*PLACE)
+    assert keys(lake, *PLACE, [day]) == {"new"}
+    assert "only 31" not in keys(lake, *PLACE)
     assert amounts(lake.latest(*PLACE))["every day"] == 30
     assert lake.note(*PLACE, day) == note(total=1)
     assert lake.compact(*PLACE, before=date(2026, 2, 1)) == 1
     assert names(lake) == ["2026-01.parquet"]
-    assert lake.keys(*PLACE, [day]) == {"new"}
+    assert keys(lake, *PLACE, [day]) == {"new"}
     assert amounts(lake.latest(*PLACE))["every day"] == 30
 
 
@@ -88,7 +88,7 @@ class Crash(BaseException):
 def test_a_crash_before_all_days_are_removed_leaves_a_correct_lake(
     lake: Lake, removed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expected = (amounts(lake.latest(*PLACE)), lake.keys(*PLACE), lake.days(*PLACE))
+    expected = (amounts(lake.latest(*PLACE)), keys(lake, *PLACE), lake.days(*PLACE))
     left = iter([True] * removed)
     remove = storage.Storage.remove
 
@@ -102,10 +102,10 @@ def test_a_crash_before_all_days_are_removed_leaves_a_correct_lake(
         with pytest.raises(Crash):
             lake.compact(*PLACE, before=date(2026, 2, 1))
     assert len(names(lake)) == 32 - removed
-    assert (amounts(lake.latest(*PLACE)), lake.keys(*PLACE), lake.days(*PLACE)) == expected
+    assert (amounts(lake.latest(*PLACE)), keys(lake, *PLACE), lake.days(*PLACE)) == expected
     lake.compact(*PLACE, before=date(2026, 2, 1))
     assert names(lake) == ["2026-01.parquet"]
-    assert (amounts(lake.latest(*PLACE)), lake.keys(*PLACE), lake.days(*PLACE)) == expected
+    assert (amounts(lake.latest(*PLACE)), keys(lake, *PLACE), lake.days(*PLACE)) == expected
 
 
 def test_a_day_replaced_while_its_month_is_written_keeps_its_file(
@@ -122,7 +122,7 @@ def test_a_day_replaced_while_its_month_is_written_keeps_its_file(
         patch.setattr(storage.Storage, "replace", replace_and_meddle)
         lake.compact(*PLACE, before=date(2026, 2, 1))
     assert names(lake) == ["2026-01-03.parquet", "2026-01.parquet"]
-    assert lake.keys(*PLACE, [JANUARY[2]]) == {"late"}
+    assert keys(lake, *PLACE, [JANUARY[2]]) == {"late"}
 
 
 def test_three_years_are_at_most_36_months_and_62_days(tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ class Api:
     """Calls and answers of one model. `model_path` is the form that files and tasks want (section 1)."""
 
     def __init__(self, http: Http, workspace_id: str, model_id: str) -> None:
-        self.http, self.workspace_id, self.model_id = http, workspace_id, model_id
+        self.http, self.model_id = http, model_id
         self.model_path = f"/workspaces/{workspace_id}/models/{model_id}"
 
     def items(

@@ -23,10 +23,6 @@ class Catalog:
         self._api = api
         self._kept: dict[str, tuple[float, Any]] = {}
 
-    def models(self) -> list[Model]:
-        """The models of the workspace that our user can see."""
-        return list(self._api.items(f"/workspaces/{self._api.workspace_id}/models", "models", Model.read))
-
     def model(self) -> Model:
         """The model itself: its state, and whether a transaction is running in it now."""
         path, asked = f"/models/{self._api.model_id}", {"modelDetails": "true"}

@@ -40,10 +40,6 @@ class Tasks:
         tasks = self._api.items(self._path(kind, object_id), "tasks", Task.read)
         return sorted(tasks, key=lambda task: task.created_at, reverse=True)
 
-    def cancel(self, kind: Kind, object_id: str, task_id: str) -> None:
-        """Ask Anaplan to cancel a task. It does so only where it can roll back."""
-        self._api.call("DELETE", f"{self._path(kind, object_id)}/{task_id}")
-
     def import_dump(self, import_id: str, task_id: str) -> str | None:
         """The failure dump of a task; None when it is gone: the last failing task keeps one, for 48 h."""
         return self._dump(f"{self._path('imports', import_id)}/{task_id}/dump/chunks")

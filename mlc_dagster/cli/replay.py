@@ -125,7 +125,7 @@ def _tell_what_came(spans: Mapping[str, Sequence[Span]]) -> int:
             if isinstance(what, Span):
                 console.print(f"Running {what.pair} {what.company}, {what.days} ...")
                 continue
-            lines += [line for line in what.lines if any(line.counts.values())]
+            lines += [line for line in what.lines if line.model is None or any(line.counts.values())]
             if not what.success:
                 failed += 1
                 console.print(f"Run {what.run_id} failed. Its log in Dagster's UI says why.")

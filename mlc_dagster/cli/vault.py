@@ -64,18 +64,20 @@ def show() -> None:
     suite = _suite()
     credentials, users = Credentials(suite.vault), suite.settings.credentials()
     stored, ends = credentials.stored(), credentials.ends()
-    table = table_with(
-        "Credentials", ("name", "used by", "kept in", "version", "written (UTC)", "by", "ends")
-    )
+    headings = ("name", "used by", "kept in", "version", "written (UTC)", "by", "ends")
+    table = table_with("Credentials", headings, whole=["name"])  # which is there to be copied
     for name in [*users, *sorted({*stored, *ends} - {*users})]:
         stamp = stored.get(name)
         table.add_row(
             name, _listed(users.get(name)), _place(name, stamp), *_written(stamp), _text(ends.get(name))
         )
+    console.print(table)
+    grants = table_with("Kept by runs, which renew it", ("name", "version", "written (UTC)", "by"))
     for entry, stamp in suite.vault.names().items():
         if entry not in {f"credential/{name}" for name in stored}:
-            table.add_row(entry, RUNS, "vault", *_written(stamp), "")
-    console.print(table)
+            grants.add_row(entry, *_written(stamp))
+    if grants.row_count:
+        console.print(grants)
 
 
 def show_history(name: str) -> None:

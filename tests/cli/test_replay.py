@@ -121,6 +121,7 @@ def test_a_batch_goes_again(house: House, mlc: Mlc) -> None:
     told = mlc("replay", "--batch", batch, "--yes")
     assert told.exit_code == 0, told.output
     assert f"{NAME} {size}" in told.output
+    assert "NO01, read for anaplan" in told.output, "the company and pair of what came of it"
     assert house.modules() == before
 
 

@@ -7,7 +7,6 @@ grant, so a person logs in once (`mlc anaplan login`); from then on refresh toke
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -163,15 +162,12 @@ class OAuthService:
             own["client_secret"] = self.client.secret
         response = self._post(TOKEN, {**own, **body}, remedies)
         try:
-            fields = json.loads(response.text)
-            access_token, seconds = fields["access_token"], int(fields["expires_in"])
-            refresh_token = fields.get("refresh_token") or refresh_token
-        except (ValueError, KeyError, TypeError, AttributeError):
+            grant = Grant.answered(self.client.id, response.text, refresh_token, self.http.clock.now())
+        except ValueError:
             raise wrong_host("oauth_url", response) from None
-        if not refresh_token:
+        if not grant.refresh_token:
             raise self.desk.refused("the answer holds no refresh token", NO_REFRESH)
-        ends_at = self.http.clock.now() + timedelta(seconds=seconds)
-        return Grant(self.client.id, access_token, ends_at, refresh_token)
+        return grant
 
     def _post(self, path: str, body: Mapping[str, Any], remedies: Mapping[str, str]) -> requests.Response:
         """One call, repeated when no answer comes. A refusal becomes Misconfigured with the word's remedy."""

@@ -6,15 +6,12 @@ long; an answer that carries a new one replaces it, another keeps it (mlc_dagste
 
 import base64
 import hashlib
-import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
 from urllib.parse import urlencode
 
 from mlc_dagster.clock import Clock
-from mlc_dagster.transport.budget import Budget
 from mlc_dagster.transport.errors import CallFailed, Misconfigured, Refused
 from mlc_dagster.transport.oauth import DENIED, INVALID_GRANT, Desk, Grant, word, words
 from mlc_dagster.transport.session import CallCounter, Http
@@ -75,7 +72,6 @@ class AsanaOAuth:
         oauth_url: str,
         app: App,
         *,
-        budget: Budget | None = None,
         counter: CallCounter | None = None,
         clock: Clock | None = None,
     ) -> None:
@@ -83,7 +79,6 @@ class AsanaOAuth:
         self._http = Http(
             "Asana",
             oauth_url,
-            budget=budget,
             counter=counter,
             clock=clock,
             timeout=TIMEOUT,
@@ -127,16 +122,12 @@ class AsanaOAuth:
     def _grant(self, form: Mapping[str, str], remedy: str, *, refresh_token: str | None = None) -> Grant:
         text = self._post({**form, "client_id": self._app.id, "client_secret": self._app.secret}, remedy)
         try:
-            fields = json.loads(text)
-            access_token, seconds = fields["access_token"], int(fields["expires_in"])
-            refresh_token = fields.get("refresh_token") or refresh_token
-        except (ValueError, KeyError, TypeError, AttributeError):
-            # The body is not shown: a token may be in it.
-            raise self.desk.refused("the answer is no token", WRONG_HOST) from None
-        if not refresh_token:
+            grant = Grant.answered(self._app.id, text, refresh_token, self._http.clock.now())
+        except ValueError as error:
+            raise self.desk.refused(str(error), WRONG_HOST) from None
+        if not grant.refresh_token:
             raise self.desk.refused("the answer holds no refresh token", self.desk.again)
-        ends_at = self._http.clock.now() + timedelta(seconds=seconds)
-        return Grant(self._app.id, access_token, ends_at, refresh_token)
+        return grant
 
     def _post(self, form: Mapping[str, str], remedy: str) -> str:
         headers = {"Content-Type": "application/x-www-form-urlencoded"}

@@ -4,7 +4,7 @@ import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import requests
@@ -31,6 +31,21 @@ class Grant:
     def text(self) -> str:
         """The grant as JSON text."""
         return json.dumps({**asdict(self), "ends_at": self.ends_at.isoformat()})
+
+    @classmethod
+    def answered(cls, client_id: str, answer: str, before: str | None, now: datetime) -> "Grant":
+        """The grant in an answer; one without a refresh token keeps the one `before`, else it is empty.
+
+        Raises ValueError, which does not show the answer: a token may be in it under a name nobody knows.
+        """
+        try:
+            fields = json.loads(answer)
+            ends_at = now + timedelta(seconds=int(fields["expires_in"]))
+            return cls(
+                client_id, fields["access_token"], ends_at, fields.get("refresh_token") or before or ""
+            )
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise ValueError("the answer is no token") from None
 
     @classmethod
     def of(cls, text: str) -> "Grant":

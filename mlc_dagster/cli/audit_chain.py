@@ -18,7 +18,8 @@ def verify(kept: str | None, *, only_head: bool) -> int:
         NotAHead: `kept` is no seal as it is printed.
     """
     suite = Suite(load_settings())
-    verdict = suite.seals.verify(Head.parse(kept) if kept is not None else None)
+    ours = Head.parse(kept) if kept is not None else None
+    verdict = suite.seals.verify(ours)
     if verdict.first is not None:
         console.print(f"BROKEN. Places that do not fit their seals: {verdict.broken}. The first:")
         console.print(_told(verdict.first, suite.audit.event(verdict.first.event or 0)))
@@ -27,6 +28,8 @@ def verify(kept: str | None, *, only_head: bool) -> int:
         console.print(str(verdict.head or "nothing is sealed yet"))
         return int(verdict.head is None)
     console.print(f"{verdict.events} events in {verdict.seals} seals are as they were sealed.")
+    if ours is not None:
+        console.print(f"The kept seal {ours.number} is among them, with everything before it.")
     if verdict.removed:
         console.print(f"{verdict.removed} events were removed by retention, as the trail says.")
     if verdict.unsealed:

@@ -143,6 +143,11 @@ class Inbox:
     def _take_file(self, name: str, done: Received, run_id: str) -> None:
         content = self._mailbox.get(self._folder, name)
         if content is None:
+            log.warning(
+                "%s stood in the mailbox's list and is gone, unread by us. Somebody else reads this mailbox, or "
+                "it deletes what it gives and the answer was lost. Ask the sender for the file again.",
+                name,
+            )
             return
         if not _is_whole(name, content) and self._may_grow(name, content):
             done.later += 1

@@ -93,6 +93,19 @@ def test_a_mailbox_whose_downloads_delete_gives_every_answer(
     assert (ours.receive().files, world.mailbox.files("download")) == (0, [])
 
 
+def test_a_file_that_went_with_a_lost_answer_is_named_in_the_log(
+    ours: Installation, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    sandbox.cleo.switches["download_deletes"] = True
+    ours.deliver(order("1"))
+    sandbox.faults.arm("cleo", "drop_connection", match="GET .*/files/download/", times=1, when="after")
+    assert ours.receive().files == 0
+    (told,) = [record.getMessage() for record in caplog.records if "is gone" in record.getMessage()]
+    assert told.startswith("997")
+    sandbox.clock.advance(timedelta(hours=25))
+    assert ours.states() == {"1": "overdue"}
+
+
 def test_zeros_before_a_group_number_change_nothing(ours: Installation, sandbox: Sandbox) -> None:
     sandbox.cleo.switches["ak102"] = "padded"
     ours.deliver(order("1"))

@@ -144,8 +144,8 @@ class Inbox:
         content = self._mailbox.get(self._folder, name)
         if content is None:
             log.warning(
-                "%s stood in the mailbox's list and is gone, unread by us. Somebody else reads this mailbox, or "
-                "it deletes what it gives and the answer was lost. Ask the sender for the file again.",
+                "%s stood in the mailbox's list and is gone, unread by us. Somebody else reads this mailbox, "
+                "or it deletes what it gives and the answer was lost. Ask the sender for the file again.",
                 name,
             )
             return

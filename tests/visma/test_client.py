@@ -31,8 +31,9 @@ def test_lists_that_refuse_to_answer_without_a_filter_get_one(erp, entity):
     assert erp.client.page(ENTITIES[entity]).records
 
 
-def test_pages_follow_the_cap_the_server_reports_not_the_size_asked_for(new_erp):
-    erp = new_erp(page_size=1000, page_cap=25)
+@pytest.mark.parametrize("caps", [{"page_cap": 25}, {"page_caps": {"supplierInvoice": 25}}], ids=str)
+def test_pages_follow_the_cap_the_server_reports_not_the_size_asked_for(new_erp, caps):
+    erp = new_erp(page_size=1000, **caps)
     pages = erp.client.pages(ENTITIES["supplier_invoices"], lambda page: len(page.records))
     assert sum(pages) == len(erp.keys("supplier_invoices"))
     assert max(pages) == 25

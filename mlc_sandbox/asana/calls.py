@@ -13,6 +13,7 @@ from mlc_sandbox.asana.login import Actor
 from mlc_sandbox.asana.paging import Pages
 from mlc_sandbox.asana.render import View
 from mlc_sandbox.asana.selection import Tree, parse
+from mlc_sandbox.asana.shapes import SHAPES
 from mlc_sandbox.asana.store import Entity
 from mlc_sandbox.asana.world import World
 
@@ -47,7 +48,7 @@ class ApiCall:
     ids: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.view: View = self.world.view(self.actor)
+        self.view = View(self.world, self.actor.scope, SHAPES)
 
     @property
     def line(self) -> str:

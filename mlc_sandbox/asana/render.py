@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mlc_sandbox.asana.selection import Tree
 from mlc_sandbox.asana.store import Entity
-
-if TYPE_CHECKING:
-    from mlc_sandbox.asana.world import World
+from mlc_sandbox.asana.world import World
 
 Getter = Callable[["View", Any], Any]
 

@@ -16,8 +16,6 @@ from mlc_sandbox.asana import founding
 from mlc_sandbox.asana.errors import bad, no_access, unknown
 from mlc_sandbox.asana.limits import Limits
 from mlc_sandbox.asana.login import Actor, Login
-from mlc_sandbox.asana.render import View
-from mlc_sandbox.asana.shapes import SHAPES
 from mlc_sandbox.asana.store import (
     KINDS,
     Entity,
@@ -283,10 +281,6 @@ class World:
         """When a webhook that fails will be deleted."""
         life = timedelta(hours=self.switches["webhook_life_hours"])
         return None if webhook.failing is None else webhook.failing + life
-
-    def view(self, actor: Actor) -> View:
-        """What renders answers for this caller."""
-        return View(self, actor.scope, SHAPES)
 
     # State
 

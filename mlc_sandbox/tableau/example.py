@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from mlc_sandbox.tableau.store import DataSource, Flow, Group, Project, Site, Task, User
-
-if TYPE_CHECKING:
-    from mlc_sandbox.tableau.world import World
+from mlc_sandbox.tableau.world import World
 
 DOMAIN = "nordfjell.example"
 INTEGRATION = f"integration@{DOMAIN}"

@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute
 
 from mlc_sandbox.core import Faults, SandboxClock
 from mlc_sandbox.tableau.control import ControlRoutes
-from mlc_sandbox.tableau.example import DESTINATIONS, INTEGRATION, PAT, PROJECT
+from mlc_sandbox.tableau.example import DESTINATIONS, INTEGRATION, PAT, PROJECT, fill
 from mlc_sandbox.tableau.http import FAULTS, Gate
 from mlc_sandbox.tableau.routes_auth import AuthRoutes
 from mlc_sandbox.tableau.routes_jobs import JobRoutes
@@ -31,6 +31,7 @@ class TableauVendor:
 
     def __init__(self, clock: SandboxClock, faults: Faults, seed: int = 1) -> None:
         self.world = World(clock, faults, seed)
+        fill(self.world)
         self.gate = Gate(self.world)
 
     @property

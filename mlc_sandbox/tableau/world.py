@@ -10,7 +10,6 @@ from typing import Any
 
 from mlc_sandbox.core import Faults, SandboxClock
 from mlc_sandbox.tableau.calls import Late
-from mlc_sandbox.tableau.example import fill
 from mlc_sandbox.tableau.files import Files
 from mlc_sandbox.tableau.hyper import Hyper
 from mlc_sandbox.tableau.jobs import Jobs
@@ -39,7 +38,6 @@ class World:
         self.late: list[Late] = []
         self.webhooks = Webhooks(self)
         self.jobs = Jobs(self)
-        fill(self)
 
     def id(self, what: str) -> str:
         """The same id for the same thing and seed."""

@@ -228,7 +228,9 @@ class Round:
         self._task("sweep")
         by_dagster = self._chance.choice(self.world.pairs)
         self._told: dict[str, Any] = {}
+        to_repair = self.restored
         for _ in range(CALM_RUNS):
+            received = self._office.receipts()
             orders = [self._order(pair) for pair in self.world.pairs]
             if not self._told and self._chance.random() < 0.3:
                 orders = [replace(order, in_dagster=order.pair == by_dagster) for order in orders]
@@ -236,8 +238,13 @@ class Round:
             ends = [self._end(process) for process in [self._start(order) for order in orders]]
             if set(ends) == {ENDED_WELL}:
                 self._told = self._task("verify") or {}
-                if self._told and not self._left() and not self._partners_asked_again():
-                    return
+                settled = self._told and not self._left() and received == self._office.receipts()
+                if settled and not self._partners_asked_again():
+                    if not (to_repair and self._told["unlike"]):
+                        return
+                    self._task("repair")
+                    to_repair = False
+                    self.done["repaired after a restore"] += 1
             self.world.advance(4000)
         self.wrong += [f"still left after {CALM_RUNS} calm runs: {each}" for each in self._left()]
         self.wrong += [

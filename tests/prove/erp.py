@@ -78,39 +78,48 @@ class Office:
 
     def deleted_draft(self) -> str:
         company, row = self._a("supplierInvoice", DRAFTS)
-        if row is None or self.known_notices is not None:
+        if row is None:
             return ""
-        path = f"/control/visma/{company}/supplierInvoice/delete"
-        self._world.control("POST", path, {"key": key_of("supplierInvoice", row)})
+        self._delete(company, "supplierInvoice", row)
         return "deleted draft"
 
     def deleted_document(self) -> str:
-        """Released long ago, so only the key sweep finds out. What a restored database has never seen and the
-        ERP no longer has is named by a comparison alone (docs/reliability.md), so not after the copy.
+        """Released long ago, so only the key sweep finds out; or the repair, where a restored database has
+        never seen it.
         """
-        if self.known_notices is not None:
-            return ""
         entity = self._chance.choice(["supplierInvoice", "purchaseorder"])
         company, row = self._a(entity)
         if row is None or row["status"] in DRAFTS:
             return ""
-        path = f"/control/visma/{company}/{entity}/delete"
-        self._world.control("POST", path, {"key": key_of(entity, row)})
-        return f"deleted {entity}"
+        return self._delete(company, entity, row)
 
     def renumbered_supplier(self) -> str:
         """Its documents show the new number."""
         return self._renumbered("supplier")
 
-    def renumbered_customer(self) -> str:
-        """The same for what is sold."""
-        return self._renumbered("customer")
+    def renumbered_party(self) -> str:
+        """The same for who buys, and who works."""
+        return self._renumbered(self._chance.choice(["customer", "employee"]))
+
+    def deleted_party(self) -> str:
+        """A supplier or customer that no document names: the ERP lets no other go."""
+        company, party = self._company(), self._chance.choice(["supplier", "customer"])
+        named = {
+            row[party]["number"]
+            for entity in KEYS
+            for row in self._world.truth(company, entity)
+            if row.get(party)
+        }
+        free = [row for row in self._world.truth(company, party) if row["number"] not in named]
+        if not free:
+            return ""
+        return self._delete(company, party, self._chance.choice(free))
 
     def _renumbered(self, party: str) -> str:
         company, row = self._a(party)
         if row is None:
             return ""
-        old = row["number"]
+        old = key_of(party, row)
         new = str(80000 + sum(map(len, self.former.values())))
         path = f"/control/visma/{company}/{party}/renumber"
         self._world.control("POST", path, {"key": old, "number": new})
@@ -161,11 +170,9 @@ class Office:
         """As deleted_document. Never the last one: an empty list is asked about, not believed."""
         entity = self._chance.choice(VANISHING)
         company, row = self._a(entity)
-        if row is None or self.known_notices is not None or len(self._world.truth(company, entity)) < 2:
+        if row is None or len(self._world.truth(company, entity)) < 2:
             return ""
-        path = f"/control/visma/{company}/{entity}/delete"
-        self._world.control("POST", path, {"key": key_of(entity, row)})
-        return f"deleted {entity}"
+        return self._delete(company, entity, row)
 
     def dimension_changes(self) -> str:
         """A value of a dimension arrives, has another name, or goes, unless it may be in use."""
@@ -204,6 +211,17 @@ class Office:
             body = {"name": f"again_{self._again:03d}_{notice['files'][0]}", "text": notice["text"]}
             self._world.control("POST", "/cleo/control/files", body)
         return bool(silent)
+
+    def receipts(self) -> list[tuple[str, str]]:
+        """The goods received by now, in a world that carries them: what comes from the mailbox while pairs
+        run is carried by the run after.
+        """
+        companies = self._world.companies if self._world.whole else ()
+        return [
+            (company, row["timeStamp"])
+            for company in companies
+            for row in self._world.truth(company, "purchaseReceipt")
+        ]
 
     def note_backup(self) -> None:
         """The database is copied now."""
@@ -263,6 +281,11 @@ class Office:
             return f"ship notice: {how}"
         return ""
 
+    def _delete(self, company: str, entity: str, row: dict[str, Any]) -> str:
+        path = f"/control/visma/{company}/{entity}/delete"
+        self._world.control("POST", path, {"key": key_of(entity, row)})
+        return f"deleted {entity}"
+
     def _change_draft(self, name: str, fields: dict[str, Any]) -> str:
         company, row = self._a("supplierInvoice", DRAFTS)
         return self._change(company, "supplierInvoice", row, name, fields)
@@ -315,7 +338,8 @@ FURTHER_DOINGS: list[Doing] = [
     Office.further_restamped,
     *[Office.further_deleted] * 3,
     Office.dimension_changes,
-    Office.renumbered_customer,
+    Office.deleted_party,
+    Office.renumbered_party,
 ]
 KEYS = {
     "supplierInvoice": ("documentType", "referenceNumber"),

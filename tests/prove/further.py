@@ -26,40 +26,45 @@ YEARLY = ("Income", "Expense")
 class Kind:
     """Records of an entity of the ERP, or the items of their arrays, as rows.
 
-    amounts, words: the contracts' columns, each with its field in the ERP. items: the array whose items are
-    the rows, or an array in an array. within: what tells an item from the others of its record.
+    amounts, words, codes: the contracts' columns, each with its field in the ERP; a code has the company
+    before it. items: the array whose items are the rows, or an array in an array. within: what tells an item
+    from the others of its record.
     """
 
     entity: str
     amounts: Mapping[str, str] = field(default_factory=dict)
     words: Mapping[str, str] = field(default_factory=dict)
+    codes: Mapping[str, str] = field(default_factory=dict)
     items: tuple[str, ...] = ()
     within: tuple[str, ...] = ()
 
     def held(self, world: World) -> Held:
         """What the ERP holds. Raises Twice."""
         return by_key(
-            (self._code(company, row), self._facts(row, self.amounts, self.words))
+            (_code(company, row, (*KEYS[self.entity], *self.within)), self._facts(company, row))
             for company in world.companies
             for record in world.truth(company, self.entity)
             for row in _items(record, self.items)
         )
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What is compared."""
+        return *self.amounts, *self.words, *self.codes
+
     def shown(self, rows: Iterable[Facts], captions: Mapping[str, str]) -> Rows:
         """Rows of a destination, by code, with the same facts. captions: of its columns."""
         for row in rows:
-            amounts, words = ({each: captions[each] for each in some} for some in (self.amounts, self.words))
-            yield row["Code"], self._facts(row, amounts, words)
+            facts = {name: row[captions[name]] for name in self.columns}
+            as_compared = {
+                name: money(value) if name in self.amounts else _word(value) for name, value in facts.items()
+            }
+            yield row["Code"], as_compared
 
-    def _code(self, company: str, row: Facts) -> str:
-        key = *KEYS[self.entity], *self.within
-        return "|".join([company, *(str(at(row, path)).removeprefix(MODULE) for path in key)])
-
-    @staticmethod
-    def _facts(row: Facts, amounts: Mapping[str, str], words: Mapping[str, str]) -> Facts:
-        return {name: money(at(row, path)) for name, path in amounts.items()} | {
-            name: _word(at(row, path)) for name, path in words.items()
-        }
+    def _facts(self, company: str, row: Facts) -> Facts:
+        amounts = {name: money(at(row, path)) for name, path in self.amounts.items()}
+        words = {name: _word(at(row, path)) for name, path in self.words.items()}
+        return amounts | words | {name: _code(company, row, (path,)) for name, path in self.codes.items()}
 
 
 @dataclass(frozen=True)
@@ -83,8 +88,7 @@ class Place:
 
     def captions_of_columns(self) -> dict[str, str]:
         """Contract's column -> what it is called here."""
-        columns = [*self.kind.amounts, *self.kind.words]
-        as_written = {name: name if self.pair == "anaplan" else _caption(name) for name in columns}
+        as_written = {name: name if self.pair == "anaplan" else _caption(name) for name in self.kind.columns}
         return {**as_written, **self.captions}
 
     def shown(self, rows: Iterable[Facts]) -> Rows:
@@ -92,21 +96,25 @@ class Place:
         return self.kind.shown(rows, self.captions_of_columns())
 
 
-_DOCUMENT = {"amount": "amountInCurrency", "balance": "balanceInCurrency"}
+_SALE = {"amount": "amountInCurrency", "balance": "balanceInCurrency"}
+_BUYER = {"customer": "customer.number"}
 SUPPLIER_PAYMENT = Kind(
     "supplierPayment",
     {"amount": "paymentAmount", "unapplied": "unappliedBalance"},
     {"description": "description"},
+    {"supplier": "supplier.number"},
 )
-CUSTOMER_INVOICE = Kind("customerinvoice", _DOCUMENT)
-CREDIT_NOTE = Kind("customerCreditNote", _DOCUMENT)
+CUSTOMER_INVOICE = Kind("customerinvoice", _SALE, codes=_BUYER)
+CREDIT_NOTE = Kind("customerCreditNote", _SALE, codes=_BUYER)
 CUSTOMER_PAYMENT = Kind(
     "customerPayment",
     {"amount": "paymentAmountInCurrency", "available": "availableBalanceInCurrency"},
+    codes=_BUYER,
 )
 RECEIPT_LINE = Kind(
     "purchaseReceipt",
     {"amount": "amount", "quantity": "receiptQty"},
+    codes={"supplier": "supplier.number"},
     items=("lines",),
     within=("lineNbr",),
 )
@@ -135,15 +143,23 @@ SEGMENT_VALUE = Kind(
 BALANCE = Kind(
     "generalLedgerBalance",
     {"debit": "periodToDateDebit", "credit": "periodToDateCredit", "year_to_date": "yearToDateBalance"},
+    codes={"account": "account.number"},
 )
 JOURNAL_LINE = Kind(
     "journaltransaction",
     {"debit": "debitAmount", "credit": "creditAmount"},
     {"description": "transactionDescription"},
+    {"account": "accountNumber"},
     items=("journalTransactionLines",),
     within=("lineNumber",),
 )
-TIMECARD_LINE = Kind("timeCard", {"minutes": "timeSpent"}, items=("summary",), within=("lineNumber",))
+TIMECARD_LINE = Kind(
+    "timeCard",
+    {"minutes": "timeSpent"},
+    codes={"employee": "employee.number"},
+    items=("summary",),
+    within=("lineNumber",),
+)
 
 NOTHING = money(0)
 PLACES = (
@@ -257,6 +273,10 @@ def _left(rows: Iterable[Facts], period: str) -> Decimal:
 def _cells(view: Iterable[Facts]) -> Rows:
     for row in view:
         yield f"{row['account']}|{row['cost_centre']}|{row['month']}", {n: money(row[n]) for n in CELL}
+
+
+def _code(company: str, row: Facts, fields: Iterable[str]) -> str:
+    return "|".join([company, *(str(at(row, path)).removeprefix(MODULE) for path in fields)])
 
 
 def _items(record: Facts, arrays: tuple[str, ...]) -> Iterator[Facts]:

@@ -149,7 +149,7 @@ def test_a_row_that_is_missing_doubled_changed_or_too_many_is_a_difference(
     assert wrong([one, *rows]) == [f"there: there more than once: {one['Code']}"]
     assert [line.split(": ")[0] for line in wrong([extra, *rows])] == ["there NO01|none"]
     for name, caption in place.captions_of_columns().items():
-        other = "another" if name in place.kind.words else one[caption] + 1
+        other = one[caption] + 1 if name in place.kind.amounts else "another"
         [line] = wrong([{**one, caption: other}, *others])
         assert line.startswith(f"there {one['Code']}: {name} is ")
 

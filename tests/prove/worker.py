@@ -21,6 +21,7 @@ import sqlalchemy as sa
 
 from mlc_dagster import flow
 from mlc_dagster.cleo.held import PLACE
+from mlc_dagster.cli.reconcile import show_reconcile
 from mlc_dagster.definitions import defs
 from mlc_dagster.delivery import distrust, reconcile
 from mlc_dagster.delivery.errors import Closed as DeliveryClosed
@@ -243,6 +244,13 @@ def _sweep(suite: Suite) -> None:
             _say(f"{company} {entity.name}: {sweeps.sweep(suite, entity, company, run_id=RUN_ID)}")
 
 
+def _repair(suite: Suite) -> None:
+    """What docs/deploy.md prescribes once all pairs have run on the restored database."""
+    _sweep(suite)
+    with patch("mlc_dagster.cli.reconcile.Suite", lambda _: suite):
+        show_reconcile(None, None, repair=True, yes=True)
+
+
 def _verify(suite: Suite) -> dict[str, Any]:
     """What the product itself says: what is left, waits or is refused, and what targets show otherwise."""
     found: dict[str, Any] = {"left": {}, "unlike": [], "refused": {}, "rows": 0}
@@ -269,6 +277,7 @@ TASKS: dict[str, Callable[[Suite], Any]] = {
     "set up": _set_up,
     "resend asana": _resend_asana,
     "recover": _recover,
+    "repair": _repair,
     "sweep": _sweep,
     "verify": _verify,
 }

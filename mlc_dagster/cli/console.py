@@ -22,6 +22,7 @@ def table_with(
     table = Table(
         title=title,
         title_justify="left",
+        caption=" ",  # an empty line below
         box=box.SIMPLE_HEAD,
         show_edge=False,
         pad_edge=False,

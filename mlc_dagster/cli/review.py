@@ -22,16 +22,14 @@ def list_held() -> int:
     if not waiting:
         console.print("Nothing waits for a person.")
         return 0
-    table = table_with(
-        "Waits for a person", ("since (UTC)", "company", "number or file", "may be released", "why")
-    )
+    table = table_with("Waits for a person", ("since (UTC)", "company", "number or file", "is", "why"))
     for each in waiting:
-        since, may = f"{each.first_at:%Y-%m-%d %H:%M}", "yes" if each.stage == STAGE else "no"
-        table.add_row(since, each.company, each.number or each.key, may, each.reason)
+        since, state = f"{each.first_at:%Y-%m-%d %H:%M}", "held" if each.stage == STAGE else "refused"
+        table.add_row(since, each.company, each.number or each.key, state, each.reason)
     console.print(table)
     console.print(
-        "`mlc cleo release NUMBER` carries it out as it was sent. When it was settled otherwise: "
-        "`mlc cleo release NUMBER --settled`."
+        "`mlc cleo release NUMBER` carries out what is held, as it was sent, or says what still stands in "
+        "the way. What was settled otherwise, or refused: `mlc cleo release NUMBER --settled`."
     )
     return 1
 

@@ -33,7 +33,7 @@ def test_a_section_begins_with_what_was_read_for_a_company_and_pair() -> None:
         for model in (None, "purchase_orders")
     ]
     body = [line.split("  ")[0] or line.split()[0] if line.strip() else "" for line in shown(lines)]
-    assert body[-5:] == [
+    assert body[-6:-1] == [
         "NO01, read for asana",
         "purchase_orders",
         "",

@@ -112,6 +112,17 @@ class Ledger:
         with reading(self.engine) as connection:
             return set(connection.execute(sa.union(waiting, unresolved, refused)).scalars())
 
+    def source_keys(self, destination: str, company: str) -> set[str]:
+        """The records of the ERP that the destination holds rows of."""
+        query = sa.select(records.c.source_key).where(
+            *_of(records, destination, company),
+            records.c.hash.is_not(None),
+            records.c.state != State.DELETED,
+            records.c.source_key != NOBODYS,
+        )
+        with reading(self.engine) as connection:
+            return set(connection.execute(query.distinct()).scalars())
+
     def known(
         self, destination: str, company: str, *, keys: Collection[str], source_keys: Collection[str]
     ) -> dict[str, Known]:

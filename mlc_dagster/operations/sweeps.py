@@ -144,6 +144,7 @@ def sweep(suite: Suite, entity: Entity, company: str, *, run_id: str, confirmed:
         limit=limit,
         zone=suite.settings.timezone,
         unread=_unread(suite, entity, company),
+        elsewhere=_elsewhere(suite, entity, company),
     )
     again: list[str] = []
     if found.vanished:
@@ -234,6 +235,16 @@ def _unread(suite: Suite, entity: Entity, company: str) -> list[str]:
     return [entry.key for entry in entries if entry.key is not None]
 
 
+def _elsewhere(suite: Suite, entity: Entity, company: str) -> set[str]:
+    """The keys of records that destinations hold: a lake that was read again lacks what went before."""
+    return {
+        key
+        for name in suite.destinations()
+        if suite.mappings.models[name].source == entity.name
+        for key in suite.ledger.source_keys(name, company)
+    }
+
+
 def _alive(suite: Suite, entity: Entity, company: str) -> int:
     return len(_newest(suite, entity, company, "not _deleted"))
 
@@ -284,9 +295,10 @@ def _tell_of_records(suite: Suite, entity: Entity, company: str, found: Looked, 
     told = _told(suite, entity, company, found.vanished)
     versions = suite.lake.latest(entity.name, company, found.vanished)
     news: list[dict[str, Any]] = []
-    for version in versions.select(["_key", "_read_at"]).to_pylist() if versions is not None else ():
-        key = version["_key"]
-        if key in told and told[key] >= version["_read_at"]:
+    rows = versions.select(["_key", "_read_at"]).to_pylist() if versions is not None else []
+    read = {row["_key"]: row["_read_at"] for row in rows}
+    for key in found.vanished:
+        if key in told and told[key] >= read.get(key, told[key]):
             continue
         new = found.renumbered.get(key)
         kind, detail = (Kind.RENUMBERED, {"from": key, "to": new}) if new else (Kind.VANISHED, {})

@@ -149,12 +149,16 @@ def gone(
 def tombstones(
     lake: Lake, entity: Entity, company: str, keys: Collection[str], read_at: datetime
 ) -> pa.Table:
-    """Return tombstones for some keys: the last content and stamp, marked deleted, read now."""
+    """Return tombstones for some keys: the last content and stamp, marked deleted, read now.
+
+    Of a record that the lake has never seen, nothing but its key: a destination may hold it.
+    """
     latest = lake.latest(entity.name, company, keys) if keys else None
-    if latest is None:
-        return entity.schema.empty_table()
-    latest = conform(latest, entity.schema)
-    return marked_deleted(latest.filter(pc.invert(latest.column("_deleted"))), read_at)
+    known = entity.schema.empty_table() if latest is None else conform(latest, entity.schema)
+    alive = known.filter(pc.invert(known.column("_deleted")))
+    unknown = sorted(set(keys).difference(known.column("_key").to_pylist()))
+    bare = pa.Table.from_pylist([{"_key": key} for key in unknown], entity.schema)
+    return marked_deleted(pa.concat_tables([alive, bare]), read_at)
 
 
 def marked_deleted(rows: pa.Table, read_at: datetime) -> pa.Table:

@@ -93,15 +93,17 @@ def look(
     limit: Limit,
     zone: str = ZONE,
     unread: Collection[str] = (),
+    elsewhere: Collection[str] = (),
 ) -> Looked:
     """Compare all keys of the ERP's list with the lake. Writes nothing but its own pages.
 
-    ``unread`` are keys of records that do not parse: the lake lacks them for a reason. A look that was cut
-    off, by a crash or a lockout, is gone on with.
+    ``unread`` are keys of records that do not parse: the lake lacks them for a reason. ``elsewhere`` are keys
+    of records that destinations hold, which a lake that was lost and read again may have never seen. A look
+    that was cut off, by a crash or a lockout, is gone on with.
 
     Raises what the transport raises (Closed when the budget is used up), NeverSettled, TooMuchGone.
     """
-    return _Look(client, lake, entity, company, clock, first_day, limit, zone).run(unread)
+    return _Look(client, lake, entity, company, clock, first_day, limit, zone).run(unread, elsewhere)
 
 
 def spools(
@@ -133,20 +135,23 @@ class _Look:
     limit: Limit
     zone: str
 
-    def run(self, unread: Collection[str]) -> Looked:
+    def run(self, unread: Collection[str], elsewhere: Collection[str]) -> Looked:
         both = spools(self.client, self.lake, self.entity, self.company, self.clock.now())
         pages = Pages(self.entity.keys_only, both[0], None, self.clock.now())
         listed, unreadable = self._list(pages)
         known = self.lake.steady([self.entity.name], self.company, self._versions)
         alive = known.filter(pc.invert(known.column("_deleted")))
         begun = pa.scalar(pages.begun, known.schema.field("_read_at").type)
-        missing = without(alive.filter(pc.less(alive.column("_read_at"), begun)), listed.column("_key"))
+        unknown = without(pa.table({"_key": pa.array(sorted(elsewhere), pa.string())}), known.column("_key"))
+        before = alive.filter(pc.less(alive.column("_read_at"), begun)).select(["_key"])
+        missing = without(pa.concat_tables([before, unknown]), listed.column("_key"))
         missing = without(missing, [key for key in unreadable if key is not None])
         # A record without a key may be any of the missing ones, so none is judged then.
         vanished: list[str] = []
         if len(missing) and None not in unreadable:
             try:
-                self.limit.check(self.entity, self.company, held=len(alive), missing=len(missing))
+                held = len(alive) + len(unknown)
+                self.limit.check(self.entity, self.company, held=held, missing=len(missing))
             except TooMuchGone:
                 both[0].clear()  # What was received is not believed: the next look begins anew.
                 raise

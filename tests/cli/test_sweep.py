@@ -1,15 +1,19 @@
 """`mlc sweep` and `mlc plan --reading`: what an operator sees before, when it asks, and after."""
 
 import re
+import shutil
 from collections.abc import Iterator
 from unittest.mock import patch
 
 import pytest
 from typer.testing import CliRunner, Result
 
+from mlc_dagster import flow
 from mlc_dagster.cli.main import app
+from mlc_dagster.delivery import Kind
 from mlc_dagster.operations.sweeps import NoSuchSweep, owed
 from mlc_dagster.settings import UnknownCompany
+from mlc_dagster.visma.entities import ENTITIES
 from tests.support.house import House, open_house, running_sandbox
 
 
@@ -64,6 +68,21 @@ def test_what_cannot_be_swept_is_told_before_any_call(house: House, wrong: list[
     house.sandbox.log.reset()
     assert isinstance(mlc("sweep", *wrong).exception, NoSuchSweep | UnknownCompany)
     assert house.sandbox.log.count("visma") == 0
+
+
+def test_what_the_erp_deleted_before_a_lost_lake_was_read_again_leaves_the_target_too(house: House) -> None:
+    name, suite = "anaplan/suppliers", house.suite()
+    gone = min(record.key for record in house.sandbox.visma.table("NO01", "supplier"))
+    house.sandbox.visma.delete("NO01", "supplier", gone)
+    shutil.rmtree(suite.lake.storage.root)
+    flow.read(suite, ENTITIES["suppliers"], "NO01", house.days, run_id="again")
+    flow.send(suite, name, "NO01", house.days, run_id="again")
+    assert gone in suite.ledger.source_keys(name, "NO01"), "nobody knows that it went"
+    told = mlc("sweep")
+    assert (told.exit_code, columns(told, "suppliers")[4]) == (0, "1"), told.output
+    flow.send(suite, name, "NO01", [house.today], run_id="next")
+    assert gone not in suite.ledger.source_keys(name, "NO01")
+    assert {event.kind for event in suite.audit.history(gone)} >= {Kind.VANISHED, Kind.DELETED}
 
 
 def test_many_that_are_gone_are_asked_about_and_then_believed(house: House) -> None:

@@ -46,6 +46,29 @@ def test_a_record_that_vanished_is_found_and_becomes_a_tombstone(erp: Erp, entit
     assert erp.held(entity).keys() == erp.keys(entity)
 
 
+@pytest.mark.parametrize("entity", KINDS)
+def test_what_only_a_destination_remembers_is_found_gone_where_the_erp_has_it_no_more(
+    erp: Erp, entity: str
+) -> None:
+    """The lake was lost and read again after the ERP deleted a record: nobody saw it go."""
+    there = erp.keys(entity)
+    [gone] = take_away(erp, entity)
+    erp.read(entity)
+    found = look_at(erp, entity, elsewhere=there)
+    assert found.vanished == (gone,)
+    erp.read(entity, gone=found.vanished)
+    found.forget()
+    assert gone in erp.lake.latest(entity, "NO01").column("_key").to_pylist(), "else no run answers for it"
+    assert erp.held(entity).keys() == erp.keys(entity)
+    assert look_at(erp, entity, elsewhere=there).vanished == ()
+
+
+def test_a_destination_that_remembers_much_more_than_the_erp_has_is_not_believed(erp: Erp) -> None:
+    erp.read("suppliers")
+    with pytest.raises(TooMuchGone):
+        look_at(erp, "suppliers", elsewhere=[f"X{number}" for number in range(500)])
+
+
 def test_a_list_of_some_thousand_lines_costs_its_pages_and_no_section_is_asked_for(still_erp: Erp) -> None:
     still_erp.read("supplier_invoices")
     whole = still_erp.sandbox.log.calls("visma", match=r"supplierInvoice\?")

@@ -349,6 +349,7 @@ def test_documents_that_come_change_and_go_leave_one_right_task_each(
     rows = [invoice("1"), invoice("2", title="Invoice 2 " + "Ærlig " * 100, notes="ø" * 40_000), invoice("3")]
     sandbox.faults.arm("asana", "drop_connection", match=".*/batch", times=1, after=2, when="after")
     ours.heal(lambda: ours.deliver(rows))
+    assert sandbox.faults.armed() == []
     ours.deliver([order("1")], name=ORDERS)
     ours.deliver([line("1", 1)], name=LINES)
     first = next(task for task in tasks(world, project) if task.name == rows[0].payload["title"])

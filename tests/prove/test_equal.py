@@ -4,6 +4,7 @@ import json
 import time
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from itertools import islice
 from pathlib import Path
@@ -174,3 +175,13 @@ def test_a_month_of_an_account_holds_all_that_was_posted_up_to_then(held: World)
         run = f"{account} {centre} {month[-2:] if accounts[account] in ('Income', 'Expense') else ''}"
         posted[run] += cells[key]["debit"] - cells[key]["credit"]
         assert cells[key]["balance"] == posted[run], key
+
+
+def test_goods_that_come_in_meanwhile_are_noticed_where_they_are_carried(held: World) -> None:
+    """What the mailbox wrote while the pairs ran is at their targets after the next run only."""
+    whole = Office(replace(held, whole=True), Random(1))
+    before = whole.receipts()
+    held.control("POST", "/control/visma/NO01/purchaseorder/add", {})
+    held.control("POST", "/control/visma/NO01/purchaseReceipt/add", {})
+    assert len(whole.receipts()) > len(before)
+    assert Office(held, Random(1)).receipts() == []

@@ -12,7 +12,7 @@ from mlc_dagster.lake import DayNote, Lake
 from mlc_dagster.visma.client import EVER, VismaClient
 from mlc_dagster.visma.entity import Entity
 from mlc_dagster.visma.records import to_rows
-from mlc_dagster.visma.wall import FINEST, ZONE, day_begin, days_of, from_wall, wall_text
+from mlc_dagster.visma.wall import FINEST, ZONE, day_begin, days_of, from_wall, open_since, wall_text
 
 
 def has_news(
@@ -72,8 +72,11 @@ class _Question:
 
 
 def _since(notes: Mapping[date, DayNote]) -> str:
-    newest, note = max(notes.items())
-    return day_begin(newest + timedelta(days=1)) if note.complete else note.next_from or EVER
+    newest = max(notes)
+    if not notes[newest].complete:
+        return notes[newest].next_from or EVER
+    following = newest + timedelta(days=1)
+    return open_since(notes, following) or day_begin(following)
 
 
 def _held(lake: Lake, entity: Entity, company: str, since: str, zone: str) -> pa.Table:

@@ -22,7 +22,16 @@ from mlc_dagster.visma.merge import changed, conform, in_order, newer, without
 from mlc_dagster.visma.parallel import one_ahead
 from mlc_dagster.visma.records import BadRecord
 from mlc_dagster.visma.sweep import MOST_PASSES, NeverSettled, Swept, sweep
-from mlc_dagster.visma.wall import ZONE, day_begin, days_of, from_wall, has_ended, overlap, wall_text
+from mlc_dagster.visma.wall import (
+    ZONE,
+    day_begin,
+    days_of,
+    from_wall,
+    has_ended,
+    open_since,
+    overlap,
+    wall_text,
+)
 
 
 @dataclass
@@ -390,17 +399,11 @@ class _Files:
 
     @cached_property
     def _left_open(self) -> str | None:
-        """From when on a day before those asked, and after the first one held, is not wholly read.
+        """From when on a day before those asked is not wholly read.
 
         Whoever asks for news asks from where the newest day's reading ended: it must not pass that by.
         """
-        notes = self.lake.notes(self.entity.name, self.company)
-        day = min(notes, default=self.axis.asked[0])
-        while day < self.axis.asked[0]:
-            if day not in notes or not notes[day].complete:
-                return (notes[day].next_from if day in notes else None) or day_begin(day)
-            day += timedelta(days=1)
-        return None
+        return open_since(self.lake.notes(self.entity.name, self.company), self.axis.asked[0])
 
     def _in_month_file(self, day: date) -> bool:
         return day < self.axis.open_month and month_of(day) not in self._held

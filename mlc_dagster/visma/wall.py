@@ -1,10 +1,13 @@
 """ERP wall time: its days, its texts, and the hour that comes twice (vendors/visma.md section 5)."""
 
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from mlc_dagster.lake import DayNote
 
 ZONE = "Europe/Oslo"
 OVERLAP = timedelta(minutes=5)
@@ -15,6 +18,18 @@ FINEST = timedelta(milliseconds=1)
 CLOCK_LAG = timedelta(hours=24)
 # In the night of the autumn clock change an hour of wall time comes twice: read that much more again.
 AUTUMN_OVERLAP = timedelta(minutes=70)
+
+
+def open_since(notes: Mapping[date, DayNote], before: date) -> str | None:
+    """Return from when on the days held before a day, gaps included, are not wholly read; None: they are."""
+    day = min(notes, default=before)
+    while day < before:
+        if day not in notes:
+            return day_begin(day)
+        if not notes[day].complete:
+            return notes[day].next_from or day_begin(day)
+        day += timedelta(days=1)
+    return None
 
 
 def day_begin(day: date) -> str:

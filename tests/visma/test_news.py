@@ -1,5 +1,7 @@
 """The cheap question of the polling sensor: one call, and no change is skipped."""
 
+from datetime import timedelta
+
 import pytest
 
 from mlc_dagster.visma.entities import ENTITIES
@@ -66,6 +68,17 @@ def test_what_came_on_a_day_that_was_left_open_is_news_also_when_a_later_day_was
     assert news(erp, "suppliers")
     erp.read("suppliers", erp.days(back=1), first_day=days[0])
     assert not news(erp, "suppliers")
+
+
+def test_what_came_on_a_day_between_those_that_were_read_is_news(erp):
+    first, key = erp.today, min(erp.keys("suppliers"))
+    erp.read("suppliers", [first])
+    erp.clock.sleep(86400)
+    erp.visma.restamp("NO01", "supplier", [key])
+    erp.clock.sleep(4 * 86400)
+    erp.read("suppliers", [first + timedelta(days=2)], first_day=first)
+    assert erp.lake.note("suppliers", "NO01", first + timedelta(days=2)).complete
+    assert news(erp, "suppliers")
 
 
 def test_a_record_committed_late_with_an_older_stamp_is_news(erp):

@@ -10,7 +10,7 @@ from mlc_dagster.graph.resource import SuiteResource
 from mlc_dagster.graph.steps import COMPANY_TAG, PAIR_TAG
 from mlc_dagster.graph.ticks import due, last_run, not_yet, waiting
 from mlc_dagster.outlook import news, open_days
-from mlc_dagster.settings import PairSettings
+from mlc_dagster.settings import TITLES, PairSettings
 from mlc_dagster.suite import Suite
 from mlc_dagster.transport.errors import CallFailed, Closed
 
@@ -30,7 +30,7 @@ def schedule(pair: str, settings: PairSettings) -> dg.ScheduleDefinition:
         target=chain(pair),
         cron_schedule=settings.schedule,
         execution_timezone=settings.timezone,
-        description=f"Makes {pair} equal to Visma for every company, from the first day not wholly read.",
+        description=f"Makes {TITLES[pair]} equal to Visma for each company from the first day not wholly read.",
     )
     def scheduled(context: dg.ScheduleEvaluationContext, suite: SuiteResource) -> list[dg.RunRequest]:
         house = suite.open()
@@ -54,7 +54,7 @@ def polling_sensor(pair: str, settings: PairSettings) -> dg.SensorDefinition:
         name=f"visma_{pair}_changes",
         target=chain(pair),
         minimum_interval_seconds=settings.poll_seconds,
-        description=f"Asks Visma for changes and starts {pair}'s chain for the companies that have some.",
+        description=f"Asks Visma for changes and starts {TITLES[pair]}'s chain for companies that have some.",
     )
     def changes(context: dg.SensorEvaluationContext, suite: SuiteResource) -> dg.SensorResult | dg.SkipReason:
         house = suite.open_for_a_tick()
@@ -90,7 +90,7 @@ def resume_sensor(pair: str, target: dg.AssetSelection) -> dg.SensorDefinition:
         target=target,
         minimum_interval_seconds=RESUME_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Continues what met a lockout, when the vendor's window opens again.",
+        description=f"Continues what {TITLES.get(pair, 'Visma')} locked out, when its window opens again.",
     )
     def resume(context: dg.SensorEvaluationContext, suite: SuiteResource) -> dg.SensorResult | dg.SkipReason:
         house = suite.open()

@@ -13,7 +13,7 @@ from mlc_dagster.graph.metadata import table
 from mlc_dagster.graph.resource import SuiteResource
 from mlc_dagster.mappings import Model
 from mlc_dagster.outlook import today
-from mlc_dagster.settings import PairSettings
+from mlc_dagster.settings import TITLES, PairSettings
 from mlc_dagster.suite import Suite
 from mlc_dagster.transport.errors import Again, CallFailed, Closed
 
@@ -76,7 +76,7 @@ def reconcile_schedule(target: str, settings: PairSettings) -> dg.ScheduleDefini
         target=dg.AssetSelection.checks(*keys),
         cron_schedule=settings.reconcile,
         execution_timezone=settings.timezone,
-        description=f"Reads {target} back and compares it with the ledger, and the ledger with the lake.",
+        description=f"Reads {TITLES[target]} back and compares it with the ledger, and that with the lake.",
     )
     def scheduled(
         context: dg.ScheduleEvaluationContext, suite: SuiteResource

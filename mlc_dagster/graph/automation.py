@@ -30,7 +30,7 @@ def schedule(pair: str, settings: PairSettings) -> dg.ScheduleDefinition:
         target=chain(pair),
         cron_schedule=settings.schedule,
         execution_timezone=settings.timezone,
-        description=f"Makes {TITLES[pair]} equal to Visma for each company from the first day not wholly read.",
+        description=f"Makes {TITLES[pair]} equal to Visma for every company, from its first open day.",
     )
     def scheduled(context: dg.ScheduleEvaluationContext, suite: SuiteResource) -> list[dg.RunRequest]:
         house = suite.open()
@@ -54,7 +54,7 @@ def polling_sensor(pair: str, settings: PairSettings) -> dg.SensorDefinition:
         name=f"visma_{pair}_changes",
         target=chain(pair),
         minimum_interval_seconds=settings.poll_seconds,
-        description=f"Asks Visma for changes and starts {TITLES[pair]}'s chain for companies that have some.",
+        description=f"Asks Visma for changes and starts {TITLES[pair]}'s chain where there are some.",
     )
     def changes(context: dg.SensorEvaluationContext, suite: SuiteResource) -> dg.SensorResult | dg.SkipReason:
         house = suite.open_for_a_tick()

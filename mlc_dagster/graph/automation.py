@@ -30,7 +30,7 @@ def schedule(pair: str, settings: PairSettings) -> dg.ScheduleDefinition:
         target=chain(pair),
         cron_schedule=settings.schedule,
         execution_timezone=settings.timezone,
-        description=f"Makes {TITLES[pair]} equal to Visma for every company, from its first open day.",
+        description=f"Makes {TITLES[pair]} equal to Visma: each company, from the first day not wholly read.",
     )
     def scheduled(context: dg.ScheduleEvaluationContext, suite: SuiteResource) -> list[dg.RunRequest]:
         house = suite.open()

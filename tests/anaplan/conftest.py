@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,9 @@ from mlc_dagster.anaplan.auth import BasicLogin, Login, open_token_service, toke
 from mlc_dagster.anaplan.client import AnaplanClient, open_http
 from mlc_dagster.anaplan.destination import AnaplanFeed
 from mlc_dagster.anaplan.taskrun import Pace
+from mlc_dagster.database import connect as open_database
+from mlc_dagster.database import migrate
+from mlc_dagster.delivery import Ledger
 from mlc_dagster.settings.anaplan import AnaplanDestination
 from mlc_sandbox.anaplan import hub
 from mlc_sandbox.anaplan.vendor import AnaplanVendor
@@ -63,6 +67,14 @@ def world(sandbox: Sandbox) -> World:
 @pytest.fixture
 def clock() -> ManualClock:
     return ManualClock(datetime.now(UTC))
+
+
+@pytest.fixture
+def ledger(tmp_path: Path, clock: ManualClock) -> Iterator[Ledger]:
+    engine = open_database(f"sqlite:///{tmp_path}/mlc.db")
+    migrate(engine)
+    yield Ledger(engine, clock)
+    engine.dispose()
 
 
 @pytest.fixture

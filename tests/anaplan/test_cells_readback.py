@@ -1,16 +1,13 @@
 """GL actuals read back: cells by several dimensions and a version, compared with what was delivered."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mlc_dagster.anaplan.client import AnaplanClient
 from mlc_dagster.anaplan.readback import AnaplanReadBack
-from mlc_dagster.database import connect as open_database
-from mlc_dagster.database import migrate
 from mlc_dagster.delivery import Comparison, Ledger, Report, reconcile
 from mlc_dagster.delivery import deliver as deliver_rows
 from mlc_dagster.delivery.errors import Stop
@@ -46,14 +43,6 @@ ALL = [
 ]
 Deliver = Callable[..., Report]
 Compare = Callable[..., Comparison]
-
-
-@pytest.fixture
-def ledger(tmp_path: Path, clock: ManualClock) -> Iterator[Ledger]:
-    engine = open_database(f"sqlite:///{tmp_path}/mlc.db")
-    migrate(engine)
-    yield Ledger(engine, clock)
-    engine.dispose()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,8 +12,6 @@ from mlc_dagster.anaplan.answers import NamedObject
 from mlc_dagster.anaplan.client import AnaplanClient
 from mlc_dagster.anaplan.readback import AnaplanReadBack
 from mlc_dagster.anaplan.taskrun import Pace
-from mlc_dagster.database import connect as open_database
-from mlc_dagster.database import migrate
 from mlc_dagster.delivery import Comparison, Ledger, Report, Row, reconcile
 from mlc_dagster.delivery import deliver as deliver_rows
 from mlc_dagster.delivery.errors import Stop
@@ -43,14 +40,6 @@ def row(number: str, company: str = "NO01", **values: Any) -> Row:
 
 def read_back(client: AnaplanClient, shown_by: str = VIEW, **options: Any) -> AnaplanReadBack:
     return AnaplanReadBack(client, shown_by, **{"name": NAME, "kinds": KINDS} | options)
-
-
-@pytest.fixture
-def ledger(tmp_path: Path, clock: ManualClock) -> Iterator[Ledger]:
-    engine = open_database(f"sqlite:///{tmp_path}/mlc.db")
-    migrate(engine)
-    yield Ledger(engine, clock)
-    engine.dispose()
 
 
 @pytest.fixture

@@ -1,17 +1,14 @@
 """What Anaplan's documentation leaves open: whichever way it is, the model ends equal."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mlc_dagster.anaplan.auth import BasicLogin
 from mlc_dagster.anaplan.client import AnaplanClient
-from mlc_dagster.database import connect as open_database
-from mlc_dagster.database import migrate
 from mlc_dagster.delivery import Comparison, Ledger, Report, deliver, reconcile
 from mlc_dagster.delivery.errors import Closed
 from mlc_dagster.delivery.spool import Spool
@@ -32,14 +29,6 @@ OTHER_WAYS: dict[str, Any] = {
     "token_minutes": 6,
     "wire_time": "sandbox",
 }
-
-
-@pytest.fixture
-def ledger(tmp_path: Path, clock: ManualClock) -> Iterator[Ledger]:
-    engine = open_database(f"sqlite:///{tmp_path}/mlc.db")
-    migrate(engine)
-    yield Ledger(engine, clock)
-    engine.dispose()
 
 
 class Delivering:

@@ -51,3 +51,14 @@ def test_what_nobody_can_carry_out_goes_on_waiting_until_it_is_settled(dock: Doc
     assert "goes on waiting. Shipped in" in told.output
     assert mlc("release", notice.number, "--settled").exit_code == 0
     assert mlc("held").exit_code == 0
+
+
+def test_what_a_person_decides_is_told_from_what_the_partner_has_to_correct(dock: Dock) -> None:
+    notice, supplier = dock.ship(dock.order(), "over"), dock.supplier()
+    dock.move(supplier, invalid="postcode")
+    mlc("receive")
+    lines = [line.split() for line in mlc("held").output.splitlines()]
+    told = {words[3]: words[4] for words in lines if len(words) > 4 and words[2] == COMPANY}
+    assert told == {notice.number: "held", supplier: "refused"}
+    for number in told:
+        mlc("release", number, "--settled")

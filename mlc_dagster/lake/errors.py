@@ -26,6 +26,16 @@ class TableRefused(LakeError):
         self.where, self.message, self.remedy = where, message, remedy
 
 
+class LakeOvertaken(LakeError):
+    """Another run has replaced a day while this one was making it anew. Nothing was written over it."""
+
+    def __init__(self, entity: str, company: str, partition: str) -> None:
+        super().__init__(
+            f"{entity} of {company}, {partition}: another run has written this day meanwhile, and what it "
+            "wrote stays. Nothing is lost: run this read again, it goes on with the pages that came."
+        )
+
+
 class LakeBusy(LakeError):
     """Other runs kept replacing the files while they were read."""
 

@@ -19,7 +19,7 @@ from mlc_dagster.lake.errors import LakeBusy, LakeWriteFailed
 from mlc_dagster.lake.note import DayNote, day_metadata, month_metadata
 from mlc_dagster.lake.partitions import Listing, month_of
 from mlc_dagster.lake.spool import Spool
-from mlc_dagster.lake.storage import Storage
+from mlc_dagster.lake.storage import File, Storage
 
 if TYPE_CHECKING:
     import duckdb
@@ -104,6 +104,10 @@ class Lake:
         listing = self._listing(entity, company)
         parts = [rows] if isinstance(rows, pa.Table) else rows
         return self._write(listing, listing.day_path(day), parts, SYSTEM.with_metadata(day_metadata(note)))
+
+    def file(self, entity: str, company: str, day: date) -> File | None:
+        """The day's own file as it is now; None when it has none. It differs when its content may differ."""
+        return self._listing(entity, company).days.get(day)
 
     def write_month(
         self, entity: str, company: str, rows: Iterable[pa.Table], notes: Mapping[date, DayNote]

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import cached_property
@@ -14,7 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlc_dagster.clock import Clock, SystemClock
-from mlc_dagster.lake import DAY, SYSTEM, DayNote, Lake, Spool, month_of
+from mlc_dagster.lake import DAY, SYSTEM, DayNote, Lake, LakeOvertaken, Spool, month_of
+from mlc_dagster.lake.storage import File
 from mlc_dagster.visma import deletes
 from mlc_dagster.visma.client import EVER, VismaClient
 from mlc_dagster.visma.entity import Entity
@@ -32,6 +34,9 @@ from mlc_dagster.visma.wall import (
     overlap,
     wall_text,
 )
+
+# Two runs that write the same days take turns; a day replaced more often than this has a writer gone wild.
+OVERTAKEN_AT_MOST = 5
 
 
 @dataclass
@@ -116,8 +121,8 @@ def read_days(
     Pages wait in a spool of the lake until then. A read of the same days that was cut off, by a crash or a
     lockout, is gone on with, and then what changed since it began is looked for.
 
-    Raises what the transport raises (Closed when the budget is used up), NeverSettled, ReadGuard and
-    LakeWriteFailed; days written before stay.
+    Raises what the transport raises (Closed when the budget is used up), NeverSettled, ReadGuard,
+    LakeOvertaken and LakeWriteFailed; days written before stay.
     """
     asked = sorted(set(days))
     if not asked or asked[-1] - asked[0] != timedelta(days=len(asked) - 1):
@@ -129,12 +134,12 @@ def read_days(
     known = (frozenset(gone), frozenset(back))
     reading = _Reading(client, lake, entity, company, axis, clock or SystemClock(), allow_deletes, *known)
     whole = whole or not entity.has_filter
-    report, resumed = _read(reading, whole=whole, on_day=on_day, settle=settle)
+    report, resumed = _read_after_others(reading, whole=whole, on_day=on_day, settle=settle)
     if resumed and not whole:
         notes = lake.notes(entity.name, company)
         rest = [day for day in asked if day not in notes or not notes[day].complete]
         since = replace(reading, axis=replace(axis, asked=rest or asked[-1:]))
-        report.add(_read(since, whole=False, on_day=on_day, settle=settle)[0])
+        report.add(_read_after_others(since, whole=False, on_day=on_day, settle=settle)[0])
     report.calls = client.http.counter.calls - calls_before
     return report
 
@@ -155,6 +160,20 @@ def pages_kept(
         client, lake, entity, company, _Axis(days, first_day, zone), clock, allow_deletes=False
     )
     return len(reading.spool(whole=not entity.has_filter).notes())
+
+
+def _read_after_others(
+    reading: "_Reading",
+    *,
+    whole: bool,
+    on_day: Callable[[date, int], None],
+    settle: Callable[[ReadReport], None],
+) -> tuple[ReadReport, bool]:
+    """Read, and again with the pages at hand where another run was quicker with a day. As `_read`."""
+    for _ in range(OVERTAKEN_AT_MOST):
+        with suppress(LakeOvertaken):
+            return _read(reading, whole=whole, on_day=on_day, settle=settle)
+    return _read(reading, whole=whole, on_day=on_day, settle=settle)
 
 
 def _read(
@@ -449,7 +468,7 @@ class _Files:
     def _write_day(self, day: date, fresh: Iterator[pa.Table]) -> None:
         """Merge the fresh rows into the file; without news, and as ended as before, leave it alone."""
         place, swept = (self.entity.name, self.company, day), self.found.swept
-        known = self.lake.note(*place)
+        file, known = self.lake.file(*place), self.lake.note(*place)
         if known is not None and swept.resumed and known.read_at == swept.started:
             # Written by this very reading before it was cut off.
             self.report.rows[day] = self.lake.count(*place)
@@ -471,7 +490,9 @@ class _Files:
                 known, complete=note.complete, next_from=None if note.complete else known.next_from
             )
             parts = self._others(day, [])
-        self.report.rows[day] = self.lake.write_day(*place, parts, note)
+        self.report.rows[day] = self.lake.write_day(
+            *place, chain(parts, self._unless_overtaken(day, file)), note
+        )
         self.report.changed += sum(map(len, counted.keys))
         self.report.written.append(day)
 
@@ -489,6 +510,15 @@ class _Files:
             news = rows.filter(pc.and_(differs, newer(rows, old)))
             if len(news):
                 yield news
+
+    def _unless_overtaken(self, day: date, file: File | None) -> Iterator[pa.Table]:
+        """Yield nothing. Raise LakeOvertaken when the file is another: what another run found would be lost.
+
+        A command and a run of the daemon know nothing of each other.
+        """
+        if self.lake.file(self.entity.name, self.company, day) != file:
+            raise LakeOvertaken(self.entity.name, self.company, str(day))
+        yield from ()
 
     def _others(self, day: date, news: list[pa.ChunkedArray]) -> Iterator[pa.Table]:
         """Return the rows of the file that no news replaced; `news` is complete by the time they are read."""

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from mlc_dagster.lake import Lake, LakeWriteFailed
+from mlc_dagster.lake import Lake, LakeOvertaken, LakeWriteFailed
 from mlc_dagster.transport import Closed
 from mlc_dagster.visma.deletes import ReadGuard
 from mlc_dagster.visma.entities import ENTITIES
@@ -268,6 +268,37 @@ def test_a_released_invoice_is_no_deleted_one(erp):
     erp.visma.change("NO01", "supplierInvoice", key, {"status": "Open"})
     report = erp.read("supplier_invoices")
     assert (report.deleted, erp.held("supplier_invoices")[key]["status"]) == ((), "Open")
+
+
+def test_a_tombstone_that_another_process_writes_meanwhile_is_not_written_over(erp, monkeypatch):
+    """A sweep at the command line, while the daemon's run merges the same day."""
+    erp.read("suppliers")
+    gone, *others = sorted(erp.keys("suppliers"))
+    erp.visma.delete("NO01", "supplier", gone)
+    erp.visma.restamp("NO01", "supplier", others[:1])
+    command = replace(erp, lake=Lake(erp.lake.url))
+    parts = erp.lake.day_parts
+
+    def meanwhile(*args: Any) -> Any:
+        monkeypatch.setattr(erp.lake, "day_parts", parts)
+        yield from parts(*args)
+        command.read("suppliers", gone=[gone])
+
+    monkeypatch.setattr(erp.lake, "day_parts", meanwhile)
+    erp.read("suppliers")
+    assert gone in erp.lake.latest("suppliers", "NO01").column("_key").to_pylist()
+    assert erp.held("suppliers").keys() == erp.keys("suppliers")
+
+
+def test_a_day_that_others_replace_again_and_again_is_given_up_and_nothing_written_over(erp, monkeypatch):
+    erp.read("suppliers")
+    erp.visma.restamp("NO01", "supplier", [min(erp.keys("suppliers"))])
+    files = iter(range(100))
+    monkeypatch.setattr(erp.lake, "file", lambda *_: next(files))
+    written = erp.lake.fingerprint("suppliers", "NO01")
+    with pytest.raises(LakeOvertaken, match="run this read again"):
+        erp.read("suppliers")
+    assert erp.lake.fingerprint("suppliers", "NO01") == written
 
 
 def test_a_number_used_again_after_a_delete_is_alive_again(erp):

@@ -26,7 +26,7 @@ from mlc_dagster.graph.wayback import way_back
 from mlc_dagster.logs import set_up
 from mlc_dagster.mappings import Mappings
 from mlc_dagster.settings import PairSettings, Settings, load_settings
-from mlc_dagster.suite import mappings_in
+from mlc_dagster.suite import mappings_of
 from mlc_dagster.visma.entities import ENTITIES
 
 # Partitioned backfill policies and checks are still marked beta in this line of Dagster; we test them.
@@ -39,7 +39,7 @@ def defs() -> dg.Definitions:
     """Visma's entities, the pairs that are switched on, and what runs them."""
     set_up()
     settings = load_settings()
-    mappings = mappings_in(settings.mappings_folder)
+    mappings = mappings_of(settings)
     return _built(settings.file, repr(settings), mappings, mappings.version)
 
 

@@ -20,6 +20,7 @@ from mlc_dagster.delivery.leases import Leases
 from mlc_dagster.delivery.progress import SentDays
 from mlc_dagster.delivery.seals import Seals
 from mlc_dagster.lake import Lake
+from mlc_dagster.problems import ProblemsFound
 from mlc_dagster.settings import PairSettings, Settings
 from mlc_dagster.tallies import Tallies
 from mlc_dagster.target import Target
@@ -29,6 +30,7 @@ from mlc_dagster.vault import Vault
 from mlc_dagster.visma.client import VismaClient
 from mlc_dagster.visma.connect import connect as connect_visma
 from mlc_dagster.visma.entities import CATALOG
+from mlc_dagster.yamlfile import YamlFile
 
 if TYPE_CHECKING:
     from mlc_dagster.anaplan.connect import Anaplan
@@ -70,8 +72,8 @@ class Suite:
 
     @cached_property
     def mappings(self) -> Mappings:
-        """The models. Raises ProblemsFound with every mistake in them."""
-        return mappings_in(self.settings.mappings_folder)
+        """The models. Raises ProblemsFound as `mappings_of`."""
+        return mappings_of(self.settings)
 
     @cached_property
     def ledger(self) -> Ledger:
@@ -230,6 +232,33 @@ class Suite:
             "bytes_in": counter.bytes_in,
             "bytes_out": counter.bytes_out,
         }
+
+
+def mappings_of(settings: Settings) -> Mappings:
+    """The models of an installation.
+
+    Raises:
+        ProblemsFound: every mistake in them; or every destination of mlc.yaml that none of them makes.
+    """
+    from mlc_dagster.mappings.contract import closest
+
+    found = mappings_in(settings.mappings_folder)
+    named = [(target, name) for target, pair in settings.pairs.on().items() for name in pair.names()]
+    if lacking := [(target, name) for target, name in named if f"{target}/{name}" not in found.models]:
+        file = YamlFile(settings.file)
+        raise ProblemsFound(
+            [
+                file.problem(
+                    ("pairs", target, "destinations", name),
+                    f"There is no model {target}/{name}: write it (docs/mappings.md), or correct the name.",
+                    closest(
+                        name, [key.split("/")[1] for key in found.models if key.startswith(f"{target}/")]
+                    ),
+                )
+                for target, name in lacking
+            ]
+        )
+    return found
 
 
 @cache

@@ -7,6 +7,7 @@ import pytest
 
 from mlc_dagster.problems import ProblemsFound
 from mlc_dagster.settings import Secret, SecretMissing, load_settings
+from mlc_dagster.suite import mappings_of
 
 GOOD = """\
 start_day: 2026-11-15
@@ -96,6 +97,17 @@ def test_the_ways_to_log_in_are_those_of_the_target_that_lacks_one(tmp_path: Pat
 def test_an_unknown_company_of_a_pair_is_named_with_the_known_ones(tmp_path: Path) -> None:
     text = GOOD.replace("  anaplan:\n", "  anaplan:\n    companies: [NO01, FI01]\n")
     assert problems_of(tmp_path, text) == [(10, "There is no company FI01.")]
+
+
+def test_a_destination_without_a_model_is_a_mistake_of_its_line_and_is_not_left_out(tmp_path: Path) -> None:
+    text = GOOD + "      gl_acounts: {list_import: Other list, data_import: Other data}\n"
+    settings = load_settings(written(tmp_path, text))
+    with pytest.raises(ProblemsFound) as found:
+        mappings_of(settings)
+    [problem] = found.value.problems
+    assert problem.line == text[: text.index("gl_acounts")].count("\n") + 1
+    assert "no model anaplan/gl_acounts" in problem.message
+    assert problem.remedy == "Did you mean `gl_accounts`?"
 
 
 def test_a_key_that_stands_twice_is_a_mistake_not_a_silent_choice(tmp_path: Path) -> None:

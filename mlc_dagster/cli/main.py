@@ -208,9 +208,7 @@ def reconcile(
         str | None,
         typer.Option(help="Such as supplier_invoices: what carries these records; all by default."),
     ] = None,
-    repair: Annotated[
-        bool, typer.Option("--repair", help="Put exactly the wrong rows right.")
-    ] = False,
+    repair: Annotated[bool, typer.Option("--repair", help="Put exactly the wrong rows right.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Read targets back and compare them with what was delivered, row by row. Changes nothing by itself."""

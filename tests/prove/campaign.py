@@ -337,12 +337,12 @@ class Campaign:
         return seed % 4 == 0 if self.postgres is None else self.postgres
 
     def _begin(self, seed: int) -> Path | None:
-        """The loaded installation a round goes on from, with all destinations every eighth time. None: it
-        begins with nothing, as those on PostgreSQL and another eighth do.
+        """The loaded installation a round goes on from, now and then with all destinations: such a round costs
+        as much as four others. None: it begins with nothing, as those on PostgreSQL and another eighth do.
         """
         if self._on_postgres(seed) or seed % 8 == 1:
             return None
-        return self.folder / (WHOLE if seed % 8 == 7 else "main")
+        return self.folder / (WHOLE if seed % 32 == 7 else "main")
 
     def _load(self, place: Path) -> None:
         """An installation that was set up and loaded once: the folder that rounds copy."""

@@ -337,8 +337,8 @@ class Campaign:
         return seed % 4 == 0 if self.postgres is None else self.postgres
 
     def _begin(self, seed: int) -> Path | None:
-        """The loaded installation a round goes on from, now and then with all destinations: that costs as much
-        as four others. None: it begins with nothing, as those on PostgreSQL and another eighth do.
+        """The loaded installation a round goes on from, now and then with all destinations: that costs as
+        much as four others. None: it begins with nothing, as those on PostgreSQL and another eighth do.
         """
         if self._on_postgres(seed) or seed % 8 == 1:
             return None

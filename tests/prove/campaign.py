@@ -225,6 +225,8 @@ class Round:
         self.world.advance(DAY_SECONDS)
         if self.done["task edited by people"] or self.done["task put into the trash"]:
             self._task("resend asana")
+        if self.done["fault: cleo flow_fails"]:
+            self._task("resend cleo")
         self._task("sweep")
         by_dagster = self._chance.choice(self.world.pairs)
         self._told: dict[str, Any] = {}

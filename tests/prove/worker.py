@@ -229,6 +229,11 @@ def _recover(suite: Suite) -> None:
     _resend(suite, "")
 
 
+def _resend_cleo(suite: Suite) -> None:
+    """What nobody has answered for a day: a file can be lost behind the mailbox (docs/cleo.md, section 5)."""
+    _resend(suite, "cleo/")
+
+
 def _resend(suite: Suite, prefix: str) -> None:
     for name in suite.destinations():
         pair = name.partition("/")[0]
@@ -276,6 +281,7 @@ def _verify(suite: Suite) -> dict[str, Any]:
 TASKS: dict[str, Callable[[Suite], Any]] = {
     "set up": _set_up,
     "resend asana": _resend_asana,
+    "resend cleo": _resend_cleo,
     "recover": _recover,
     "repair": _repair,
     "sweep": _sweep,

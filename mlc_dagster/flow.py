@@ -149,8 +149,9 @@ def unmade(suite: Suite, name: str, keys: Collection[str]) -> set[str]:
     left = set(keys)
     why = "no row is taken away, because one that nobody sent may be of a record that was not read"
     for company in suite.settings.companies_of(name.split("/", 1)[0]):
-        nothing = {} if held_days(suite, name, company) else {"everything": [suite.settings.start_day]}
-        if missing := nothing or _gaps(suite, name, company):
+        source, held = suite.mappings.models[name].source, held_days(suite, name, company)
+        missing = _gaps(suite, name, company) if held else {source: [suite.settings.start_day]}
+        if missing:
             raise LakeIncomplete(name, company, missing, why)
         left.difference_update(row.key for row in _rows(everything(suite, name, company)))
     return left

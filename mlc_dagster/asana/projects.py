@@ -196,18 +196,23 @@ class Projects:
 
     def place(self, payload: Mapping[str, Any]) -> str | None:
         """The value that names a row's project."""
-        by = self._settings.project_by
-        column = self._shape.section.places.get(by) if by else None
+        column = self._column
         return str(payload[column]) if column and payload.get(column) else None
 
     def of_project(self, gid: str) -> dict[str, str]:
         """The column that names a row's project, with its value for the rows of this one; empty where it has
         none.
         """
+        if (column := self._column) is None:
+            return {}
+        places = {known: place for place, known in self._memory.read(self._name).value.items()}
+        place = places.get(gid, NOWHERE)
+        return {} if place == NOWHERE else {column: place}
+
+    @property
+    def _column(self) -> str | None:
         by = self._settings.project_by
-        column = self._shape.section.places.get(by) if by else None
-        places = self._memory.read(self._name).value.items() if column else ()
-        return {str(column): place for place, known in places if known == gid and place != NOWHERE}
+        return self._shape.section.places.get(by) if by else None
 
     @property
     def _name(self) -> str:

@@ -46,22 +46,23 @@ def _planned(suite: Suite, compared: Sequence[Comparison]) -> list[Repair]:
     repairs: list[Repair] = []
     for found in compared:
         taken = {key for each in repairs if each.destination == found.destination for key in each.away}
-        away = {key: row for key, row in _unwanted(suite, found).items() if key not in taken}
+        surplus = {key: row for key, row in found.surplus.items() if key not in taken}
+        away = _unwanted(suite, found.destination, surplus)
         repairs.append(Repair(found.destination, found.company, found.wrong, away))
         _tell(repairs[-1], found)
     return repairs
 
 
-def _unwanted(suite: Suite, found: Comparison) -> dict[str, Surplus]:
+def _unwanted(suite: Suite, destination: str, surplus: Mapping[str, Surplus]) -> dict[str, Surplus]:
     """The rows that should not be there, without those that a run has yet to send."""
-    if not found.surplus:
+    if not surplus:
         return {}
     try:
-        nobodys = unmade(suite, found.destination, found.surplus.keys())
+        nobodys = unmade(suite, destination, surplus.keys())
     except LakeIncomplete as incomplete:
         console.print(str(incomplete))
         return {}
-    return {key: row for key, row in found.surplus.items() if key in nobodys}
+    return {key: row for key, row in surplus.items() if key in nobodys}
 
 
 def _tell(repair: Repair, found: Comparison) -> None:

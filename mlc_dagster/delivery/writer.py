@@ -151,8 +151,10 @@ class Writer:
         with self.transaction() as connection:
             self._begin(connection)
             for _, some in _pieces(changes):
-                held = [{"payload": change.text, "target_id": change.target_id} for change in some]
-                rows = [marks | _named(change) | left for change, left in zip(some, held, strict=True)]
+                rows = [
+                    marks | _named(change) | {"payload": change.text, "target_id": change.target_id}
+                    for change in some
+                ]
                 upsert(connection, records, rows)
             self._trace_each(connection, changes, Kind.PENDING, None, lambda _: reason)
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from mlc_sandbox.visma.entities import ENTITIES
 from tests.prove.world import World
 
 DRAFTS = ("Hold", "Balanced")
@@ -341,30 +342,7 @@ FURTHER_DOINGS: list[Doing] = [
     Office.deleted_party,
     Office.renumbered_party,
 ]
-KEYS = {
-    "supplierInvoice": ("documentType", "referenceNumber"),
-    "supplierPayment": ("type", "refNbr"),
-    "purchaseorder": ("orderType", "orderNbr"),
-    "purchaseReceipt": ("receiptNbr",),
-    "supplier": ("number",),
-    "customer": ("number",),
-    "customerinvoice": ("documentType", "referenceNumber"),
-    "customerCreditNote": ("documentType", "referenceNumber"),
-    "customerPayment": ("type", "refNbr"),
-    "account": ("accountCD",),
-    "dimension": ("id",),
-    "generalLedgerBalance": (
-        "branch.number",
-        "ledger.id",
-        "financialPeriod",
-        "account.number",
-        "subaccount.subaccountNumber",
-        "currencyId",
-    ),
-    "journaltransaction": ("module", "batchNumber"),
-    "employee": ("employeeNumber",),
-    "timeCard": ("refNbr",),
-}
+KEYS = {entity.name: entity.key for entity in ENTITIES}
 ARRIVING = (
     "supplierPayment",
     "purchaseReceipt",

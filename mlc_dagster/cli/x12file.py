@@ -3,10 +3,9 @@
 from collections import Counter
 from pathlib import Path
 
-from rich.table import Table
 from rich.tree import Tree
 
-from mlc_dagster.cli.console import console
+from mlc_dagster.cli.console import console, table_with
 from mlc_dagster.x12.codes import name_of
 from mlc_dagster.x12.errors import UnreadableError
 from mlc_dagster.x12.findings import Severity
@@ -79,15 +78,15 @@ def _show_group(result: GroupResult) -> None:
 
 def _show_set(result: SetResult) -> None:
     name = result.definition.name if result.definition else "not supported"
-    console.print(f"Set {result.set.id} {result.set.control}: {name} {result.number}".rstrip())
-    table = Table("No.", "Loop", "Segment", "Elements")
+    title = f"Set {result.set.id} {result.set.control}: {name} {result.number}".rstrip()
+    table = table_with(title, ("no.", "loop", "segment", "elements"), numbers=["no."])
     depths = _depths(result.root) if result.root else {}
     for position, segment in enumerate(result.set.segments, 1):
         loop, depth = depths.get(position, ("", 0))
         definition = segment_defs(result.version or "004010").get(segment.id)
-        title = f"{segment.id} {definition.name}" if definition else segment.id
+        named = f"{segment.id} {definition.name}" if definition else segment.id
         elements = _elements(segment, result.version or "004010")
-        table.add_row(str(position), loop, "  " * depth + title, elements)
+        table.add_row(str(position), loop, "  " * depth + named, elements)
     console.print(table)
     if result.root and result.root.inner("HL"):
         console.print(_levels(result.root))

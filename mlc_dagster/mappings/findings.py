@@ -33,10 +33,10 @@ def looks_at_rows(check: Check) -> bool:
 
 
 def finding(info: CheckInfo | Check, count: int, keys: Sequence[str]) -> CheckResult:
-    """The result of one check."""
+    """The result of one check. `keys`: those of the first rows that fail it; people are told them."""
     shown = f", such as {', '.join(keys)}" if keys else ""
     message = f"{count} rows fail {info.name}{shown}." if count else "All rows pass."
-    return CheckResult(info.name, count == 0, info.blocking, info.severity, count, message, tuple(keys))
+    return CheckResult(info.name, count == 0, info.blocking, info.severity, count, message)
 
 
 def refusals(model: Model, refused: Sequence[RefusedRow]) -> list[CheckResult]:

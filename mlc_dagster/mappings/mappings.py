@@ -108,10 +108,10 @@ class Mappings:
         entities = {name: list(self._catalog.schema(name).names) for name in found.entities}
         return trace(found.template.render(COMPANY, loaded.variables), entities, list(found.contract.columns))
 
-    def compiled_sql(self, model: str, company: str = COMPANY) -> str:
-        """The DuckDB SQL a model renders to."""
+    def compiled_sql(self, model: str) -> str:
+        """The DuckDB SQL a model renders to; `COMPANY` stands where a run has the company's code."""
         found, loaded = self._find(model)
-        return found.template.render(company, loaded.variables)
+        return found.template.render(COMPANY, loaded.variables)
 
     def in_order(self, target: str) -> list[str]:
         """The keys of a target's models, each after those it names in `after`."""

@@ -97,7 +97,6 @@ class CheckResult:
     severity: Severity
     failing_rows: int
     message: str
-    sample_keys: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

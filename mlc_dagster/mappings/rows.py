@@ -17,6 +17,8 @@ FOLDER = "_rows"
 SIDE = b"mlc.mapped"
 # Rows are quick to make again; older ranges only take space.
 KEPT_FILES = 8
+# Of what stands beside the rows in a file. It rises when that changes, so that older files are made again.
+FORMAT = "2"
 
 
 def current(
@@ -32,6 +34,7 @@ def current(
     """What Mappings.run returns, from an earlier call's file while nothing it depends on has moved."""
     first, last = min(days), max(days)
     parts = [
+        FORMAT,
         mappings.fingerprint(model, lake, company),
         *(lake.fingerprint(entity, company) for entity in mappings.inputs(model)),
         *(day.isoformat() for day in sorted(days)),
@@ -91,7 +94,7 @@ def load(lake: Lake, model: str, company: str, *, first: date, last: date, input
         frozenset(side["scope"]),
         side["whole"],
         side["fingerprint"],
-        tuple(CheckResult(**{**row, "sample_keys": tuple(row["sample_keys"])}) for row in side["checks"]),
+        tuple(CheckResult(**row) for row in side["checks"]),
     )
 
 

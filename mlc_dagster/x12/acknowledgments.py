@@ -31,7 +31,6 @@ _SEGMENTS_IN_ERROR, _ELEMENTS_IN_ERROR = "5", "8"
 _ACKNOWLEDGMENTS = "FA"
 _MOST_CODES = 5
 _BAD_DATA_WIDTH = 99
-_DUPLICATE = "025"
 
 
 def acknowledge(result: GroupResult) -> Acknowledgment | None:
@@ -109,18 +108,15 @@ def _element_error(finding: Finding) -> ElementError:
     return ElementError(finding.element, finding.code, finding.component, finding.number, finding.value)
 
 
-def acknowledge_interchange(result: Result, *, duplicate: bool = False) -> InterchangeAcknowledgment:
-    """The TA1 of an interchange. `duplicate`: its control number was there before, which only a store can
-    know.
-    """
+def acknowledge_interchange(result: Result) -> InterchangeAcknowledgment:
+    """The TA1 of an interchange."""
     header = result.interchange.header
     codes = [finding.code for finding in result.findings if finding.severity is Severity.ERROR]
-    note = _DUPLICATE if duplicate else codes[0] if codes else "000"
     return InterchangeAcknowledgment(
         control=_count(header.text(13), 9) or 0,
         sent_at=_sent_at(header.text(9), header.text(10)),
-        status=Status.REJECTED if duplicate or codes else Status.ACCEPTED,
-        note=note,
+        status=Status.REJECTED if codes else Status.ACCEPTED,
+        note=codes[0] if codes else "000",
     )
 
 

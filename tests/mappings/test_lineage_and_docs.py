@@ -93,14 +93,14 @@ def test_docs_tell_columns_origins_and_tests(tmp_path: Path) -> None:
 
 def test_compiled_sql_is_what_duckdb_gets(tmp_path: Path) -> None:
     mappings = Mappings.load(invoices_folder(tmp_path), CATALOG)
-    sql = mappings.compiled_sql("target/invoices", "SE01")
-    assert "'SE01' || '|' || invoice.number as code" in sql
+    sql = mappings.compiled_sql("target/invoices")
+    assert "'COMPANY' || '|' || invoice.number as code" in sql
     assert "from changed_invoices as invoice\nleft join latest_suppliers as supplier" in sql
 
 
 def test_a_company_with_a_quote_cannot_break_out_of_its_literal(tmp_path: Path) -> None:
-    mappings = Mappings.load(invoices_folder(tmp_path), CATALOG)
-    assert "'O''Neil' || '|'" in mappings.compiled_sql("target/invoices", "O'Neil")
+    model = Mappings.load(invoices_folder(tmp_path), CATALOG).models["target/invoices"]
+    assert "'O''Neil' || '|'" in model.template.render("O'Neil", {})
 
 
 def test_testing_covers_everything_in_the_lake(tmp_path: Path) -> None:

@@ -77,6 +77,16 @@ def test_rows_are_mapped_again_when_anything_they_depend_on_moved(
     assert len(runs) == 6
 
 
+def test_rows_that_another_version_kept_in_its_own_format_are_made_again(
+    lake: Lake, mappings: Mappings, runs: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as before:
+        before.setattr(rows, "FORMAT", "before")
+        current(mappings, MODEL, lake, COMPANY, [DAY])
+    current(mappings, MODEL, lake, COMPANY, [DAY])
+    assert runs == [MODEL, MODEL]
+
+
 def test_a_file_that_could_not_be_written_whole_is_not_there(
     lake: Lake, mappings: Mappings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

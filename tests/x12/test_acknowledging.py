@@ -143,11 +143,6 @@ def test_an_interchange_is_answered_for_its_envelope(old: str, new: str, note: s
     assert answer.sent_at == local(2026, 11, 21, 9, 15)
 
 
-def test_an_interchange_that_was_there_before_is_rejected_as_a_duplicate() -> None:
-    answer = acknowledge_interchange(judged(content(ORDER)), duplicate=True)
-    assert (answer.control, answer.status, answer.note) == (101, Status.REJECTED, "025")
-
-
 def test_a_ta1_travels_in_an_interchange_without_groups() -> None:
     answer = InterchangeAcknowledgment(101, local(2026, 11, 21, 9, 15), Status.REJECTED, "025")
     written = write_interchange_acknowledgment(answer, ENVELOPE, Dialect())

@@ -22,6 +22,11 @@ NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 STDIN = "-"
 UNKNOWN = "unknown"
 RUNS = "runs, which renew it"
+# Sections that log in nowhere: when they use a new value, and what tries it.
+WITHOUT_LOGIN = {
+    "alerts": ("from the next message on", "`mlc alerts test` sends one to each channel now"),
+    "receiver": ("when `mlc receiver serve` starts the next time", "there is no login to try"),
+}
 
 
 class NotTaken(Exception):
@@ -49,12 +54,7 @@ def keep(name: str, source: Sequence[str], ends: str | None) -> None:
         console.print(
             f"When it ends is not known: {before} was the old one's. `mlc credentials ends {name} DATE`"
         )
-    users = suite.settings.credentials().get(name)
-    console.print(
-        f"{_listed(users)} will use it from the next run on; `mlc credentials test {name}` tries it now."
-        if users
-        else f"No section of {suite.settings.file} names ${{{name}}} so far."
-    )
+    _tell_users(suite, name)
     if os.environ.get(name):
         console.print(f"Beware: the environment of this process has another {name}, and goes first.")
 
@@ -156,6 +156,21 @@ def _suite() -> Suite:
     return suite
 
 
+def _tell_users(suite: Suite, name: str) -> None:
+    """From when on its users take a new value, and what tries it."""
+    users = suite.settings.credentials().get(name)
+    if not users:
+        console.print(f"No section of {suite.settings.file} names ${{{name}}} so far.")
+        return
+    if logins := [user for user in users if user not in WITHOUT_LOGIN]:
+        console.print(
+            f"{_listed(logins)} will use it from the next run on; `mlc credentials test {name}` tries it now."
+        )
+    for user in users:
+        if user in WITHOUT_LOGIN:
+            console.print(f"{user} will use it {'; '.join(WITHOUT_LOGIN[user])}.")
+
+
 def _logins(suite: Suite, section: str) -> Iterator[Step]:
     if section == "visma":
         for company in suite.settings.companies:
@@ -170,7 +185,7 @@ def _revealed(suite: Suite, section: str) -> str:
     names = [name for name, users in suite.settings.credentials().items() if section in users]
     for secret in suite.settings.secrets_of(section):
         secret.reveal()
-    return f"{_listed(names)} can be read; there is no login to try"
+    return f"{_listed(names)} can be read; {WITHOUT_LOGIN[section][1]}"
 
 
 def _value(name: str, source: Sequence[str]) -> str:

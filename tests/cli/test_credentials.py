@@ -184,6 +184,22 @@ def test_whoever_gives_a_value_that_the_environment_hides_is_told(
     assert "has another VISMA_CLIENT_SECRET, and goes first" in mlc("set", SECRET, "-", given="hunter2")
 
 
+def test_what_logs_in_nowhere_is_told_when_it_counts_and_what_tries_it(
+    values: dict[str, str], tmp_path: Path
+) -> None:
+    file = tmp_path / "mlc.yaml"
+    settings = yaml.safe_load(file.read_text())
+    settings["alerts"] = {"channels": {"finance-it": {"to": "${ALERTS_MAIL}"}}}
+    settings["receiver"] = {"pages": {"token": "${MLC_PAGES_TOKEN}"}}
+    file.write_text(yaml.safe_dump(settings))
+    said = mlc("set", "ALERTS_MAIL", "-", given="jsons://hunter2@example.com")
+    assert "from the next message on; `mlc alerts test` sends one to each channel now." in said
+    assert "credentials test" not in said
+    assert "ALERTS_MAIL can be read; `mlc alerts test` sends one" in mlc("test", "ALERTS_MAIL")
+    said = mlc("set", "MLC_PAGES_TOKEN", "-", given="hunter2")
+    assert "receiver will use it when `mlc receiver serve` starts the next time" in said
+
+
 def test_a_name_that_mlc_yaml_does_not_use_is_kept_and_told(values: dict[str, str]) -> None:
     assert "names ${SPARE} so far" in mlc("set", "SPARE", "-", given="hunter2")
     assert row("SPARE")[:3] == ["SPARE", "nobody", "vault"]

@@ -1,7 +1,7 @@
 """The Power BI pair, built from its settings."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 
 from mlc_dagster.delivery import ReadBack, Report
 from mlc_dagster.delivery.memory import Memory
@@ -11,11 +11,12 @@ from mlc_dagster.powerbi.auth import ServicePrincipal, login
 from mlc_dagster.powerbi.client import Connections, PowerBiClient
 from mlc_dagster.powerbi.destination import LARGE_TABLE, Holdings, Limits, Options, Payload, PushTable
 from mlc_dagster.powerbi.readback import PushReadBack
-from mlc_dagster.powerbi.refresh import Refreshes
+from mlc_dagster.powerbi.refresh import refresh
 from mlc_dagster.powerbi.remembered import Dataset, Table
 from mlc_dagster.powerbi.setup import Setup
 from mlc_dagster.powerbi.star import Star, star
 from mlc_dagster.powerbi.verify import Verifier
+from mlc_dagster.refreshes import Refreshes
 from mlc_dagster.settings.powerbi import PowerBiSettings
 from mlc_dagster.target import Expiry, NotSetUp, Parts
 from mlc_dagster.transport.budget import Unlimited, share
@@ -95,7 +96,9 @@ class PowerBi:
     @property
     def refreshes(self) -> Refreshes:
         """The datasets that are refreshed after a change."""
-        return Refreshes(self.client, self.memory, self.settings.refresh)
+        return Refreshes(
+            self.memory, {f"Dataset {id}": partial(refresh, self.client, id) for id in self.settings.refresh}
+        )
 
     def destination(self, model: str) -> PushTable:
         """The destination of one model of the mappings."""

@@ -5,6 +5,7 @@ from functools import cached_property, partial
 
 from mlc_dagster.delivery import Quarantine, Refused, Report
 from mlc_dagster.delivery.memory import Memory
+from mlc_dagster.refreshes import Refreshes
 from mlc_dagster.settings.tableau import AccessToken, TableauSettings
 from mlc_dagster.tableau.auth import App, Credentials, Pat, SharedSession, login_http
 from mlc_dagster.tableau.client import TableauClient
@@ -13,7 +14,7 @@ from mlc_dagster.tableau.expiry import expiries
 from mlc_dagster.tableau.failures import Failure, failures
 from mlc_dagster.tableau.readback import ExtractReadBack
 from mlc_dagster.tableau.references import STAGE, Names, Relations, dangling
-from mlc_dagster.tableau.refresh import Refreshes
+from mlc_dagster.tableau.refresh import started
 from mlc_dagster.tableau.remembered import PREFIX, Source
 from mlc_dagster.tableau.setup import Setup
 from mlc_dagster.tableau.shape import Shape
@@ -108,9 +109,9 @@ class Tableau:
     def refreshes(self) -> Refreshes:
         """The refresh tasks and flows that read our data sources."""
         client, settings = self.client, self.settings
-        starts: dict[str, Callable[[], None]] = {
-            **{f"Refresh task {id}": partial(client.run_task, id) for id in settings.refresh_tasks},
-            **{f"Flow {id}": partial(client.run_flow, id) for id in settings.run_flows},
+        starts = {
+            **{f"Refresh task {id}": partial(started, client.run_task, id) for id in settings.refresh_tasks},
+            **{f"Flow {id}": partial(started, client.run_flow, id) for id in settings.run_flows},
         }
         return Refreshes(self.memory, starts)
 

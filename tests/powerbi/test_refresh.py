@@ -56,20 +56,3 @@ def test_a_dataset_that_is_gone_fails_nothing(install):
     ours = install(refresh=("00000000-0000-0000-0000-000000000000",))
     ours.set_up()
     ours.powerbi.refreshes.delivered(changed=True, last=True)
-
-
-def test_what_another_run_changes_while_a_refresh_is_asked_for_is_still_due(install, dependent, sandbox):
-    ours = install(refresh=(dependent,))
-    ours.set_up()
-    first, second = ours.powerbi.refreshes, ours.powerbi.refreshes
-    ask = first._accepted
-
-    def meanwhile(dataset: str) -> bool:
-        second.delivered(changed=True, last=False)
-        return ask(dataset)
-
-    first._accepted = meanwhile
-    first.delivered(changed=True, last=True)
-    sandbox.log.reset()
-    second.delivered(changed=False, last=True)
-    assert asked(sandbox) > 0

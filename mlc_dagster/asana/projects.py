@@ -50,7 +50,10 @@ class Fields:
         """
         gids, there = self.gids, self.attached(project)
         found = {each.name: bind(there[gid]) for each in declared if (gid := gids.get(each.name)) in there}
-        problems = [wrong for each in declared if (wrong := _wrong(each, found.get(each.name)))]
+        missing = [repr(each.name) for each in declared if each.name not in found]
+        problems = [f"it lacks the custom fields {', '.join(missing)}"] if missing else []
+        attached = [(each, found[each.name]) for each in declared if each.name in found]
+        problems += [wrong for each, bound in attached if (wrong := _wrong(each, bound))]
         if problems:
             told = "; ".join(problems)
             raise Stop(f"Project {project}: {told}. Nothing was sent. Run `mlc asana setup`.")
@@ -90,9 +93,7 @@ def bind(definition: Mapping[str, Any]) -> Bound:
     )
 
 
-def _wrong(declared: Declared, bound: Bound | None) -> str | None:
-    if bound is None:
-        return f"it has no field {declared.name!r}"
+def _wrong(declared: Declared, bound: Bound) -> str | None:
     if bound.kind != declared.kind:
         return f"the field {declared.name!r} is of type {bound.kind} now and was made as {declared.kind}"
     if declared.kind == "number" and (bound.precision or 0) < declared.precision:

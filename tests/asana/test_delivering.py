@@ -201,9 +201,14 @@ def test_the_plan_says_what_documents_cost_and_their_lines_each_way(ours: Instal
     assert destination.advice([]) == ""
 
 
-def test_before_the_set_up_nothing_is_sent_and_the_command_is_named(install: Install) -> None:
-    with pytest.raises(Stop, match="mlc asana setup"):
+def test_before_the_set_up_nothing_is_sent_and_all_fields_and_the_command_are_named_once(
+    install: Install,
+) -> None:
+    with pytest.raises(Stop) as stop:
         install().deliver([invoice("1")])
+    told = str(stop.value)
+    assert told.count("lacks") == told.count("mlc asana setup") == 1
+    assert "it lacks the custom fields 'SupplierInvoiceId', 'Company', 'Vendor', " in told
 
 
 def test_a_field_somebody_retyped_stops_the_delivery_with_its_name(ours: Installation, world: World) -> None:

@@ -18,6 +18,9 @@ from mlc_dagster.settings.anaplan import AnaplanDestination
 from mlc_dagster.suite import Suite, UnknownDestination
 
 TARGET = "anaplan"
+# Cells may have dimensions that no column names. What an import asks for is not in its metadata, so it cannot
+# be offered (vendors/anaplan.md section 5).
+PROMPTED = "with `parameters: {Version: Actual}` or the like if the import asks for an item when it runs"
 STYLES = {"ready": "green", "lacks": "red", "offered": "yellow", "off": "dim"}
 # A contract says in words what its values look like: "Company and account, such as NO01|4000."
 SUCH_AS = re.compile(r"such as ([^,]+?)\.?$")
@@ -130,7 +133,8 @@ def _remark(offer: Offer) -> str:
         return ", not switched on: its imports do not fit yet"
     given = offer.settings.model_dump(exclude_defaults=True)
     words = ", ".join(f"{name}: {value}" for name, value in given.items())
-    return f", not switched on. In mlc.yaml: `{offer.feed.name}: {{{words}}}`"
+    line = f", not switched on. In mlc.yaml: `{offer.feed.name}: {{{words}}}`"
+    return line if offer.settings.list_import else f"{line}, and {PROMPTED}"
 
 
 def _write(folder: Path, offers: Sequence[Offer]) -> None:

@@ -122,6 +122,16 @@ def test_a_model_of_ours_that_is_not_switched_on_comes_with_its_line_for_the_set
     assert "views DAT01 Journal Lines.All" in told.output
 
 
+def test_an_import_of_cells_is_offered_with_a_word_on_what_it_may_ask_for(house: House) -> None:
+    told = describe("gl_actuals")
+    assert told.exit_code == 0
+    assert (
+        "`gl_actuals: {data_import: GL Actuals data}`, and with `parameters: {Version: Actual}`"
+        in told.output
+    )
+    assert "parameters" not in describe("journal_lines").output
+
+
 def test_a_model_of_ours_for_which_there_is_nothing_is_no_failure(house: House, world: World) -> None:
     world.model.imports = {
         key: action for key, action in world.model.imports.items() if "Journal" not in action.name

@@ -143,6 +143,14 @@ def test_what_runs_by_itself(house: House) -> None:
     assert running == resuming, "an operator switches the others on"
 
 
+def test_a_sensor_waits_for_no_vendor() -> None:
+    settings = SuiteResource(settings_file=str(REPOSITORY / "mlc.yaml")).open_for_a_tick().settings
+    vendors = {"visma": settings.visma, **settings.pairs.on()}
+    assert {name: vendor.patience_seconds for name, vendor in vendors.items()} == dict.fromkeys(
+        ["visma", "anaplan", "powerbi", "asana", "tableau", "cleo"], 0
+    )
+
+
 def test_columns_say_what_they_are_and_where_they_come_from(graph: AssetGraph) -> None:
     metadata = graph.get(dg.AssetKey(["anaplan", "rows", "supplier_invoices"])).metadata
     columns = {column.name: column for column in metadata["dagster/column_schema"].columns}

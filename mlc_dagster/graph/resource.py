@@ -27,13 +27,13 @@ class SuiteResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def open_for_a_tick(self) -> Suite:
         """A suite for a sensor's tick, which has 60 seconds: a closed window is told, not waited for."""
-        settings = self._settings()
-        patient = {"patience_seconds": 0}
-        update: dict[str, object] = {"visma": settings.visma.model_copy(update=patient)}
-        if (asana := settings.pairs.asana) is not None:
-            pairs = {"asana": asana.model_copy(update=patient)}
-            update["pairs"] = settings.pairs.model_copy(update=pairs)
-        return Suite(settings.model_copy(update=update))
+        settings, hurried = self._settings(), {"patience_seconds": 0}
+        pairs = {name: pair.model_copy(update=hurried) for name, pair in settings.pairs.on().items()}
+        vendors = {
+            "visma": settings.visma.model_copy(update=hurried),
+            "pairs": settings.pairs.model_copy(update=pairs),
+        }
+        return Suite(settings.model_copy(update=vendors))
 
     def _settings(self) -> Settings:
         try:

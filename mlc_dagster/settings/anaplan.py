@@ -116,8 +116,6 @@ class AnaplanSettings(PairSettings):
     model_id: Annotated[str, Shape(r"^[0-9A-F]{32}$", "32 characters of 0-9 and A-F, in capital letters")]
     upload: Literal["complete", "counted"] = "complete"
     calls_per_minute: int = Field(default=600, ge=1)
-    headroom_percent: int = Field(default=80, ge=1, le=100)
-    patience_seconds: int = Field(default=60, ge=0, le=3600)
     destinations: dict[str, AnaplanDestination] = Field(min_length=1)
 
     @model_validator(mode="after")

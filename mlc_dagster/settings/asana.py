@@ -83,8 +83,6 @@ class AsanaSettings(PairSettings):
     auth: Annotated[AsanaToken | AsanaOAuth, Field(discriminator="method")]
     workspace: Gid
     calls_per_minute: int = Field(default=1500, ge=1)
-    headroom_percent: int = Field(default=80, ge=1, le=100)
-    patience_seconds: int = Field(default=60, ge=0, le=3600)
     destinations: dict[str, AsanaDestination] = Field(min_length=1)
 
     def names(self) -> list[str]:

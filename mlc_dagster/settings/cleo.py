@@ -167,8 +167,6 @@ class CleoSettings(PairSettings):
     partners: dict[PartnerName, Partner] = Field(min_length=1)
     suppliers: SupplierRules | None = None
     calls_per_minute: int = Field(default=300, ge=1)
-    headroom_percent: int = Field(default=80, ge=1, le=100)
-    patience_seconds: int = Field(default=60, ge=0, le=3600)
     destinations: dict[str, CleoDestination] = Field(min_length=1)
 
     @model_validator(mode="after")

@@ -34,8 +34,6 @@ class PowerBiSettings(PairSettings):
     slots_up_to: int = Field(default=10_000, ge=1, le=200_000)
     posts_per_minute: int = Field(default=120, ge=1)
     rows_per_hour: int = Field(default=1_000_000, ge=10_000)
-    headroom_percent: int = Field(default=80, ge=1, le=100)
-    patience_seconds: int = Field(default=60, ge=0, le=3600)
     refresh: tuple[str, ...] = ()
     destinations: dict[str, PowerBiTable] = Field(min_length=1)
 

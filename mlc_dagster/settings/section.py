@@ -176,7 +176,18 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
 
-class PairSettings(Section):
+class VendorSettings(Section):
+    """How much we take of a vendor's limits.
+
+    `headroom_percent`: our share of the vendor's limits; the rest is for others. `patience_seconds`: how long
+    a call waits for its turn; where that takes longer, the run ends, and the rest goes on by itself.
+    """
+
+    headroom_percent: int = Field(default=80, ge=1, le=100)
+    patience_seconds: int = Field(default=60, ge=0, le=3600)
+
+
+class PairSettings(VendorSettings):
     """What every pair has: when it runs and for whom.
 
     `schedule`: when it runs, as a cron line in `timezone`. `reconcile`: when its target is compared without a

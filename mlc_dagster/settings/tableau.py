@@ -44,8 +44,6 @@ class TableauSettings(PairSettings):
     auth: Annotated[AccessToken | ConnectedApp, Field(discriminator="method")]
     calls_per_hour: int = Field(default=40_000, ge=100)
     content_per_hour: int = Field(default=600, ge=10)
-    headroom_percent: int = Field(default=80, ge=1, le=100)
-    patience_seconds: int = Field(default=60, ge=0, le=3600)
     job_patience_seconds: int = Field(default=600, ge=1, le=7200)
     refresh_tasks: tuple[Luid, ...] = ()
     run_flows: tuple[Luid, ...] = ()

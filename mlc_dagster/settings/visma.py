@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from mlc_dagster.settings.section import Cron, SecretValue, Section, Url
+from mlc_dagster.settings.section import Cron, SecretValue, Section, Url, VendorSettings
 
 
 class KeySweepSettings(Section):
@@ -17,7 +17,7 @@ class KeySweepSettings(Section):
     asks_above_percent: int = Field(default=10, ge=0, le=100)
 
 
-class VismaSettings(Section):
+class VismaSettings(VendorSettings):
     """How to reach Visma.net ERP (vendors/visma.md sections 1 to 3 and 11)."""
 
     base_url: Url = "https://api.finance.visma.net"
@@ -25,8 +25,6 @@ class VismaSettings(Section):
     client_id: SecretValue
     client_secret: SecretValue
     send_company_header: bool = True
-    headroom_percent: int = Field(default=80, ge=1, le=100)
-    patience_seconds: int = Field(default=60, ge=0, le=3600)
     key_sweep: KeySweepSettings = KeySweepSettings()
 
 

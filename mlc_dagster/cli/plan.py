@@ -1,12 +1,13 @@
 """`mlc plan`: what the next run would do, and whether the budgets cover it. Changes nothing."""
 
 from collections import Counter
-from datetime import date
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
 
 from mlc_dagster import flow
 from mlc_dagster.cli.console import console, table_with
 from mlc_dagster.operations.health import budgets_left
-from mlc_dagster.outlook import open_days, span, unread
+from mlc_dagster.outlook import held_days, open_days, span
 from mlc_dagster.settings import load_settings
 from mlc_dagster.suite import Suite
 
@@ -27,11 +28,15 @@ def show_plan(destination: str | None, company: str | None, since: date | None, 
     needed: Counter[str] = Counter()
     times: dict[str, float] = {}
     remarks: list[str] = []
-    asked: set[tuple[str, str]] = set()
+    read: dict[str, list[datetime | None]] = {}
     for name in suite.destinations(destination):
         target = name.split("/")[0]
         for code in (each for each in suite.settings.companies_of(target) if each in chosen):
-            asked.add((target, code))
+            when = max(held_days(suite, name, code).values(), default=None)
+            read.setdefault(code, []).append(when)
+            if when is None:
+                table.add_row(name, code, *["-"] * len(NUMBERS))
+                continue
             first, last = open_days(suite, target, code)
             try:
                 forecast = flow.forecast(suite, name, code, span(since or first, until or last))
@@ -46,11 +51,7 @@ def show_plan(destination: str | None, company: str | None, since: date | None, 
             if forecast.seconds is not None:
                 times[target] = times.get(target, 0) + forecast.seconds
     console.print(table)
-    if empty := [f"{pair} {code}" for pair, code in sorted(asked) if unread(suite, pair, code)]:
-        console.print(
-            f"Nothing was read from the ERP yet for {', '.join(empty)}: of that, nothing can be planned. "
-            "Materialize the group visma first, or let the first run load all."
-        )
+    _tell_readings(read)
     for remark in remarks:
         console.print(remark)
     _tell_budgets(needed, budgets_left(suite))
@@ -65,6 +66,20 @@ def _numbers(forecast: flow.Forecast) -> tuple[int, ...]:
     plan = forecast.plan
     made = (plan.creates, plan.updates, plan.deletes, plan.unchanged)
     return (*made, forecast.refused, len(plan.in_doubt), forecast.calls)
+
+
+def _tell_readings(read: Mapping[str, Sequence[datetime | None]]) -> None:
+    """What the plan knows of the ERP, by company: until when it was read, None where nothing was."""
+    until = {code: [when for when in times if when] for code, times in read.items()}
+    if known := [f"{code} {min(times):%Y-%m-%d %H:%M}" for code, times in until.items() if times]:
+        console.print(
+            f"Read from the ERP until (UTC): {', '.join(known)}. What changed since is not planned."
+        )
+    if any(None in times for times in read.values()):
+        console.print(
+            "Where all numbers are `-`, nothing was read from the ERP yet: nobody knows what is to be done. "
+            "Materialize the group visma first, or let the first run load all."
+        )
 
 
 def _tell_budgets(needed: Counter[str], left: dict[str, int | None]) -> None:

@@ -8,7 +8,7 @@ that is longer than a call can be on its way.
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cache, partial
 from typing import Any, TypeVar
 
@@ -20,8 +20,9 @@ from mlc_dagster.delivery.destination import Batch, Outcome
 from mlc_dagster.delivery.errors import InDoubtError
 from mlc_dagster.delivery.rows import Change, Op
 from mlc_dagster.transport.errors import CallFailed, Closed
+from mlc_dagster.transport.retry import quiet_time
 
-QUIET = timedelta(seconds=sum(TIMEOUT) + 20)
+QUIET = quiet_time(TIMEOUT)
 VALUES = ("gid", "text_value", "number_value", "enum_value.name", "date_value")
 PLACES = ("memberships.project.gid", "memberships.section.gid")
 LOOK = [
@@ -180,7 +181,7 @@ class Carry:
             notes=str(task.get("notes") or ""),
             due_on=task.get("due_on"),
             completed=bool(task.get("completed")),
-            section=_section(place, task),
+            section=place.section_of(task),
             assignee=(task.get("assignee") or {}).get("gid"),
             fields=self.shape.found(task, place.fields),
         )
@@ -225,7 +226,8 @@ class Carry:
 
     def _make(self, jobs: Sequence[Job], gids: dict[str, str]) -> None:
         """Make the tasks that are not there, ten at a time, each noted before it is sent."""
-        new = [job for job in self._open(jobs) if job.task is None and not self._never_was(job)]
+        # A delete of what is not there is done.
+        new = [job for job in self._open(jobs) if job.task is None and job.change.op is not Op.DELETE]
         for some in _tens(new):
             self.batch.save(sent=[job.key for job in some], at=self._now(), gids=gids)
             answers = self.client.batch([self._creation(job) for job in some], repeatable=False)
@@ -236,7 +238,7 @@ class Carry:
                     self.refused[job.key] = answer.words
             self._adopt([job for job in some if job.key in self.refused])
             gids |= {job.key: job.task for job in some if job.task}
-            unknown = [(job, answer) for job, answer in zip(some, answers, strict=True) if _open(answer)]
+            unknown = [(job, answer) for job, answer in zip(some, answers, strict=True) if _unclear(answer)]
             self.batch.save(sent=[job.key for job, _ in unknown], gids=gids)
             if unknown:
                 raise self._doubt(f"{len(unknown)} tasks may have been made: {unknown[0][1].words}")
@@ -248,7 +250,7 @@ class Carry:
 
     def _made(self, job: Job, task: Mapping[str, Any]) -> None:
         job.task, job.new, job.edits = str(task["gid"]), True, Edits()
-        if job.wanted.section and _section(job.place, task) != job.wanted.section:
+        if job.wanted.section and job.place.section_of(task) != job.wanted.section:
             job.edits.section = job.wanted.section
 
     def _adopt(self, refused: Sequence[Job]) -> None:
@@ -260,10 +262,6 @@ class Carry:
             if gid := found.get(job.wanted.name):
                 self.client.put(f"/tasks/{gid}", {"custom_fields": self._key(job)})
                 job.task = gid
-
-    def _never_was(self, job: Job) -> bool:
-        """A delete of what is not there is done (and stays without a task)."""
-        return job.change.op is Op.DELETE
 
     def _creation(self, job: Job) -> Action:
         wanted = job.wanted
@@ -327,7 +325,7 @@ class Carry:
                 for job, answer in zip(some, answers, strict=True)
                 if answer.status in REFUSED
             }
-            unknown = [job.key for job, answer in zip(some, answers, strict=True) if _open(answer)]
+            unknown = [job.key for job, answer in zip(some, answers, strict=True) if _unclear(answer)]
             self.batch.save(told=unknown)
             if unknown:
                 raise self._doubt(f"{len(unknown)} comments may have been posted.")
@@ -341,6 +339,7 @@ class Carry:
         return any(_mark(job) in str(story.get("text") or "") for story in stories)
 
     def _open(self, jobs: Sequence[Job]) -> Iterator[Job]:
+        """Those of which nothing was refused yet."""
         return (job for job in jobs if job.key not in self.refused)
 
     def _key(self, job: Job) -> dict[str, str]:
@@ -371,7 +370,7 @@ def external_id(destination: str, key: str) -> str:
     return f"erp.{hashlib.sha256(f'{destination}|{key}'.encode()).hexdigest()[:40]}"
 
 
-def _open(answer: Answer) -> bool:
+def _unclear(answer: Answer) -> bool:
     """Whether nobody knows what came of an action."""
     return not answer.done and answer.status not in REFUSED
 
@@ -380,14 +379,6 @@ def _mark(job: Job) -> str:
     """Of a comment: the same for the same words on the same document."""
     told = hashlib.sha256(f"{job.key}|{job.wanted.comment}".encode()).hexdigest()
     return f"[erp-sync:{told[:8]}]"
-
-
-def _section(place: Place, task: Mapping[str, Any]) -> str | None:
-    """Our name of the section a task stands in; None where it is not in the project."""
-    for each in task.get("memberships") or ():
-        if (each.get("project") or {}).get("gid") == place.project:
-            return place.section_name(str((each.get("section") or {}).get("gid", ""))) or ""
-    return None
 
 
 def _tens(items: Sequence[Item]) -> Iterator[Sequence[Item]]:

@@ -33,9 +33,9 @@ class Place:
             raise ValueError("A subtask stands in no section.")
         return self.board.section(name)
 
-    def section_name(self, gid: str) -> str | None:
-        """Our name of a section there."""
-        return self.board.section_name(gid) if self.board else None
+    def section_of(self, task: Task) -> str | None:
+        """Our name of the section a task stands in; None where it is not in the project."""
+        return self.board.section_of(task) if self.board else None
 
 
 class Places(Protocol):

@@ -5,7 +5,7 @@ from functools import cached_property
 from typing import Any
 
 from mlc_dagster.asana.client import Action, AsanaClient, Object
-from mlc_dagster.asana.shape import Bound, Declared, Shape
+from mlc_dagster.asana.shape import Bound, Declared, Shape, Task
 from mlc_dagster.delivery.errors import InDoubtError, Stop
 from mlc_dagster.delivery.memory import Memory
 from mlc_dagster.settings.asana import AsanaDestination
@@ -151,22 +151,24 @@ class Board:
         self._memory.write(self._name, remembered, {**remembered.value, name: gid})
         return gid
 
-    def section_name(self, gid: str | None) -> str | None:
-        """Our name of a section; its own where it is none of ours."""
-        ours = {str(known): name for name, known in self._memory.read(self._name).value.items()}
-        return ours.get(gid or "", self._there.get(gid or ""))
+    def section_of(self, task: Task) -> str | None:
+        """Our name of the section a task stands in, its own where it is none of ours, empty where it is newer
+        than our look. None: the task is not in this project.
+        """
+        for each in task.get("memberships") or ():
+            if (each.get("project") or {}).get("gid") == self.project:
+                gid = str((each.get("section") or {}).get("gid", ""))
+                ours = {str(known): name for name, known in self._memory.read(self._name).value.items()}
+                return ours.get(gid, self._there.get(gid, ""))
+        return None
 
     def make_room(self, values: Mapping[str, Sequence[str]]) -> None:
         """Make options for the values of each vocabulary, by column."""
         for column, names in values.items():
-            field = self.fields[self._shape.section.fields[column].name]
+            wanted = self._shape.section.fields[column].name
+            field = self.fields[wanted]
             if any(name not in field.options for name in names):
-                self.fields[field_name(self._shape, column)] = self._all.add_options(field, names)
-
-
-def field_name(shape: Shape, column: str) -> str:
-    """The custom field of a column."""
-    return shape.section.fields[column].name
+                self.fields[wanted] = self._all.add_options(field, names)
 
 
 class Projects:

@@ -67,12 +67,7 @@ class TaskReadBack:
     def _values(self, task: Task, board: Board) -> dict[str, Any]:
         shown = {part: task.get(part) for part in self._shown}
         if "section" in shown:
-            inside = [
-                (each.get("section") or {}).get("gid")
-                for each in task.get("memberships") or ()
-                if (each.get("project") or {}).get("gid") == board.project
-            ]
-            shown["section"] = board.section_name(inside[0]) if inside else None
+            shown["section"] = board.section_of(task)
         every = {column: shown[part] for part, column in self._shown.items()}
         compared = {column: shown[part] for part, column in self._parts.items()}
         return {**every, **self._shape.found(task, board.fields), **compared}

@@ -26,6 +26,11 @@ def column(table: str, name: str) -> str:
     return f"{quoted(table)}[{name.replace(']', ']]')}]"
 
 
+def in_slot(fact: str, slot: str) -> str:
+    """The physical table of a fact's slot."""
+    return f"{fact} {slot}"
+
+
 def literal(value: str | int | bool) -> str:
     """A constant."""
     if isinstance(value, bool):
@@ -39,10 +44,6 @@ class Fact:
 
     table: str
     key: str
-
-    def slot(self, slot: str) -> str:
-        """The physical table of a slot."""
-        return f"{self.table} {slot}"
 
     @property
     def slot_measure(self) -> str:
@@ -94,7 +95,7 @@ class Fact:
         return f"VAR activeSlot = [{self.slot_measure}] VAR firstVersion = [{self.floor_measure}]"
 
     def _active(self, function: str, name: str, where: Mapping[str, str]) -> str:
-        first, second = (self._over_keys(self.slot(slot), function, name, where) for slot in SLOTS)
+        first, second = (self._over_keys(in_slot(self.table, slot), function, name, where) for slot in SLOTS)
         return f'IF ( activeSlot = "A", {first}, {second} )'
 
     def _over_keys(self, table: str, function: str, name: str, where: Mapping[str, str]) -> str:

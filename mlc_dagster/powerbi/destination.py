@@ -15,7 +15,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from mlc_dagster.delivery import errors as delivery
@@ -31,12 +31,12 @@ from mlc_dagster.powerbi.verify import SHOWN_AFTER, Expected, Verifier
 from mlc_dagster.target import in_delivery_words
 from mlc_dagster.transport import errors as transport
 from mlc_dagster.transport.counted import CountedWindow
+from mlc_dagster.transport.retry import quiet_time
 from mlc_dagster.transport.session import exact_json
 
 Payload = Mapping[str, Any]
 
-# Longer than a call can be on its way: what has not happened by then never will.
-QUIET = timedelta(seconds=sum(TIMEOUT) + 20)
+QUIET = quiet_time(TIMEOUT)
 # A load whose verification fails for another reason than time is made once more at once.
 LOADS_AT_MOST = 2
 # From here on Power BI counts POSTs by the hour (section 8).

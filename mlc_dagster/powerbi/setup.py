@@ -55,9 +55,9 @@ class Setup:
             for found in there
             if found["name"] == self._name and found.get("addRowsAPIEnabled", True)
         ]
-        if adopt or (named and self._dataset.creating_since):
-            named = [adopt] if adopt else named
-        elif named:
+        if adopt:
+            named = [adopt]
+        elif named and self._dataset.creating_since is None:
             raise SetupRefused(
                 f"The workspace has a push dataset called {self._name!r} already, not known to be ours: "
                 f"{', '.join(named)}. Use it with --adopt ID, or give another name in mlc.yaml. "
@@ -71,10 +71,10 @@ class Setup:
         if named:
             self._same_tables(named[0])
             return Plan((f"use dataset {named[0]}, which has our tables",), adopt=named[0])
-        tables, measures = len(self._star.tables), len(self._star.measures)
-        links = len(self._star.relationships)
-        text = f"create dataset {self._name!r}: {tables} tables, {links} relationships, {measures} measures"
-        return Plan((text,))
+        star = self._star
+        counts = {"tables": star.tables, "relationships": star.relationships, "measures": star.measures}
+        size = ", ".join(f"{len(parts)} {what}" for what, parts in counts.items())
+        return Plan((f"create dataset {self._name!r}: {size}",))
 
     def apply(self, plan: Plan) -> str:
         """Do what a plan says and return the dataset's id. May be repeated after any failure.
@@ -109,8 +109,8 @@ class Setup:
             if new := added(table, created):
                 steps.append(f"add {', '.join(new)} to {table.name!r}")
                 put.append(table.name)
-        if missing := sorted(set(links(self._star)) ^ set(self._dataset.relationships)):
-            refused.append(f"Relationships are fixed at creation: {', '.join(missing)}.")
+        if differing := sorted(set(links(self._star)) ^ set(self._dataset.relationships)):
+            refused.append(f"Relationships are fixed at creation: {', '.join(differing)}.")
         if refused:
             raise SetupRefused(
                 "The dataset cannot become what the contracts say. "
@@ -132,10 +132,8 @@ class Setup:
             return found
         self._dataset.save(creating_since=now.isoformat())
         try:
-            created, why = (
-                self._client.create(self._star.body(self._name)),
-                "Power BI answered without an id.",
-            )
+            created = self._client.create(self._star.body(self._name))
+            why = "Power BI answered without an id."
         except InDoubt as doubt:
             created, why = "", str(doubt)
         if not created and not (created := self._find(until=now + PATIENCE)):
@@ -162,12 +160,11 @@ class Setup:
 
     def _switch_again(self) -> None:
         """After a PUT nothing promises that the control rows are still there: the same rows once more."""
-        states = [Table(self._dataset.memory, shape.title).state for shape in self._star.shapes.values()]
         titles = [shape.title for shape in self._star.shapes.values()]
         rows: list[dict[str, Any]] = [
             {"seq": state.seq, "entity": title, "slot": state.active, "floor": state.floor}
-            for title, state in zip(titles, states, strict=True)
-            if state.active
+            for title in titles
+            if (state := Table(self._dataset.memory, title).state).active
         ]
         if rows:
             self._client.post_rows(self._dataset.id, CONTROL, exact_json({"rows": rows}).encode())

@@ -7,7 +7,7 @@ from typing import Any
 
 from mlc_dagster.mappings.contract import ColumnSpec
 from mlc_dagster.mappings.model import Model
-from mlc_dagster.powerbi.dax import CONTROL, DATES, SLOTS, Fact
+from mlc_dagster.powerbi.dax import CONTROL, DATES, SLOTS, Fact, in_slot
 from mlc_dagster.powerbi.section import Measure, TableSection
 from mlc_dagster.problems import Problem, ProblemsFound
 
@@ -136,9 +136,9 @@ class Shape:
         """What every row carries beside its values (vendors/powerbi.md section 13)."""
         return TECHNICAL + VERSIONED if self.fact else TECHNICAL
 
-    def physical(self, slot: str | None = None) -> str:
-        """The physical table's name: of a slot of a fact, or of a dimension."""
-        return f"{self.title} {slot}" if self.fact else self.title
+    def physical(self, slot: str) -> str:
+        """The physical table's name: of a slot of a fact, or of a dimension, which has none."""
+        return in_slot(self.title, slot) if self.fact else self.title
 
     @property
     def names(self) -> tuple[str, ...]:

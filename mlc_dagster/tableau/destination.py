@@ -34,11 +34,11 @@ from mlc_dagster.tableau.remembered import Publication, Source, SourceState, num
 from mlc_dagster.tableau.shape import Shape
 from mlc_dagster.target import in_delivery_words
 from mlc_dagster.transport import errors as transport
+from mlc_dagster.transport.retry import quiet_time
 
 Payload = Mapping[str, Any]
 
-# Longer than a call can be on its way: what has not happened by then never will.
-QUIET = timedelta(seconds=sum(TIMEOUT) + 20)
+QUIET = quiet_time(TIMEOUT)
 ASK_AGAIN = timedelta(minutes=1)
 # A batch is one update, and its rows are in memory.
 MAX_ROWS, MAX_BYTES = 100_000, 100_000_000

@@ -10,6 +10,8 @@ import tenacity
 from urllib3.exceptions import MaxRetryError, NewConnectionError, ProxyError, SSLError
 from urllib3.util.ssl_match_hostname import CertificateError
 
+# Above a call's own patience: for what is written and read around it.
+_SPARE = 20
 _back_off = tenacity.wait_exponential(multiplier=0.5, max=30) + tenacity.wait_random(0, 1)
 
 
@@ -28,6 +30,14 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> timedelta | None:
         return None
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return max(timedelta(0), moment - now)
+
+
+def quiet_time(timeout: tuple[float, float]) -> timedelta:
+    """Longer than a call of this patience (connect, read; seconds) can be on its way.
+
+    What nobody answered and has not happened by then never will.
+    """
+    return timedelta(seconds=sum(timeout) + _SPARE)
 
 
 def pause(state: tenacity.RetryCallState) -> float:

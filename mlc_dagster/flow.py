@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mlc_dagster.delivery import Change, Plan, Refused, Report, Row, deliver, plan
 from mlc_dagster.delivery.destination import Advised, Paced
 from mlc_dagster.delivery.errors import Overtaken
-from mlc_dagster.outlook import held_days, span, unreadable
+from mlc_dagster.outlook import held_at_targets, held_days, span, unreadable
 from mlc_dagster.suite import Suite
 from mlc_dagster.visma.client import VismaClient
 from mlc_dagster.visma.entities import Entity
@@ -56,6 +56,7 @@ def read(
         allow_deletes=allow_deletes,
         gone=gone,
         back=back,
+        elsewhere=held_at_targets(suite, entity, company) if whole or not entity.has_filter else (),
         on_day=on_day,
         settle=lambda report: _settle_quarantine(suite, entity, report, run_id),
     )

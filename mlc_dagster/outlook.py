@@ -51,11 +51,6 @@ def days_to_read(suite: Suite, entity: Entity, company: str, days: Sequence[date
     return axis
 
 
-def unread(suite: Suite, pair: str, company: str) -> bool:
-    """Whether the lake has nothing at all of what a pair reads."""
-    return not any(suite.lake.notes(entity.name, company) for entity in entities(suite, pair))
-
-
 def span(first: date, last: date) -> list[date]:
     """Every day from first to last."""
     return [first + timedelta(days=number) for number in range((last - first).days + 1)]
@@ -88,6 +83,16 @@ def held_days(suite: Suite, model: str, company: str) -> dict[date, datetime]:
     """Every day the lake holds of the model's own entity, with the time of its newest reading."""
     notes = suite.lake.notes(suite.mappings.models[model].source, company)
     return {day: note.read_at for day, note in notes.items()}
+
+
+def held_at_targets(suite: Suite, entity: Entity, company: str) -> set[str]:
+    """The keys of an entity's records that destinations hold: a lake that was read again may lack some."""
+    return {
+        key
+        for name in suite.destinations()
+        if suite.mappings.models[name].source == entity.name
+        for key in suite.ledger.source_keys(name, company)
+    }
 
 
 def entity_news(suite: Suite, entity: Entity, company: str) -> bool:

@@ -18,7 +18,7 @@ from mlc_dagster.delivery.ledger import chunks
 from mlc_dagster.delivery.memory import Memory
 from mlc_dagster.lake.latest import NEWEST_FIRST
 from mlc_dagster.lake.partitions import quote
-from mlc_dagster.outlook import first_open_day, span, today
+from mlc_dagster.outlook import first_open_day, held_at_targets, span, today
 from mlc_dagster.suite import Suite
 from mlc_dagster.transport.errors import Closed
 from mlc_dagster.visma.client import VismaClient
@@ -144,7 +144,7 @@ def sweep(suite: Suite, entity: Entity, company: str, *, run_id: str, confirmed:
         limit=limit,
         zone=suite.settings.timezone,
         unread=_unread(suite, entity, company),
-        elsewhere=_elsewhere(suite, entity, company),
+        elsewhere=held_at_targets(suite, entity, company),
     )
     again: list[str] = []
     if found.vanished:
@@ -233,16 +233,6 @@ def _unread(suite: Suite, entity: Entity, company: str) -> list[str]:
     """The keys of records that did not parse: whoever looks finds them missing in the lake, for a reason."""
     entries = suite.quarantine.open(entity.place, company, dismissed=True)
     return [entry.key for entry in entries if entry.key is not None]
-
-
-def _elsewhere(suite: Suite, entity: Entity, company: str) -> set[str]:
-    """The keys of records that destinations hold: a lake that was read again lacks what went before."""
-    return {
-        key
-        for name in suite.destinations()
-        if suite.mappings.models[name].source == entity.name
-        for key in suite.ledger.source_keys(name, company)
-    }
 
 
 def _alive(suite: Suite, entity: Entity, company: str) -> int:

@@ -26,9 +26,10 @@ class ReadGuard(Exception):
 
     def __init__(self, entity: str, company: str, *, held: int, missing: int) -> None:
         super().__init__(
-            f"{entity} of {company}: the ERP's answer lacks {missing} of the {held} records in the lake. "
-            "Nothing was deleted or written. Check the company's tenant and rights: a list over a wrong "
-            "company is empty, not refused. If the records are really gone, read again with allow_deletes."
+            f"{entity} of {company}: the ERP's answer lacks {missing} of the {held} records that the lake or "
+            "a target holds. Nothing was deleted or written. Check the company's tenant and rights: a list "
+            "over a wrong company is empty, not refused. If the records are really gone, read again with "
+            "allow_deletes."
         )
         self.held, self.missing = held, missing
 

@@ -101,6 +101,7 @@ def read_days(
     allow_deletes: bool = False,
     gone: Collection[str] = (),
     back: Collection[str] = (),
+    elsewhere: Collection[str] = (),
     on_day: Callable[[date, int], None] = lambda *_: None,
     settle: Callable[[ReadReport], None] = lambda _: None,
 ) -> ReadReport:
@@ -113,7 +114,8 @@ def read_days(
 
     ``gone`` are records that a look at all keys found deleted: they become tombstones of the newest day,
     unless this read brings them. ``back`` are records that it found again after their deletion, or in a
-    version that looks older than the lake's.
+    version that looks older than the lake's. ``elsewhere`` are records that destinations hold: what a read of
+    everything does not bring of them becomes a tombstone too, though a lake that was lost never saw it.
 
     ``settle`` is told before a day is written which records came in good order and which did not parse. At
     the end closed months are compacted.
@@ -131,7 +133,7 @@ def read_days(
         )
     calls_before = client.http.counter.calls
     axis = _Axis(asked, first_day, zone)
-    known = (frozenset(gone), frozenset(back))
+    known = (frozenset(gone), frozenset(back), frozenset(elsewhere))
     reading = _Reading(client, lake, entity, company, axis, clock or SystemClock(), allow_deletes, *known)
     whole = whole or not entity.has_filter
     report, resumed = _read_after_others(reading, whole=whole, on_day=on_day, settle=settle)
@@ -297,6 +299,7 @@ class _Reading:
     allow_deletes: bool
     known_gone: frozenset[str] = frozenset()
     known_back: frozenset[str] = frozenset()
+    elsewhere: frozenset[str] = frozenset()
 
     def spool(self, *, whole: bool) -> Spool:
         """Return where the pages wait; what is named here makes two readings the same."""
@@ -333,28 +336,38 @@ class _Reading:
         """Read everything and keep what differs from the lake; what vanished becomes tombstones."""
         swept = self._sweep(None, spool)
         nothing = self.entity.schema.empty_table()
-        latest = self.lake.latest(self.entity.name, self.company)
-        if latest is None:
-            return _Found(_Fresh(swept, swept.index, self.axis), nothing, swept, nothing)
-        latest = conform(latest, self.entity.schema)
-        alive = latest.filter(pc.invert(latest.column("_deleted")))
-        dead = latest.filter(latest.column("_deleted"))
-        unreadable = {bad.key for bad in swept.bad}
-        # A record without a readable key may be any of the missing ones, so none is judged then.
-        vanished = alive if None not in unreadable else nothing
-        vanished = without(without(vanished, swept.keys), [key for key in unreadable if key])
-        if not self.allow_deletes:
-            deletes.guard_whole(self.entity, self.company, held=len(alive), missing=len(vanished))
-        news, older = [], [dead.column("_key")]
+        held = self.lake.latest(self.entity.name, self.company)
+        latest = nothing if held is None else conform(held, self.entity.schema)
+        gone = self._vanished(swept, latest)
+        tombstones = deletes.tombstones(self.lake, self.entity, self.company, gone, self.clock.now())
+        if held is None:
+            return _Found(_Fresh(swept, swept.index, self.axis), tombstones, swept, nothing)
+        news, older = [], [latest.column("_key").filter(latest.column("_deleted"))]
         for table in swept.tables(swept.index):
             ordered = in_order(table, latest)
             news.append(table.column("_key").filter(changed(ordered, latest)))
             lifted = pc.not_equal(table.column("_stamp"), ordered.column("_stamp"))
             older.append(table.column("_key").filter(lifted))
         index = swept.index.filter(pc.is_in(swept.index.column("_key"), _joined(news)))
-        tombstones = deletes.marked_deleted(vanished, self.clock.now())
         overtaken = latest.filter(pc.is_in(latest.column("_key"), _joined(older))).select(SYSTEM.names)
         return _Found(_Fresh(swept, index, self.axis), tombstones, swept, overtaken)
+
+    def _vanished(self, swept: Swept, latest: pa.Table) -> list[str]:
+        """Return what the lake or a destination holds and a read of everything did not bring.
+
+        Raises ReadGuard when that is too much.
+        """
+        alive = latest.filter(pc.invert(latest.column("_deleted"))).select(["_key"])
+        unknown = pa.table({"_key": pa.array(sorted(self.elsewhere), pa.string())})
+        held = pa.concat_tables([alive, without(unknown, latest.column("_key"))])
+        unreadable = {bad.key for bad in swept.bad}
+        if None in unreadable:
+            return []  # A record without a readable key may be any of the missing ones.
+        missing = without(without(held, swept.keys), [key for key in unreadable if key])
+        if not self.allow_deletes:
+            deletes.guard_whole(self.entity, self.company, held=len(held), missing=len(missing))
+        keys: list[str] = missing.column("_key").to_pylist()
+        return keys
 
     def _since(self) -> str | None:
         """Return where to begin: the earliest moment from which any of the days asked has to be read."""

@@ -16,12 +16,14 @@ from mlc_dagster.settings import UnknownCompany
 from mlc_dagster.visma.entities import ENTITIES
 from tests.support.house import House, open_house, running_sandbox
 
+DESTINATIONS = ["suppliers", "dimensions"]
+
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     with (
         running_sandbox(companies=("NO01",)) as sandbox,
-        open_house(sandbox, tmp_path_factory.mktemp("sweep"), destinations=["suppliers"]) as house,
+        open_house(sandbox, tmp_path_factory.mktemp("sweep"), destinations=DESTINATIONS) as house,
         # The commands live in the house's time: of the real one, another day may have begun.
         patch("mlc_dagster.cli.backlog.Suite", lambda _: house.suite()),
         patch("mlc_dagster.cli.sweep.Suite", lambda _: house.suite()),
@@ -83,6 +85,16 @@ def test_what_the_erp_deleted_before_a_lost_lake_was_read_again_leaves_the_targe
     flow.send(suite, name, "NO01", [house.today], run_id="next")
     assert gone not in suite.ledger.source_keys(name, "NO01")
     assert {event.kind for event in suite.audit.history(gone)} >= {Kind.VANISHED, Kind.DELETED}
+
+
+def test_of_a_list_that_is_always_read_whole_the_next_run_finds_it_without_a_sweep(house: House) -> None:
+    name, suite = "anaplan/dimensions", house.suite()
+    house.sandbox.visma.delete("NO01", "dimension", "PROJECT")
+    shutil.rmtree(suite.lake.storage.root)
+    flow.read(suite, ENTITIES["dimensions"], "NO01", house.days, run_id="again")
+    assert flow.send(suite, name, "NO01", house.days, run_id="again").deleted == 1
+    assert "PROJECT" not in suite.ledger.source_keys(name, "NO01")
+    flow.read(suite, ENTITIES["suppliers"], "NO01", house.days, run_id="again")
 
 
 def test_many_that_are_gone_are_asked_about_and_then_believed(house: House) -> None:

@@ -360,6 +360,23 @@ def test_an_empty_whole_read_deletes_nothing_without_a_word(erp, entity):
     assert len(erp.read(entity, whole=True, allow_deletes=True).deleted) == len(erp.keys(entity))
 
 
+def test_what_only_a_destination_remembers_is_gone_with_a_whole_read(erp):
+    """The lake was lost, and the ERP deleted a record before it is read again."""
+    there, days = erp.keys("dimensions"), erp.days(back=1)
+    erp.visma.delete("NO01", "dimension", "PROJECT")
+    report = erp.read("dimensions", days, first_day=days[0], elsewhere=there)
+    assert report.deleted == ("PROJECT",)
+    assert erp.held("dimensions").keys() == erp.keys("dimensions")
+    again = erp.read("dimensions", days, first_day=days[0], elsewhere=there)
+    assert (again.deleted, again.written) == ((), []), "a destination that was not told yet is told once"
+
+
+def test_an_empty_list_is_not_believed_where_only_destinations_hold_anything(erp):
+    erp.sandbox.faults.arm("visma", "empty_list", times=None, match="financialPeriod")
+    with pytest.raises(ReadGuard, match=r"lacks 24 of the 24 records that the lake or a target holds"):
+        erp.read("financial_periods", elsewhere=[f"2026{number:02}" for number in range(24)])
+
+
 def test_an_empty_list_of_unreleased_documents_deletes_nothing(erp):
     erp.read("supplier_invoices")
     erp.sandbox.faults.arm("visma", "empty_list", times=None, match="released=0")

@@ -30,5 +30,5 @@ def event(
         "number": number,
         "batch_id": batch_id,
         "kind": str(kind),
-        "detail": json.dumps(detail, ensure_ascii=False),
+        "detail": json.dumps(detail, ensure_ascii=False, default=str),
     }

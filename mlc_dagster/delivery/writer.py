@@ -4,19 +4,19 @@ import json
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from mlc_dagster.database import upsert
 from mlc_dagster.database.schema import UtcDateTime, batch_members, batches, deliveries, events, records
+from mlc_dagster.database.trail import event
 from mlc_dagster.delivery.audit import Kind
 from mlc_dagster.delivery.destination import Batch, Outcome
 from mlc_dagster.delivery.leases import Hold
 from mlc_dagster.delivery.ledger import BatchState, Known, Ledger, State, chunks
 from mlc_dagster.delivery.quarantine import Entry, Refused, Visit, settle
-from mlc_dagster.delivery.rows import Change, Op, encode
+from mlc_dagster.delivery.rows import Change, Op, Row, encode
 
 # A statement's parameters are built before it runs: many changes go in pieces, for memory's sake.
 _CHANGES_AT_ONCE = 2_000
@@ -152,7 +152,7 @@ class Writer:
             self._begin(connection)
             for _, some in _pieces(changes):
                 rows = [
-                    marks | _named(change) | {"payload": change.text, "target_id": change.target_id}
+                    marks | _named(change.row) | {"payload": change.text, "target_id": change.target_id}
                     for change in some
                 ]
                 upsert(connection, records, rows)
@@ -166,12 +166,8 @@ class Writer:
                 connection.execute(
                     records.update().where(*self._here, records.c.key.in_(keys)).values(values)
                 )
-            detail = json.dumps({"reason": "It never reached the destination; no call was needed."})
-            rows = [
-                self._event(Kind.DELETED, None, detail)
-                | {"source_key": record.source_key, "key": record.key, "number": record.number}
-                for record in gone
-            ]
+            detail = {"reason": "It never reached the destination; no call was needed."}
+            rows = [self._event(Kind.DELETED, None, detail, **_named(record)) for record in gone]
             connection.execute(events.insert(), rows)
 
     def quarantine(self, refused: Sequence[Refused], passed: Callable[[Entry], bool]) -> None:
@@ -277,7 +273,9 @@ class Writer:
         marks = {**self._place, "state": state, "batch_id": batch_id, "updated_at": self._clock.now()}
         for _, some in _pieces(changes):
             upsert(
-                connection, records, [marks | _named(change) | {"reason": reason(change)} for change in some]
+                connection,
+                records,
+                [marks | _named(change.row) | {"reason": reason(change)} for change in some],
             )
 
     def _marks(self, state: State, batch_id: str, reason: str | None) -> Iterator[sa.Label[Any]]:
@@ -295,7 +293,7 @@ class Writer:
         without: Collection[str] = (),
     ) -> None:
         """One event for every member of a batch but some, in one statement."""
-        fixed = self._event(Kind.PENDING, batch_id, json.dumps(detail, ensure_ascii=False))
+        fixed = self._event(Kind.PENDING, batch_id, detail)
         columns = {name: sa.literal(value, events.c[name].type) for name, value in fixed.items()} | {
             "kind": kind
         }
@@ -314,21 +312,21 @@ class Writer:
         batch_id: str | None,
         reason: Callable[[Change], str],
     ) -> None:
-        def event(change: Change) -> dict[str, Any]:
-            detail = json.dumps({"op": change.op, "reason": reason(change)}, ensure_ascii=False)
-            return self._event(kind, batch_id, detail) | _named(change)
+        def told(change: Change) -> dict[str, Any]:
+            detail = {"op": change.op, "reason": reason(change)}
+            return self._event(kind, batch_id, detail, **_named(change.row))
 
         for _, some in _pieces(changes):
-            connection.execute(events.insert(), list(map(event, some)))
+            connection.execute(events.insert(), list(map(told, some)))
 
     def _note(self, connection: sa.Connection, batch_id: str | None, kind: Kind, **detail: Any) -> None:
-        text = json.dumps(detail, ensure_ascii=False, default=str)
-        connection.execute(events.insert(), self._event(kind, batch_id, text))
+        connection.execute(events.insert(), self._event(kind, batch_id, detail))
 
-    def _event(self, kind: Kind, batch_id: str | None, detail: str) -> dict[str, Any]:
-        at: datetime = self._clock.now()
-        row = {"at": at, "run_id": self._run_id, "batch_id": batch_id, "kind": kind, "detail": detail}
-        return {**self._place, **row}
+    def _event(
+        self, kind: Kind, batch_id: str | None, detail: Mapping[str, Any], **record: str
+    ) -> dict[str, Any]:
+        now = self._clock.now()
+        return event(now, self._run_id, kind, detail, **self._place, batch_id=batch_id, **record)
 
 
 def _pieces(changes: Sequence[Change]) -> Iterator[tuple[int, Sequence[Change]]]:
@@ -337,8 +335,8 @@ def _pieces(changes: Sequence[Change]) -> Iterator[tuple[int, Sequence[Change]]]
         yield start, changes[start : start + _CHANGES_AT_ONCE]
 
 
-def _named(change: Change) -> dict[str, str]:
-    return {"key": change.row.key, "source_key": change.row.source_key, "number": change.row.number}
+def _named(record: Row | Known) -> dict[str, str]:
+    return {"key": record.key, "source_key": record.source_key, "number": record.number}
 
 
 def _member(batch_id: str, position: int, change: Change) -> dict[str, Any]:
@@ -346,7 +344,7 @@ def _member(batch_id: str, position: int, change: Change) -> dict[str, Any]:
         "batch_id": batch_id,
         "position": position,
         "op": change.op,
-        **_named(change),
+        **_named(change.row),
         "hash": change.hash,
         "payload": change.text,
         "target_id": change.target_id,

@@ -19,6 +19,9 @@ def run_check() -> int:
     settings = load_settings()
     _tell("ok", "green", f"configuration {settings.file}")
     suite = Suite(settings)
+    # Nearly everything asks the database, and each would wait for it anew.
+    if not attempt("database", lambda: suite.engine.dialect.name):
+        return 1
     healthy = _all(_steps(suite, settings))
     for target in settings.pairs.on():
         # Without a login every destination would tell the same, and try the refused one once more.
@@ -57,8 +60,7 @@ def _destinations(suite: Suite, target: str) -> Iterator[Step]:
 
 
 def _steps(suite: Suite, settings: Settings) -> Iterator[Step]:
-    yield "database", lambda: suite.engine.dialect.name
-    yield "lake", lambda: suite.lake.url
+    yield "lake", partial(health.lake, suite)
     yield "mappings", lambda: f"{len(suite.mappings.models)} models in {settings.mappings_folder}"
     for company in settings.companies:
         yield f"visma {company}", partial(health.company, suite, company)

@@ -6,11 +6,11 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from functools import partial
 
-import dagster as dg
 import typer
 from rich.table import Table
 
 from mlc_dagster.cli.console import console, table_with
+from mlc_dagster.cli.instance import dagster_instance
 from mlc_dagster.cli.person import person
 from mlc_dagster.cli.report import Line, lines_of, table_of
 from mlc_dagster.cli.signals import stop_on_signals
@@ -65,9 +65,10 @@ def replay(what: What, *, yes: bool) -> int:
     Raises:
         NotAReplay: nothing is known of it; the text says what is.
         LeaseHeld: a delivery is under way.
+        NoDagster: DAGSTER_HOME is not set.
     """
     suite = Suite(load_settings())
-    with dg.DagsterInstance.get() as instance:
+    with dagster_instance() as instance:
         planned = plan(suite, what, partial(spans_of, instance, suite.settings))
     console.print(_table(planned))
     for note in planned.notes:
@@ -86,7 +87,7 @@ def run_now(suite: Suite, planned: Plan) -> int:
         ReplayInterrupted: Ctrl-C or SIGTERM; no process is left behind.
     """
     stop_on_signals()
-    with dg.DagsterInstance.get() as instance:
+    with dagster_instance() as instance:
         end_orphans(instance)
         try:
             mark(suite, planned, by=person())
@@ -102,7 +103,7 @@ def run_now(suite: Suite, planned: Plan) -> int:
 def run_spans(spans: Mapping[str, Sequence[Span]], pair: str, tell: Tell) -> None:
     """Run the chain of a pair for its spans, one after the other; tells each span, and what came of it."""
     definitions = defs()
-    with dg.DagsterInstance.get() as instance:
+    with dagster_instance() as instance:
         for span in spans[pair]:
             tell(span)
             run = run_pair(definitions, instance, **asdict(span))

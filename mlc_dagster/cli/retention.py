@@ -50,15 +50,14 @@ def show() -> None:
 def apply(*, dry_run: bool, yes: bool) -> int:
     """Show what is old enough, ask, and remove it; 1 when the answer is no."""
     # Dagster is loaded only where its runs are looked at.
-    import dagster as dg  # noqa: PLC0415
-
+    from mlc_dagster.cli.instance import dagster_instance  # noqa: PLC0415
     from mlc_dagster.graph.retention import old_runs, remove_runs  # noqa: PLC0415
 
     suite = Suite(load_settings())
     if not suite.settings.retention.model_dump(exclude_none=True):
         console.print("Everything is kept for ever: mlc.yaml has no section `retention` (docs/audit.md).")
         return 0
-    with dg.DagsterInstance.get() as instance:
+    with dagster_instance() as instance:
         console.print(
             _table("Old enough to go", [*old(suite), *_runs(suite.settings, len(old_runs(instance, suite)))])
         )

@@ -17,9 +17,14 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from mlc_dagster.database.schema import REVISION
 
 BUSY_SECONDS = 30
+CHOICES = "Use sqlite:///path or postgresql://..."
 # Any number works, as long as nobody else in the database uses it for an advisory lock.
 _MIGRATION_LOCK = 7_261_001
 _READ_ONLY = "mlc_read_only"
+
+
+class NoDatabase(Exception):
+    """The database cannot be opened."""
 
 
 class DatabaseTooNew(Exception):
@@ -31,8 +36,13 @@ def connect(url: str) -> sa.Engine:
 
     SQLite: the folder is made, write-ahead log on, a transaction takes the write lock when it begins
     and waits up to 30 seconds for it. PostgreSQL is spoken to through psycopg2, whatever the URL says.
+
+    Raises NoDatabase: that is no such URL, or the folder cannot be made.
     """
-    parsed = make_url(url)
+    try:
+        parsed = make_url(url)
+    except sa.exc.ArgumentError:
+        raise NoDatabase(f"MLC_DATABASE_URL is no URL. {CHOICES}") from None
     if parsed.get_backend_name() == "sqlite":
         return _open_sqlite(parsed)
     if parsed.get_backend_name() == "postgresql":
@@ -41,19 +51,26 @@ def connect(url: str) -> sa.Engine:
             pool_pre_ping=True,
             executemany_mode="values_plus_batch",
         )
-    raise ValueError(
-        f"The database URL begins with {parsed.drivername!r}. Use sqlite:///path or postgresql://..."
-    )
+    raise NoDatabase(f"MLC_DATABASE_URL begins with {parsed.drivername!r}. {CHOICES}")
 
 
 def migrate(engine: sa.Engine) -> None:
     """Bring the tables to the newest revision. Many processes may call it at once.
 
-    At the newest it costs one read. Raises DatabaseTooNew when a newer version of this package was here.
+    At the newest it costs one read.
+
+    Raises:
+        NoDatabase: nobody answers, or what is there is no database.
+        DatabaseTooNew: a newer version of this package was here.
     """
-    with reading(engine) as connection:
-        if _revision(connection) == REVISION:
-            return
+    try:
+        with reading(engine) as connection:
+            if _revision(connection) == REVISION:
+                return
+    except sa.exc.DatabaseError as error:
+        if error.statement is not None:
+            raise
+        raise _not_opened(engine.url, str(error.orig)) from error
     with engine.begin() as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
@@ -113,9 +130,21 @@ def _insert(connection: sa.Connection, table: sa.Table) -> sqlite.Insert | postg
     return postgresql.insert(table)
 
 
+def _not_opened(url: URL, why: str) -> NoDatabase:
+    # A query may hold a password too.
+    place = url.set(query={}).render_as_string()
+    words = " ".join(why.split())
+    return NoDatabase(
+        f"The database {place} cannot be opened ({words}). Check MLC_DATABASE_URL, or `home` in mlc.yaml."
+    )
+
+
 def _open_sqlite(url: URL) -> sa.Engine:
     if url.database and url.database != ":memory:":
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        try:
+            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _not_opened(url, str(error)) from error
     engine = sa.create_engine(url, connect_args={"timeout": BUSY_SECONDS})
     sa.event.listen(engine, "connect", _prepare_sqlite)
     sa.event.listen(engine, "begin", _begin_sqlite)

@@ -1,9 +1,26 @@
-"""What `mlc check` says of one thing it tried."""
+"""What `mlc check` says of one thing it tried, and what it tries where the settings point nowhere."""
+
+from pathlib import Path
 
 import pytest
+import yaml
 
 from mlc_dagster.cli import check
 from mlc_dagster.delivery.errors import DeliveryError
+from mlc_dagster.operations import health
+from mlc_dagster.settings import REPOSITORY, load_settings
+from mlc_dagster.suite import Suite
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    settings = yaml.safe_load((REPOSITORY / "mlc.yaml").read_text("utf-8"))
+    settings |= {"home": "state", "mappings": str(REPOSITORY / "dbt_like_mappings")}
+    (tmp_path / "mlc.yaml").write_text(yaml.safe_dump(settings), "utf-8")
+    monkeypatch.setenv("MLC_CONFIG", str(tmp_path / "mlc.yaml"))
+    for name in ("MLC_DATABASE_URL", "MLC_LAKE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
 
 
 def test_what_fails_is_named_once(capsys: pytest.CaptureFixture[str]) -> None:
@@ -12,3 +29,35 @@ def test_what_fails_is_named_once(capsys: pytest.CaptureFixture[str]) -> None:
 
     assert not check.attempt("anaplan/suppliers", step)
     assert capsys.readouterr().out == "fails anaplan/suppliers: the import lacks credit_terms.\n"
+
+
+def test_without_its_database_nothing_else_is_tried(
+    installed: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MLC_DATABASE_URL", "postgresql://mlc:hunter2@127.0.0.1:1/mlc")
+    assert check.run_check() == 1
+    configuration, database = capsys.readouterr().out.splitlines()
+    assert configuration.startswith("ok    configuration")
+    assert database.startswith("fails database: The database postgresql+psycopg2://mlc:***@127.0.0.1:1/mlc")
+    assert "Connection refused" in database
+
+
+@pytest.mark.parametrize("place", ["letter/lake", "letter"])
+def test_a_lake_that_takes_no_files_is_no_lake(
+    installed: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    (installed / "letter").write_text("Dear controller")
+    monkeypatch.setenv("MLC_LAKE_URL", str(installed / place))
+    with pytest.raises(health.LakeUnusable, match=r"takes no files .* Check MLC_LAKE_URL"):
+        health.lake(Suite(load_settings()))
+
+
+def test_an_unknown_store_is_told_as_that(installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLC_LAKE_URL", "wharf://lake")
+    with pytest.raises(health.LakeUnusable, match="Protocol not known: wharf"):
+        health.lake(Suite(load_settings()))
+
+
+def test_looking_at_the_lake_leaves_nothing_there(installed: Path) -> None:
+    health.lake(Suite(load_settings()))
+    assert list((installed / "state" / "lake").iterdir()) == []

@@ -13,7 +13,7 @@ from alembic.script import ScriptDirectory
 
 import mlc_dagster.database
 from mlc_dagster.database import connect, migrate, reading, upsert
-from mlc_dagster.database.engine import DatabaseTooNew
+from mlc_dagster.database.engine import DatabaseTooNew, NoDatabase
 from mlc_dagster.database.schema import REVISION, budgets, metadata, records
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -146,9 +146,22 @@ def test_any_postgresql_url_is_spoken_by_psycopg2() -> None:
         assert connect(url).url.drivername == "postgresql+psycopg2"
 
 
-def test_another_database_is_refused_with_the_choices() -> None:
-    with pytest.raises(ValueError, match="sqlite:///path or postgresql"):
-        connect("mysql://host/db")
+@pytest.mark.parametrize("url", ["mysql://host/db", "localhost/mlc"])
+def test_another_database_is_refused_with_the_choices(url: str) -> None:
+    with pytest.raises(NoDatabase, match="sqlite:///path or postgresql"):
+        connect(url)
+
+
+def test_a_database_that_cannot_be_opened_is_named_without_its_password(tmp_path: Path) -> None:
+    (tmp_path / "letter").write_text("Dear controller")
+    for url in (
+        "postgresql://mlc:hunter2@127.0.0.1:1/mlc?password=hunter2",
+        f"sqlite:///{tmp_path}/letter",
+        f"sqlite:///{tmp_path}/letter/mlc.db",
+    ):
+        with pytest.raises(NoDatabase, match=r"cannot be opened \(.+\)\. Check MLC_DATABASE_URL") as caught:
+            migrate(connect(url))
+        assert "hunter2" not in str(caught.value)
 
 
 def test_sqlite_keeps_a_write_ahead_log_that_survives_power_loss(sqlite_url: str) -> None:

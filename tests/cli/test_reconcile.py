@@ -8,12 +8,13 @@ import pytest
 import yaml
 from typer.testing import CliRunner, Result
 
+from mlc_dagster import flow
 from mlc_dagster.cli.main import app
 from mlc_dagster.cli.reconcile import NotCarried
 from mlc_dagster.database.schema import records
 from mlc_dagster.delivery import State
-from mlc_dagster.settings import UnknownCompany
-from mlc_dagster.suite import UnknownDestination
+from mlc_dagster.settings import UnknownCompany, load_settings
+from mlc_dagster.suite import Suite, UnknownDestination
 from tests.support.house import House, open_house, running_sandbox
 
 NAME, MODULE = "anaplan/suppliers", "DAT01 Suppliers"
@@ -85,7 +86,7 @@ def test_a_row_that_nobody_sent_is_taken_away_with_the_next_run(house: House, su
     assert "They stay." in kept.output
     assert house.suite().ledger.known(NAME, "NO01", keys=[surplus], source_keys=()) == {}
     told = mlc("reconcile", NAME, "--repair", "--yes")
-    assert f"{NAME} NO01: 1 rows are taken away with the next run." in told.output
+    assert f"{NAME} NO01: the next run takes 1 row away." in told.output
     assert house.run("NO01").success
     assert house.shown(NAME)["deleted"] == 1
     now = house.modules()[MODULE]
@@ -96,15 +97,43 @@ def test_a_row_that_nobody_sent_is_taken_away_with_the_next_run(house: House, su
     assert "no record of the ERP makes it" in mlc("audit", surplus).output
 
 
-def test_a_deleted_row_that_shows_again_is_deleted_again(house: House, surplus: str) -> None:
+@pytest.fixture
+def deleted(house: House, surplus: str) -> str:
+    """An item that the ledger knows as deleted, and that does not show it."""
     with house.suite().engine.begin() as connection:
         some = connection.execute(records.select().where(records.c.destination == NAME)).first()
         gone = {"key": surplus, "source_key": "9999", "state": State.DELETED, "hash": None, "payload": None}
         connection.execute(records.insert(), {**some._asdict(), **gone})
+    return surplus
+
+
+@pytest.fixture
+def own_mappings(house: House, tmp_path: Path) -> Iterator[Path]:
+    """The folder of a copy of the mappings, which mlc.yaml names meanwhile."""
+    settings, folder = house.settings.file.read_text(), tmp_path / "mappings"
+    shutil.copytree(house.settings.mappings_folder, folder)
+    house.set("mappings", value=str(folder))
+    yield folder
+    house.settings.file.write_text(settings)
+
+
+def test_a_changed_mark_reaches_the_rows_that_were_marked_before(
+    house: House, deleted: str, own_mappings: Path
+) -> None:
+    contract = own_mappings / "anaplan" / "suppliers.yml"
+    for mark in ("Deleted", "No longer used"):
+        contract.write_text(contract.read_text().replace("{status: Deleted}", f"{{status: {mark}}}"))
+        assert mlc("reconcile", NAME, "--repair", "--yes").exit_code == 1
+        flow.send(Suite(load_settings(), house.clock), NAME, "NO01", [house.today], run_id="run")
+        assert house.modules()[MODULE][deleted]["status"] == mark
+    assert mlc("reconcile", NAME).exit_code == 0
+
+
+def test_a_deleted_row_that_shows_again_is_deleted_again(house: House, deleted: str) -> None:
     told = mlc("reconcile", NAME, "--repair", "--yes")
-    assert f"{NAME} NO01: rows to be taken away: 1: {surplus}." in told.output
+    assert f"{NAME} NO01: rows to be taken away: 1: {deleted}." in told.output
     assert house.run("NO01").success
-    assert house.modules()[MODULE][surplus]["status"] == "Deleted"
+    assert house.modules()[MODULE][deleted]["status"] == "Deleted"
     assert mlc("reconcile").exit_code == 0
 
 
@@ -165,7 +194,7 @@ def test_an_edited_cell_is_named_with_both_values_and_repaired_alone(house: Hous
     asked = mlc("reconcile", NAME, "--repair", answer="n\n")
     assert "Nothing was changed." in asked.output
     done = mlc("reconcile", NAME, "--repair", "--yes")
-    assert f"{NAME} NO01: 1 rows go again with the next run." in done.output
+    assert f"{NAME} NO01: the next run sends 1 row again." in done.output
     assert house.run("NO01").success
     assert house.shown(NAME)["updated"] == 1
     assert house.modules() == before
@@ -195,7 +224,7 @@ def test_a_row_that_the_ledger_has_lost_is_sent_again(house: House) -> None:
         mine = (records.c.destination == NAME, records.c.key == sorted(before[MODULE])[0])
         assert connection.execute(records.delete().where(*mine)).rowcount == 1
     told = mlc("reconcile", NAME, "--repair", "--yes")
-    assert f"{NAME} NO01: 1 rows go again with the next run." in told.output
+    assert f"{NAME} NO01: the next run sends 1 row again." in told.output
     assert house.run("NO01").success
     assert house.modules() == before
     assert mlc("reconcile").exit_code == 0

@@ -194,16 +194,21 @@ class Suite:
         raise PairOff(name)
 
     def destinations(self, only: str | None = None) -> list[str]:
-        """The destinations that are switched on, such as anaplan/gl_accounts, in order of delivery."""
+        """The destinations that are switched on, such as anaplan/gl_accounts, in order of delivery.
+
+        `only`: one of them, or a pair. Raises UnknownDestination.
+        """
         names = [
             key
             for target, pair in self.settings.pairs.on().items()
             for key in self.mappings.in_order(target)
             if key.split("/", 1)[1] in pair.names()
         ]
-        if only is not None and only not in names:
-            raise UnknownDestination(only, names)
-        return [only] if only else names
+        if only is None:
+            return names
+        if found := [name for name in names if only in (name, name.split("/", 1)[0])]:
+            return found
+        raise UnknownDestination(only, names)
 
     def destination(self, name: str) -> Destination:
         """One destination, ready to send."""

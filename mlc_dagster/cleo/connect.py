@@ -112,7 +112,7 @@ class Cleo:
         waiting = len(self.mailbox.list(self.settings.folders.download))
         if self.connections is not None:
             self.connections.look()
-        return f"mailbox, {waiting} files to take in"
+        return f"mailbox, files to take in: {waiting}"
 
     def calls_left(self) -> Mapping[str, int | None]:
         """The calls left of this minute."""

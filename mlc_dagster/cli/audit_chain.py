@@ -3,7 +3,7 @@
 from datetime import date
 from pathlib import Path
 
-from mlc_dagster.cli.console import console
+from mlc_dagster.cli.console import console, counted
 from mlc_dagster.delivery import Event
 from mlc_dagster.delivery.export import export
 from mlc_dagster.delivery.seals import Broken, Head
@@ -27,15 +27,14 @@ def verify(kept: str | None, *, only_head: bool) -> int:
     if only_head:
         console.print(str(verdict.head or "nothing is sealed yet"))
         return int(verdict.head is None)
-    console.print(f"{verdict.events} events in {verdict.seals} seals are as they were sealed.")
+    console.print(f"As it was sealed: {_held(verdict.events, verdict.seals)}.")
     if ours is not None:
         console.print(f"The kept seal {ours.number} is among them, with everything before it.")
     if verdict.removed:
-        console.print(f"{verdict.removed} events were removed by retention, as the trail says.")
+        console.print(f"Removed by retention, as the trail says: {counted(verdict.removed, 'event')}.")
     if verdict.unsealed:
-        console.print(
-            f"{verdict.unsealed} events are newer than the last seal; the next delivery seals them."
-        )
+        newer = counted(verdict.unsealed, "event")
+        console.print(f"Newer than the last seal: {newer}; the next delivery seals what is new.")
     console.print(f"Newest seal: {verdict.head or 'none yet'}")
     return 0
 
@@ -49,8 +48,12 @@ def write_export(folder: Path, first: date, last: date, form: str) -> None:
     suite = Suite(load_settings())
     done = export(suite.engine, suite.seals, folder, first=first, last=last, form=form, now=suite.clock.now())
     console.print(
-        f"{done.events} events and {done.seals} seals are in {folder}; README.txt says how to read them."
+        f"Written to {folder}: {_held(done.events, done.seals)}. README.txt there says how to read them."
     )
+
+
+def _held(events: int, seals: int) -> str:
+    return f"{counted(events, 'event')}, {counted(seals, 'seal')}"
 
 
 def _told(broken: Broken, event: Event | None) -> str:

@@ -2,7 +2,7 @@
 
 from rich.table import Table
 
-from mlc_dagster.cli.console import console, table_with
+from mlc_dagster.cli.console import console, counted, table_with
 from mlc_dagster.operations.backlog import Backlog, backlogs, hours, total
 from mlc_dagster.settings import load_settings
 from mlc_dagster.suite import Suite
@@ -39,8 +39,8 @@ def _table(found: dict[str, list[Backlog]]) -> Table:
 def _when(suite: Suite, company: str, calls: int) -> str:
     needed = hours(suite, company, calls)
     if needed is None:
-        return f"{calls} calls; the ERP has not told its limit."
-    share = f"{calls} calls of our share, if nothing else asks: "
+        return f"{counted(calls, 'call')}; the ERP has not told its limit."
+    share = f"{counted(calls, 'call')} of our share, if nothing else asks: "
     if needed == 1:
         return share + "done within this hour."
     return share + f"done in {needed} hours of the ERP's, this one included. It goes on by itself in each."

@@ -13,6 +13,11 @@ if not console.is_terminal:
     console = Console(highlight=False, markup=False, soft_wrap=True, width=WIDTH)
 
 
+def counted(count: int, what: str) -> str:
+    """Such as "1 row" and "2 rows"."""
+    return f"{count} {what}" + ("" if count == 1 else "s")
+
+
 def table_with(
     title: str, headings: Collection[str], *, numbers: Collection[str] = (), whole: Collection[str] = ()
 ) -> Table:

@@ -135,7 +135,7 @@ def check() -> None:
 @app.command()
 def plan(
     destination: Annotated[
-        str | None, typer.Argument(help="Such as anaplan/supplier_invoices; all by default.")
+        str | None, typer.Argument(help="Such as anaplan/supplier_invoices, or a pair; all by default.")
     ] = None,
     company: Annotated[str | None, typer.Option(help="One company; all by default.")] = None,
     since: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First day.")] = None,

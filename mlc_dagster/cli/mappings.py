@@ -5,7 +5,7 @@ from pathlib import Path
 from rich.syntax import Syntax
 
 from mlc_dagster import flow
-from mlc_dagster.cli.console import console
+from mlc_dagster.cli.console import console, counted
 from mlc_dagster.mappings import docs
 from mlc_dagster.settings import load_settings
 from mlc_dagster.suite import Suite
@@ -33,7 +33,7 @@ def run_tests(model: str | None) -> int:
         for company in suite.settings.companies:
             mapped = flow.everything(suite, name, company)
             refused = f", {len(mapped.refused)} refused" if mapped.refused else ""
-            console.print(f"{name} {company}: {mapped.table.num_rows} rows{refused}")
+            console.print(f"{name} {company}: {counted(mapped.table.num_rows, 'row')}{refused}")
             checks = suite.mappings.checks(name, mapped)
             ran += len(checks)
             for check in checks:

@@ -31,7 +31,7 @@ def show_status() -> int:
             if state in (OVERDUE, State.REJECTED):
                 bad.append((state, found))
     untold = list(_untold(suite))
-    console.print(_summary(counts))
+    console.print(_summary(counts) if counts else "No document has been made yet.")
     if untold:
         console.print(_waiting(untold))
         console.print(

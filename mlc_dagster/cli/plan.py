@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 
 from mlc_dagster import flow
-from mlc_dagster.cli.console import console, table_with
+from mlc_dagster.cli.console import console, counted, table_with
 from mlc_dagster.operations.health import budgets_left
 from mlc_dagster.outlook import held_days, open_days, span
 from mlc_dagster.settings import load_settings
@@ -18,18 +18,19 @@ def show_plan(destination: str | None, company: str | None, since: date | None, 
     """Print the plan of each destination and company, from what the lake holds now.
 
     Raises:
-        UnknownDestination: the settings name no such destination.
-        UnknownCompany: there is no such company.
+        UnknownDestination: the settings name no such destination or pair.
+        UnknownCompany: there is no such company, or the pair that is named does not carry it.
     """
     suite = Suite(load_settings())
-    chosen = suite.settings.chosen(company)
+    destinations = suite.destinations(destination)
+    chosen = suite.settings.chosen(company, destination and destination.split("/")[0])
     names, title = ("destination", "company"), "What the next run would do with what the lake holds now"
     table = table_with(title, (*names, *NUMBERS), numbers=NUMBERS, whole=names)
     needed: Counter[str] = Counter()
     times: dict[str, float] = {}
     remarks: list[str] = []
     read: dict[str, list[datetime | None]] = {}
-    for name in suite.destinations(destination):
+    for name in destinations:
         target = name.split("/")[0]
         for code in (each for each in suite.settings.companies_of(target) if each in chosen):
             when = max(held_days(suite, name, code).values(), default=None)
@@ -59,7 +60,7 @@ def show_plan(destination: str | None, company: str | None, since: date | None, 
         if seconds < 1:
             continue
         calls, time = needed[target], _time(seconds)
-        console.print(f"Pair {target}: about {calls} calls, which take {time} under its limits.")
+        console.print(f"Pair {target}: about {counted(calls, 'call')}, {time} under its limits.")
 
 
 def _numbers(forecast: flow.Forecast) -> tuple[int, ...]:
@@ -88,7 +89,11 @@ def _tell_budgets(needed: Counter[str], left: dict[str, int | None]) -> None:
         calls = needed.get(budget)
         if calls is None and not budget.startswith("visma"):
             continue  # of a pair that was not asked for
-        need = f"the plan needs about {calls} calls" if calls is not None else "used for reading the ERP"
+        need = (
+            f"the plan needs about {counted(calls, 'call')}"
+            if calls is not None
+            else "used for reading the ERP"
+        )
         if calls_left is None:
             room = "its limit is learnt with the first answer"
         elif calls is not None and calls > calls_left:

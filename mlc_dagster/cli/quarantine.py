@@ -7,7 +7,7 @@ from pathlib import Path
 import typer
 from rich.table import Table
 
-from mlc_dagster.cli.console import console, table_with
+from mlc_dagster.cli.console import console, counted, table_with
 from mlc_dagster.cli.person import person
 from mlc_dagster.delivery import Entry
 from mlc_dagster.mappings import Model
@@ -72,7 +72,7 @@ def retry(entry_id: int | None, *, yes: bool) -> int:
         return 1
     for span in planned.spans:
         console.print(f"{span.pair} {span.company}: {span.days}")
-    if not yes and not typer.confirm(f"Let {len(entries)} records go again with these runs?"):
+    if not yes and not typer.confirm(f"Let {counted(len(entries), 'record')} go again with these runs?"):
         console.print("Nothing was changed.")
         return 1
     failed = run_now(suite, planned)

@@ -82,12 +82,7 @@ def _compared(
 
 def _destinations(suite: Suite, wanted: str | None, entity: str | None) -> list[str]:
     """Those of a pair, or one, or all; with an entity only those that carry its records."""
-    one = None if wanted in (None, *suite.settings.pairs.on()) else wanted
-    source = {
-        name: suite.mappings.models[name].source
-        for name in suite.destinations(one)
-        if wanted in (None, name, name.split("/")[0])
-    }
+    source = {name: suite.mappings.models[name].source for name in suite.destinations(wanted)}
     found = [name for name in source if entity in (None, source[name])]
     if not found:
         known = ", ".join(sorted(set(source.values())))

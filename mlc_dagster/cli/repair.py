@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import typer
 
-from mlc_dagster.cli.console import console
+from mlc_dagster.cli.console import console, counted
 from mlc_dagster.delivery import Comparison, Surplus, condemn, distrust
 from mlc_dagster.delivery.reconcile import NAMED
 from mlc_dagster.flow import LakeIncomplete, unmade
@@ -83,7 +83,7 @@ def _send_again(suite: Suite, repairs: Sequence[Repair], *, yes: bool) -> None:
     rows = sum(len(each.again) for each in repairs)
     if not rows:
         console.print("Nothing is to be sent again.")
-    elif yes or typer.confirm(f"Send these {rows} rows again with the next run?"):
+    elif yes or typer.confirm(f"Send {counted(rows, 'row')} again with the next run?"):
         for each in repairs:
             distrust(
                 suite.destination(each.destination),
@@ -93,7 +93,7 @@ def _send_again(suite: Suite, repairs: Sequence[Repair], *, yes: bool) -> None:
                 reason=AGAIN,
                 keys=each.again,
             )
-            console.print(f"{each.place}: {len(each.again)} rows go again with the next run.")
+            console.print(f"{each.place}: the next run sends {counted(len(each.again), 'row')} again.")
     else:
         console.print("Nothing was changed.")
 
@@ -102,7 +102,7 @@ def _take_away(suite: Suite, repairs: Sequence[Repair], *, yes: bool) -> None:
     rows = sum(len(each.away) for each in repairs)
     if not rows:
         return
-    question = f"Take these {rows} rows away with the next run, as rows of deleted records are?"
+    question = f"Take {counted(rows, 'row')} away with the next run, as rows of deleted records are?"
     if not yes and not typer.confirm(f"{question} Somebody may have made them on purpose."):
         console.print("They stay.")
         return
@@ -115,4 +115,4 @@ def _take_away(suite: Suite, repairs: Sequence[Repair], *, yes: bool) -> None:
             run_id=RUN_ID,
             reason=AWAY,
         )
-        console.print(f"{each.place}: {count} rows are taken away with the next run.")
+        console.print(f"{each.place}: the next run takes {counted(count, 'row')} away.")

@@ -3,10 +3,10 @@
 import typer
 from rich.table import Table
 
-from mlc_dagster.cli.console import console, table_with
+from mlc_dagster.cli.console import console, counted, table_with
 from mlc_dagster.delivery import Change, Op, State, distrust
 from mlc_dagster.settings import load_settings
-from mlc_dagster.suite import Suite
+from mlc_dagster.suite import Suite, UnknownDestination
 
 RUN_ID = "mlc resend"
 REASON = "an operator asked for all rows to be sent again"
@@ -21,7 +21,8 @@ def resend(destination: str, company: str | None, *, yes: bool) -> int:
         LeaseHeld: a delivery is under way.
     """
     suite = Suite(load_settings())
-    (name,) = suite.destinations(destination)
+    if (name := destination) not in (names := suite.destinations(destination)):
+        raise UnknownDestination(name, names)
     carried = suite.settings.chosen(company, name.split("/")[0])
     costs = {code: _cost(suite, name, code) for code in carried}
     if not any(rows for rows, _ in costs.values()):
@@ -33,7 +34,7 @@ def resend(destination: str, company: str | None, *, yes: bool) -> int:
         return 1
     for code in costs:
         count = distrust(suite.destination(name), code, ledger=suite.ledger, run_id=RUN_ID, reason=REASON)
-        console.print(f"{name} {code}: {count} rows go again with the next run.")
+        console.print(f"{name} {code}: the next run sends {counted(count, 'row')} again.")
     return 0
 
 

@@ -58,9 +58,11 @@ def apply(*, dry_run: bool, yes: bool) -> int:
         console.print("Everything is kept for ever: mlc.yaml has no section `retention` (docs/audit.md).")
         return 0
     with dagster_instance() as instance:
-        console.print(
-            _table("Old enough to go", [*old(suite), *_runs(suite.settings, len(old_runs(instance, suite)))])
-        )
+        found = [*old(suite), *_runs(suite.settings, len(old_runs(instance, suite)))]
+        console.print(_table("Old enough to go", found))
+        if not any(each.count for each in found):
+            console.print("Nothing is old enough to go.")
+            return 0
         if dry_run:
             return 0
         if not yes and not typer.confirm("Remove all this for good?"):

@@ -14,6 +14,7 @@ from mlc_dagster.visma.keysweep import TooMuchGone
 from mlc_dagster.visma.sweep import NeverSettled
 
 RUN_ID = "mlc sweep"
+NOTHING = "The lake holds nothing of it yet: there are no keys to compare with the ERP's."
 FOUND = ("held", "listed", "vanished", "renumbered", "late_days", "calls")
 
 
@@ -32,7 +33,7 @@ def show_sweep_plan(company: str | None, entity: str | None) -> None:
         seen = cost(suite, each, code)
         last = f"{seen.last:%Y-%m-%d %H:%M}" if seen.last else "never"
         table.add_row(code, each.name, str(seen.held), str(seen.calls), str(seen.kept), last)
-    console.print(table)
+    console.print(table if table.row_count else NOTHING)
     share = suite.settings.visma.key_sweep.percent_of_calls
     for code in suite.settings.chosen(company):
         left = calls_left(suite, code)
@@ -67,6 +68,8 @@ def run_sweep(company: str | None, entity: str | None, confirmed: int) -> int:
                 trouble.append(_closed(code, left, window))
                 break
             left.pop(name)
+    if not (done or trouble):
+        console.print(NOTHING)
     if done:
         console.print(_table(done))
         _tell_next(done)

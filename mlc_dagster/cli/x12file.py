@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.tree import Tree
 
-from mlc_dagster.cli.console import console, table_with
+from mlc_dagster.cli.console import console, counted, table_with
 from mlc_dagster.x12.codes import name_of
 from mlc_dagster.x12.errors import UnreadableError
 from mlc_dagster.x12.findings import Severity
@@ -25,14 +25,12 @@ def validate_file(file: Path) -> int:
             console.print(f"{file}: {finding}")
     groups = [group for result in results for group in result.groups]
     sets = sum(len(group.sets) for group in groups)
-    held = ", ".join((_many(len(results), "interchange"), _many(len(groups), "group"), _many(sets, "set")))
+    held = ", ".join(
+        (counted(len(results), "interchange"), counted(len(groups), "group"), counted(sets, "set"))
+    )
     counts = ", ".join(f"{found[severity]} {severity.value}" for severity in Severity)
     console.print(f"{file}: {held}; findings: {counts}.")
     return int(found[Severity.ERROR] > 0)
-
-
-def _many(count: int, what: str) -> str:
-    return f"{count} {what}" + ("" if count == 1 else "s")
 
 
 def show_file(file: Path) -> None:

@@ -193,7 +193,7 @@ class Plan:
     def __str__(self) -> str:
         count = sum(map(len, self.rows.values()))
         runs = ", ".join(f"{TITLES[span.pair]} {span.company} {span.days}" for span in self.spans)
-        return " ".join([f"{count} rows go again although unchanged. Runs: {runs}.", *self.notes])
+        return " ".join([f"Rows that go again although unchanged: {count}. Runs: {runs}.", *self.notes])
 
 
 # What a run of Dagster's covered; nothing when Dagster does not know it.
@@ -396,7 +396,7 @@ def _delivered(
 
 
 def _stay_deleted(count: int) -> list[str]:
-    return [f"{count} rows are deleted at their targets and stay so."] if count else []
+    return [f"Rows that are deleted at their targets, and stay so: {count}."] if count else []
 
 
 def _today(suite: Suite, destination: str, company: str) -> Span:

@@ -196,7 +196,7 @@ def test_a_long_folder_is_listed_page_by_page(ours: Installation, sandbox: Sandb
 
 
 def test_a_look_at_the_mailbox_names_what_is_wrong(ours: Installation, sandbox: Sandbox) -> None:
-    assert ours.cleo.look() == "mailbox, 0 files to take in"
+    assert ours.cleo.look() == "mailbox, files to take in: 0"
     sandbox.cleo.switches["download_folder"] = "elsewhere"
     with pytest.raises(Misconfigured, match="Check the paths under `rest`"):
         ours.cleo.look()

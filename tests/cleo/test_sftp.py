@@ -35,7 +35,7 @@ def test_documents_and_answers_travel_over_sftp(ours: Installation, world: World
     assert arrived(world) == {"1": ["000000001"], "2": ["000000001"]}
     assert ours.receive().noted.documents == {"acknowledged": 2}
     assert world.mailbox.files("download") == []
-    assert ours.cleo.look() == "mailbox, 0 files to take in"
+    assert ours.cleo.look() == "mailbox, files to take in: 0"
 
 
 def test_a_file_that_is_taken_up_while_it_is_written_is_whole(

@@ -36,7 +36,7 @@ def mlc(engine: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> Mlc:
 def test_a_whole_trail_is_told_with_its_newest_seal(mlc: Mlc) -> None:
     told = mlc("verify")
     assert told.exit_code == 0
-    assert "1 events in 1 seals are as they were sealed." in told.output
+    assert "As it was sealed: 1 event, 1 seal." in told.output
     head = mlc("verify", "--head").output.strip()
     assert head in told.output
     compared = mlc("verify", "--kept", head)
@@ -66,7 +66,7 @@ def test_an_export_says_what_it_wrote(mlc: Mlc, tmp_path: Path) -> None:
         "export", "--from", "2026-01-01", "--to", "2026-12-31", "--format", "csv", str(tmp_path / "out")
     )
     assert told.exit_code == 0, told.output
-    assert "1 events and 1 seals" in told.output
+    assert ": 1 event, 1 seal. README.txt there" in told.output
     assert sorted(file.name for file in (tmp_path / "out").iterdir()) == [
         "README.txt",
         "digests.csv",

@@ -54,6 +54,12 @@ def test_budgets_of_pairs_that_are_not_asked_for_are_not_told(capsys: pytest.Cap
     assert "Where all numbers are" not in told
 
 
+def test_the_plan_of_a_pair_shows_its_destinations_only(capsys: pytest.CaptureFixture[str]) -> None:
+    show_plan("asana", "NO01", None, None)
+    planned = [line.split()[0] for line in capsys.readouterr().out.splitlines() if " NO01 " in line]
+    assert planned == ["asana/purchase_orders", "asana/supplier_invoices"]
+
+
 def test_a_company_that_there_is_not_is_told_with_those_there_are() -> None:
     with pytest.raises(UnknownCompany, match=r"no company DK01\. Known: NO01"):
         show_plan("asana/purchase_orders", "DK01", None, None)

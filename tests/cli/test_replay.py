@@ -137,7 +137,7 @@ def test_what_is_gone_at_the_target_since_is_not_counted_among_what_goes(house: 
     for what in (What(By.BATCH, batch), What(By.RUN, run_id)):
         planned = plan(suite, what)
         assert len(planned.rows[NAME, "NO01"]) == size - 1
-        assert "1 rows are deleted at their targets and stay so." in planned.notes
+        assert "Rows that are deleted at their targets, and stay so: 1." in planned.notes
     with suite.engine.begin() as connection:
         connection.execute(gone.values(state=LedgerState.DELIVERED))
 

@@ -65,6 +65,13 @@ def test_the_plan_of_a_sweep_makes_no_call(house: House) -> None:
     assert house.sandbox.log.count("visma") == 0
 
 
+@pytest.mark.parametrize("options", [[], ["--plan"]])
+def test_what_the_lake_holds_nothing_of_has_no_keys_to_compare(house: House, options: list[str]) -> None:
+    told = mlc("sweep", "--entity", "purchase_orders", *options)
+    assert told.exit_code == 0
+    assert told.output.startswith("The lake holds nothing of it yet")
+
+
 @pytest.mark.parametrize("wrong", [["--company", "DK01"], ["--entity", "dimensions"], ["--confirm", "3"]])
 def test_what_cannot_be_swept_is_told_before_any_call(house: House, wrong: list[str]) -> None:
     house.sandbox.log.reset()

@@ -74,7 +74,7 @@ def test_a_request_becomes_one_run_and_its_end_is_noted(house: House, tick: Tick
     assert tick() == []
     [replay] = asked.recent()
     assert replay.state is State.DONE
-    assert "1 rows go again although unchanged" in str(replay.said)
+    assert "Rows that go again although unchanged: 1." in str(replay.said)
 
 
 def test_the_rows_are_marked_once_whatever_becomes_of_the_daemon(

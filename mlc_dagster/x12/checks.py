@@ -10,8 +10,8 @@ from mlc_dagster.x12.structure import Loop, Row
 from mlc_dagster.x12.syntax import Segment
 from mlc_dagster.x12.values import is_whole, read_decimal, read_implied
 
+# BSN05: the levels of a ship notice from the root down. A tare (T) may stand anywhere between.
 STRUCTURES: Mapping[str, str] = {"0001": "SOPI", "0002": "SOIP", "0003": "SPOI", "0004": "SOI"}
-"""BSN05: the levels of a ship notice from the root down. A tare (T) may stand anywhere between."""
 
 _CENT = Decimal("0.01")
 

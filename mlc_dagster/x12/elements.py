@@ -10,8 +10,8 @@ from mlc_dagster.x12.segments import ElementDef, SegmentDef
 from mlc_dagster.x12.syntax import Element, Segment
 from mlc_dagster.x12.values import digits, read_date, read_decimal, read_implied, read_time
 
+# AK403 (vendor sheet x12.md, section 8).
 MISSING, CONDITIONAL, TOO_MANY, SHORT, LONG, CHARACTER, CODE, DATE, TIME, EXCLUSION = map(str, range(1, 11))
-"""AK403 (vendor sheet x12.md, section 8)."""
 
 _NUMBERS = frozenset({"R", "N0", "N2"})
 

@@ -313,10 +313,9 @@ def write_description(draft: Draft, item: Item) -> None:
 def read_item(segment: Segment | None, first: int, loop: Loop) -> Item:
     """An item from the pairs that begin at a position, and the description beside."""
     numbers: dict[str, str] = {}
-    for position in range(first, len(segment.elements) if segment else 0, 2):
-        numbers.setdefault(
-            segment.text(position) if segment else "", segment.text(position + 1) if segment else ""
-        )
+    if segment is not None:
+        for position in range(first, len(segment.elements), 2):
+            numbers.setdefault(segment.text(position), segment.text(position + 1))
     described = loop.first("PID")
     return Item(
         buyer_number=numbers.get("BP") or numbers.get("IN", ""),

@@ -211,5 +211,5 @@ _SETS: Mapping[tuple[str, str, str, str, int, str], str] = {
     ("997", "Functional acknowledgment", "FA", "AK1", 2, ""): _997,
 }
 
+# The set a group of this functional id (GS01) carries. A group never mixes sets (sheet, section 1).
 GROUPS: Mapping[str, str] = {row[2]: row[0] for row in _SETS}
-"""The set a group of this functional id (GS01) carries. A group never mixes sets (sheet, section 1)."""

@@ -169,5 +169,5 @@ def _refuse_invalid(interchange: Interchange) -> None:
     numbers = {
         finding: one.number for group in result.groups for one in group.sets for finding in one.findings
     }
-    for finding in result.everything():
+    if finding := next(result.everything(), None):
         raise RefusedError(f"What was written is not valid: {finding}.", record=numbers.get(finding, ""))

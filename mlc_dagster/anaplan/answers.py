@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 ENDED = frozenset({"COMPLETE", "CANCELLED"})
+# A cell may hold a text of any length; the csv module's own limit would make a whole table unreadable.
+LONGEST_CELL = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -234,6 +234,7 @@ class AnaplanFeed:
         role = "list" if self._long.makes_items else "data"
         notes = [batch.checkpoint[step] for step in STEPS if batch.checkpoint.get(step)]
         verdicts = [note["verdicts"][role] for note in notes if role in note.get("verdicts", {})]
+        # What the import refused it did not take; the small way may have written it before.
         nothing = set(verdicts[0]["refused"]) if verdicts and "small" not in batch.checkpoint else set()
         left = set(codes) - nothing if notes else set()
         if self._long.makes_items:

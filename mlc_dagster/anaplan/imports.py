@@ -14,6 +14,7 @@ from mlc_dagster.anaplan.ways import (
     Landed,
     cell_file,
     item_files,
+    prompts,
     upload_calls,
     with_unwritten,
 )
@@ -94,9 +95,3 @@ class ImportsWay:
             key, parameters = self._feed.list_columns[:1], ()
         job = Job("imports", action.id, action.name, (Load(role, action, file, key),), parameters)
         return with_unwritten(file, self._runner.run(batch, role, job)[role])
-
-
-def prompts(parameters: Mapping[str, str], import_id: str | None = None) -> tuple[Mapping[str, str], ...]:
-    """`mappingParameters` as the API takes them; inside a process with the import that asks (section 7)."""
-    whose = {"importId": import_id} if import_id else {}
-    return tuple({"entityType": kind, "entityName": name} | whose for kind, name in parameters.items())

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 
 from mlc_dagster.anaplan.feed import Feed
-from mlc_dagster.anaplan.imports import prompts
 from mlc_dagster.anaplan.preflight import ProcessImports, resolve_process
 from mlc_dagster.anaplan.runner import Runner
 from mlc_dagster.anaplan.taskrun import Job, Load
@@ -14,6 +13,7 @@ from mlc_dagster.anaplan.ways import (
     Landed,
     cell_file,
     item_files,
+    prompts,
     upload_calls,
     with_unwritten,
 )

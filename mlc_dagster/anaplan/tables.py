@@ -4,9 +4,9 @@ import codecs
 import csv
 from collections.abc import Iterable, Iterator
 
-from mlc_dagster.anaplan.answers import NamedObject
+from mlc_dagster.anaplan.answers import LONGEST_CELL, NamedObject
 from mlc_dagster.anaplan.client import AnaplanClient
-from mlc_dagster.anaplan.client.views import LONGEST_CELL, ExportFormat, ReadRequest
+from mlc_dagster.anaplan.client.views import ExportFormat, ReadRequest
 from mlc_dagster.anaplan.taskrun import STEP, Job, Pace, StillRunning, TaskBusy, TaskRun, waits
 from mlc_dagster.transport.errors import Again, Misconfigured
 

@@ -5,12 +5,11 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from mlc_dagster.anaplan.answers import Task, TaskResult
+from mlc_dagster.anaplan.answers import LONGEST_CELL, Task, TaskResult
 from mlc_dagster.anaplan.csvfile import CsvFile
 from mlc_dagster.anaplan.feed import joined
 
 WORDS = 400
-LONGEST_CELL = 2**31 - 1
 
 # Failures a repeat cannot heal, and who can (vendors/anaplan.md section 7). Others go again next time.
 FOR_THE_BUILDER = {
@@ -92,7 +91,6 @@ def judge(task: Task, dump: str | None, file: CsvFile, key: Sequence[str]) -> Ve
 
 def read_dump(text: str) -> Iterator[DumpRow]:
     """The rows of a failure dump: `_Status_`, the source's columns, `_Line_`, `_Error_1_` ... (section 8)."""
-    # A cell may hold a text of any length; the csv module's own limit would make the whole dump unreadable.
     csv.field_size_limit(LONGEST_CELL)
     for row in csv.DictReader(io.StringIO(text.removeprefix("\ufeff"), newline=""), restval=""):
         errors = [value for name, value in row.items() if name and name.startswith("_Error_") and value]

@@ -109,3 +109,9 @@ def with_unwritten(file: CsvFile, verdict: Verdict) -> Verdict:
 def upload_calls(rows: int, chunk_bytes: int) -> int:
     """About how many calls one file of so many rows takes."""
     return CALLS_OF_AN_UPLOAD - (-rows * BYTES_PER_ROW // chunk_bytes)
+
+
+def prompts(parameters: Mapping[str, str], import_id: str | None = None) -> tuple[Mapping[str, str], ...]:
+    """`mappingParameters` as the API takes them; inside a process with the import that asks (section 7)."""
+    whose = {"importId": import_id} if import_id else {}
+    return tuple({"entityType": kind, "entityName": name} | whose for kind, name in parameters.items())

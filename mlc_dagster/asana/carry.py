@@ -42,6 +42,8 @@ CHANGES = {
     "unassigned": "assignee",
     "section_changed": "section",
 }
+# In every comment of ours.
+OURS = "[erp-sync:"
 Item = TypeVar("Item")
 # What a row is refused for: the request itself is wrong for this one (section 11).
 REFUSED = (400, 403, 404, 422)
@@ -378,7 +380,7 @@ def _unclear(answer: Answer) -> bool:
 def _mark(job: Job) -> str:
     """Of a comment: the same for the same words on the same document."""
     told = hashlib.sha256(f"{job.key}|{job.wanted.comment}".encode()).hexdigest()
-    return f"[erp-sync:{told[:8]}]"
+    return f"{OURS}{told[:8]}]"
 
 
 def _tens(items: Sequence[Item]) -> Iterator[Sequence[Item]]:

@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from mlc_dagster.asana.carry import OURS
 from mlc_dagster.asana.client import AsanaClient
 from mlc_dagster.asana.events import EVER, Event, Look, Stream
 from mlc_dagster.asana.projects import Fields
@@ -22,8 +22,6 @@ from mlc_dagster.delivery.notes import Document
 from mlc_dagster.settings.asana import WayBack
 from mlc_dagster.target import NotSetUp
 
-# In every comment of ours (carry.py).
-OURS = "[erp-sync:"
 TASK = ["custom_fields.gid", "custom_fields.name", "custom_fields.display_value", "custom_fields.text_value"]
 STORY = ["text", "created_at", "created_by.gid", "created_by.name", "resource_subtype"]
 
@@ -148,7 +146,7 @@ class WayBackReader:
 
     def _wanted(self, event: Event) -> bool:
         resource, action = event["resource"], event["action"]
-        if (event.get("user") or {}).get("gid") == self._me:
+        if (event.get("user") or {}).get("gid") == self._client.me:
             return False
         if resource["resource_type"] == "story":
             return bool(action == "added" and resource.get("resource_subtype") == "comment_added")
@@ -158,10 +156,6 @@ class WayBackReader:
     def _began(self, channel: Channel) -> datetime | None:
         begun = self._memory.read(channel.name).value.get("begun")
         return datetime.fromisoformat(begun) if begun else None
-
-    @cached_property
-    def _me(self) -> str:
-        return str(self._client.get("/users/me", ["gid"])["gid"])
 
     @property
     def _any_fields(self) -> bool:
@@ -196,7 +190,7 @@ class WayBackReader:
         for story in self._client.pages(f"/tasks/{task}/stories", STORY):
             at, text = datetime.fromisoformat(story["created_at"]), _one_line(story.get("text"))
             author = story.get("created_by") or {}
-            ours = author.get("gid") == self._me or OURS in text
+            ours = author.get("gid") == self._client.me or OURS in text
             if story.get("resource_subtype") != "comment_added" or ours or not text or at < since:
                 continue
             line = f"{self._day(at)} {_one_line(author.get('name')) or 'Somebody'}: {text}"

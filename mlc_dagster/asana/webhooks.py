@@ -10,7 +10,7 @@ import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from mlc_dagster.asana.client import TIMEOUT, AsanaClient, Object
@@ -18,12 +18,13 @@ from mlc_dagster.clock import Clock
 from mlc_dagster.delivery.memory import Memory
 from mlc_dagster.receiver import Verdict
 from mlc_dagster.transport.errors import InDoubt
+from mlc_dagster.transport.retry import quiet_time
 from mlc_dagster.transport.session import decimal_json
 from mlc_dagster.vault import Vault
 
 SECRET, SIGNATURE = "X-Hook-Secret", "X-Hook-Signature"
 # The handshake comes while the call that makes the webhook is open.
-PENDING = timedelta(seconds=sum(TIMEOUT) + 20)
+PENDING = quiet_time(TIMEOUT)
 LONGEST_SECRET = 200
 COMMENTS = {"resource_type": "story", "resource_subtype": "comment_added", "action": "added"}
 FIELDS = {"resource_type": "task", "action": "changed", "fields": ["custom_fields"]}
@@ -103,13 +104,12 @@ class AsanaHooks:
 
 
 class Webhooks:
-    """Makes, lists and deletes the webhooks of some projects. All methods raise transport's CallFailed.
-
-    `address`: where Asana reaches our receiver, up to and without /hooks.
-    """
+    """Makes, lists and deletes the webhooks of some projects. All methods raise transport's CallFailed."""
 
     def __init__(self, client: AsanaClient, book: Book, address: str, projects: Mapping[str, bool]) -> None:
-        """`projects`: gid, and whether changes of custom fields count."""
+        """`address`: where Asana reaches our receiver, up to and without /hooks. `projects`: by gid, whether
+        changes of custom fields count.
+        """
         self._client, self._book, self._projects = client, book, projects
         self._root = f"{address.rstrip('/')}/hooks/asana/"
 

@@ -8,11 +8,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mlc_dagster.anaplan.answers import LONGEST_CELL
 from mlc_dagster.anaplan.client.api import Api
 from mlc_dagster.transport.errors import Refused
 from mlc_dagster.transport.session import decimal_json
-
-LONGEST_CELL = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)

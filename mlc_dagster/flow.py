@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mlc_dagster.delivery import Change, Plan, Refused, Report, Row, deliver, plan
 from mlc_dagster.delivery.destination import Advised, Paced
 from mlc_dagster.delivery.errors import Overtaken
-from mlc_dagster.outlook import held_at_targets, held_days, span, unreadable
+from mlc_dagster.outlook import held_days, known_elsewhere, span, unreadable
 from mlc_dagster.suite import Suite
 from mlc_dagster.visma.client import VismaClient
 from mlc_dagster.visma.entities import Entity
@@ -56,7 +56,7 @@ def read(
         allow_deletes=allow_deletes,
         gone=gone,
         back=back,
-        elsewhere=held_at_targets(suite, entity, company) if whole or not entity.has_filter else (),
+        elsewhere=known_elsewhere(suite, entity, company) if whole or not entity.has_filter else (),
         on_day=on_day,
         settle=lambda report: _settle_quarantine(suite, entity, report, run_id),
     )
@@ -265,7 +265,7 @@ def _gaps(suite: Suite, model: str, company: str) -> dict[str, list[date]]:
 
 
 def _settle_quarantine(suite: Suite, entity: Entity, report: ReadReport, run_id: str) -> None:
-    """Keep the records that did not parse, and release those that came in good order this time."""
+    """Keep the records that did not parse; release those that came in good order, or that the ERP deleted."""
     if not report.quarantined and not suite.quarantine.open(entity.place, report.company, dismissed=True):
         return
     suite.quarantine.settle(
@@ -275,6 +275,6 @@ def _settle_quarantine(suite: Suite, entity: Entity, report: ReadReport, run_id:
         refused=[
             Refused.at_source(STAGE, bad.key, bad.number, bad.reason, bad.raw) for bad in report.quarantined
         ],
-        passed=report.keys.to_pylist(),
+        passed=[*report.keys.to_pylist(), *report.deleted],
         run_id=run_id,
     )

@@ -85,14 +85,23 @@ def held_days(suite: Suite, model: str, company: str) -> dict[date, datetime]:
     return {day: note.read_at for day, note in notes.items()}
 
 
-def held_at_targets(suite: Suite, entity: Entity, company: str) -> set[str]:
-    """The keys of an entity's records that destinations hold: a lake that was read again may lack some."""
-    return {
+def known_elsewhere(suite: Suite, entity: Entity, company: str) -> set[str]:
+    """The keys of an entity's records that the lake may lack: those that destinations hold, as it may have
+    been lost and read again, and those that did not parse.
+    """
+    held = {
         key
         for name in suite.destinations()
         if suite.mappings.models[name].source == entity.name
         for key in suite.ledger.source_keys(name, company)
     }
+    return held | unparsed(suite, entity, company)
+
+
+def unparsed(suite: Suite, entity: Entity, company: str) -> set[str]:
+    """The keys of records that did not parse, whether a person has dismissed them or not."""
+    entries = suite.quarantine.open(entity.place, company, dismissed=True)
+    return {entry.source_key for entry in entries if entry.source_key is not None}
 
 
 def entity_news(suite: Suite, entity: Entity, company: str) -> bool:

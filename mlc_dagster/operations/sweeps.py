@@ -18,7 +18,7 @@ from mlc_dagster.delivery.ledger import chunks
 from mlc_dagster.delivery.memory import Memory
 from mlc_dagster.lake.latest import NEWEST_FIRST
 from mlc_dagster.lake.partitions import quote
-from mlc_dagster.outlook import first_open_day, held_at_targets, span, today
+from mlc_dagster.outlook import first_open_day, known_elsewhere, span, today, unparsed
 from mlc_dagster.suite import Suite
 from mlc_dagster.transport.errors import Closed
 from mlc_dagster.visma.client import VismaClient
@@ -143,8 +143,8 @@ def sweep(suite: Suite, entity: Entity, company: str, *, run_id: str, confirmed:
         first_day=suite.settings.start_day,
         limit=limit,
         zone=suite.settings.timezone,
-        unread=_unread(suite, entity, company),
-        elsewhere=held_at_targets(suite, entity, company),
+        unread=unparsed(suite, entity, company),
+        elsewhere=known_elsewhere(suite, entity, company),
     )
     again: list[str] = []
     if found.vanished:
@@ -227,12 +227,6 @@ def put_off(suite: Suite, company: str, entities: Mapping[str, int], window: Clo
 
 def _owed(suite: Suite) -> Memory:
     return Memory(suite.engine, suite.clock, NAME)
-
-
-def _unread(suite: Suite, entity: Entity, company: str) -> list[str]:
-    """The keys of records that did not parse: whoever looks finds them missing in the lake, for a reason."""
-    entries = suite.quarantine.open(entity.place, company, dismissed=True)
-    return [entry.key for entry in entries if entry.key is not None]
 
 
 def _alive(suite: Suite, entity: Entity, company: str) -> int:

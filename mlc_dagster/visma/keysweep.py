@@ -98,8 +98,8 @@ def look(
     """Compare all keys of the ERP's list with the lake. Writes nothing but its own pages.
 
     ``unread`` are keys of records that do not parse: the lake lacks them for a reason. ``elsewhere`` are keys
-    of records that destinations hold, which a lake that was lost and read again may have never seen. A look
-    that was cut off, by a crash or a lockout, is gone on with.
+    of records that are known and that the lake may have never seen: destinations hold them, or they did not
+    parse. A look that was cut off, by a crash or a lockout, is gone on with.
 
     Raises what the transport raises (Closed when the budget is used up), NeverSettled, TooMuchGone.
     """

@@ -114,8 +114,9 @@ def read_days(
 
     ``gone`` are records that a look at all keys found deleted: they become tombstones of the newest day,
     unless this read brings them. ``back`` are records that it found again after their deletion, or in a
-    version that looks older than the lake's. ``elsewhere`` are records that destinations hold: what a read of
-    everything does not bring of them becomes a tombstone too, though a lake that was lost never saw it.
+    version that looks older than the lake's. ``elsewhere`` are records that destinations hold, or that did
+    not parse: what a read of everything does not bring of them becomes a tombstone too, though the lake never
+    saw it.
 
     ``settle`` is told before a day is written which records came in good order and which did not parse. At
     the end closed months are compacted.
@@ -353,7 +354,7 @@ class _Reading:
         return _Found(_Fresh(swept, index, self.axis), tombstones, swept, overtaken)
 
     def _vanished(self, swept: Swept, latest: pa.Table) -> list[str]:
-        """Return what the lake or a destination holds and a read of everything did not bring.
+        """Return what was known, to the lake or elsewhere, and a read of everything did not bring.
 
         Raises ReadGuard when that is too much.
         """

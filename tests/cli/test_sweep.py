@@ -104,6 +104,24 @@ def test_of_a_list_that_is_always_read_whole_the_next_run_finds_it_without_a_swe
     flow.read(suite, ENTITIES["suppliers"], "NO01", house.days, run_id="again")
 
 
+@pytest.mark.parametrize(("entity", "api"), [("suppliers", "supplier"), ("dimensions", "dimension")])
+def test_a_record_that_never_parsed_leaves_the_quarantine_once_the_erp_has_deleted_it(
+    house: House, entity: str, api: str
+) -> None:
+    suite, table = house.suite(), house.sandbox.visma.table("NO01", api)
+    number = ENTITIES[entity].number
+    broken = {**table.row(next(iter(table))), number: "77777", "paymentLeadTime": "abc", "length": "abc"}
+    table.add("77777", None, house.clock.now(), row=broken)
+    flow.read(suite, ENTITIES[entity], "NO01", house.days, run_id="read")
+    assert [entry.number for entry in suite.quarantine.open(f"visma/{entity}")] == ["77777"]
+    table.delete("77777")
+    if entity == "suppliers":
+        assert mlc("sweep").exit_code == 0
+    else:
+        flow.read(suite, ENTITIES[entity], "NO01", [house.today], run_id="read")
+    assert suite.quarantine.open(f"visma/{entity}") == []
+
+
 def test_many_that_are_gone_are_asked_about_and_then_believed(house: House) -> None:
     keys = [record.key for record in house.sandbox.visma.table("NO01", "supplier")]
     for key in keys:

@@ -12,9 +12,9 @@ from mlc_dagster.alerts.finding import Finding, Kind, Severity
 from mlc_dagster.alerts.round import tell
 from mlc_dagster.delivery.errors import LeaseHeld
 from mlc_dagster.graph import answers
-from mlc_dagster.graph.partitions import PARTITION, RANGE_END, RANGE_START
+from mlc_dagster.graph.partitions import covered
 from mlc_dagster.graph.resource import SuiteResource
-from mlc_dagster.graph.steps import COMPANY_TAG, PAIR_TAG
+from mlc_dagster.graph.steps import COMPANY_TAG, pairs_of
 from mlc_dagster.operations.overview import SOURCE
 from mlc_dagster.redaction import redact
 from mlc_dagster.settings import Settings
@@ -138,7 +138,7 @@ def _read_run(
         else:
             causes.append(_cause(event, company))
     cause = next(filter(None, causes), "It ended without a word: its process or machine may be gone.")
-    for part in _parts(run):
+    for part in _parts(run, settings):
         pair = next((name for name in settings.pairs.on() if part.startswith(name)), None)
         for each in companies or [""]:
             subject = f"{part} {each}".rstrip()
@@ -193,19 +193,13 @@ def _without_company(words: str, company: str) -> str:
     return words.removeprefix(f"{company}: ") if company else words
 
 
-def _parts(run: dg.DagsterRun) -> list[str]:
-    """What a run works for: its pairs, by its tag or by the assets it selects; else the name of its job."""
-    if tag := run.tags.get(PAIR_TAG):
-        return [tag]
-    selected = {key.path[0] for key in run.asset_selection or ()}
-    # Every chain begins with reading the ERP.
-    return sorted(selected - {SOURCE} or selected) or [run.job_name]
+def _parts(run: dg.DagsterRun, settings: Settings) -> list[str]:
+    """What a run works for: its pairs, or the source when it only reads; else the name of its job."""
+    return pairs_of(run, settings.pairs.on()) or ([SOURCE] if run.asset_selection else [run.job_name])
 
 
 def _companies(run: dg.DagsterRun, known: list[str]) -> list[str]:
     """The companies of a run, by its tag or its partitions; none when it is not for some of them only."""
     if tag := run.tags.get(COMPANY_TAG):
         return [tag]
-    keys = [run.tags.get(name) for name in (RANGE_START, RANGE_END, PARTITION)]
-    named = [company for key in keys if key and (company := key.split("|")[0]) in known]
-    return known[known.index(named[0]) : known.index(named[-1]) + 1] if named else []
+    return [company for company, _, _ in covered(run.tags, known)]

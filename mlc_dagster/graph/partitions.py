@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 
 import dagster as dg
@@ -66,6 +66,25 @@ def split(partition_key: str) -> tuple[str, date]:
         raise ValueError(f"{partition_key!r} is no partition key; it looks like NO01|2026-11-20")
     company, day = partition_key.split("|")
     return company, date.fromisoformat(day)
+
+
+def covered(tags: Mapping[str, str], companies: Sequence[str]) -> list[tuple[str, date, date]]:
+    """What the tags of a run say it covers: companies, each with its first and last day.
+
+    A range is the rectangle between its corners; `companies` are those of mlc.yaml, in its order. Nothing of
+    a run without partitions, of a company that is none of these, or with a key that is none of ours.
+    """
+    one = tags.get(PARTITION)
+    begin, end = tags.get(RANGE_START, one), tags.get(RANGE_END, one)
+    if begin is None or end is None:
+        return []
+    try:
+        (company, first), (other, last) = split(begin), split(end)
+    except ValueError:
+        return []
+    if not {company, other} <= set(companies):
+        return []
+    return [(each, first, last) for each in companies[companies.index(company) : companies.index(other) + 1]]
 
 
 def range_tags(company: str, first: date, last: date) -> dict[str, str]:

@@ -1,8 +1,7 @@
 """Replays that were asked for outside Dagster, as runs: each request once."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from datetime import date
+from collections.abc import Sequence
 from functools import partial
 
 import dagster as dg
@@ -11,7 +10,7 @@ from mlc_dagster.delivery.errors import LeaseHeld
 from mlc_dagster.graph import partitions
 from mlc_dagster.graph.automation import chain
 from mlc_dagster.graph.resource import SuiteResource
-from mlc_dagster.graph.steps import COMPANY_TAG, PAIR_TAG
+from mlc_dagster.graph.steps import COMPANY_TAG, PAIR_TAG, pairs_of
 from mlc_dagster.graph.ticks import RUN_KEY_TAG
 from mlc_dagster.operations.replay import NotAReplay, Plan, Replay, Replays, Span, State, mark, plan
 from mlc_dagster.settings import Settings
@@ -63,28 +62,12 @@ def spans_of(instance: dg.DagsterInstance, settings: Settings, run_id: str) -> l
     run = instance.get_run_by_id(run_id)
     if run is None:
         return []
-    selected = {key.path[0] for key in run.asset_selection or ()}
-    tag = run.tags.get(PAIR_TAG)
-    pairs = [tag] if tag else [pair for pair in settings.pairs.on() if pair in selected]
     return [
         Span(pair, company, first, last)
-        for company, first, last in _days(settings, run.tags)
-        for pair in pairs
+        for company, first, last in partitions.covered(run.tags, list(settings.companies))
+        for pair in pairs_of(run, settings.pairs.on())
         if pair in settings.pairs.on() and company in settings.companies_of(pair)
     ]
-
-
-def _days(settings: Settings, tags: Mapping[str, str]) -> list[tuple[str, date, date]]:
-    """Companies and days of a run: a range is the rectangle between its corners, companies as in mlc.yaml."""
-    one = tags.get(partitions.PARTITION)
-    begin, end = tags.get(partitions.RANGE_START, one), tags.get(partitions.RANGE_END, one)
-    if begin is None or end is None:
-        return []
-    (company, first), (other, last) = partitions.split(begin), partitions.split(end)
-    known = list(settings.companies)
-    if not {company, other} <= set(known):
-        return []
-    return [(code, first, last) for code in known[known.index(company) : known.index(other) + 1]]
 
 
 def _advance(context: dg.SensorEvaluationContext, house: Suite, replay: Replay) -> Sequence[dg.RunRequest]:

@@ -35,6 +35,14 @@ NEED_A_PERSON = (
 )
 
 
+def pairs_of(run: dg.DagsterRun, pairs: Iterable[str]) -> list[str]:
+    """The pairs a run works for: by its tag, else those of `pairs` whose assets it selects."""
+    if tag := run.tags.get(PAIR_TAG):
+        return [tag]
+    selected = {key.path[0] for key in run.asset_selection or ()}
+    return [pair for pair in pairs if pair in selected]
+
+
 def by_company(context: dg.AssetExecutionContext, suite: Suite, work: Work) -> Counter[str] | None:
     """Do the work of every company and add up its counts; None when a vendor's window closed on the way.
 
@@ -50,7 +58,7 @@ def by_company(context: dg.AssetExecutionContext, suite: Suite, work: Work) -> C
     done: dict[str, list[date]] = {}
     failures: dict[str, Exception] = {}
     windows: list[Window] = []
-    place, pair = context.asset_key.to_user_string(), _pair(context, suite.settings.pairs.on())
+    place, pair = context.asset_key.to_user_string(), _pair(context, suite)
     for company, listed in days.items():
         with (
             about(run=context.run.run_id, pair=pair, company=company, place=place),
@@ -99,7 +107,7 @@ def _words(error: Exception) -> str:
 
 def _defer(context: dg.AssetExecutionContext, suite: Suite, window: Window, days: partitions.Days) -> None:
     """Let all companies of the run go on later: what is done is quick then, and its further steps are due."""
-    pair = _pair(context, suite.settings.pairs.on())
+    pair = _pair(context, suite)
     for company, listed in days.items():
         suite.deferrals.store(
             pair=pair,
@@ -115,9 +123,6 @@ def _defer(context: dg.AssetExecutionContext, suite: Suite, window: Window, days
     )
 
 
-def _pair(context: dg.AssetExecutionContext, pairs: Iterable[str]) -> str:
-    """The pair a run works for: by its tag, else by the assets it selects; `visma` when it only reads."""
-    if tag := context.run.tags.get(PAIR_TAG):
-        return tag
-    selected = {key.path[0] for key in context.run.asset_selection or ()}
-    return next((pair for pair in pairs if pair in selected), "visma")
+def _pair(context: dg.AssetExecutionContext, suite: Suite) -> str:
+    """The pair a run works for, the first of several; `visma` when it only reads."""
+    return next(iter(pairs_of(context.run, suite.settings.pairs.on())), "visma")

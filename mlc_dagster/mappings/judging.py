@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from mlc_dagster.mappings.contract import Check
 from mlc_dagster.mappings.model import Model
 from mlc_dagster.mappings.template import literal
-from mlc_dagster.mappings.types import cast
+from mlc_dagster.mappings.types import cast, shown
 
 # Refusals travel as one text: check and reason split by US, several of them by RS (the ASCII separators).
 FIELD, ITEM = "\x1f", "\x1e"
@@ -63,7 +63,8 @@ def failing_condition(check: Check, model: Model, relation: Relations, rows: str
 def _failing(check: Check, model: Model, relation: Relations) -> str:
     condition = failing_condition(check, model, relation, "typed")
     column = check.columns[0]
-    value = f"coalesce(left(cast(\"{column}\" as varchar), 60), 'nothing')"
+    source = f'"{column}"'
+    value = "" if check.kind == "not_null" else f" || ' ' || coalesce({shown(source)}, 'nothing')"
     words = {
         "not_null": " is empty",
         "accepted_values": " is not among the accepted values",
@@ -71,8 +72,7 @@ def _failing(check: Check, model: Model, relation: Relations) -> str:
         "unique": " stands in more than one row",
         "sql": f" fails the test {check.name}",
     }[check.kind]
-    shown = "" if check.kind == "not_null" else f" || ' ' || {value}"
-    return f"case when {condition} then {literal(column)}{shown} || {literal(words)} end"
+    return f"case when {condition} then {literal(column)}{value} || {literal(words)} end"
 
 
 def _key_faults(model: Model) -> Iterator[str]:
@@ -83,9 +83,9 @@ def _key_faults(model: Model) -> Iterator[str]:
             f"case when {column} is null or cast({column} as varchar) = '' "
             f"then 'the key {name} is empty' end",
         )
-    shown = " || '|' || ".join(f'cast("{name}" as varchar)' for name in model.contract.key)
+    key = " || '|' || ".join(shown(f'"{name}"') for name in model.contract.key)
     repeated = _repeated(model.contract.key, "typed")
-    yield _fault("key_unique", f"case when {repeated} then 'more than one row has the key ' || {shown} end")
+    yield _fault("key_unique", f"case when {repeated} then 'more than one row has the key ' || {key} end")
 
 
 def _repeated(columns: tuple[str, ...] | list[str], rows: str) -> str:

@@ -161,8 +161,14 @@ def _value(source: str, wanted: ColumnType, found: str, column: str) -> tuple[st
 
 
 def _reason(bad: str, column: str, source: str, words: str) -> str:
-    shown = f"left(cast({source} as varchar), {SHOWN_CHARACTERS})"
-    return f"case when {source} is not null and ({bad}) then '{column}: ' || {shown} || ' {words}' end"
+    text = f"'{column}: ' || {shown(source)} || ' {words}'"
+    return f"case when {source} is not null and ({bad}) then {text} end"
+
+
+def shown(source: str) -> str:
+    """SQL for the begin of a value as a reason shows it: on one line, without control characters."""
+    text = f"left(cast({source} as varchar), {SHOWN_CHARACTERS})"
+    return f"regexp_replace({text}, '[[:cntrl:]]', ' ', 'g')"
 
 
 # (contract's kind, SQL shape) -> (the value, when it does not fit). A cast back to the type of the source

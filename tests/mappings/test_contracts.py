@@ -87,6 +87,8 @@ MISFITS = [
     ("status", "type: date", "28.02.2026", "value: 28.02.2026 is no date"),
     ("status", "type: date", "2026-02-30", "value: 2026-02-30 is no date"),
     ("status", "type: boolean", "yes", "value: yes is no boolean"),
+    ("status", "type: integer", "1\x1e2\x1f3", "value: 1 2 3 is no integer"),
+    ("status", "type: integer", "1\x002", "value: 1 2 is no integer"),
     (
         "cast(status as decimal(38,10))",
         'type: "decimal(28,4)"',
@@ -128,6 +130,16 @@ def test_a_refused_row_says_everything_that_is_wrong_with_it(tmp_path: Path, lak
         "amount: 0.00100000 does not fit decimal(18,2) without loss"
     )
     assert refused.row["amount"] == "0.00100000"
+
+
+@pytest.mark.parametrize("test", ["unique", "accepted_values: [A]"])
+def test_a_reason_stays_on_one_line_whatever_the_value_holds(tmp_path: Path, lake: Lake, test: str) -> None:
+    """Scanners type the separators of their codes into a text, which also part our reasons."""
+    write(lake, "suppliers", record("50000", name="Alfa\x1e\nBeta"))
+    write(lake, "invoices", invoice("1", "1"), invoice("2", "2"))
+    one, _ = run_tests(tmp_path, lake, f", tests: [{test}]").refused
+    assert one.checks == (f"supplier_name_{test.partition(':')[0]}",)
+    assert one.reason.startswith("supplier_name Alfa  Beta ")
 
 
 def test_a_date_that_would_depend_on_a_zone_does_not_compile(tmp_path: Path, lake: Lake) -> None:

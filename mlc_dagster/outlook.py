@@ -19,8 +19,7 @@ def today(suite: Suite) -> date:
 
 def entities(suite: Suite, pair: str) -> list[Entity]:
     """The entities a pair reads."""
-    names = {name for model in suite.destinations() if model.startswith(f"{pair}/")
-             for name in suite.mappings.models[model].entities}  # fmt: skip
+    names = {name for model in suite.destinations(pair) for name in suite.mappings.models[model].entities}
     return [ENTITIES[name] for name in sorted(names)]
 
 
@@ -68,7 +67,7 @@ def unsent(suite: Suite, pair: str, company: str) -> bool:
 
     It was read for another pair, or by a run that ended before it delivered; or a model or lookup is another.
     """
-    return any(_behind(suite, name, company) for name in suite.destinations() if name.startswith(f"{pair}/"))
+    return any(_behind(suite, name, company) for name in suite.destinations(pair))
 
 
 def _behind(suite: Suite, name: str, company: str) -> bool:

@@ -225,7 +225,7 @@ class Suite:
     def delivered(self, name: str, report: Report) -> None:
         """What a target does after a delivery."""
         target = name.split("/", 1)[0]
-        last = [each for each in self.destinations() if each.startswith(f"{target}/")][-1]
+        last = self.destinations(target)[-1]
         self.target(target).delivered(report, last=name == last)
 
     def calls(self) -> dict[str, int]:
@@ -298,5 +298,5 @@ class UnknownDestination(Exception):
 
     def __init__(self, name: str, known: list[str]) -> None:
         super().__init__(
-            f"{name} is no destination of this configuration. Known: {', '.join(known) or 'none'}."
+            f"{name} is no destination or pair of this configuration. Known: {', '.join(known) or 'none'}."
         )

@@ -54,9 +54,8 @@ def _all(steps: Iterable[Step]) -> bool:
 
 
 def _destinations(suite: Suite, target: str) -> Iterator[Step]:
-    for name in suite.destinations():
-        if name.startswith(f"{target}/"):
-            yield name, partial(health.destination, suite, name)
+    for name in suite.destinations(target):
+        yield name, partial(health.destination, suite, name)
 
 
 def _steps(suite: Suite, settings: Settings) -> Iterator[Step]:

@@ -24,15 +24,22 @@ SHOWN = 90
 def show_list(
     *, pair: str | None, place: str | None, company: str | None, stage: str | None, dismissed: bool
 ) -> int:
-    """Print what is in quarantine; 1 when anything is."""
+    """Print what is in quarantine; 1 when anything is.
+
+    Raises:
+        UnknownDestination: a pair that there is not.
+        UnknownCompany: a company that there is not.
+    """
     suite = Suite(load_settings())
+    suite.settings.chosen(company)
     found = suite.quarantine.open(place, company, stage=stage, dismissed=dismissed)
     if pair is not None:
         places = {f"visma/{entity}" for entity in sources_of(suite, pair)}
         found = [entry for entry in found if entry.place in places or entry.place.startswith(f"{pair}/")]
     waiting = sum(entry.resolved_at is None for entry in found)
     if not found:
-        console.print("Nothing is in quarantine.")
+        all_of_it = (pair, place, company, stage) == (None,) * 4
+        console.print(f"Nothing {'' if all_of_it else 'of that '}is in quarantine.")
         return 0
     console.print(_table(found))
     console.print(
@@ -109,8 +116,11 @@ def _table(found: list[Entry]) -> Table:
 
 
 def _tell(suite: Suite, entry: Entry) -> None:
+    # The room of the pages takes time to load, and the list needs none of it.
+    from mlc_dagster.pages.quarantine import pretty  # noqa: PLC0415
+
     since, last = (f"{at:%Y-%m-%d %H:%M:%S} UTC" for at in (entry.first_at, entry.last_at))
-    console.print(f"{_name(entry)}, refused at the stage {entry.stage}")
+    console.print(f"{_name(entry)}, kept back at the stage {entry.stage}")
     console.print(f"In quarantine since {since}" + (f", as it is now since {last}" if last != since else ""))
     if entry.dismissed_by:
         console.print(f"Dismissed by {entry.dismissed_by}: {entry.dismissal}")
@@ -119,7 +129,7 @@ def _tell(suite: Suite, entry: Entry) -> None:
     console.print(f"Why: {entry.reason}")
     for line in _where(suite, entry):
         console.print(line)
-    console.print(entry.raw)
+    console.print(pretty(entry.raw))
 
 
 def _name(entry: Entry) -> str:

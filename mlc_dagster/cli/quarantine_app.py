@@ -4,9 +4,22 @@ Imports inside the commands keep `mlc --help` quick.
 """
 
 import sys
+from enum import StrEnum
 from typing import Annotated
 
 import typer
+
+
+class Stage(StrEnum):
+    """Where on its way a record was kept back."""
+
+    VISMA = "visma"
+    CONTRACT = "contract"
+    PREFLIGHT = "preflight"
+    HELD = "held"
+    INBOX = "inbox"
+    NAMES = "names"
+
 
 quarantine_app = typer.Typer(no_args_is_help=True, help="Records that were refused on the way.")
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
@@ -19,7 +32,7 @@ def list_(
         str | None, typer.Option(help="Such as visma/suppliers or anaplan/supplier_invoices.")
     ] = None,
     company: Annotated[str | None, typer.Option(help="One company.")] = None,
-    stage: Annotated[str | None, typer.Option(help="visma, contract, preflight, names or held.")] = None,
+    stage: Annotated[Stage | None, typer.Option(help="Where on its way (docs/replay.md).")] = None,
     dismissed: Annotated[bool, typer.Option("--dismissed", help="Those a person dismissed as well.")] = False,
 ) -> None:
     """Show what is in quarantine and why. Exit code 1 when anything is."""

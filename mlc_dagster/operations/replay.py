@@ -345,8 +345,7 @@ def _sightings(suite: Suite, what: What, companies: Collection[str]) -> Iterator
 
 def sources_of(suite: Suite, pair: str) -> set[str]:
     """The entities whose records a pair's rows are made from."""
-    mine = [name for name in suite.destinations() if name.startswith(f"{pair}/")]
-    return {suite.mappings.models[name].source for name in mine}
+    return {suite.mappings.models[name].source for name in suite.destinations(pair)}
 
 
 def _readers(suite: Suite, what: What, entity: str, company: str) -> list[str]:

@@ -1,5 +1,6 @@
 """`mlc replay` and `mlc quarantine`: what they show, that they ask, and that what was asked for happens."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,8 @@ from mlc_dagster.database.schema import batches, records
 from mlc_dagster.delivery import Kind
 from mlc_dagster.delivery import State as LedgerState
 from mlc_dagster.operations.replay import By, NotAReplay, What, plan
+from mlc_dagster.settings import UnknownCompany
+from mlc_dagster.suite import UnknownDestination
 from mlc_sandbox.anaplan.world import member_key
 from tests.support.house import House, open_house, running_sandbox
 
@@ -197,10 +200,11 @@ def test_the_quarantine_is_listed_shown_retried_and_released(house: House, mlc: 
     listed = mlc("quarantine", "list")
     assert listed.exit_code == 1
     assert refused in listed.output
-    assert mlc("quarantine", "list", "--company", "SE01").exit_code == 0
+    elsewhere = mlc("quarantine", "list", "--company", "SE01")
+    assert (elsewhere.exit_code, elsewhere.output) == (0, "Nothing of that is in quarantine.\n")
     shown = mlc("quarantine", "show", refused)
     assert shown.exit_code == 0
-    assert '"abc"' in shown.output
+    assert re.search(r'^  "amount": "abc"', shown.output, re.MULTILINE), "a line for each field"
     assert "Correct the record in the ERP" in shown.output
     again = mlc("quarantine", "retry", str(entry.id), "--yes")
     assert again.exit_code == 1, "nothing was corrected"
@@ -211,6 +215,12 @@ def test_the_quarantine_is_listed_shown_retried_and_released(house: House, mlc: 
     assert again.exit_code == 0, again.output
     assert "1 of 1 passed" in again.output
     assert mlc("quarantine", "list").exit_code == 0
+
+
+def test_a_list_of_what_there_cannot_be_is_not_called_empty(mlc: Mlc) -> None:
+    assert isinstance(mlc("quarantine", "list", "--pair", "anaplann").exception, UnknownDestination)
+    assert isinstance(mlc("quarantine", "list", "--company", "DK01").exception, UnknownCompany)
+    assert mlc("quarantine", "list", "--stage", "contracts").exit_code == 2
 
 
 def test_a_dismissed_record_stays_away_and_is_no_news(house: House, mlc: Mlc, refused: str) -> None:

@@ -13,7 +13,7 @@ from mlc_dagster.lake import with_system
 from mlc_dagster.transport import exact_json
 from mlc_dagster.visma.entity import Entity
 from mlc_dagster.visma.fields import MOMENT, Field, lake_columns, typed
-from mlc_dagster.visma.tidy import Misfit, tidy_record, unwrapped
+from mlc_dagster.visma.tidy import Misfit, storable, tidy_record, unwrapped
 from mlc_dagster.visma.wall import CLOCK_LAG
 from mlc_dagster.visma.wire import Listed
 
@@ -163,9 +163,9 @@ def _bad(entity: Entity, company: str, record: Any, reason: str) -> BadRecord:
         raw = exact_json(record)
     except ValueError:
         raw = json.dumps(record, default=str)
-    number = _at(record, entity.number)
-    key = record_key(entity, record)
-    return BadRecord(entity.name, company, key, reason, raw, None if number is None else str(number))
+    names = record_key(entity, record), _at(record, entity.number)
+    key, number = (None if name is None else storable(str(name)) for name in names)
+    return BadRecord(entity.name, company, key, reason, raw, number)
 
 
 def _at(record: Any, path: str) -> Any:

@@ -109,8 +109,13 @@ def _moment(value: Any) -> str | None:
     return str(value)
 
 
+def storable(text: str) -> str:
+    """Return a text with half surrogate pairs written out, because no database or log takes them."""
+    return text.encode(errors="backslashreplace").decode()
+
+
 def _shown(value: Any) -> str:
-    return json.dumps(value, default=str, ensure_ascii=False)[:60]
+    return storable(json.dumps(value, default=str, ensure_ascii=False)[:60])
 
 
 _SCALARS = {

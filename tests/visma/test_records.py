@@ -330,3 +330,12 @@ def test_an_empty_page_is_typed():
 def test_an_unknown_kind_in_a_declaration_is_refused():
     with pytest.raises(ValueError, match="'ADDRES' of mainAddress is unknown"):
         shape("ADDRES mainAddress")
+
+
+@pytest.mark.parametrize("field", ["description", "referenceNumber"])
+def test_half_a_surrogate_pair_is_told_in_words_that_every_database_takes(field: str) -> None:
+    """The ERP cuts a text after so many UTF-16 units, and an emoji is two."""
+    bad = refused(invoice(**{field: "Party \ud83c"}))
+    assert bad.reason == rf'{field}: "Party \ud83c" is no valid text: half a surrogate pair'
+    for text in (bad.reason, bad.key or "", bad.number or "", bad.raw):
+        assert text.encode().decode() == text

@@ -10,11 +10,11 @@ import dagster as dg
 import yaml
 from rich.table import Table
 
-from mlc_dagster.cleo.inbox import summary
 from mlc_dagster.cli import folder as folders
 from mlc_dagster.cli.console import console
 from mlc_dagster.cli.progress import Progress
 from mlc_dagster.cli.report import Line, lines_of, table_of
+from mlc_dagster.cli.review import came
 from mlc_dagster.cli.sandbox import Sandbox
 from mlc_dagster.cli.signals import stop_on_signals
 from mlc_dagster.cli.workers import Tell, side_by_side
@@ -142,9 +142,7 @@ def _set_limits(settings: Settings) -> None:
 def _take_in(suite: Suite) -> None:
     """Work off what partners put into Cleo's mailbox, as its own job does, and tell what came."""
     if suite.settings.pairs.cleo is not None:
-        done = summary(receive(suite, run_id="mlc demo"))
-        came = ", ".join(f"{count} {what}" for what, count in done.items() if count)
-        console.print(f"Cleo's mailbox: {came or 'nothing new'}.")
+        console.print(f"Cleo's mailbox: {came(receive(suite, run_id='mlc demo'))}.")
 
 
 def _happened(answer: dict[str, Any]) -> str:

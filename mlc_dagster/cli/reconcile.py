@@ -51,6 +51,8 @@ def show_reconcile(
         _tell(found)
     if repair:
         repair_all(suite, compared, yes=yes)
+    elif not all(found.equal for found in compared):
+        console.print("`mlc reconcile DESTINATION --repair` shows what it would put right, and asks.")
     return 0 if all(found.equal for found in compared) and not unread else 1
 
 

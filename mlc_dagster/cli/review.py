@@ -1,7 +1,7 @@
 """What `mlc cleo receive`, `held` and `release` do."""
 
 from mlc_dagster.cleo.held import STAGE
-from mlc_dagster.cleo.inbox import summary
+from mlc_dagster.cleo.inbox import Received, summary
 from mlc_dagster.cli.console import console, table_with
 from mlc_dagster.inbound import mailbox
 from mlc_dagster.settings import load_settings
@@ -12,8 +12,14 @@ RUN = "cli"
 
 def receive_now() -> None:
     """One look at the mailbox, and what came of it."""
-    done = summary(mailbox.receive(Suite(load_settings()), run_id=RUN))
-    console.print(", ".join(f"{name}: {number}" for name, number in done.items()))
+    done = mailbox.receive(Suite(load_settings()), run_id=RUN)
+    console.print(f"Cleo's mailbox: {came(done)}.")
+
+
+def came(done: Received) -> str:
+    """What a look at the mailbox did, in words."""
+    found = ", ".join(f"{count} {what}" for what, count in summary(done).items() if count)
+    return found or "nothing new"
 
 
 def list_held() -> int:

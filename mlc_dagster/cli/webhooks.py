@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from starlette.applications import Starlette
 
 from mlc_dagster.asana.webhooks import Webhooks
-from mlc_dagster.cli.console import console, table_with
+from mlc_dagster.cli.console import console, counted, table_with
 from mlc_dagster.pages import pages
 from mlc_dagster.receiver import Signals, Source
 from mlc_dagster.receiver.app import receiver
@@ -14,6 +14,8 @@ from mlc_dagster.receiver.server import server
 from mlc_dagster.settings import load_settings
 from mlc_dagster.suite import Suite
 from mlc_dagster.visma.webhooks import VismaHooks
+
+NO_WAY_BACK = "No project needs one: `pairs: asana` in mlc.yaml names no `way_back` (docs/asana-webhooks.md)."
 
 
 class NoReceiver(Exception):
@@ -79,11 +81,12 @@ SOURCES: Mapping[str, Callable[[Suite], Source | None]] = {
 
 def make_webhooks() -> None:
     """Make what is missing."""
-    made = _webhooks().make()
+    hooks = _webhooks()
+    made = hooks.make()
     for project in made:
         console.print(f"made the webhook of project {project}")
     if not made:
-        console.print("every project has its webhook")
+        console.print("every project has its webhook" if hooks.state() else NO_WAY_BACK)
 
 
 def list_webhooks() -> None:
@@ -92,19 +95,20 @@ def list_webhooks() -> None:
         "Webhooks of the projects with a way back",
         ("project", "state", "last delivered (UTC)", "last failure (UTC)", "failure"),
     )
-    for project, hook in _webhooks().state():
+    found = _webhooks().state()
+    for project, hook in found:
         if hook is None:
             table.add_row(project, "missing: run `mlc asana webhooks create`", "", "", "")
             continue
         told = [str(hook.get(name) or "") for name in ("last_success_at", "last_failure_at")]
         state = "active" if hook.get("active") else "not active"
         table.add_row(project, state, *told, str(hook.get("last_failure_content") or "")[:200])
-    console.print(table)
+    console.print(table if found else NO_WAY_BACK)
 
 
 def delete_webhooks() -> None:
     """Delete all of ours."""
-    console.print(f"deleted {_webhooks().delete()}")
+    console.print(f"deleted {counted(_webhooks().delete(), 'webhook')}")
 
 
 def _webhooks() -> Webhooks:

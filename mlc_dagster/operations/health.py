@@ -22,7 +22,7 @@ def company(suite: Suite, code: str) -> str:
     """Log in to a company and read its branches: token, tenant, approval and rights in one small call."""
     branches = suite.visma(code).pages(ENTITIES["branches"], lambda page: len(page.records))
     name = suite.settings.companies[code].name
-    return f"{name}, {sum(branches)} branches"
+    return f"{name}, branches: {sum(branches)}"
 
 
 def lake(suite: Suite) -> str:

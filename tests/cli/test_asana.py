@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 import requests
 import yaml
+from typer.testing import CliRunner
 
+from mlc_dagster.cli.main import app
 from mlc_sandbox.asana.store import Webhook
 from mlc_sandbox.config import write_config
 from mlc_sandbox.server import Sandbox
@@ -39,13 +41,13 @@ class Installation:
         own = {"MLC_CONFIG": str(self.file), **dict(line.split("=", 1) for line in lines)}
         self.environment = {**os.environ, **own}
 
-    def use(self, *, receiver: str | None = None, **asana: Any) -> None:
+    def use(self, *, receiver: str | None = None, way_back: bool = True, **asana: Any) -> None:
         settings = yaml.safe_load(self.file.read_text())
         settings["pairs"] = {"asana": {**settings["pairs"]["asana"], **asana}}
         if receiver:
             settings["receiver"] = {"url": receiver}
         for part in settings["pairs"]["asana"]["destinations"].values():
-            part["way_back"] = {"comments": True}
+            part.update({"way_back": {"comments": True}} if way_back else {})
         self.file.write_text(yaml.safe_dump(settings))
 
     def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -102,10 +104,22 @@ def test_webhooks_are_made_listed_and_deleted_by_commands_beside_the_receiver(
             made = installation.run("asana", "webhooks", "create")
             assert made.stdout.count("made the webhook of project") == 2, made.stdout + made.stderr
             assert installation.run("asana", "webhooks", "list").stdout.count("active") == 2
-            assert installation.run("asana", "webhooks", "delete").stdout == "deleted 2\n"
+            assert installation.run("asana", "webhooks", "delete").stdout == "deleted 2 webhooks\n"
         finally:
             door.send_signal(signal.SIGTERM)
     assert sandbox.asana.world.all(Webhook) == []
+
+
+def test_without_a_way_back_there_is_no_webhook_to_make_or_list(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installation.use(receiver="http://127.0.0.1:1", way_back=False)
+    for name, value in installation.environment.items():
+        monkeypatch.setenv(name, value)
+    for command in ("create", "list"):
+        told = CliRunner().invoke(app, ["asana", "webhooks", command])
+        assert "`pairs: asana` in mlc.yaml names no `way_back`" in told.output
+        assert "every project has" not in told.output
 
 
 def test_webhooks_without_an_address_are_refused_with_the_setting(installation: Installation) -> None:

@@ -228,7 +228,7 @@ def test_each_login_that_uses_a_credential_is_tried(values: dict[str, str]) -> N
     for name in (SECRET, ID, "ANAPLAN_USER"):
         mlc("set", name, "-", given=values[name])
     mlc("set", "ANAPLAN_PASSWORD", "-", given="wrong")
-    assert re.fullmatch(r"ok    visma NO01: .* branches\nexit code 0", mlc("test", SECRET))
+    assert re.fullmatch(r"ok    visma NO01: .*, branches: 2\nexit code 0", mlc("test", SECRET))
     both = mlc("test")
     assert "ok    visma NO01" in both
     assert "fails anaplan: Anaplan POST /token/authenticate: status 401" in both

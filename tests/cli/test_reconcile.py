@@ -189,6 +189,9 @@ def test_an_edited_cell_is_named_with_both_values_and_repaired_alone(house: Hous
     assert told.exit_code == 1
     assert code in told.output
     assert "edited by hand" in told.output
+    assert told.output.endswith(
+        "`mlc reconcile DESTINATION --repair` shows what it would put right, and asks.\n"
+    )
     [kept] = house.suite().comparisons.all()
     assert (kept.different, kept.differences[0].key, kept.differences[0].shown) == (1, code, "edited by hand")
     asked = mlc("reconcile", NAME, "--repair", answer="n\n")

@@ -76,7 +76,9 @@ def test_what_was_never_delivered_is_not_asked_about(house: House) -> None:
 
 def test_unknown_destinations_and_companies_name_the_known_ones(house: House) -> None:
     for wanted in ("anaplan/nothing", "anaplan"):
-        assert isinstance(mlc("resend", wanted).exception, UnknownDestination), "a whole pair is no destination"
+        assert isinstance(mlc("resend", wanted).exception, UnknownDestination), (
+            "a whole pair is no destination"
+        )
     told = mlc("resend", NAME, "--company", "DK01")
     assert "Known: NO01, SE01" in str(told.exception)
 

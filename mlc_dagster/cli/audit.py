@@ -1,14 +1,14 @@
 """`mlc audit`: one record's life, from the ERP to every target."""
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from rich.table import Table
 
 from mlc_dagster.cli.console import console, table_with
 from mlc_dagster.delivery import Entry, Event
 from mlc_dagster.lake import Version
+from mlc_dagster.pages.words import detail
 from mlc_dagster.settings import load_settings
 from mlc_dagster.suite import Suite
 from mlc_dagster.visma.entities import ENTITIES
@@ -77,11 +77,6 @@ def _happened(event: Event) -> str:
     said = f"{event.key or batch} {event.kind.value}".strip()
     if event.key and batch:
         said += f", {batch}"
-    detail = _words(event.detail)
-    return f"{said}: {detail}" if detail else said
-
-
-def _words(detail: Mapping[str, Any]) -> str:
-    words = "; ".join(f"{name} {value}" for name, value in detail.items() if value not in (None, "", {}, []))
     # A digest says nothing to people, and fills lines; `mlc audit export` has all of it.
-    return re.sub(r"\b([0-9a-f]{8})[0-9a-f]{24,}\b", r"\1…", words)
+    words = re.sub(r"\b([0-9a-f]{8})[0-9a-f]{24,}\b", r"\1…", detail(event.detail))
+    return f"{said}: {words}" if words else said

@@ -32,7 +32,7 @@ def event(company: str, kind: Kind, key: str | None, batch: str | None, **detail
 def told(monkeypatch: pytest.MonkeyPatch) -> str:
     history = [
         event("NO01", Kind.CREATED, "NO01|Invoice|10023|1", BATCH),
-        event("NO01", Kind.LANDED, None, BATCH, rows=400),
+        event("NO01", Kind.LANDED, None, BATCH, rows=400, files=["810_1.json", "810_2.json"]),
         event("SE01", Kind.QUARANTINED, "SE01|Invoice|10023|1", None, reason="no due date"),
     ]
     house = SimpleNamespace(
@@ -57,5 +57,5 @@ def test_destination_and_batch_stay_whole_to_be_copied(told: str) -> None:
 def test_each_company_has_a_life_of_its_own_in_words(told: str) -> None:
     norway, sweden = told.split("The life of 10023, SE01")
     assert "The life of 10023, NO01" in norway
-    assert f"batch {BATCH} landed:" in " ".join(norway.split())
-    assert "SE01|Invoice|10023|1 quarantined: reason no due date" in " ".join(sweden.split())
+    assert f"batch {BATCH} landed: rows: 400; files: 810_1.json, 810_2.json" in " ".join(norway.split())
+    assert "SE01|Invoice|10023|1 quarantined: no due date" in " ".join(sweden.split())

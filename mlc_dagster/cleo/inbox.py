@@ -26,6 +26,7 @@ from mlc_dagster.cleo.suppliers import Taken, Unreadable, is_supplier_file, read
 from mlc_dagster.clock import Clock
 from mlc_dagster.database import reading
 from mlc_dagster.database.schema import interchanges
+from mlc_dagster.database.texts import storable
 from mlc_dagster.delivery.memory import Memory
 from mlc_dagster.delivery.quarantine import Quarantine, Refused
 from mlc_dagster.settings.cleo import CleoSettings
@@ -319,8 +320,7 @@ class Inbox:
             connection.execute(interchanges.insert().values(row))
 
     def _keep(self, name: str, content: bytes, why: str, run_id: str) -> None:
-        # PostgreSQL's texts hold no NUL.
-        raw = content.decode("utf-8", "replace").replace("\0", "\ufffd")
+        raw = storable(content.decode("utf-8", "replace"))
         self._quarantine.settle(
             stage=STAGE,
             place=PLACE,

@@ -21,6 +21,7 @@ from mlc_dagster.cleo.mailbox import Mailbox
 from mlc_dagster.cleo.shipments import Worked
 from mlc_dagster.cleo.validation import faults
 from mlc_dagster.clock import Clock
+from mlc_dagster.database.texts import storable
 from mlc_dagster.delivery import Ledger
 from mlc_dagster.delivery import errors as delivery
 from mlc_dagster.delivery.audit import Kind
@@ -347,7 +348,7 @@ class SupplierChanges:
         known = self._settings.companies or self._settings.identities
         if company not in known:
             yield f"Company {company!r} is none of ours."
-        elif not number or self._erp.supplier(company, number) is None:
+        elif not number or not number.isprintable() or self._erp.supplier(company, number) is None:
             yield f"Supplier {number!r} is not in the ERP. Suppliers are made there, not by files."
         else:
             base = self._base(company, number)
@@ -417,13 +418,14 @@ class SupplierChanges:
         self._review.done(company, done)
 
     def _settle(self, company: str, number: str, row: Values, reasons: Collection[str]) -> None:
+        number = storable(number)
         key = f"supplier|{number}"
-        raw = json.dumps(row, ensure_ascii=False, sort_keys=True)
+        raw = storable(json.dumps(row, ensure_ascii=False, sort_keys=True))
         refused = [Refused(STAGE, key, key, number or None, " ".join(reasons), raw)] if reasons else []
         self._quarantine.settle(
             stage=STAGE,
             place=PLACE,
-            company=company,
+            company=storable(company),
             refused=refused,
             passed=() if reasons else [key],
             run_id=self._run_id,

@@ -9,11 +9,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mlc_dagster.database.texts import storable
 from mlc_dagster.lake import with_system
 from mlc_dagster.transport import exact_json
 from mlc_dagster.visma.entity import Entity
 from mlc_dagster.visma.fields import MOMENT, Field, lake_columns, typed
-from mlc_dagster.visma.tidy import Misfit, storable, tidy_record, unwrapped
+from mlc_dagster.visma.tidy import Misfit, tidy_record, unwrapped
 from mlc_dagster.visma.wall import CLOCK_LAG
 from mlc_dagster.visma.wire import Listed
 

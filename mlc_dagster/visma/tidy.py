@@ -7,6 +7,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
+from mlc_dagster.database.texts import storable
 from mlc_dagster.visma.fields import MONEY, Field
 
 _SMALLEST_MONEY = Decimal(1).scaleb(-MONEY.scale)
@@ -107,11 +108,6 @@ def _moment(value: Any) -> str | None:
     if not _MOMENT.fullmatch(value):
         raise Misfit("no date-time")
     return str(value)
-
-
-def storable(text: str) -> str:
-    """Return a text with half surrogate pairs written out, because no database or log takes them."""
-    return text.encode(errors="backslashreplace").decode()
 
 
 def _shown(value: Any) -> str:

@@ -213,6 +213,21 @@ def test_a_supplier_the_erp_does_not_know_is_refused(dock: Dock) -> None:
     assert "not in the ERP" in dock.reasons("99999")
 
 
+CUT = [{"name": "Fest \ud83c"}, {"number": "\ud83c"}, {"number": "9\0"}]
+
+
+@pytest.mark.parametrize("wrong", CUT, ids=ascii)
+def test_half_an_emoji_or_a_nul_is_refused_and_keeps_nothing_back(dock: Dock, wrong: dict[str, str]) -> None:
+    """As JSON has a text that was cut between two UTF-16 units: no database takes it."""
+    number, before = dock.supplier(), mailbox.held(dock.suite())
+    row = {"company": COMPANY, "number": number, **there(dock, number)}
+    dock.drop("suppliers_NO01_cut.json", json.dumps({"suppliers": [{**row, **wrong}]}).encode())
+    assert dock.receive().refused == 1
+    assert dock.files() == []
+    [entry] = [entry for entry in mailbox.held(dock.suite()) if entry not in before]
+    assert mailbox.settled(dock.suite(), entry.key, run_id="run r") == 1
+
+
 @pytest.mark.parametrize("invalid", ["malformed", "encoding"])
 def test_a_broken_file_is_kept_in_quarantine_and_removed(dock: Dock, invalid: str) -> None:
     number = dock.supplier()

@@ -2,37 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import timedelta
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from mlc_sandbox import state
-from mlc_sandbox.core import JsonResponse
+from mlc_sandbox.asked import Asked, Handler, control_route
 from mlc_sandbox.echo import NAME as ECHO
 
 if TYPE_CHECKING:
     from mlc_sandbox.server import Sandbox
-
-
-@dataclass(frozen=True)
-class Asked:
-    """One control request: path parameters, query parameters, JSON body (None without one)."""
-
-    path: Mapping[str, str]
-    query: Mapping[str, str]
-    body: Any
-
-
-Handler = Callable[[Asked], Any]
 
 
 class ControlRoutes:
@@ -68,7 +49,7 @@ class ControlRoutes:
             ("GET", "/webhooks", self._notified),
             ("POST", "/webhooks/release", self._release),
         )
-        return [Route(path, _endpoint(handler), methods=[method]) for method, path, handler in handlers]
+        return [control_route(method, path, handler) for method, path, handler in handlers]
 
     def _state(self, asked: Asked) -> Any:  # noqa: ARG002
         return {
@@ -180,19 +161,3 @@ class ControlRoutes:
     def _release(self, asked: Asked) -> Any:
         self.sandbox.visma.webhooks.release()
         return self._notified(asked)
-
-
-def _endpoint(handler: Handler) -> Callable[[Request], Any]:
-    async def endpoint(request: Request) -> Response:
-        raw = await request.body()
-        try:
-            body = json.loads(raw, parse_float=Decimal) if raw else None
-            asked = Asked(request.path_params, request.query_params, body)
-            answer = await run_in_threadpool(handler, asked)
-        except KeyError as error:
-            return JsonResponse({"error": f"Not found or missing: {error.args[0]}"}, 404)
-        except (ValueError, TypeError, re.error) as error:
-            return JsonResponse({"error": str(error)}, 400)
-        return answer if isinstance(answer, Response) else JsonResponse(answer)
-
-    return endpoint

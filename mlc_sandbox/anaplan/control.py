@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import Route
 
 from mlc_sandbox.anaplan.model import ImportAction
 from mlc_sandbox.anaplan.periods import PERIOD_FORMATS
 from mlc_sandbox.anaplan.world import World
-from mlc_sandbox.core import JsonResponse
+from mlc_sandbox.asked import Asked, Handler, control_route
 
 STATES = ("UNLOCKED", "LOCKED", "ARCHIVED", "MAINTENANCE", "PRODUCTION", "PRODUCTION_MAINTENANCE")
 BUILDER_CHOICES = {
@@ -35,43 +30,37 @@ class ControlRoutes:
 
     def routes(self) -> list[Route]:
         """All control routes."""
+        handlers: tuple[tuple[str, str, Handler], ...] = (
+            ("GET", "/lists/{name:path}", self._list),
+            ("GET", "/modules/{name:path}", self._module),
+            ("GET", "/imports/history", self._history),
+            ("PATCH", "/imports/{name:path}", self._import),
+            ("PUT", "/files/{name:path}", self._default_file),
+            ("PATCH", "/model", self._model),
+        )
         return [
-            self._route("/lists/{name:path}", "GET", self._list),
-            self._route("/modules/{name:path}", "GET", self._module),
-            self._route("/imports/history", "GET", self._history),
-            self._route("/imports/{name:path}", "PATCH", self._import),
-            self._route("/files/{name:path}", "PUT", self._default_file),
-            self._route("/model", "PATCH", self._model),
+            control_route(method, f"/control{path}", self._locked(handler))
+            for method, path, handler in handlers
         ]
 
-    def _route(self, path: str, method: str, handler: Callable[[str, bytes], Any]) -> Route:
-        async def endpoint(request: Request) -> Response:
-            body, name = await request.body(), request.path_params.get("name", "")
+    def _locked(self, handler: Handler) -> Handler:
+        def run(asked: Asked) -> Any:
+            with self.world.lock:
+                return handler(asked)
 
-            def run() -> Response:
-                try:
-                    with self.world.lock:
-                        return JsonResponse(handler(name, body))
-                except (KeyError, ValueError) as error:
-                    return JsonResponse(
-                        {"error": str(error.args[0])}, 404 if isinstance(error, KeyError) else 400
-                    )
+        return run
 
-            return await run_in_threadpool(run)
+    def _list(self, asked: Asked) -> Any:
+        return {code: asdict(item) for code, item in self.world.list_items(asked.path["name"]).items()}
 
-        return Route(f"/control{path}", endpoint, methods=[method])
+    def _module(self, asked: Asked) -> Any:
+        return self.world.module_rows(asked.path["name"])
 
-    def _list(self, name: str, body: bytes) -> Any:  # noqa: ARG002
-        return {code: asdict(item) for code, item in self.world.list_items(name).items()}
-
-    def _module(self, name: str, body: bytes) -> Any:  # noqa: ARG002
-        return self.world.module_rows(name)
-
-    def _history(self, name: str, body: bytes) -> Any:  # noqa: ARG002
+    def _history(self, asked: Asked) -> Any:  # noqa: ARG002
         return [asdict(ran) for ran in self.world.history]
 
-    def _import(self, name: str, body: bytes) -> Any:
-        action, wanted = self.world.import_named(name), json.loads(body)
+    def _import(self, asked: Asked) -> Any:
+        action, wanted = self.world.import_named(asked.path["name"]), asked.body
         for field, value in wanted.items():
             if field == "headers":
                 self.world.model.files[action.source_id].headers = tuple(value)
@@ -93,12 +82,13 @@ class ControlRoutes:
         action.mapping |= columns
         source.headers = tuple(dict.fromkeys([*source.headers, *columns]))
 
-    def _default_file(self, name: str, body: bytes) -> Any:
-        self.world.set_default_file(name, body)
-        return {"default_file_of": name, "bytes": len(body)}
+    def _default_file(self, asked: Asked) -> Any:
+        name = asked.path["name"]
+        self.world.set_default_file(name, asked.content)
+        return {"default_file_of": name, "bytes": len(asked.content)}
 
-    def _model(self, name: str, body: bytes) -> Any:  # noqa: ARG002
-        state = json.loads(body).get("active_state")
+    def _model(self, asked: Asked) -> Any:
+        state = asked.body.get("active_state")
         if state not in STATES:
             raise ValueError(f"active_state is one of {', '.join(STATES)}")
         self.world.model.active_state = state

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
-from decimal import Decimal
 from typing import Any
 
-from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import Route
 
 from mlc_sandbox.asana.errors import ApiError
@@ -17,9 +11,8 @@ from mlc_sandbox.asana.http import Gate
 from mlc_sandbox.asana.people import People
 from mlc_sandbox.asana.webhooks import Dispatcher
 from mlc_sandbox.asana.world import World
+from mlc_sandbox.asked import Asked, Handler, control_route
 from mlc_sandbox.core import JsonResponse
-
-Handler = Callable[[Mapping[str, str], Any], Any]
 
 
 class ControlRoutes:
@@ -31,61 +24,57 @@ class ControlRoutes:
 
     def routes(self) -> list[Route]:
         """All control routes."""
+        handlers: tuple[tuple[str, str, Handler], ...] = (
+            ("GET", "/projects/{project}/tasks", self._tasks),
+            ("GET", "/tasks/{task}", self._task),
+            ("POST", "/tasks/{task}/edit", self._edit),
+            ("POST", "/tasks/{task}/trash", self._trash),
+            ("POST", "/tasks/{task}/restore", self._restore),
+            ("POST", "/custom_fields/{field}/edit", self._edit_field),
+            ("POST", "/webhooks/settle", self._settle),
+            ("POST", "/release", self._release),
+        )
         return [
-            self._route("/projects/{project}/tasks", "GET", self._tasks),
-            self._route("/tasks/{task}", "GET", self._task),
-            self._route("/tasks/{task}/edit", "POST", self._edit),
-            self._route("/tasks/{task}/trash", "POST", self._trash),
-            self._route("/tasks/{task}/restore", "POST", self._restore),
-            self._route("/custom_fields/{field}/edit", "POST", self._edit_field),
-            self._route("/webhooks/settle", "POST", self._settle),
-            self._route("/release", "POST", self._release),
+            control_route(method, f"/control{path}", self._woken(handler))
+            for method, path, handler in handlers
         ]
 
-    def _tasks(self, path: Mapping[str, str], body: Any) -> Any:  # noqa: ARG002
-        return self.people.tasks(path["project"])
+    def _woken(self, handler: Handler) -> Handler:
+        """People's edits reach webhooks; what Asana refuses people is refused here in its words."""
 
-    def _task(self, path: Mapping[str, str], body: Any) -> Any:  # noqa: ARG002
-        return self.people.task(path["task"])
+        def run(asked: Asked) -> Any:
+            try:
+                return handler(asked)
+            except ApiError as error:
+                return JsonResponse({"error": error.message}, error.status)
+            finally:
+                self.dispatcher.wake()
 
-    def _edit(self, path: Mapping[str, str], body: Any) -> Any:
-        self.people.edit(path["task"], **body)
-        return self.people.task(path["task"])
+        return run
 
-    def _trash(self, path: Mapping[str, str], body: Any) -> Any:
-        self.people.trash(path["task"], **(body or {}))
-        return {"trashed": path["task"]}
+    def _tasks(self, asked: Asked) -> Any:
+        return self.people.tasks(asked.path["project"])
 
-    def _restore(self, path: Mapping[str, str], body: Any) -> Any:
-        self.people.restore(path["task"], **(body or {}))
-        return self.people.task(path["task"])
+    def _task(self, asked: Asked) -> Any:
+        return self.people.task(asked.path["task"])
 
-    def _edit_field(self, path: Mapping[str, str], body: Any) -> Any:
-        return {"gid": self.people.edit_field(path["field"], **body).gid}
+    def _edit(self, asked: Asked) -> Any:
+        self.people.edit(asked.path["task"], **asked.body)
+        return self.people.task(asked.path["task"])
 
-    def _settle(self, path: Mapping[str, str], body: Any) -> Any:  # noqa: ARG002
+    def _trash(self, asked: Asked) -> Any:
+        self.people.trash(asked.path["task"], **(asked.body or {}))
+        return {"trashed": asked.path["task"]}
+
+    def _restore(self, asked: Asked) -> Any:
+        self.people.restore(asked.path["task"], **(asked.body or {}))
+        return self.people.task(asked.path["task"])
+
+    def _edit_field(self, asked: Asked) -> Any:
+        return {"gid": self.people.edit_field(asked.path["field"], **asked.body).gid}
+
+    def _settle(self, asked: Asked) -> Any:  # noqa: ARG002
         return {"sent": self.dispatcher.settle()}
 
-    def _release(self, path: Mapping[str, str], body: Any) -> Any:  # noqa: ARG002
+    def _release(self, asked: Asked) -> Any:  # noqa: ARG002
         return {"released": self.gate.release()}
-
-    def _route(self, path: str, method: str, handler: Handler) -> Route:
-        async def endpoint(request: Request) -> Response:
-            raw = await request.body()
-
-            def run() -> Response:
-                try:
-                    body = json.loads(raw, parse_float=Decimal) if raw else None
-                    return JsonResponse(handler(request.path_params, body))
-                except KeyError as error:
-                    return JsonResponse({"error": f"Not found or missing: {error.args[0]}"}, 404)
-                except ApiError as error:
-                    return JsonResponse({"error": error.message}, error.status)
-                except (ValueError, TypeError) as error:
-                    return JsonResponse({"error": str(error)}, 400)
-                finally:
-                    self.dispatcher.wake()
-
-            return await run_in_threadpool(run)
-
-        return Route(f"/control{path}", endpoint, methods=[method])

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import Route
 
+from mlc_sandbox.asked import Asked, Handler, control_route
 from mlc_sandbox.cleo.errors import ApiError
 from mlc_sandbox.cleo.receiver import Partner
 from mlc_sandbox.cleo.sftp import SftpServer
 from mlc_sandbox.cleo.world import World
-from mlc_sandbox.core import JsonResponse
-
-Handler = Callable[[Mapping[str, str], Any], Any]
 
 
 class ControlRoutes:
@@ -46,20 +39,23 @@ class ControlRoutes:
             ("POST", "/sftp/keys", self._key),
             ("POST", "/release", self._release),
         )
-        return [_route(path, method, self._locked(handler)) for method, path, handler in handlers]
+        return [
+            control_route(method, f"/control{path}", self._locked(handler), refusals=(ApiError,))
+            for method, path, handler in handlers
+        ]
 
     def _locked(self, handler: Handler) -> Handler:
-        def run(path: Mapping[str, str], body: Any) -> Any:
+        def run(asked: Asked) -> Any:
             with self.world.lock:
                 self.world.catch_up()
-                return handler(path, body)
+                return handler(asked)
 
         return run
 
-    def _received(self, path: Mapping[str, str], body: Any) -> Any:  # noqa: ARG002
+    def _received(self, asked: Asked) -> Any:  # noqa: ARG002
         return self.world.received()
 
-    def _mailbox(self, path: Mapping[str, str], body: Any) -> Any:  # noqa: ARG002
+    def _mailbox(self, asked: Asked) -> Any:  # noqa: ARG002
         box = self.world.mailbox
         folders = {
             folder: [
@@ -69,21 +65,21 @@ class ControlRoutes:
         }
         return folders | {"removed": [asdict(removed) for removed in box.removed]}
 
-    def _jobs(self, path: Mapping[str, str], body: Any) -> Any:  # noqa: ARG002
+    def _jobs(self, asked: Asked) -> Any:  # noqa: ARG002
         return [asdict(job) for job in self.world.jobs]
 
-    def _ship(self, path: Mapping[str, str], body: Any) -> Any:  # noqa: ARG002
-        given = dict(body)
+    def _ship(self, asked: Asked) -> Any:
+        given = dict(asked.body)
         return asdict(self.world.shipping.ship(given.pop("order"), **given))
 
-    def _notices(self, path: Mapping[str, str], body: Any) -> Any:  # noqa: ARG002
+    def _notices(self, asked: Asked) -> Any:  # noqa: ARG002
         return self.world.shipping.describe()
 
-    def _supplier_change(self, path: Mapping[str, str], body: Any) -> Any:  # noqa: ARG002
-        given = dict(body)
+    def _supplier_change(self, asked: Asked) -> Any:
+        given = dict(asked.body)
         return self.world.suppliers.change(given.pop("company"), given.pop("number"), **given)
 
-    def _suppliers(self, path: Mapping[str, str], body: Any) -> Any:  # noqa: ARG002
+    def _suppliers(self, asked: Asked) -> Any:  # noqa: ARG002
         suppliers = self.world.suppliers
         return {
             "held": [suppliers.held[key] for key in sorted(suppliers.held)],
@@ -91,30 +87,31 @@ class ControlRoutes:
             "changes": suppliers.changes,
         }
 
-    def _drop(self, path: Mapping[str, str], body: Any) -> Any:  # noqa: ARG002
-        self.world.drop_file(body["name"], body["text"].encode(body.get("encoding", "utf-8")))
-        return {"file": body["name"]}
+    def _drop(self, asked: Asked) -> Any:
+        name, text = asked.body["name"], asked.body["text"]
+        self.world.drop_file(name, text.encode(asked.body.get("encoding", "utf-8")))
+        return {"file": name}
 
-    def _partners(self, path: Mapping[str, str], body: Any) -> Any:  # noqa: ARG002
+    def _partners(self, asked: Asked) -> Any:  # noqa: ARG002
         return [asdict(partner) for partner in self.world.partners.values()]
 
-    def _partner(self, path: Mapping[str, str], body: Any) -> Any:
-        partner = Partner(**body)
+    def _partner(self, asked: Asked) -> Any:
+        partner = Partner(**asked.body)
         self.world.partners[partner.address] = partner
-        return self._partners(path, None)
+        return self._partners(asked)
 
-    def _companies(self, path: Mapping[str, str], body: Any) -> Any:  # noqa: ARG002
-        if not all(isinstance(code, str) for code in body.values()):
-            raise ValueError("The body maps ISA ids to company codes.")
-        self.world.companies = dict(body)
+    def _companies(self, asked: Asked) -> Any:
+        if not all(isinstance(code, str) for code in asked.body.values()):
+            raise ValueError("The asked.body maps ISA ids to company codes.")
+        self.world.companies = dict(asked.body)
         return self.world.companies
 
-    def _edit(self, path: Mapping[str, str], body: Any) -> Any:
-        found = self.world.harmony.named(path["kind"], path["name"])
-        self.world.harmony.edit(found, body)
+    def _edit(self, asked: Asked) -> Any:
+        found = self.world.harmony.named(asked.path["kind"], asked.path["name"])
+        self.world.harmony.edit(found, asked.body)
         return self.world.harmony.shown(found)
 
-    def _sftp(self, path: Mapping[str, str], body: Any) -> Any:  # noqa: ARG002
+    def _sftp(self, asked: Asked) -> Any:  # noqa: ARG002
         return {
             "host": "127.0.0.1",
             "port": self.sftp.port,
@@ -122,26 +119,9 @@ class ControlRoutes:
             "host_key": self.sftp.host_key,
         }
 
-    def _key(self, path: Mapping[str, str], body: Any) -> Any:  # noqa: ARG002
-        self.world.login.keys.append(body["public_key"].strip())
+    def _key(self, asked: Asked) -> Any:
+        self.world.login.keys.append(asked.body["public_key"].strip())
         return {"keys": len(self.world.login.keys)}
 
-    def _release(self, path: Mapping[str, str], body: Any) -> Any:  # noqa: ARG002
+    def _release(self, asked: Asked) -> Any:  # noqa: ARG002
         return {"released": self.world.release()}
-
-
-def _route(path: str, method: str, handler: Handler) -> Route:
-    async def endpoint(request: Request) -> Response:
-        raw = await request.body()
-
-        def run() -> Response:
-            try:
-                return JsonResponse(handler(request.path_params, json.loads(raw) if raw else None))
-            except KeyError as error:
-                return JsonResponse({"error": f"Not found or missing: {error.args[0]}"}, 404)
-            except (ValueError, TypeError, ApiError) as error:
-                return JsonResponse({"error": str(error)}, 400)
-
-        return await run_in_threadpool(run)
-
-    return Route(f"/control{path}", endpoint, methods=[method])

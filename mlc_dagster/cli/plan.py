@@ -55,7 +55,8 @@ def show_plan(destination: str | None, company: str | None, since: date | None, 
     _tell_readings(read)
     for remark in remarks:
         console.print(remark)
-    _tell_budgets(needed, budgets_left(suite))
+    others = {f"visma {code}" for code in suite.settings.companies if code not in chosen}
+    _tell_budgets(needed, {name: left for name, left in budgets_left(suite).items() if name not in others})
     for target, seconds in times.items():
         if seconds < 1:
             continue

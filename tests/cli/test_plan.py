@@ -45,12 +45,16 @@ def test_a_plan_says_until_when_the_erp_was_read(
     assert "Where all numbers are `-`, nothing was read from the ERP yet" in told
 
 
-def test_budgets_of_pairs_that_are_not_asked_for_are_not_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_budgets_of_pairs_and_companies_that_are_not_asked_for_are_not_told(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     read_no_orders()
     show_plan("asana/purchase_orders", "NO01", None, None)
     told = capsys.readouterr().out
     assert "Budget asana: the plan needs about 2 calls" in told
+    assert "Budget visma NO01" in told
     assert "Budget anaplan" not in told
+    assert "Budget visma SE01" not in told
     assert "Where all numbers are" not in told
 
 

@@ -28,8 +28,8 @@ def validate_file(file: Path) -> int:
     held = ", ".join(
         (counted(len(results), "interchange"), counted(len(groups), "group"), counted(sets, "set"))
     )
-    counts = ", ".join(f"{found[severity]} {severity.value}" for severity in Severity)
-    console.print(f"{file}: {held}; findings: {counts}.")
+    errors, warnings = counted(found[Severity.ERROR], "error"), counted(found[Severity.WARNING], "warning")
+    console.print(f"{file}: {held}; found: {errors}, {found[Severity.TOLERATED]} tolerated, {warnings}.")
     return int(found[Severity.ERROR] > 0)
 
 

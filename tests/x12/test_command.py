@@ -29,7 +29,7 @@ def faulty(tmp_path: Path) -> Path:
 def test_a_valid_file_passes_and_is_counted() -> None:
     done = run("validate", FOLDER / f"{ORDER}.edi")
     assert (done.returncode, done.stderr) == (0, "")
-    assert "1 interchange, 1 group, 1 set; findings: 0 error, 0 tolerated, 0 warning." in done.stdout
+    assert "1 interchange, 1 group, 1 set; found: 0 errors, 0 tolerated, 0 warnings." in done.stdout
 
 
 def test_every_finding_is_a_line_with_the_file_and_the_exit_code_is_1(faulty: Path) -> None:
@@ -40,7 +40,7 @@ def test_every_finding_is_a_line_with_the_file_and_the_exit_code_is_1(faulty: Pa
         f"{faulty}: error: interchange 000000077, group SH 77, set 856 0001 (NK55210): SN1 03"
     )
     assert "CTT 01, segment 27" in second
-    assert "2 error" in last
+    assert "2 errors" in last
 
 
 def test_a_warning_alone_does_not_fail(tmp_path: Path) -> None:

@@ -325,7 +325,7 @@ class Inbox:
             stage=STAGE,
             place=PLACE,
             company="",
-            refused=[Refused.at_source(STAGE, name, name, why, raw)],
+            refused=[Refused.at_source(STAGE, name, name, storable(why), raw)],
             passed=(),
             run_id=run_id,
         )

@@ -74,6 +74,16 @@ def test_bytes_nobody_can_decode_are_kept(dock: Dock) -> None:
     assert dock.held("odd.edi")
 
 
+def test_an_envelope_filled_up_with_nul_is_kept_with_words_that_postgresql_takes(dock: Dock) -> None:
+    """Mainframes fill a field up so."""
+    blank, nobody = " " * 10, "NOBODY".ljust(15, "\0")
+    head = f"ISA*00*{blank}*00*{blank}*ZZ*{nobody}*ZZ*{'FJORDVIKNO':15}*261120*1200*U*00401*000000001*0*T*>~"
+    dock.drop("filled.edi", f"{head}IEA*0*000000001~".encode())
+    assert dock.receive().refused == 1
+    assert "comes from ZZ NOBODY" in dock.reasons("filled.edi")
+    assert "\0" not in dock.reasons("filled.edi")
+
+
 def test_the_same_bytes_in_another_file_repeat_the_997_and_nothing_else(dock: Dock) -> None:
     dock.sandbox.faults.arm("cleo", "two_files", times=1)
     notice = dock.ship(dock.order())

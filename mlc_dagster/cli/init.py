@@ -69,8 +69,9 @@ def _next_steps(file: Path, settings: Settings) -> str:
     for pair, section in settings.pairs.on().items():
         if getattr(getattr(section, "auth", None), "method", "").startswith("oauth"):
             steps.append(f"mlc {pair} login")
-    steps.append("mlc check")
+    # What a set-up makes, the check would miss.
     steps += [f"mlc {pair} setup" for pair in ("asana", "powerbi", "tableau") if pair in settings.pairs.on()]
+    steps.append("mlc check")
     told = "\n".join(f"  {step}" for step in steps)
     return (
         f"Next, one by one:\n{told}\n"

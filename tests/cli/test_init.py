@@ -85,7 +85,7 @@ def test_credentials_are_named_and_never_asked_for_and_the_last_words_say_how_to
 def test_what_comes_next_includes_the_login_and_the_setup_of_the_pairs() -> None:
     oauth = ["y", "", "", "oauth", "https://mlc.example.com/back", "1210", "12345", ""]
     said = init("conf.yaml", answers=[*COMPANY, "n", *oauth, "n", "n", "n"])
-    steps = ["export MLC_CONFIG=", "mlc asana login", "mlc check", "mlc asana setup"]
+    steps = ["export MLC_CONFIG=", "mlc asana login", "mlc asana setup", "mlc check"]
     places = [said.index(step) for step in steps]
     assert places == sorted(places)
 

@@ -45,6 +45,16 @@ THROUGH_CLEO: Mapping[Kind, str] = {
     Kind.DELETED: "cancelled through Cleo",
 }
 
+# What a person does about a record, by the stage it is held back at (docs/replay.md).
+REMEDIES: Mapping[str, str] = {
+    "visma": "Correct it in Visma.net. What changes there is read by itself.",
+    "contract": "Correct it in Visma.net, or have the rule mended that it breaks. The next run looks again.",
+    "preflight": "Correct it in Visma.net. The next run looks again.",
+    "names": "Correct the list that names what is gone. The next run looks again.",
+    "held": "Decide whether it is to be done as it was sent: `mlc cleo release NUMBER`, by your operator.",
+    "inbox": "Its sender has to send it anew, as it should be.",
+}
+
 
 def system(place: str) -> str:
     """The system a destination or an entity belongs to, as people call it."""

@@ -10,10 +10,12 @@ import requests
 
 from mlc_dagster.alerts.book import Book
 from mlc_dagster.alerts.finding import Finding, Kind, Severity
+from mlc_dagster.cli.quarantine_app import Stage
 from mlc_dagster.cli.webhooks import app_of
 from mlc_dagster.delivery import Kind as Event
 from mlc_dagster.operations.replay import Replays
 from mlc_dagster.pages import words
+from mlc_dagster.settings import REPOSITORY
 from tests.lake.examples import note, row, table
 from tests.pages.conftest import NASTY, TOKEN, Installation, a_day, open_suite
 from tests.receiver.conftest import in_public
@@ -166,6 +168,27 @@ def test_a_record_in_quarantine_is_shown_as_it_came_with_every_digit(installatio
     assert "&#34;limit&#34;: 1.10" in page
     assert "&lt;b&gt;x&lt;/b&gt;" in page
     assert "vatZone.id: a text is needed" in page
+
+
+@pytest.mark.parametrize(
+    ("place", "remedy"),
+    [
+        ("visma/suppliers", "Correct it in Visma.net. What changes there is read by itself."),
+        ("cleo/supplier_invoices", "or have the rule mended that it breaks"),
+        ("cleo/inbox", "Its sender has to send it anew"),
+    ],
+)
+def test_a_record_in_quarantine_comes_with_what_to_do(
+    installation: Installation, place: str, remedy: str
+) -> None:
+    entry = installation.suite.quarantine.open(place)[0]
+    assert remedy in text(installation.page(f"/quarantine/{entry.id}"))
+
+
+def test_every_stage_that_the_guide_names_has_a_remedy_and_can_be_asked_for() -> None:
+    guide = (REPOSITORY / "docs" / "replay.md").read_text("utf-8").partition("| stage | refused")[2]
+    stages = {line.split("|")[1].strip() for line in guide.split("\n\n")[0].splitlines()[2:]}
+    assert stages == {*words.REMEDIES} == {stage.value for stage in Stage}
 
 
 def test_comparisons_show_what_was_sent_and_what_is_shown(installation: Installation) -> None:

@@ -51,7 +51,7 @@ REMEDIES: Mapping[str, str] = {
     "contract": "Correct it in Visma.net, or have the rule mended that it breaks. The next run looks again.",
     "preflight": "Correct it in Visma.net. The next run looks again.",
     "names": "Correct the list that names what is gone. The next run looks again.",
-    "held": "Decide whether it is to be done as it was sent: `mlc cleo release NUMBER`, by your operator.",
+    "held": "Decide whether it is to be done as it was sent. Your operator then does it: mlc cleo release.",
     "inbox": "Its sender has to send it anew, as it should be.",
 }
 

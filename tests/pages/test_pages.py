@@ -175,6 +175,7 @@ def test_a_record_in_quarantine_is_shown_as_it_came_with_every_digit(installatio
     [
         ("visma/suppliers", "Correct it in Visma.net. What changes there is read by itself."),
         ("cleo/supplier_invoices", "or have the rule mended that it breaks"),
+        ("cleo/inbox", "when it came in (inbox)"),
         ("cleo/inbox", "Its sender has to send it anew"),
     ],
 )

@@ -149,7 +149,8 @@ class EdiFeed:
         for interchange in built:
             if interchange.state is State.BUILT:
                 self._file(interchange)
-        again = [self._renamed(interchange) for interchange in self._overdue(list(drafts.quiet))]
+        now = self._clock.now()
+        again = [interchange.renamed(now) for interchange in self._overdue(list(drafts.quiet))]
         for interchange in again:
             self._file(interchange)
         files = [interchange.file for interchange in (*built, *again)]
@@ -319,11 +320,6 @@ class EdiFeed:
         told = self._outbox.told(self.name, keys).values()
         late = {found.interchange_id for found in told if overdue(found, self._settings, now)}
         return [interchange for each in sorted(late) for interchange in self._outbox.find(id=each)]
-
-    def _renamed(self, interchange: Stored) -> Stored:
-        """Under a name of its own: a name that was ever used may be refused (vendors/cleo.md section 6)."""
-        head, suffix = interchange.file.rsplit("_", 1)[0], interchange.file.rsplit(".", 1)[1]
-        return replace(interchange, file=f"{head}_{self._clock.now():%Y%m%dT%H%M%SZ}.{suffix}")
 
     def _build(self, batch: Batch, drafts: Sequence[Draft]) -> Iterator[Stored]:
         """One interchange a partner and kind of set; changes as 860 are another kind than orders."""

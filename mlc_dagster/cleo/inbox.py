@@ -194,6 +194,8 @@ class Inbox:
                 self._replies.repeat(arrival.digest)
             return []
         faults = list(self._judge(arrival, done))
+        if not arrival.result.accepted:
+            self._replies.repeat(arrival.digest)
         self._replies.build(arrival.partner, arrival.company, arrival.result, arrival.digest)
         if arrival.result.accepted:
             self._remember(arrival)

@@ -8,7 +8,7 @@ import hashlib
 import json
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from itertools import groupby
@@ -81,6 +81,11 @@ class Stored:
     sent_at: datetime | None
     detail: Mapping[str, Any]
     documents: tuple[Entry, ...] = ()
+
+    def renamed(self, now: datetime) -> "Stored":
+        """The same to be filed again: a name that was used may be refused (vendors/cleo.md section 6)."""
+        head, suffix = self.file.rsplit("_", 1)[0], self.file.rsplit(".", 1)[1]
+        return replace(self, file=f"{head}_{now:%Y%m%dT%H%M%SZ}.{suffix}")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from mlc_dagster.cleo.destination import dialect_of
 from mlc_dagster.cleo.mailbox import Mailbox
-from mlc_dagster.cleo.outbox import Made, Outbox, State
+from mlc_dagster.cleo.outbox import Made, Outbox, State, Stored
 from mlc_dagster.clock import Clock
 from mlc_dagster.settings.cleo import CleoSettings, Identity
 from mlc_dagster.x12.acknowledgments import acknowledge, acknowledge_interchange
@@ -57,14 +57,17 @@ class Replies:
         """File what is stored and was not filed. Raises transport's CallFailed: the next look goes on."""
         for kind in (ENVELOPES, ACKNOWLEDGMENTS):
             for stored in self._outbox.find(kind=kind, state=State.BUILT):
-                self._mailbox.put(self._settings.folders.upload, stored.file, stored.content)
-                self._outbox.sent(stored)
+                self._file(stored)
 
     def repeat(self, digest: str) -> None:
-        """Say once more what was said: the same bytes with the same numbers."""
+        """Say once more what was said: the same bytes with the same numbers. Raises as `send`."""
         for kind in (ENVELOPES, ACKNOWLEDGMENTS):
             for stored in self._outbox.of_batch(_batch(digest, kind)):
-                self._mailbox.put(self._settings.folders.upload, stored.file, stored.content)
+                self._file(stored.renamed(self._clock.now()))
+
+    def _file(self, stored: Stored) -> None:
+        self._mailbox.put(self._settings.folders.upload, stored.file, stored.content)
+        self._outbox.sent(stored)
 
     def _store(
         self, partner: str, company: str, kind: str, digest: str, write_it: Callable[[Envelope], Written]

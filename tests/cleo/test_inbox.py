@@ -1,6 +1,7 @@
 """The mailbox is worked off: each group answered once, what nobody can read removed, nothing done twice."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from mlc_dagster.cleo.outbox import State
 from mlc_dagster.cleo.shipments import Worked
 from mlc_dagster.inbound import mailbox
 from mlc_dagster.transport.errors import CallFailed
+from mlc_sandbox.cleo.switches import CHOICES
 from tests.cleo.dock import COMPANY, Dock, open_dock
 from tests.support.house import running_sandbox
 
@@ -29,6 +31,15 @@ def dock(opened: Dock) -> Dock:
     opened.receive()
     opened.sandbox.log.reset()
     return opened
+
+
+@pytest.fixture
+def switched(dock: Dock) -> Iterator[dict[str, Any]]:
+    """The switches of the tenant; afterwards they are as they were."""
+    switches = dock.sandbox.cleo.switches
+    before = dict(switches)
+    yield switches
+    switches.update(before)
 
 
 def answers(dock: Dock) -> list[dict[str, Any]]:
@@ -92,6 +103,28 @@ def test_the_same_bytes_in_another_file_repeat_the_997_and_nothing_else(dock: Do
     assert len(dock.receipts(notice.number)) == 1
     # The partner has told them apart by ISA13: one answer counts.
     assert notice.acknowledged == ["A"]
+
+
+@pytest.mark.parametrize("same_name", CHOICES["same_name"])
+@pytest.mark.parametrize("poison", ["", "truncated"])
+def test_who_never_heard_our_answer_and_sends_the_same_again_hears_it(
+    dock: Dock, switched: dict[str, Any], same_name: str, poison: str
+) -> None:
+    """The flow behind the mailbox lost our 997, or our TA1: the names of both files were used."""
+    notice = dock.ship(dock.order(), "poison" if poison else "full", **({"poison": poison} if poison else {}))
+    [file] = dock.world.mailbox.files("download")
+    switched["same_name"] = same_name
+    dock.sandbox.faults.arm("cleo", "flow_fails", times=1)
+    dock.receive()
+    dock.receive()
+    heard = len(answers(dock))
+    assert notice.state == "sent"
+    dock.sandbox.clock.advance(timedelta(hours=1))
+    dock.drop("again.edi", file.content)
+    dock.receive()
+    dock.receive()
+    assert len(answers(dock)) == heard + 1
+    assert notice.state == ("rejected" if poison else "accepted")
 
 
 @pytest.mark.parametrize("fault", ["crlf", "bom", "odd_name", "offered_twice", "partial_file"])

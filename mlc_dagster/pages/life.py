@@ -220,7 +220,7 @@ class Lives:
     ) -> Iterator[Sentence]:
         for entry in refused:
             if entry.place.startswith("visma/"):
-                yield Sentence("Visma.net", "bad", "held back", _held_back(entry, "when it was read"))
+                yield Sentence("Visma.net", "bad", "held back", _held_back(entry))
         for pair in self._suite.settings.pairs.on():
             if company not in self._suite.settings.companies_of(pair):
                 continue
@@ -250,7 +250,7 @@ class Lives:
 
     def _wrong(self, system: str, held: Sequence[Held], refused: Sequence[Entry]) -> Sentence | None:
         if refused:
-            return Sentence(system, "bad", "held back", _held_back(refused[0], f"before {system}"))
+            return Sentence(system, "bad", "held back", _held_back(refused[0]))
         if failed := [each for each in held if each.state is State.FAILED]:
             text = f"{system} refused {_rows(failed)} on {self._at(failed)}{_because(failed)}"
             return Sentence(system, "bad", "refused", text)
@@ -334,8 +334,9 @@ def spellings(asked: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _held_back(entry: Entry, where: str) -> str:
-    return f"{words.kind_of(entry.place, 1).capitalize()} {entry.key} is held back {where}: {entry.reason}"
+def _held_back(entry: Entry) -> str:
+    what, where = words.kind_of(entry.place, 1).capitalize(), words.held_where(entry.place)
+    return f"{what} {entry.key} is held back {where}: {entry.reason}"
 
 
 def _rows(rows: Sequence[Held]) -> str:
@@ -345,7 +346,7 @@ def _rows(rows: Sequence[Held]) -> str:
 def _because(rows: Sequence[Held]) -> str:
     """The end of a sentence: the reason, where there is one."""
     reasons = list(dict.fromkeys(each.reason for each in rows if each.reason))
-    more = f" (and {len(reasons) - 1} other reasons)" if len(reasons) > 1 else ""
+    more = f", and {len(reasons) - 1} more" if len(reasons) > 1 else ""
     return f": {reasons[0].rstrip('.')}{more}." if reasons else "."
 
 

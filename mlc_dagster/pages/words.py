@@ -62,6 +62,13 @@ def system(place: str) -> str:
     return SYSTEMS.get(name, name)
 
 
+def held_where(place: str) -> str:
+    """Where on its way a record of a place is held back."""
+    if place.startswith("visma/"):
+        return "when it was read from the ERP"
+    return "when it came in" if place.endswith("/inbox") else f"before {system(place)}"
+
+
 def happened(kind: Kind, place: str) -> str:
     """What an event says happened, in words."""
     if place.startswith("cleo/") and kind in THROUGH_CLEO:

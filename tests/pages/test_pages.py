@@ -68,7 +68,7 @@ def test_where_is_an_invoice_is_answered_with_one_sentence_for_each_target(
         ("10025", "waits 1 supplier invoice goes with the next run to Anaplan: the shelf is closed."),
         ("10026", "in doubt 1 supplier invoice went to Asana and the answer is not known yet."),
         ("10027", "held back before Cleo: amount: 'abc' is not a number"),
-        ("50001", "Visma.net held back Supplier 50001 is held back when it was read from the ERP: vatZone.id"),
+        ("50001", "Visma.net held back Supplier 50001 is held back when it was read from the ERP: vatZone"),
         (
             "20001",
             "accepted The purchase order went to Nordisk EDI-hub on 20 Nov 2026 13:00 and was accepted",

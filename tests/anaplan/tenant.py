@@ -1,17 +1,16 @@
 """A sandbox tenant in a process of its own, so that tests may fork and kill theirs."""
 
-import multiprocessing
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
 from mlc_sandbox.anaplan.vendor import AnaplanVendor
 from mlc_sandbox.anaplan.world import World
-from mlc_sandbox.core import CallLog, Faults, SandboxClock
-from mlc_sandbox.server import Sandbox, serving
+from mlc_sandbox.server import serving
 from tests.anaplan.rows import LIST, MODULE
+from tests.support import elsewhere
 
 DELETE = "delete"
 
@@ -25,30 +24,20 @@ class Content:
     runs: tuple[str, ...]
 
 
-class Tenant:
-    """Speaks with the process over a pipe; the API is at `url`."""
+class Tenant(elsewhere.VendorElsewhere):
+    """The API is at `url`."""
 
     def __init__(self, pipe: Connection) -> None:
-        self._pipe = pipe
-        self.url: str = pipe.recv()
-
-    def dump(self) -> Any:
-        return self._ask("dump")
-
-    def load(self, state: Any) -> None:
-        self._ask("load", state)
+        super().__init__(pipe)
+        self.url: str = self.told
 
     def with_delete_column(self) -> None:
-        self._ask("with_delete_column")
+        self.ask("with_delete_column")
 
     def content(self) -> Content:
-        answer = self._ask("content")
+        answer = self.ask("content")
         assert isinstance(answer, Content)
         return answer
-
-    def _ask(self, *question: Any) -> Any:
-        self._pipe.send(question)
-        return self._pipe.recv()
 
 
 def with_delete_column(world: World) -> None:
@@ -66,34 +55,23 @@ def with_delete_column(world: World) -> None:
         world.model.files[loaded.source_id].headers += (DELETE,)
 
 
-@contextmanager
-def running() -> Iterator[Tenant]:
-    spawn = multiprocessing.get_context("spawn")
-    ours, theirs = spawn.Pipe()
-    process = spawn.Process(target=_serve, args=(theirs,), daemon=True)
-    process.start()
-    try:
-        yield Tenant(ours)
-    finally:
-        ours.send(None)
-        process.join(timeout=10)
+def running() -> AbstractContextManager[Tenant]:
+    return elsewhere.running(Tenant, _serve)
 
 
 def _serve(pipe: Connection) -> None:
-    clock, faults, log = SandboxClock(), Faults(), CallLog()
-    vendor = AnaplanVendor(clock, faults)
+    sandbox = elsewhere.alone(AnaplanVendor)
+    vendor = sandbox.anaplan
     vendor.switches["rate_per_minute"] = 0
-    answers: dict[str, Callable[..., Any]] = {
-        "dump": vendor.dump,
-        "load": vendor.load,
-        "with_delete_column": lambda: with_delete_column(vendor.world),
-        "content": lambda: _content(vendor),
-    }
-    with serving(sandbox := Sandbox([vendor], clock, faults, log, seed=1)):
-        pipe.send(sandbox.url)
-        while question := pipe.recv():
-            name, *values = question
-            pipe.send(answers[name](*values))
+    with serving(sandbox):
+        elsewhere.answer(
+            pipe,
+            sandbox.url,
+            dump=vendor.dump,
+            load=vendor.load,
+            with_delete_column=lambda: with_delete_column(vendor.world),
+            content=lambda: _content(vendor),
+        )
 
 
 def _content(vendor: AnaplanVendor) -> Content:

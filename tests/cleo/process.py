@@ -1,61 +1,37 @@
 """A mailbox with its partners in a process of its own, so that tests may fork and kill theirs."""
 
-import multiprocessing
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from multiprocessing.connection import Connection
 from typing import Any
 
 from mlc_sandbox.cleo import CleoVendor
-from mlc_sandbox.core import CallLog, Faults, SandboxClock
-from mlc_sandbox.server import Sandbox, serving
+from mlc_sandbox.server import serving
+from tests.support import elsewhere
 
 
-class Tenant:
-    """Speaks with the process over a pipe; the API is at `url`."""
+class Tenant(elsewhere.VendorElsewhere):
+    """The API is at `url`."""
 
     def __init__(self, pipe: Connection) -> None:
-        self._pipe = pipe
+        super().__init__(pipe)
         self.url: str
         self.secrets: Mapping[str, str]
-        self.url, self.secrets = pipe.recv()
-
-    def dump(self) -> Any:
-        return self._ask("dump")
-
-    def load(self, state: Any) -> None:
-        self._ask("load", state)
+        self.url, self.secrets = self.told
 
     def received(self) -> dict[str, Any]:
         """What partners hold, and what they refused."""
-        return dict(self._ask("received"))
-
-    def _ask(self, *question: Any) -> Any:
-        self._pipe.send(question)
-        return self._pipe.recv()
+        return dict(self.ask("received"))
 
 
-@contextmanager
-def running() -> Iterator[Tenant]:
-    spawn = multiprocessing.get_context("spawn")
-    ours, theirs = spawn.Pipe()
-    process = spawn.Process(target=_serve, args=(theirs,), daemon=True)
-    process.start()
-    try:
-        yield Tenant(ours)
-    finally:
-        ours.send(None)
-        process.join(timeout=10)
+def running() -> AbstractContextManager[Tenant]:
+    return elsewhere.running(Tenant, _serve)
 
 
 def _serve(pipe: Connection) -> None:
-    clock, faults, log = SandboxClock(), Faults(), CallLog()
-    vendor = CleoVendor(clock, faults)
+    sandbox = elsewhere.alone(CleoVendor)
+    vendor = sandbox.cleo
     vendor.world.companies = {"MLCNO01": "NO01"}
-    sandbox = Sandbox([vendor], clock, faults, log, seed=1)
-    answers = {"dump": vendor.dump, "load": vendor.load, "received": vendor.world.received}
     with serving(sandbox):
-        pipe.send((sandbox.url, vendor.secrets()))
-        while (question := pipe.recv()) is not None:
-            name, *arguments = question
-            pipe.send(answers[name](*arguments))
+        told = (sandbox.url, vendor.secrets())
+        elsewhere.answer(pipe, told, dump=vendor.dump, load=vendor.load, received=vendor.world.received)

@@ -1,16 +1,13 @@
 """A tenant in a process of its own, so that tests may fork and kill theirs."""
 
-import multiprocessing
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from decimal import Decimal
 from multiprocessing.connection import Connection
-from typing import Any
 
-from mlc_sandbox.core import CallLog, Faults, SandboxClock
 from mlc_sandbox.powerbi import PowerBIVendor
-from mlc_sandbox.server import Sandbox, serving
+from mlc_sandbox.server import serving
+from tests.support import elsewhere
 
 MEASURES = 'EVALUATE ROW ( "sum", [Supplier amount], "count", [Supplier documents] )'
 
@@ -33,58 +30,39 @@ class Principal:
     workspace_id: str
 
 
-class Tenant:
-    """Speaks with the process over a pipe; the API is at `url`."""
+class Tenant(elsewhere.VendorElsewhere):
+    """The API is at `url`."""
 
     def __init__(self, pipe: Connection) -> None:
-        self._pipe = pipe
+        super().__init__(pipe)
         self.url: str
         self.principal: Principal
-        self.url, self.principal = pipe.recv()
-
-    def dump(self) -> Any:
-        return self._ask("dump")
-
-    def load(self, state: Any) -> None:
-        self._ask("load", state)
+        self.url, self.principal = self.told
 
     def content(self) -> Content:
-        answer = self._ask("content")
+        answer = self.ask("content")
         assert isinstance(answer, Content), answer
         return answer
 
-    def _ask(self, *question: Any) -> Any:
-        self._pipe.send(question)
-        return self._pipe.recv()
 
-
-@contextmanager
-def running() -> Iterator[Tenant]:
-    spawn = multiprocessing.get_context("spawn")
-    ours, theirs = spawn.Pipe()
-    process = spawn.Process(target=_serve, args=(theirs,), daemon=True)
-    process.start()
-    try:
-        yield Tenant(ours)
-    finally:
-        ours.send(None)
-        process.join(timeout=10)
+def running() -> AbstractContextManager[Tenant]:
+    return elsewhere.running(Tenant, _serve)
 
 
 def _serve(pipe: Connection) -> None:
-    clock, faults, log = SandboxClock(), Faults(), CallLog()
-    vendor = PowerBIVendor(clock, faults)
+    sandbox = elsewhere.alone(PowerBIVendor)
+    vendor, principal = sandbox.powerbi, sandbox.powerbi.world.principal
     # Our clocks jump, its own does not: what depends on its time is shown elsewhere.
     vendor.switches.update({"visible_after_seconds": 0, "limits": False})
-    sandbox = Sandbox([vendor], clock, faults, log, seed=1)
-    principal = vendor.world.principal
+    known = Principal(principal.tenant_id, principal.client_id, principal.secret, vendor.world.workspace_id)
     with serving(sandbox):
-        known = (principal.tenant_id, principal.client_id, principal.secret, vendor.world.workspace_id)
-        pipe.send((sandbox.url, Principal(*known)))
-        while (question := pipe.recv()) is not None:
-            name, *arguments = question
-            answers = {"dump": vendor.dump, "load": vendor.load, "content": lambda: _content(vendor)}
-            pipe.send(answers[name](*arguments))
+        elsewhere.answer(
+            pipe,
+            (sandbox.url, known),
+            dump=vendor.dump,
+            load=vendor.load,
+            content=lambda: _content(vendor),
+        )
 
 
 def _content(vendor: PowerBIVendor) -> Content:

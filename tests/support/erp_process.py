@@ -1,17 +1,19 @@
 """An ERP in a process of its own, so that tests may fork and kill theirs."""
 
-import multiprocessing
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
 from mlc_sandbox.config import write_config
+from mlc_sandbox.server import Sandbox
+from tests.support import elsewhere
 from tests.support.house import running_sandbox
 from tests.support.late import COMPANY, Happened, happen
 
@@ -32,49 +34,36 @@ class ItsClock:
         sleep(seconds)
 
 
-class ErpProcess:
-    """Speaks with the process over a pipe. `file` is an mlc.yaml for it, `environment` what that needs."""
+class ErpProcess(elsewhere.Elsewhere):
+    """`file` is an mlc.yaml for it, `environment` what that needs."""
 
     def __init__(self, pipe: Connection, folder: Path) -> None:
-        self._pipe = pipe
-        now, secrets = pipe.recv()
+        super().__init__(pipe)
+        now, secrets = self.told
         self.clock = ItsClock(now - datetime.now(UTC))
         self.file = folder / "mlc.yaml"
         self.environment: Mapping[str, str] = {**secrets, "MLC_CONFIG": str(self.file)}
 
     def happen(self) -> Happened:
         """See tests.support.late."""
-        happened = self._ask("happen")
+        happened = self.ask("happen")
         assert isinstance(happened, Happened)
         return happened
 
     def page_cap(self, records: int) -> None:
         """The ERP gives so many records a page from now on."""
-        self._ask("page_cap", records)
+        self.ask("page_cap", records)
 
     def records(self, entity: str) -> dict[str, dict[str, Any]]:
         """The rows of an entity by key, as the ERP holds them."""
-        rows = self._ask("records", entity)
+        rows = self.ask("records", entity)
         assert isinstance(rows, dict)
         return rows
 
-    def _ask(self, *question: Any) -> Any:
-        self._pipe.send(question)
-        return self._pipe.recv()
 
-
-@contextmanager
-def erp_process(folder: Path) -> Iterator[ErpProcess]:
+def erp_process(folder: Path) -> AbstractContextManager[ErpProcess]:
     """A small ERP with one company, and an installation's settings in the folder."""
-    spawn = multiprocessing.get_context("spawn")
-    ours, theirs = spawn.Pipe()
-    process = spawn.Process(target=_serve, args=(theirs, folder), daemon=True)
-    process.start()
-    try:
-        yield ErpProcess(ours, folder)
-    finally:
-        ours.send(None)
-        process.join(timeout=10)
+    return elsewhere.running(partial(ErpProcess, folder=folder), _serve, folder)
 
 
 def _serve(pipe: Connection, folder: Path) -> None:
@@ -84,13 +73,15 @@ def _serve(pipe: Connection, folder: Path) -> None:
         secrets: dict[str, str] = {}
         for vendor in sandbox.vendors.values():
             secrets |= vendor.secrets()
-        pipe.send((sandbox.clock.wire(), secrets))
-        while (question := pipe.recv()) is not None:
-            match question:
-                case ("happen",):
-                    pipe.send(happen(sandbox))
-                case ("page_cap", records):
-                    pipe.send(sandbox.visma.switches.update({"page_cap": records}))
-                case ("records", entity):
-                    table = sandbox.visma.table(COMPANY, entity)
-                    pipe.send({record.key: dict(table.row(record)) for record in table})
+        elsewhere.answer(
+            pipe,
+            (sandbox.clock.wire(), secrets),
+            happen=lambda: happen(sandbox),
+            page_cap=lambda records: sandbox.visma.switches.update({"page_cap": records}),
+            records=lambda entity: _records(sandbox, entity),
+        )
+
+
+def _records(sandbox: Sandbox, entity: str) -> dict[str, dict[str, Any]]:
+    table = sandbox.visma.table(COMPANY, entity)
+    return {record.key: dict(table.row(record)) for record in table}

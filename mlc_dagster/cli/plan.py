@@ -1,7 +1,8 @@
 """`mlc plan`: what the next run would do, and whether the budgets cover it. Changes nothing."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from mlc_dagster import flow
@@ -12,6 +13,26 @@ from mlc_dagster.settings import load_settings
 from mlc_dagster.suite import Suite
 
 NUMBERS = ("create", "update", "delete", "unchanged", "refused", "in doubt", "calls")
+UNKNOWN = ("-",) * len(NUMBERS)
+
+
+@dataclass
+class _Sums:
+    """What the plans of several destinations come to. calls, seconds: by pair. read: by company, when each
+    destination's records were last read from the ERP, None where they never were.
+    """
+
+    calls: Counter[str] = field(default_factory=Counter)
+    seconds: dict[str, float] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
+    read: dict[str, list[datetime | None]] = field(default_factory=dict)
+
+    def add(self, name: str, company: str, forecast: flow.Forecast) -> None:
+        pair = name.split("/", maxsplit=1)[0]
+        self.calls[pair] += forecast.calls
+        self.seconds[pair] = self.seconds.get(pair, 0) + (forecast.seconds or 0)
+        if forecast.advice:
+            self.remarks.append(f"{name} {company}: {forecast.advice}.")
 
 
 def show_plan(destination: str | None, company: str | None, since: date | None, until: date | None) -> None:
@@ -26,48 +47,46 @@ def show_plan(destination: str | None, company: str | None, since: date | None, 
     chosen = suite.settings.chosen(company, destination and destination.split("/")[0])
     names, title = ("destination", "company"), "What the next run would do with what the lake holds now"
     table = table_with(title, (*names, *NUMBERS), numbers=NUMBERS, whole=names)
-    needed: Counter[str] = Counter()
-    times: dict[str, float] = {}
-    remarks: list[str] = []
-    read: dict[str, list[datetime | None]] = {}
+    sums = _Sums()
     for name in destinations:
-        target = name.split("/")[0]
-        for code in (each for each in suite.settings.companies_of(target) if each in chosen):
-            when = max(held_days(suite, name, code).values(), default=None)
-            read.setdefault(code, []).append(when)
-            if when is None:
-                table.add_row(name, code, *["-"] * len(NUMBERS))
-                continue
-            first, last = open_days(suite, target, code)
-            try:
-                forecast = flow.forecast(suite, name, code, span(since or first, until or last))
-            except flow.LakeIncomplete as error:
-                remarks.append(str(error))
-                table.add_row(name, code, *["-"] * len(NUMBERS))
-                continue
-            table.add_row(name, code, *map(str, _numbers(forecast)))
-            if forecast.advice:
-                remarks.append(f"{name} {code}: {forecast.advice}.")
-            needed[target] += forecast.calls
-            if forecast.seconds is not None:
-                times[target] = times.get(target, 0) + forecast.seconds
+        for code in (each for each in suite.settings.companies_of(name.split("/")[0]) if each in chosen):
+            forecast = _forecast(suite, name, code, (since, until), sums)
+            table.add_row(name, code, *(_numbers(forecast) if forecast else UNKNOWN))
     console.print(table)
-    _tell_readings(read)
-    for remark in remarks:
+    _tell_readings(sums.read)
+    for remark in sums.remarks:
         console.print(remark)
     others = {f"visma {code}" for code in suite.settings.companies if code not in chosen}
-    _tell_budgets(needed, {name: left for name, left in budgets_left(suite).items() if name not in others})
-    for target, seconds in times.items():
-        if seconds < 1:
-            continue
-        calls, time = needed[target], _time(seconds)
-        console.print(f"Pair {target}: about {counted(calls, 'call')}, {time} under its limits.")
+    left = {name: calls for name, calls in budgets_left(suite).items() if name not in others}
+    _tell_budgets(sums.calls, left)
+    for pair, seconds in sums.seconds.items():
+        if seconds >= 1:
+            calls = counted(sums.calls[pair], "call")
+            console.print(f"Pair {pair}: about {calls}, {_time(seconds)} under its limits.")
 
 
-def _numbers(forecast: flow.Forecast) -> tuple[int, ...]:
+def _forecast(
+    suite: Suite, name: str, company: str, days: tuple[date | None, date | None], sums: _Sums
+) -> flow.Forecast | None:
+    """The forecast of a destination, added to the sums; None where nothing can be planned."""
+    read_at = max(held_days(suite, name, company).values(), default=None)
+    sums.read.setdefault(company, []).append(read_at)
+    if read_at is None:
+        return None
+    first, last = open_days(suite, name.split("/", maxsplit=1)[0], company)
+    try:
+        forecast = flow.forecast(suite, name, company, span(days[0] or first, days[1] or last))
+    except flow.LakeIncomplete as incomplete:
+        sums.remarks.append(str(incomplete))
+        return None
+    sums.add(name, company, forecast)
+    return forecast
+
+
+def _numbers(forecast: flow.Forecast) -> Iterator[str]:
     plan = forecast.plan
     made = (plan.creates, plan.updates, plan.deletes, plan.unchanged)
-    return (*made, forecast.refused, len(plan.in_doubt), forecast.calls)
+    return map(str, (*made, forecast.refused, len(plan.in_doubt), forecast.calls))
 
 
 def _tell_readings(read: Mapping[str, Sequence[datetime | None]]) -> None:

@@ -7,7 +7,7 @@ A pass over all pages is trusted when nothing hints at such a shift; else passes
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime, timedelta
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -22,10 +22,12 @@ from mlc_dagster.visma.merge import newest, unite, without
 from mlc_dagster.visma.pages import Kept, Pages
 from mlc_dagster.visma.parallel import in_parallel
 from mlc_dagster.visma.records import BadRecord, to_rows
-from mlc_dagster.visma.wall import OVERLAP, from_wall, wall_text
+from mlc_dagster.visma.wall import from_wall, has_ended, wall_text
 
 # A list in another order with each page hides a third of its rows from each pass: 100,000 rows need this.
 MOST_PASSES = 16
+# So far our clock may be ahead of the ERP's.
+CLOCKS_APART = timedelta(seconds=30)
 # A pass that missed no more than this share and brought nothing old is calm. After so many calm passes in a
 # row a list that keeps growing is complete as of the first look: a miss has the chance share ** passes.
 SMALL_SHORTFALL = 0.02
@@ -160,10 +162,18 @@ class _Sweep:
             return f"{self._units(seen)} distinct where {max(seen.totals)} were reported"
         if self._entity.lines and seen.lines != _lines(seen.index):
             return "lines came twice"
-        # By our clock, which may be as far ahead of the ERP's as any read goes back (section 5).
-        if seen.newest is not None and seen.newest > seen.started - OVERLAP:
+        if seen.newest is not None and seen.newest > self._first_look(seen):
             return "records changed after the first look"
         return self._closing_doubt(seen)
+
+    def _first_look(self, seen: _Pass) -> datetime:
+        """Return when a pass looked first, by the ERP's clock at the earliest.
+
+        What a pass over open days loses, as that one is behind ours, is read again when they end.
+        """
+        since, begun = self._pages.since, self._pages.begun
+        lasting = since is None or has_ended(date.fromisoformat(since[:10]), begun, self._zone)
+        return seen.started - CLOCKS_APART if lasting else seen.started
 
     def _closing_doubt(self, seen: _Pass) -> str:
         """Ask, for one row, how many lines are as new as the newest: more than we saw came meanwhile.

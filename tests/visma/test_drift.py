@@ -34,10 +34,10 @@ class FastClock(SandboxTime):
 
 
 class HastyClock(SandboxTime):
-    """A clock some minutes ahead of the ERP's."""
+    """A clock some seconds ahead of the ERP's."""
 
     def now(self) -> datetime:
-        return super().now() + timedelta(minutes=4)
+        return super().now() + timedelta(seconds=20)
 
 
 @pytest.mark.parametrize("clock", [SandboxTime, FastClock])

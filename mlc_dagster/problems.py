@@ -25,3 +25,12 @@ class ProblemsFound(Exception):
         self.problems = tuple(sorted(problems))
         count = f"{len(self.problems)} problem" + ("" if len(self.problems) == 1 else "s")
         super().__init__("\n".join([f"{count} found:", *(f"  {problem}" for problem in self.problems)]))
+
+
+def decoded(data: bytes, file: str, remedy: str = "Save it as UTF-8.") -> str:
+    """The text of a file that people edit; `file` is its name in messages. Raises ProblemsFound."""
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise ProblemsFound([Problem(file, line, "This is not UTF-8.", remedy)]) from None

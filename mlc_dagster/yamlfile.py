@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from mlc_dagster.problems import Problem, ProblemsFound
+from mlc_dagster.problems import Problem, ProblemsFound, decoded
 
 Place = tuple[str | int, ...]
 # The parser of libyaml where the wheel brings it, ten times as quick; every command reads these files.
@@ -46,7 +46,7 @@ class YamlFile:
 
     def _read(self) -> Any:
         try:
-            node = yaml.compose(self.path.read_text("utf-8"), Loader=LOADER)
+            node = yaml.compose(decoded(self.path.read_bytes(), self.name), Loader=LOADER)
         except FileNotFoundError:
             raise ProblemsFound(
                 [Problem(self.name, 0, "There is no such file.", "Set MLC_CONFIG to your mlc.yaml.")]

@@ -10,7 +10,7 @@ from mlc_dagster.mappings.contract import Sections, checks, closest, parse
 from mlc_dagster.mappings.lookups import Lookup, read_lookup
 from mlc_dagster.mappings.model import Model
 from mlc_dagster.mappings.template import Template, Value
-from mlc_dagster.problems import Problem, ProblemsFound
+from mlc_dagster.problems import Problem, ProblemsFound, decoded
 from mlc_dagster.yamlfile import YamlFile
 
 LOOKUPS = "lookups"
@@ -124,7 +124,11 @@ def _load_target(folder: Path, loaded: Loaded) -> None:
 
 def _load_model(target: str, name: str, sql: Path, yml: Path, loaded: Loaded) -> None:
     file = _yaml(yml, loaded)
-    template = Template(sql.read_text("utf-8"), display(sql))
+    try:
+        template = Template(decoded(sql.read_bytes(), display(sql)), display(sql))
+    except ProblemsFound as error:
+        loaded.problems += error.problems
+        return
     contract, section, problems = parse(file, target, loaded.sections) if file else (None, None, [])
     found = checks(contract, file) if contract and file else []
     tests = {

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from mlc_dagster.problems import Problem
+from mlc_dagster.problems import Problem, ProblemsFound, decoded
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,9 @@ def read_lookup(path: Path, file: str) -> tuple[Lookup | None, list[Problem]]:
     """The lookup in a file, or None, and everything wrong with it. `file` is its name in messages."""
     data = path.read_bytes()
     try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        return None, [Problem(file, line, "This is not UTF-8.", "Save it as 'CSV UTF-8'.")]
-    rows = list(_numbered(text))
+        rows = list(_numbered(decoded(data, file, "Save it as 'CSV UTF-8'.")))
+    except ProblemsFound as found:
+        return None, [*found.problems]
     problems = list(_problems(file, rows))
     if problems:
         return None, problems

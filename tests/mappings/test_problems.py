@@ -214,6 +214,20 @@ def test_a_mistake_in_a_lookup_is_shown_on_its_line(tmp_path: Path, mistake: str
     assert words in found[0][2]
 
 
+@pytest.mark.parametrize(
+    "name", ["target/invoices.sql", "target/invoices.yml", "lookups/names.csv", "vars.yml"]
+)
+def test_a_file_that_windows_saved_in_its_own_code_page_is_told_with_the_line(
+    tmp_path: Path, name: str
+) -> None:
+    place = folder(invoices_folder(tmp_path), {"lookups/names.csv": "a,b\n", "vars.yml": "one: 1\n"}) / name
+    text = place.read_text("utf-8")
+    place.write_bytes(f"{text}-- Leverand\xf8r\n".encode("cp1252"))
+    [(file, line, words)] = problems(tmp_path)
+    assert (file, line) == (place.name, text.count("\n") + 1)
+    assert words.startswith("This is not UTF-8. Save it")
+
+
 def test_a_file_without_its_pair_is_refused(tmp_path: Path) -> None:
     found = problems(folder(invoices_folder(tmp_path), {"target/orders.sql": "select 1"}))
     assert found == [

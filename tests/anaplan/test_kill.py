@@ -3,8 +3,6 @@
 So it is for each way a batch can go. Only the database and the tenant outlive the process.
 """
 
-import random
-import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +16,7 @@ import sqlalchemy as sa
 
 from mlc_dagster.anaplan.auth import BasicLogin, token_auth
 from mlc_dagster.anaplan.client import AnaplanClient, open_http
-from mlc_dagster.database import connect, migrate
+from mlc_dagster.database import connect
 from mlc_dagster.database.schema import batches
 from mlc_dagster.delivery import Ledger, Report, Row, deliver
 from mlc_dagster.transport.session import Http
@@ -27,8 +25,8 @@ from mlc_sandbox.anaplan.world import PASSWORD, USER
 from tests.anaplan import tenant
 from tests.anaplan.conftest import INVOICES, PROCESS, SMALL, TOMBSTONE, invoice_feed
 from tests.anaplan.rows import LIST, arrived, change
-from tests.support.kill import chosen, count, die, http_points, ledger_points
-from tests.support.postgres import copy_postgres, drop_postgres, fresh_postgres
+from tests.support.kill import count, die, http_points, kill_anywhere, ledger_points
+from tests.support.worlds import on_postgres, on_sqlite
 from tests.transport.clocks import ManualClock
 
 pytestmark = pytest.mark.kill
@@ -113,9 +111,6 @@ class World:
             engine.dispose()
 
     def yesterday(self) -> None:
-        engine = connect(self.database)
-        migrate(engine)
-        engine.dispose()
         assert self.deliver(BEFORE).created == 3
 
     def batches(self) -> int:
@@ -136,7 +131,7 @@ class World:
         assert self.tenant.content().runs == content.runs, where
 
 
-Copy = Callable[[], World]
+Worlds = Callable[[], World]
 
 
 @pytest.fixture(scope="module")
@@ -161,61 +156,40 @@ def fresh_tenant(running_tenant: tenant.Tenant, way: Way) -> Iterator[tenant.Ten
 
 
 @pytest.fixture
-def sqlite_worlds(tmp_path: Path, fresh_tenant: tenant.Tenant, way: Way) -> Copy:
-    first = World(f"sqlite:///{tmp_path}/0.db", fresh_tenant, way)
-    first.yesterday()
-    state, numbers = fresh_tenant.dump(), iter(range(1, 10_000))
-
-    def copy() -> World:
-        fresh_tenant.load(state)
-        file = shutil.copy(tmp_path / "0.db", tmp_path / f"{next(numbers)}.db")
-        return World(f"sqlite:///{file}", fresh_tenant, way)
-
-    return copy
+def sqlite_worlds(tmp_path: Path, fresh_tenant: tenant.Tenant, way: Way) -> Iterator[Worlds]:
+    with on_sqlite(tmp_path, fresh_tenant, lambda url: World(url, fresh_tenant, way).yesterday()) as copies:
+        yield lambda: World(copies(), fresh_tenant, way)
 
 
 @pytest.fixture
-def postgres_worlds(fresh_tenant: tenant.Tenant, way: Way) -> Iterator[Copy]:
-    made = [World(fresh_postgres(), fresh_tenant, way)]
-    made[0].yesterday()
-    state = fresh_tenant.dump()
-
-    def copy() -> World:
-        fresh_tenant.load(state)
-        made.append(World(copy_postgres(made[0].database), fresh_tenant, way))
-        return made[-1]
-
-    yield copy
-    for world in made:
-        drop_postgres(world.database)
+def postgres_worlds(fresh_tenant: tenant.Tenant, way: Way) -> Iterator[Worlds]:
+    with on_postgres(fresh_tenant, lambda url: World(url, fresh_tenant, way).yesterday()) as copies:
+        yield lambda: World(copies(), fresh_tenant, way)
 
 
-def kill(worlds: Copy, way: Way, seed: int, keep: float = 1) -> None:
-    names = count(worlds().deliver, INSTRUMENTS)
-    assert sum("after Session.send" in name for name in names) >= way.calls
-    assert sum("ledger" in name for name in names) > 10
-    numbers = chosen(names, share=0.1, seed=seed)
-    for at in random.Random(seed).sample(numbers, int(len(numbers) * keep)):
-        world = worlds()
-        assert die(world.deliver, INSTRUMENTS, at=at) == names[at - 1]
+def kill(worlds: Worlds, way: Way, seed: int, keep: float = 1) -> None:
+    def heal(world: World, where: str) -> None:
         world.deliver(later=LATER)
-        world.check(f"killed {names[at - 1]}, point {at} of {len(names)}")
+        world.check(where)
+
+    at_least = {"after Session.send": way.calls, "ledger": 11}
+    kill_anywhere(worlds, World.deliver, heal, INSTRUMENTS, at_least=at_least, seed=seed, keep=keep)
 
 
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
-def test_killed_at_any_point_on_sqlite(sqlite_worlds: Copy, way: Way) -> None:
+def test_killed_at_any_point_on_sqlite(sqlite_worlds: Worlds, way: Way) -> None:
     """The points of the plain imports are among those of imports and action: a share of them is enough."""
     kill(sqlite_worlds, way, seed=1, keep=1 if way.settings else 0.3)
 
 
 @pytest.mark.postgres
 @pytest.mark.parametrize(("way", "seed"), [(way, 11 + n) for n, way in enumerate(WAYS.values())], ids=WAYS)
-def test_killed_at_seeded_points_on_postgres(postgres_worlds: Copy, way: Way, seed: int) -> None:
+def test_killed_at_seeded_points_on_postgres(postgres_worlds: Worlds, way: Way, seed: int) -> None:
     kill(postgres_worlds, way, seed=seed, keep=0.1)
 
 
 @pytest.mark.parametrize("way", [WAYS["imports"], WAYS["small"]], ids=["imports", "small"])
-def test_killed_twice_in_a_row(sqlite_worlds: Copy, way: Way) -> None:
+def test_killed_twice_in_a_row(sqlite_worlds: Worlds, way: Way) -> None:
     names = count(sqlite_worlds().deliver, INSTRUMENTS)
     for first in (len(names) // 3, len(names) // 2, 2 * len(names) // 3):
         at = 0

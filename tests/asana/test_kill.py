@@ -3,9 +3,7 @@
 Only the database and the organisation outlive the process.
 """
 
-import random
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from mlc_dagster.asana import carry
-from mlc_dagster.database import connect, migrate
+from mlc_dagster.database import connect
 from mlc_dagster.delivery.memory import Memory
 from tests.asana import process
 from tests.asana.tenant import Installation, invoice
-from tests.support.kill import chosen, count, die, http_points, ledger_points, method_points
-from tests.support.postgres import copy_postgres, drop_postgres, fresh_postgres
+from tests.support.kill import http_points, kill_anywhere, ledger_points, method_points
+from tests.support.worlds import Copy, on_postgres, on_sqlite
 from tests.transport.clocks import ManualClock
 
 pytestmark = pytest.mark.kill
@@ -77,9 +75,6 @@ class World:
         assert self.shown() == WANTED, where
 
 
-Copy = Callable[[], World]
-
-
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(carry, "BATCH", 2)
@@ -101,49 +96,28 @@ def organisation(
     running.load(empty)
 
 
-def first_day(database: str, organisation: process.Organisation) -> World:
-    engine = connect(database)
-    migrate(engine)
-    engine.dispose()
-    world = World(database, organisation)
-    world.deliver(OLD)
-    return world
-
-
-def kill(worlds: Copy, seed: int, keep: float = 1) -> None:
-    names = count(worlds().deliver, INSTRUMENTS)
-    assert sum("Session.send" in name for name in names) > 20
-    assert sum("ledger" in name for name in names) > 10
-    numbers = chosen(names, share=0.1, seed=seed)
-    for at in random.Random(seed).sample(numbers, int(len(numbers) * keep)):
-        world = worlds()
-        assert die(world.deliver, INSTRUMENTS, at=at) == names[at - 1]
+def kill(worlds: Copy, organisation: process.Organisation, seed: int, keep: float = 1) -> None:
+    def heal(world: World, where: str) -> None:
         world.deliver(later=LATER)
-        world.check(f"killed {names[at - 1]}, point {at} of {len(names)}")
+        world.check(where)
+
+    kill_anywhere(
+        lambda: World(worlds(), organisation),
+        World.deliver,
+        heal,
+        INSTRUMENTS,
+        at_least={"Session.send": 21, "ledger": 11},
+        seed=seed,
+        keep=keep,
+    )
 
 
 def test_killed_at_any_point_on_sqlite(tmp_path: Path, organisation: process.Organisation) -> None:
-    first_day(f"sqlite:///{tmp_path}/0.db", organisation)
-    state, numbers = organisation.dump(), iter(range(1, 10_000))
-
-    def copy() -> World:
-        organisation.load(state)
-        file = shutil.copy(tmp_path / "0.db", tmp_path / f"{next(numbers)}.db")
-        return World(f"sqlite:///{file}", organisation)
-
-    kill(copy, seed=1)
+    with on_sqlite(tmp_path, organisation, lambda url: World(url, organisation).deliver(OLD)) as copies:
+        kill(copies, organisation, seed=1)
 
 
 @pytest.mark.postgres
 def test_killed_at_seeded_points_on_postgres(organisation: process.Organisation) -> None:
-    made = [first_day(fresh_postgres(), organisation)]
-    state = organisation.dump()
-
-    def copy() -> World:
-        organisation.load(state)
-        made.append(World(copy_postgres(made[0].database), organisation))
-        return made[-1]
-
-    kill(copy, seed=11, keep=0.2)
-    for world in made:
-        drop_postgres(world.database)
+    with on_postgres(organisation, lambda url: World(url, organisation).deliver(OLD)) as copies:
+        kill(copies, organisation, seed=11, keep=0.2)

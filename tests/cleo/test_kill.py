@@ -3,9 +3,7 @@
 Only the database and the tenant outlive the process.
 """
 
-import random
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -15,11 +13,11 @@ import pytest
 
 from mlc_dagster.cleo import destination
 from mlc_dagster.cleo.outbox import Outbox
-from mlc_dagster.database import connect, migrate
+from mlc_dagster.database import connect
 from tests.cleo import process
 from tests.cleo.tenant import Installation, line, order
-from tests.support.kill import chosen, count, die, http_points, ledger_points, method_points
-from tests.support.postgres import copy_postgres, drop_postgres, fresh_postgres
+from tests.support.kill import http_points, kill_anywhere, ledger_points, method_points
+from tests.support.worlds import Copy, on_postgres, on_sqlite
 from tests.transport.clocks import ManualClock
 
 pytestmark = pytest.mark.kill
@@ -89,9 +87,6 @@ class World:
         assert self.shown() == WANTED, where
 
 
-Copy = Callable[[], World]
-
-
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(destination.EdiFeed, "max_rows", 4)
@@ -112,50 +107,28 @@ def tenant(running: process.Tenant, monkeypatch: pytest.MonkeyPatch) -> Iterator
     running.load(empty)
 
 
-def first_day(database: str, tenant: process.Tenant) -> World:
-    engine = connect(database)
-    migrate(engine)
-    engine.dispose()
-    world = World(database, tenant)
-    world.deliver(OLD)
-    return world
-
-
-def kill(worlds: Copy, seed: int, keep: float) -> None:
-    names = count(worlds().deliver, INSTRUMENTS)
-    assert sum("Session.send" in name for name in names) > 15
-    assert sum("ledger" in name for name in names) > 10
-    assert sum("Outbox.build" in name for name in names) > 4
-    numbers = chosen(names, share=0.1, seed=seed)
-    for at in random.Random(seed).sample(numbers, int(len(numbers) * keep)):
-        world = worlds()
-        assert die(world.deliver, INSTRUMENTS, at=at) == names[at - 1]
+def kill(worlds: Copy, tenant: process.Tenant, seed: int, keep: float) -> None:
+    def heal(world: World, where: str) -> None:
         world.deliver(later=LATER)
-        world.check(f"killed {names[at - 1]}, point {at} of {len(names)}")
+        world.check(where)
+
+    kill_anywhere(
+        lambda: World(worlds(), tenant),
+        World.deliver,
+        heal,
+        INSTRUMENTS,
+        at_least={"Session.send": 16, "ledger": 11, "Outbox.build": 5},
+        seed=seed,
+        keep=keep,
+    )
 
 
 def test_killed_at_seeded_points_on_sqlite(tmp_path: Path, tenant: process.Tenant) -> None:
-    first_day(f"sqlite:///{tmp_path}/0.db", tenant)
-    state, numbers = tenant.dump(), iter(range(1, 10_000))
-
-    def copy() -> World:
-        tenant.load(state)
-        file = shutil.copy(tmp_path / "0.db", tmp_path / f"{next(numbers)}.db")
-        return World(f"sqlite:///{file}", tenant)
-
-    kill(copy, seed=1, keep=KEEP)
+    with on_sqlite(tmp_path, tenant, lambda url: World(url, tenant).deliver(OLD)) as copies:
+        kill(copies, tenant, seed=1, keep=KEEP)
 
 
 @pytest.mark.postgres
 def test_killed_at_seeded_points_on_postgres(tenant: process.Tenant) -> None:
-    made = [first_day(fresh_postgres(), tenant)]
-    state = tenant.dump()
-
-    def copy() -> World:
-        tenant.load(state)
-        made.append(World(copy_postgres(made[0].database), tenant))
-        return made[-1]
-
-    kill(copy, seed=11, keep=KEEP / 3)
-    for world in made:
-        drop_postgres(world.database)
+    with on_postgres(tenant, lambda url: World(url, tenant).deliver(OLD)) as copies:
+        kill(copies, tenant, seed=11, keep=KEEP / 3)

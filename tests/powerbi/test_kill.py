@@ -3,8 +3,6 @@
 Only the database and the tenant outlive the process.
 """
 
-import random
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,14 +12,14 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from mlc_dagster.database import connect, migrate
+from mlc_dagster.database import connect
 from mlc_dagster.delivery import Row
 from mlc_dagster.delivery.memory import Memory
 from mlc_dagster.powerbi import destination
 from tests.powerbi import process
 from tests.powerbi.tenant import DIMENSION, FACT, Installation, invoice, supplier
-from tests.support.kill import chosen, count, die, http_points, ledger_points, method_points
-from tests.support.postgres import copy_postgres, drop_postgres, fresh_postgres
+from tests.support.kill import count, die, http_points, kill_anywhere, ledger_points, method_points
+from tests.support.worlds import Copy, on_postgres, on_sqlite
 from tests.transport.clocks import ManualClock
 
 pytestmark = pytest.mark.kill
@@ -90,9 +88,6 @@ class World:
         assert self.tenant.content() == WANTED, where
 
 
-Copy = Callable[[], World]
-
-
 @pytest.fixture(autouse=True)
 def small_posts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mlc_dagster.powerbi.values.POST_ROWS", 2)
@@ -114,79 +109,47 @@ def tenant(running_tenant: process.Tenant, monkeypatch: pytest.MonkeyPatch) -> I
     running_tenant.load(empty)
 
 
-def first_day(database: str, tenant: process.Tenant, mode: str) -> World:
-    engine = connect(database)
-    migrate(engine)
-    engine.dispose()
-    world = World(database, tenant, mode)
-    world.deliver(INVOICES, SUPPLIERS)
-    return world
+def first_day(tenant: process.Tenant, mode: str) -> Callable[[str], None]:
+    return lambda url: World(url, tenant, mode).deliver(INVOICES, SUPPLIERS)
 
 
-def on_sqlite(folder: Path, tenant: process.Tenant, mode: str) -> Copy:
-    first_day(f"sqlite:///{folder}/0.db", tenant, mode)
-    state, numbers = tenant.dump(), iter(range(1, 10_000))
-
-    def copy() -> World:
-        tenant.load(state)
-        return World(
-            f"sqlite:///{shutil.copy(folder / '0.db', folder / f'{next(numbers)}.db')}", tenant, mode
-        )
-
-    return copy
-
-
-def kill(worlds: Copy, seed: int, keep: float = 1) -> None:
-    names = count(worlds().deliver, INSTRUMENTS)
-    assert sum("Session.send" in name for name in names) > 20
-    assert sum("ledger" in name for name in names) > 10
-    numbers = chosen(names, share=0.1, seed=seed)
-    for at in random.Random(seed).sample(numbers, int(len(numbers) * keep)):
-        world = worlds()
-        assert die(world.deliver, INSTRUMENTS, at=at) == names[at - 1]
+def kill(worlds: Copy, tenant: process.Tenant, mode: str, seed: int, keep: float) -> None:
+    def heal(world: World, where: str) -> None:
         world.deliver(later=LATER)
-        world.check(f"killed {names[at - 1]}, point {at} of {len(names)}")
+        world.check(where)
+
+    kill_anywhere(
+        lambda: World(worlds(), tenant, mode),
+        World.deliver,
+        heal,
+        INSTRUMENTS,
+        at_least={"Session.send": 21, "ledger": 11},
+        seed=seed,
+        keep=keep,
+    )
 
 
 @pytest.mark.parametrize("mode", ["slots", "log"])
 def test_killed_at_every_other_point_on_sqlite(tmp_path: Path, tenant: process.Tenant, mode: str) -> None:
-    kill(on_sqlite(tmp_path, tenant, mode), seed=1, keep=0.5)
+    with on_sqlite(tmp_path, tenant, first_day(tenant, mode)) as copies:
+        kill(copies, tenant, mode, seed=1, keep=0.5)
 
 
 @pytest.mark.postgres
 @pytest.mark.parametrize("mode", ["slots", "log"])
 def test_killed_at_seeded_points_on_postgres(tenant: process.Tenant, mode: str) -> None:
-    made = [first_day(fresh_postgres(), tenant, mode)]
-    state = tenant.dump()
-
-    def copy() -> World:
-        tenant.load(state)
-        made.append(World(copy_postgres(made[0].database), tenant, mode))
-        return made[-1]
-
-    kill(copy, seed=11, keep=0.2)
-    for world in made:
-        drop_postgres(world.database)
+    with on_postgres(tenant, first_day(tenant, mode)) as copies:
+        kill(copies, tenant, mode, seed=11, keep=0.2)
 
 
 def test_the_set_up_killed_at_any_point_leaves_one_dataset(tmp_path: Path, tenant: process.Tenant) -> None:
-    empty = tenant.dump()
-    engine = connect(f"sqlite:///{tmp_path}/0.db")
-    migrate(engine)
-    engine.dispose()
-    numbers = iter(range(1, 1000))
-
-    def copy() -> World:
-        tenant.load(empty)
-        file = shutil.copy(tmp_path / "0.db", tmp_path / f"{next(numbers)}.db")
-        return World(f"sqlite:///{file}", tenant, "auto")
-
-    names = count(copy().set_up, INSTRUMENTS)
-    assert sum("Session.send" in name for name in names) >= 3
-    for at in range(1, len(names) + 1):
-        world = copy()
-        die(world.set_up, INSTRUMENTS, at=at)
-        world.set_up(later=LATER)
-        assert tenant.content().datasets == 1, f"killed {names[at - 1]}, point {at}"
-    world.deliver(later=LATER)
-    world.check("after the last")
+    with on_sqlite(tmp_path, tenant, lambda _: None) as copies:
+        names = count(World(copies(), tenant, "auto").set_up, INSTRUMENTS)
+        assert sum("Session.send" in name for name in names) >= 3
+        for at in range(1, len(names) + 1):
+            world = World(copies(), tenant, "auto")
+            die(world.set_up, INSTRUMENTS, at=at)
+            world.set_up(later=LATER)
+            assert tenant.content().datasets == 1, f"killed {names[at - 1]}, point {at}"
+        world.deliver(later=LATER)
+        world.check("after the last")

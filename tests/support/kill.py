@@ -5,6 +5,8 @@
         die(work, instruments, at=number)          # a child that is killed at that point
         ...                                        # restart, compare
 
+`kill_anywhere` does that over copies of a world, such as those of tests.support.worlds.
+
 work runs in a forked child: it opens its own database engine and shares nothing with the parent but files and
 servers. Fork while no thread of yours runs; servers belong into processes of their own. An instrument is a
 context manager factory that puts points around something: ledger_points, http_points, method_points(...).
@@ -15,10 +17,10 @@ import os
 import random
 import signal
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial, wraps
-from typing import Any
+from typing import Any, TypeVar
 from unittest.mock import patch
 
 import requests
@@ -64,6 +66,34 @@ def die(work: Callable[[], object], instruments: Sequence[Instrument], *, at: in
     )
     assert os.WTERMSIG(status) == signal.SIGKILL
     return names[-1]
+
+
+World = TypeVar("World")
+
+
+def kill_anywhere(
+    worlds: Callable[[], World],
+    work: Callable[[World], object],
+    heal: Callable[[World, str], object],
+    instruments: Sequence[Instrument],
+    *,
+    at_least: Mapping[str, int],
+    seed: int,
+    keep: float = 1,
+) -> None:
+    """Kill the work at chosen points, each time in another world, which then has to be healed.
+
+    `heal` is told where it was killed. `at_least`: how many points bear these words, or nothing was tried.
+    `keep`: the share of the chosen points that is enough here.
+    """
+    names = count(partial(work, worlds()), instruments)
+    for words, fewest in at_least.items():
+        assert sum(words in name for name in names) >= fewest, f"too few points {words!r}: {names}"
+    numbers = chosen(names, share=0.1, seed=seed)
+    for at in random.Random(seed).sample(numbers, max(1, int(len(numbers) * keep))):
+        world = worlds()
+        assert die(partial(work, world), instruments, at=at) == names[at - 1]
+        heal(world, f"killed {names[at - 1]}, point {at} of {len(names)}")
 
 
 def chosen(points: Sequence[str], *, share: float, seed: int) -> list[int]:

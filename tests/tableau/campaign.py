@@ -6,18 +6,17 @@ survive a fork, so every piece of work is done in a forked child.
 
 import multiprocessing
 import os
-import random
-import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-from mlc_dagster.database import connect, migrate
+from mlc_dagster.database import connect
 from mlc_dagster.delivery.memory import Memory
-from tests.support.kill import chosen, count, die, http_points, ledger_points, method_points
-from tests.support.postgres import copy_postgres, drop_postgres, fresh_postgres
+from tests.support import worlds
+from tests.support.kill import count, http_points, kill_anywhere, ledger_points, method_points
 from tests.tableau import process
 from tests.tableau.site import Installation, invoice
 from tests.transport.clocks import ManualClock
@@ -60,9 +59,6 @@ class World:
             engine.dispose()
 
 
-Copy = Callable[[], World]
-
-
 def in_a_process(campaign: Callable[..., None], *arguments: object) -> None:
     """Run one to its end; its own error is on stderr."""
     child = multiprocessing.get_context("spawn").Process(target=campaign, args=arguments)
@@ -72,51 +68,37 @@ def in_a_process(campaign: Callable[..., None], *arguments: object) -> None:
 
 
 def on_sqlite(folder: Path, published: bool, keep: float) -> None:
-    with process.running() as site:
-        os.environ.update(site.secrets)
-        _first_day(World(f"sqlite:///{folder}/0.db", site.url, folder), published)
-        state, numbers = site.dump(), iter(range(1, 10_000))
-
-        def copy() -> World:
-            site.load(state)
-            file = shutil.copy(folder / "0.db", folder / f"{next(numbers)}.db")
-            return World(f"sqlite:///{file}", site.url, folder)
-
-        _kill(copy, seed=1, keep=keep)
+    with (
+        _site() as site,
+        worlds.on_sqlite(folder, site, partial(_first_day, site, folder, published)) as copies,
+    ):
+        _kill(copies, site, folder, seed=1, keep=keep)
 
 
 def on_postgres(folder: Path, keep: float) -> None:
+    with _site() as site, worlds.on_postgres(site, partial(_first_day, site, folder, True)) as copies:
+        _kill(copies, site, folder, seed=11, keep=keep)
+
+
+@contextmanager
+def _site() -> Iterator[process.Site]:
     with process.running() as site:
         os.environ.update(site.secrets)
-        made = [World(fresh_postgres(), site.url, folder)]
-        _first_day(made[0], True)
-        state = site.dump()
-
-        def copy() -> World:
-            site.load(state)
-            made.append(World(copy_postgres(made[0].database), site.url, folder))
-            return made[-1]
-
-        _kill(copy, seed=11, keep=keep)
-        for world in made:
-            drop_postgres(world.database)
+        yield site
 
 
-def _first_day(world: World, published: bool) -> None:
-    engine = connect(world.database)
-    migrate(engine)
-    engine.dispose()
+def _first_day(site: process.Site, folder: Path, published: bool, url: str) -> None:
     if published:
-        count(world.yesterday, [])
+        count(World(url, site.url, folder).yesterday, [])
 
 
-def _kill(worlds: Copy, seed: int, keep: float) -> None:
-    names = count(worlds().today, INSTRUMENTS)
-    assert sum("Session.send" in name for name in names) > 10
-    assert sum("ledger" in name for name in names) > 10
-    numbers = chosen(names, share=0.1, seed=seed)
-    for at in random.Random(seed).sample(numbers, max(1, int(len(numbers) * keep))):
-        world = worlds()
-        assert die(world.today, INSTRUMENTS, at=at) == names[at - 1]
-        where = f"killed {names[at - 1]}, point {at} of {len(names)}"
-        count(partial(world.restarted, where), [])
+def _kill(copies: worlds.Copy, site: process.Site, folder: Path, *, seed: int, keep: float) -> None:
+    kill_anywhere(
+        lambda: World(copies(), site.url, folder),
+        World.today,
+        lambda world, where: count(partial(world.restarted, where), []),
+        INSTRUMENTS,
+        at_least={"Session.send": 11, "ledger": 11},
+        seed=seed,
+        keep=keep,
+    )

@@ -27,10 +27,11 @@ from mlc_dagster.clock import Clock
 from mlc_dagster.database import reading
 from mlc_dagster.database.schema import interchanges
 from mlc_dagster.database.texts import storable
+from mlc_dagster.delivery.errors import LeaseLost
 from mlc_dagster.delivery.memory import Memory
 from mlc_dagster.delivery.quarantine import Quarantine, Refused
 from mlc_dagster.settings.cleo import CleoSettings
-from mlc_dagster.transport.errors import CallFailed, Closed, Misconfigured
+from mlc_dagster.transport.errors import Closed, Misconfigured
 from mlc_dagster.x12.acknowledgments import read_interchange_acknowledgments
 from mlc_dagster.x12.documents import Acknowledgment, Document
 from mlc_dagster.x12.errors import UnreadableError, X12Error
@@ -120,21 +121,22 @@ class Inbox:
     def receive(self, run_id: str) -> Received:
         """Work off every file that is there. One that is gone or comes twice is no trouble.
 
-        A file that cannot be worked off now waits for the next look, and the others go on; files of suppliers
-        are taken in their order only.
+        A file that cannot be worked off now waits for the next look, and the others go on, whatever is wrong
+        with it; files of suppliers are taken in their order only.
 
-        Raises transport's CallFailed: some files wait, or none can be read at all.
+        Raises transport's CallFailed: some files wait, or none can be read at all. What nobody thought of is
+        raised as it is, after the other files.
         """
-        done, failures = Received(noted=Noted(run_id)), list[CallFailed]()
+        done, failures = Received(noted=Noted(run_id)), list[Exception]()
         self._replies.send()
         for listed in sorted(self._mailbox.list(self._folder), key=lambda each: each.name):
             if failures and is_supplier_file(listed.name):
                 continue
             try:
                 self._take_file(listed.name, done, run_id)
-            except (Closed, Misconfigured):
+            except (Closed, Misconfigured, LeaseLost, sa.exc.DBAPIError):
                 raise
-            except CallFailed as failure:
+            except Exception as failure:  # noqa: BLE001 - raised again after the other files
                 log.warning("%s waits for the next look: %s", listed.name, failure)
                 failures.append(failure)
         if failures:

@@ -195,6 +195,21 @@ def test_a_file_that_cannot_be_worked_off_now_keeps_no_other_back(dock: Dock) ->
     assert len(dock.receipts(first.number)) == 1
 
 
+def test_what_nobody_thought_of_in_one_file_keeps_no_other_back(dock: Dock) -> None:
+    """By the ERP's schema an order may lack its supplier; none ever did."""
+    first, second = dock.ship(dock.order()), dock.ship(dock.order())
+    order = f"RegularOrder|{first.order}"
+    supplier = dock.row("purchaseorder", order)["supplier"]
+    dock.sandbox.visma.change(COMPANY, "purchaseorder", order, {"supplier": None})
+    with pytest.raises(TypeError):
+        dock.receive()
+    assert dock.files() == first.files
+    assert [len(dock.receipts(each.number)) for each in (first, second)] == [0, 1]
+    dock.sandbox.visma.change(COMPANY, "purchaseorder", order, {"supplier": supplier})
+    dock.receive()
+    assert len(dock.receipts(first.number)) == 1
+
+
 def test_a_look_that_finds_nothing_costs_one_call_and_the_login(dock: Dock) -> None:
     dock.receive()
     assert [call.method for call in dock.sandbox.log.calls("cleo")] == ["POST", "GET"]

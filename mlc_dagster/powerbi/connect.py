@@ -32,46 +32,41 @@ class PowerBi:
         self.settings, self._parts = settings, parts
         name = f"powerbi:{settings.workspace_id}:{settings.dataset}"
         self.memory = Memory(parts.engine, parts.clock, name)
-        headroom = share(settings.headroom_percent)
-        patience = settings.patience_seconds
+        headroom, patience = share(settings.headroom_percent), settings.patience_seconds
         budgets = parts.budgets
-        self.posts = budgets.token_bucket(
-            f"{name}:posts",
-            rate=settings.posts_per_minute,
-            per_seconds=60,
-            headroom=headroom,
-            patience=patience,
-        )
+        bucket = partial(budgets.token_bucket, per_seconds=60, headroom=headroom, patience=patience)
+        window = partial(budgets.counted_window, seconds=3600, headroom=headroom, patience=patience)
+        self.posts = bucket(f"{name}:posts", rate=settings.posts_per_minute)
         # Power BI counts them for each principal (section 8), and all we ask is about this dataset.
-        self._queries = budgets.token_bucket(
-            f"{name}:queries",
-            rate=QUERIES_PER_MINUTE,
-            per_seconds=60,
-            headroom=headroom,
-            patience=patience,
-        )
+        self._queries = bucket(f"{name}:queries", rate=QUERIES_PER_MINUTE)
         self.limits = Limits(
-            rows=budgets.counted_window(
-                f"{name}:rows",
-                limit=settings.rows_per_hour,
-                seconds=3600,
-                headroom=headroom,
-                patience=patience,
-            ),
-            large_posts=budgets.counted_window(
-                f"{name}:large",
-                limit=LARGE_POSTS_PER_HOUR,
-                seconds=3600,
-                headroom=headroom,
-                patience=patience,
-            ),
+            rows=window(f"{name}:rows", limit=settings.rows_per_hour),
+            large_posts=window(f"{name}:large", limit=LARGE_POSTS_PER_HOUR),
             posts_per_minute=max(1, settings.posts_per_minute * settings.headroom_percent // 100),
         )
 
     @cached_property
     def client(self) -> PowerBiClient:
         """The client of the workspace."""
-        return self._connect()
+        settings, parts = self.settings, self._parts
+        principal = ServicePrincipal(
+            settings.login_url,
+            settings.tenant_id,
+            settings.client_id.reveal(),
+            settings.client_secret.reveal(),
+            scope=settings.scope,
+            clock=parts.clock,
+        )
+        connections = Connections(
+            settings.api_url,
+            login(principal, parts.clock),
+            self.posts,
+            self._queries,
+            Unlimited("Power BI", clock=parts.clock, patience=settings.patience_seconds),
+            parts.counter,
+            parts.clock,
+        )
+        return PowerBiClient(connections, settings.workspace_id)
 
     @cached_property
     def star(self) -> Star:
@@ -158,27 +153,6 @@ class PowerBi:
     def expiries(self) -> Sequence[Expiry]:
         """None: this vendor tells no end of what it issued."""
         return ()
-
-    def _connect(self) -> PowerBiClient:
-        settings, parts = self.settings, self._parts
-        principal = ServicePrincipal(
-            settings.login_url,
-            settings.tenant_id,
-            settings.client_id.reveal(),
-            settings.client_secret.reveal(),
-            scope=settings.scope,
-            clock=parts.clock,
-        )
-        connections = Connections(
-            settings.api_url,
-            login(principal, parts.clock),
-            self.posts,
-            self._queries,
-            Unlimited("Power BI", clock=parts.clock, patience=settings.patience_seconds),
-            parts.counter,
-            parts.clock,
-        )
-        return PowerBiClient(connections, settings.workspace_id)
 
 
 def declared(mappings: Mappings) -> Star:

@@ -61,15 +61,17 @@ class Answers:
     def interchange(
         self, partner: str, company: str, answer: InterchangeAcknowledgment, noted: Noted
     ) -> None:
-        """A TA1: a rejected envelope takes all its documents with it."""
+        """A TA1: a rejected envelope takes all its documents with it; one that came before changes none."""
         found = list(self._outbox.find(partner=partner, company=company, control=answer.control))
         if not found:
             noted.unknown.append(f"TA1 of {partner} for {answer.control}")
             return
-        if answer.status is not Status.REJECTED or answer.note == DUPLICATE:
-            return
-        rejected = {entry.control: (State.REJECTED, {"ta1": answer.note}) for entry in found[-1].documents}
-        self._note(found[-1], State.REJECTED, rejected, noted)
+        if answer.note == DUPLICATE:
+            self._outbox.remark(found[-1], {"ta1": f"{DUPLICATE}: its number came before"})
+        elif answer.status is Status.REJECTED:
+            ta1 = {"ta1": answer.note}
+            rejected = {entry.control: (State.REJECTED, ta1) for entry in found[-1].documents}
+            self._note(found[-1], State.REJECTED, rejected, noted)
 
     def standing(
         self, destination: str, company: str | None, now: datetime

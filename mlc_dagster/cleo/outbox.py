@@ -243,6 +243,13 @@ class Outbox:
                 connection.execute(events.insert(), row)
         return [documents[control][0] for control in news]
 
+    def remark(self, interchange: Stored, detail: Mapping[str, Any]) -> None:
+        """Note what the partner's system said, beside documents that still wait for their answer."""
+        held, text = interchange_documents, json.dumps(dict(detail), ensure_ascii=False)
+        here = (held.c.interchange_id == interchange.id, held.c.state == State.SENT)
+        with self._engine.begin() as connection:
+            connection.execute(held.update().where(*here).values(detail=text))
+
     def told(self, destination: str, keys: Collection[str]) -> dict[str, Standing]:
         """Of each record the newest document that was not rejected: what the partner has of it."""
         accepted = interchange_documents.c.state != State.REJECTED

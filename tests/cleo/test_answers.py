@@ -172,6 +172,9 @@ def test_a_repetition_the_partner_refuses_as_one_rejects_nothing(
     ours.receive()
     assert ours.states() == {"1": "sent"}
     assert len(world.received()["documents"]["850"]) == 1
+    sandbox.clock.advance(timedelta(hours=25))
+    [(state, found)] = ours.standing()
+    assert (state, found.said) == ("overdue", "ta1 025: its number came before")
 
 
 def test_an_answer_to_nothing_of_ours_is_named(ours: Installation, engine: sa.Engine) -> None:

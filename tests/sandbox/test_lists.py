@@ -236,7 +236,7 @@ class TestSections:
 
 
 class TestOrder:
-    def test_by_modification(self, sandbox: Sandbox, erp: Erp) -> None:
+    def test_rows_come_by_their_stamps_where_the_switch_says_so(self, sandbox: Sandbox, erp: Erp) -> None:
         sandbox.visma.switches["order"] = "modified"
         stamps = [row["lastModifiedDateTime"] for row in erp.rows("v1/supplierInvoice")]
         assert stamps == sorted(stamps)

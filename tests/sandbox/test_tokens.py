@@ -72,7 +72,7 @@ def test_without_a_token_a_route_that_exists_is_401_and_another_404(erp: Erp) ->
     assert erp.get("v2/supplier").status_code == 404
 
 
-def test_token_faults(sandbox: Sandbox, erp: Erp) -> None:
+def test_on_demand_a_token_is_not_given_expires_early_or_is_not_taken(sandbox: Sandbox, erp: Erp) -> None:
     sandbox.faults.arm("visma", "token_error", status=503, error="temporarily_unavailable")
     assert erp.ask_token().status_code == 503
     assert erp.ask_token().status_code == 200

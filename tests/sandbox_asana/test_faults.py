@@ -107,7 +107,7 @@ def test_one_action_of_a_batch_may_fail(org: Organisation) -> None:
     ("fault", "status"),
     [("rate_limit", 429), ("unauthorized", 401), ("payment_required", 402), ("no_access", 403)],
 )
-def test_refusals_on_demand(org: Organisation, fault: str, status: int) -> None:
+def test_what_is_refused_on_demand_makes_nothing(org: Organisation, fault: str, status: int) -> None:
     org.faults.arm("asana", fault, match="POST")
     assert create(org).status_code == status
     assert org.names() == []

@@ -46,7 +46,7 @@ def test_a_parameter_it_does_not_know_is_ignored(org: Organisation) -> None:
     assert search(org, **{"custom_field.17.value": "PO-9"}) == ["PO-1"]
 
 
-def test_other_filters(org: Organisation) -> None:
+def test_tasks_are_found_by_what_they_are_where_they_belong_and_whose_they_are(org: Organisation) -> None:
     parent = org.task("parent", assignee="me")
     org.post(f"/tasks/{parent}/subtasks", {"name": "line"})
     org.put(f"/tasks/{org.task('done', projects=[org.invoices])}", {"completed": True})

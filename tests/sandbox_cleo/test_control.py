@@ -141,7 +141,7 @@ class TestState:
 
 
 class TestLookingIn:
-    def test_counts(self, mailbox: Mailbox) -> None:
+    def test_the_state_counts_documents_and_files(self, mailbox: Mailbox) -> None:
         mailbox.upload(order())
         told = requests.get(f"{mailbox.sandbox.url}/control/state", timeout=5).json()["vendors"]["cleo"]
         assert told["documents"] == {"850": 1, "810": 0, "856": 0, "861": 0}
@@ -154,7 +154,7 @@ class TestLookingIn:
         removed = mailbox.control("GET", "/mailbox").json()["removed"]
         assert [(gone["name"], gone["by"]) for gone in removed] == [("850_1.edi", "flow"), (name, "client")]
 
-    def test_jobs(self, mailbox: Mailbox) -> None:
+    def test_files_taken_and_left_are_told_as_jobs(self, mailbox: Mailbox) -> None:
         mailbox.upload(order())
         assert [job["status"] for job in mailbox.control("GET", "/jobs").json()] == ["successful"] * 2
 

@@ -82,7 +82,9 @@ class TestNotices:
         assert segments(ordered.texts()[1], "BSN")[0].startswith(f"BSN*01*{told['number']}*")
 
     @pytest.mark.parametrize("poison", POISONS)
-    def test_poison(self, ordered: Mailbox, poison: str) -> None:
+    def test_a_poisoned_notice_is_broken_in_the_way_that_was_asked_for(
+        self, ordered: Mailbox, poison: str
+    ) -> None:
         ordered.ship(how="poison", poison=poison)
         (text,) = ordered.texts()
         told = {

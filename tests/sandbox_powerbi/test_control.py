@@ -49,7 +49,7 @@ def test_rows_and_history_of_a_table(tenant: Tenant, erp: str, by_name: bool) ->
     assert [(event["operation"], event["rows"]) for event in events] == [("POST", 1), ("DELETE", 1)]
 
 
-def test_definitions_and_counts(tenant: Tenant, erp: str) -> None:
+def test_it_tells_a_datasets_definition_and_the_rows_of_each_table(tenant: Tenant, erp: str) -> None:
     told = control(tenant, "GET", "/datasets/ERP").json()
     assert told == ERP | {"id": erp, "retention": "None"}
     counts = control(tenant, "GET", "/datasets").json()

@@ -254,7 +254,9 @@ class TestNumbers:
             ('"Ø" = "ø"', True),
         ],
     )
-    def test_values(self, expression: str, wanted: Any) -> None:
+    def test_an_expression_has_the_value_and_the_type_it_has_in_power_bi(
+        self, expression: str, wanted: Any
+    ) -> None:
         found = value(expression)
         assert (found, type(found)) == (wanted, type(wanted))
 
@@ -287,7 +289,7 @@ class TestDates:
             ("TODAY() + 1 = DATE(2026, 3, 16)", True),
         ],
     )
-    def test_dates(self, expression: str, wanted: Any) -> None:
+    def test_days_are_made_and_counted_as_in_power_bi(self, expression: str, wanted: Any) -> None:
         assert value(expression) == wanted
 
     def test_ageing_by_measure(self) -> None:

@@ -49,7 +49,9 @@ class TestEnds:
     @pytest.mark.parametrize(
         ("finish", "error"), [(2, JobCancelledException), (7, AssertionError), (None, AssertionError)]
     )
-    def test_other_codes(self, tenant: Tenant, extract: str, finish: int | None, error: Any) -> None:
+    def test_a_job_cancelled_or_without_a_known_end_is_an_error_of_tableaus_own_client(
+        self, tenant: Tenant, extract: str, finish: int | None, error: Any
+    ) -> None:
         tenant.faults.arm("tableau", "job_ends", code=finish)
         job = tenant.server.datasources.refresh(extract)
         tenant.end(job)

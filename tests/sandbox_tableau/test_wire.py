@@ -103,5 +103,5 @@ def test_other_bodies_are_refused(body: bytes, kind: str) -> None:
         (node("x", {"yes": True, "none": None}), {"yes": "true"}),
     ],
 )
-def test_elements_as_json(element: Any, value: Any) -> None:
+def test_an_element_is_json_without_what_it_lacks(element: Any, value: Any) -> None:
     assert as_json(element) == value

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Collection, Mapping
 
-from mlc_dagster.delivery.errors import LeaseLost
+from mlc_dagster.delivery.errors import LeaseHeld, LeaseLost
 from mlc_dagster.delivery.memory import Memory
 from mlc_dagster.transport.errors import CallFailed
 
@@ -17,7 +17,7 @@ class Refreshes:
 
     def __init__(self, memory: Memory, starts: Mapping[str, Callable[[], str]]) -> None:
         """`starts`: how each is started, by its name for people. It returns what became of that, in a word,
-        and raises transport's CallFailed.
+        and raises transport's CallFailed, or LeaseHeld while another process signs in.
         """
         self._memory, self._starts = memory, starts
 
@@ -36,13 +36,13 @@ class Refreshes:
                 }
             )
 
-    def start(self, names: Collection[str] | None = None) -> dict[str, CallFailed]:
+    def start(self, names: Collection[str] | None = None) -> dict[str, CallFailed | LeaseHeld]:
         """Start those of these names, all by default, due or not; returns those that could not be started."""
-        failed = {}
+        failed: dict[str, CallFailed | LeaseHeld] = {}
         for name in self._starts if names is None else names:
             try:
                 logger.info("%s: %s", name, self._starts[name]())
-            except CallFailed as failure:
+            except (CallFailed, LeaseHeld) as failure:
                 logger.warning("%s was not started: %s", name, failure)
                 failed[name] = failure
         return failed

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 import sqlalchemy as sa
 
+from mlc_dagster.delivery.errors import LeaseHeld
 from mlc_dagster.delivery.memory import Memory
 from mlc_dagster.refreshes import Refreshes
 from mlc_dagster.transport.errors import Again
@@ -56,11 +57,12 @@ def test_a_run_starts_them_once_after_its_last_destination(reports: Reports) -> 
     assert reports.after_a_run(changed=False) == []
 
 
+@pytest.mark.parametrize("failure", [Again("Reports", "POST", "/aging"), LeaseHeld("run 2 signs in")])
 def test_one_that_could_not_be_started_is_started_by_the_next_run_and_the_others_are_not(
-    reports: Reports,
+    reports: Reports, failure: Exception
 ) -> None:
     def down() -> None:
-        raise Again("Reports", "POST", "/aging")
+        raise failure
 
     reports.first = down
     assert reports.after_a_run(changed=True) == ["cash"]

@@ -5,7 +5,6 @@ seed that failed is repeated in its changes, faults and kills, and nearly in its
 """
 
 import json
-import multiprocessing
 import os
 import random
 import shutil
@@ -28,6 +27,7 @@ from mlc_dagster.database import connect
 from tests.prove import faults
 from tests.prove.equal import differences
 from tests.prove.erp import Office
+from tests.prove.lives import begin, ended, lives
 from tests.prove.worker import ENDED_BADLY, ENDED_WELL, Order, work
 from tests.prove.world import PAIRS, World, world
 from tests.support.postgres import copy_postgres, drop_postgres, fresh_postgres
@@ -72,8 +72,6 @@ class Round:
         # Its own: what it finds to do depends on how far processes are, and faults and kills must not.
         self._office = Office(self.world, random.Random(f"office {self.seed}"))
         self._more = WHOLE_WORK if self.world.whole else 1
-        self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["tests.prove.nursery"])
 
     def live(self, *, first: bool) -> None:
         """The whole of it; `done` and `wrong` tell what came of it. first: nothing is there yet."""
@@ -173,12 +171,12 @@ class Round:
                 del meanwhile[0]
                 self._work()
             for process, (life, wait) in list(doomed.items()):
-                if not process.is_alive():
+                if not lives(process):
                     del doomed[process]
                 elif _processor_seconds(process) >= life:
                     del doomed[process]
                     time.sleep(wait)
-                    self.done["killed"] += process.is_alive()
+                    self.done["killed"] += lives(process)
                     process.kill()
             if restart and time.monotonic() > begun + later:
                 self._restart_database()
@@ -292,20 +290,15 @@ class Round:
         return self.world.folder / f"{name.replace(' ', '-')}.log"
 
     def _start(self, order: Order) -> BaseProcess:
-        process = self._context.Process(target=work, args=(order,), daemon=True)
-        process.start()
         self.done["processes"] += 1
-        return process
+        return begin(work, order)
 
-    def _end(self, process: BaseProcess) -> int:
-        process.join(LONGEST_RUN)
-        if process.is_alive():
-            process.kill()
-            process.join()
+    def _end(self, process: BaseProcess) -> int | None:
+        code = ended(process, LONGEST_RUN)
+        if code is None:
             self.wrong.append(f"a process did not end within {LONGEST_RUN} s")
-        if process.exitcode == ENDED_BADLY:
-            self.done["runs that failed"] += 1
-        return process.exitcode or 0
+        self.done["runs that failed"] += code == ENDED_BADLY
+        return code
 
 
 @dataclass(frozen=True)

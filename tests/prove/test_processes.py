@@ -1,5 +1,9 @@
 """A short run of the campaign over processes, with one pair; `make prove` is the long one, with all."""
 
+import os
+import signal
+import time
+from multiprocessing import forkserver
 from pathlib import Path
 from random import Random
 
@@ -8,6 +12,7 @@ import pytest
 from tests.prove.campaign import Round
 from tests.prove.equal import differences
 from tests.prove.erp import Comment, Office
+from tests.prove.lives import LOOK, begin, ended, lives
 from tests.prove.world import world
 
 pytestmark = pytest.mark.kill
@@ -34,3 +39,30 @@ def test_after_a_wave_of_trouble_the_board_is_equal_to_the_erp_and_what_is_lost_
             "missing",
             "'Never carried back' is there 0 times",
         ]
+
+
+def test_an_exit_code_is_read_by_one_look_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = []
+    read = forkserver.read_signed
+
+    def watched(file: int) -> int:
+        looks.append(LOOK.locked())
+        return read(file)
+
+    monkeypatch.setattr(forkserver, "read_signed", watched)
+    first, second = begin(os._exit, 3), begin(os._exit, 0)
+    while lives(first):
+        time.sleep(0)
+    assert [ended(first, 60), ended(second, 60)] == [3, 0]
+    # The id of each process, and its exit code.
+    assert looks == [True] * 4
+
+
+def test_a_process_that_hangs_is_killed_and_has_no_exit_code() -> None:
+    assert ended(begin(signal.pause), 0.1) is None
+
+
+def test_a_killed_process_ends_with_its_signal() -> None:
+    process = begin(signal.pause)
+    process.kill()
+    assert ended(process, 60) == -signal.SIGKILL

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -14,6 +15,8 @@ import dagster as dg
 import yaml
 
 from mlc_dagster.graph.run import end_orphans
+from mlc_dagster.settings import REPOSITORY, load_settings
+from mlc_dagster.suite import Suite
 from tests.cli.conftest import MLC, Demo, Mlc
 from tests.support.processes import processes_of
 
@@ -86,6 +89,22 @@ def test_mappings_compile_test_and_docs_work_on_the_demo(mlc: Mlc) -> None:
     assert tested.returncode == 0
     assert re.search(r"cleo/suppliers NO01: \d+ rows", tested.stdout)
     assert "supplier_number" in mlc("mappings", "docs").stdout
+
+
+def test_the_notebook_of_the_mappings_guide_shows_what_the_target_got(demo: Demo) -> None:
+    guide = (REPOSITORY / "docs" / "mappings.md").read_text("utf-8")
+    [code] = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
+    told = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, env=demo.environment()
+    )
+    assert told.returncode == 0, told.stderr
+    sums: Counter[str] = Counter()
+    ledger = Suite(load_settings(demo.folder / "mlc.yaml")).ledger
+    for held in ledger.held("asana/supplier_invoices", "NO01"):
+        sums[held.row.payload["currency"]] += held.row.payload["balance"]
+    assert sums
+    for currency, balance in sums.items():
+        assert re.search(rf"^{currency} +{balance:f}$", told.stdout, re.MULTILINE), told.stdout
 
 
 def test_no_credential_of_the_demo_is_in_its_output_its_database_or_dagsters_storage(demo: Demo) -> None:

@@ -13,9 +13,10 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import partial
+from http.client import responses
 from typing import Any, Protocol
 
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute
 from starlette.types import Receive, Scope, Send
 
@@ -49,6 +50,13 @@ class JsonResponse(Response):
     def render(self, content: Any) -> bytes:
         """Encode as UTF-8 JSON."""
         return json_text(content).encode()
+
+
+def gateway_page(status: int, headers: Mapping[str, str] | None = None) -> Response:
+    """What a gateway answers in front of any service: a page, whatever the service itself speaks."""
+    told = f"{status} {responses.get(status, 'Error')}"
+    page = f"<html><head><title>{told}</title></head><body><h1>{told}</h1><hr>gateway</body></html>"
+    return HTMLResponse(page, status, headers)
 
 
 class Dropped(Response):

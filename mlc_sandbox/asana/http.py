@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from mlc_sandbox.asana.calls import API, Answer, ApiCall, Reply, read_body
@@ -20,7 +20,7 @@ from mlc_sandbox.asana.errors import ApiError, bad, no_access, no_route, pay, to
 from mlc_sandbox.asana.limits import READ, WRITE
 from mlc_sandbox.asana.login import Actor
 from mlc_sandbox.asana.world import VENDOR, World
-from mlc_sandbox.core import Dropped, JsonResponse
+from mlc_sandbox.core import Dropped, JsonResponse, gateway_page
 
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
@@ -254,7 +254,7 @@ def _broken(fault: Mapping[str, Any]) -> Response:
     status = int(fault.get("status", 500))
     if status == 500:
         return _json(_refusal(ApiError(500, "Server Error")))
-    return HTMLResponse(f"<html><head><title>{status}</title></head></html>", status)
+    return gateway_page(status)
 
 
 def shuffled(count: int, rng: random.Random) -> list[int]:

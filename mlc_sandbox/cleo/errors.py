@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 
 from mlc_sandbox.core import JsonResponse
 
@@ -19,8 +19,3 @@ class ApiError(Exception):
     def response(self) -> Response:
         """The JSON body."""
         return JsonResponse({"message": self.message}, self.status, self.headers)
-
-
-def page(status: int, title: str) -> Response:
-    """A gateway's HTML page, as a client meets it in front of any service."""
-    return HTMLResponse(f"<html><head><title>{status} {title}</title></head><body></body></html>", status)

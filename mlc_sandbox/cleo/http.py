@@ -17,9 +17,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mlc_sandbox.cleo.errors import ApiError, page
+from mlc_sandbox.cleo.errors import ApiError
 from mlc_sandbox.cleo.world import VENDOR, World
-from mlc_sandbox.core import Dropped
+from mlc_sandbox.core import Dropped, gateway_page
 
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"]
 AUTHENTICATION = "/api/authentication"
@@ -169,7 +169,7 @@ class Gate:
         body = "html" if error.headers.pop("X-Html", "") else self.world.switches["unauthorized_body"]
         if error.status != 401 or body == "json" or call.path == AUTHENTICATION:
             return error.response()
-        return page(401, "Unauthorized") if body == "html" else Response(status_code=401)
+        return gateway_page(401) if body == "html" else Response(status_code=401)
 
     def _fault(self, name: str, call: ApiCall) -> dict[str, Any] | None:
         return self.world.fault(name, call.line)
@@ -178,7 +178,7 @@ class Gate:
 def _broken(fault: Mapping[str, Any]) -> Response:
     status = int(fault.get("status", 500))
     if fault.get("html", False):
-        return page(status, "Server Error")
+        return gateway_page(status)
     return ApiError(status, fault.get("message", "The request could not be processed.")).response()
 
 

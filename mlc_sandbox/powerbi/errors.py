@@ -6,16 +6,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 
 from mlc_sandbox.core import JsonResponse
-
-_REASONS = {
-    500: "Internal Server Error",
-    502: "Bad Gateway",
-    503: "Service Unavailable",
-    504: "Gateway Timeout",
-}
 
 
 class ApiError(Exception):
@@ -71,9 +64,3 @@ def no_rights(face: int) -> ApiError:
     if face == 403:
         return ApiError(403)
     return detailed(401, "PowerBINotAuthorizedException")
-
-
-def gateway(status: int) -> Response:
-    """A gateway's page."""
-    reason = _REASONS.get(status, "Error")
-    return HTMLResponse(f"<html><head><title>{status} {reason}</title></head></html>", status)

@@ -15,8 +15,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from mlc_sandbox.core import Dropped
-from mlc_sandbox.powerbi.errors import ApiError, bad_request, gateway, no_rights, simple, too_many
+from mlc_sandbox.core import Dropped, gateway_page
+from mlc_sandbox.powerbi.errors import ApiError, bad_request, no_rights, simple, too_many
 from mlc_sandbox.powerbi.world import VENDOR, World
 
 API = "/v1.0/myorg"
@@ -157,7 +157,7 @@ class Gate:
 def _broken(fault: Mapping[str, Any]) -> Response:
     status = int(fault.get("status", 503))
     if fault.get("html", False):
-        return gateway(status)
+        return gateway_page(status)
     message = fault.get("message", "The service could not process the request.")
     return simple(
         status, "InternalServerError" if status == 500 else "ServiceUnavailable", message

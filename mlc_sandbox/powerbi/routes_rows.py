@@ -8,8 +8,8 @@ from typing import Any
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from mlc_sandbox.core import Dropped, JsonResponse
-from mlc_sandbox.powerbi.errors import bad_request, gateway, simple, too_many
+from mlc_sandbox.core import Dropped, JsonResponse, gateway_page
+from mlc_sandbox.powerbi.errors import bad_request, simple, too_many
 from mlc_sandbox.powerbi.http import ApiCall, Gate
 from mlc_sandbox.powerbi.routes_datasets import TABLE
 from mlc_sandbox.powerbi.store import Dataset, Late, Row, TableStore
@@ -151,4 +151,4 @@ def _too_large(text: str) -> Exception:
 def _answer(fault: dict[str, Any]) -> Response:
     """`answer` of a fault: drop (the standard), or the status of a gateway's page."""
     answer = fault.get("answer", "drop")
-    return Dropped() if answer == "drop" else gateway(int(answer))
+    return Dropped() if answer == "drop" else gateway_page(int(answer))

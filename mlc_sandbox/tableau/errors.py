@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from xml.etree.ElementTree import Element
 
-from starlette.responses import HTMLResponse, Response
-
 from mlc_sandbox.tableau.wire import node
 
 # code -> summary, as vendors/tableau.md section 1 lists them.
@@ -75,9 +73,3 @@ class ApiError(Exception):
             node("summary", text=summary),
             node("detail", text=self.detail),
         )
-
-
-def gateway(status: int) -> Response:
-    """A gateway's page, which is not XML."""
-    page = f"<html><head><title>{status}</title></head><body><h1>{status}</h1><hr>gateway</body></html>"
-    return HTMLResponse(page, status)

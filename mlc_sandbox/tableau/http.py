@@ -13,10 +13,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from mlc_sandbox.core import Dropped
+from mlc_sandbox.core import Dropped, gateway_page
 from mlc_sandbox.tableau import wire
 from mlc_sandbox.tableau.calls import ApiCall, Late, Reply
-from mlc_sandbox.tableau.errors import ApiError, gateway
+from mlc_sandbox.tableau.errors import ApiError
 from mlc_sandbox.tableau.limits import too_many
 from mlc_sandbox.tableau.store import Site, User
 from mlc_sandbox.tableau.world import VENDOR, World
@@ -239,7 +239,7 @@ def _name(call: ApiCall) -> str:
 def _broken(fault: Mapping[str, Any], accept: str) -> Response:
     status = int(fault.get("status", 503))
     if fault.get("html", False):
-        return gateway(status)
+        return gateway_page(status)
     error = ApiError(status * 1000, fault.get("message", "The service could not process the request."))
     return wire.respond(status, (error.element(),), accept)
 

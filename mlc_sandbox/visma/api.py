@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mlc_sandbox.core import Dropped
+from mlc_sandbox.core import Dropped, gateway_page
 from mlc_sandbox.visma import writes
 from mlc_sandbox.visma.dimensions import dimension
 from mlc_sandbox.visma.entities import Entity
-from mlc_sandbox.visma.errors import ApiError, html
+from mlc_sandbox.visma.errors import ApiError
 from mlc_sandbox.visma.lists import shown_sections
 from mlc_sandbox.visma.routing import Call, find, read_call, route
 from mlc_sandbox.visma.tokens import Token
@@ -217,7 +217,7 @@ class Api:
     def _server_error(self, error: dict[str, Any]) -> Response:
         status = error.get("status", 500)
         if error.get("html"):
-            return html(status)
+            return gateway_page(status)
         return ApiError(status, "An error has occurred.").response(self.vendor.switches["error_body"])
 
     def _json(self, value: Any, headers: dict[str, str] | None = None) -> Response:

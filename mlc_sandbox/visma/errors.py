@@ -4,19 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 
-from mlc_sandbox.core import JsonResponse
-
-_HTML = (
-    "<html><head><title>{0}</title></head><body><h1>{0} {1}</h1><hr><center>gateway</center></body></html>"
-)
-_REASONS = {
-    500: "Internal Server Error",
-    502: "Bad Gateway",
-    503: "Service Unavailable",
-    504: "Gateway Timeout",
-}
+from mlc_sandbox.core import JsonResponse, gateway_page
 
 
 class ApiError(Exception):
@@ -33,13 +23,8 @@ class ApiError(Exception):
         if self.status == 401:
             return Response(status_code=401, headers=self.headers | {"WWW-Authenticate": "Bearer"})
         if form == "html" or self.status in {502, 503, 504}:
-            return html(self.status, self.headers)
+            return gateway_page(self.status, self.headers)
         if form == "empty":
             return Response(status_code=self.status, headers=self.headers)
         body = {"message": self.message} if isinstance(self.message, str) else dict(self.message)
         return JsonResponse(body, self.status, self.headers)
-
-
-def html(status: int, headers: Mapping[str, str] | None = None) -> Response:
-    """A gateway's page."""
-    return HTMLResponse(_HTML.format(status, _REASONS.get(status, "Error")), status, headers)

@@ -45,7 +45,7 @@ def release_held(number: str) -> int:
     done = mailbox.release(Suite(load_settings()), number, run_id=RUN)
     for each in done:
         words = f"goes on waiting. {each.reason}" if each.reason else "is done."
-        console.print(f"{each.held.kind} {each.held.number} of {each.held.company} {words}")
+        console.print(f"{each.held.kind.capitalize()} {each.held.number} of {each.held.company} {words}")
     return int(any(each.reason for each in done))
 
 

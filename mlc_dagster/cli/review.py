@@ -2,12 +2,14 @@
 
 from mlc_dagster.cleo.held import STAGE
 from mlc_dagster.cleo.inbox import Received, summary
-from mlc_dagster.cli.console import console, table_with
+from mlc_dagster.cli.console import console, counted, table_with
 from mlc_dagster.inbound import mailbox
 from mlc_dagster.settings import load_settings
 from mlc_dagster.suite import Suite
 
 RUN = "cli"
+# What else a look counts is said of them: held, refused.
+THINGS = ("files", "unknown answers")
 
 
 def receive_now() -> None:
@@ -18,8 +20,12 @@ def receive_now() -> None:
 
 def came(done: Received) -> str:
     """What a look at the mailbox did, in words."""
-    found = ", ".join(f"{count} {what}" for what, count in summary(done).items() if count)
-    return found or "nothing new"
+    found = [
+        counted(count, what.removesuffix("s")) if what in THINGS else f"{count} {what}"
+        for what, count in summary(done).items()
+        if count
+    ]
+    return ", ".join(found) or "nothing new"
 
 
 def list_held() -> int:

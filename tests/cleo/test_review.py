@@ -32,13 +32,14 @@ def test_nothing_waits_at_first(dock: Dock) -> None:
 
 def test_what_is_held_is_listed_with_its_reason_and_released(dock: Dock) -> None:
     notice = dock.ship(dock.order(), "over")
-    assert "held: 1" in mlc("receive").output
+    assert mlc("receive").output == "Cleo's mailbox: 1 file, 1 held.\n"
+    assert mlc("receive").output == "Cleo's mailbox: nothing new.\n"
     told = mlc("held")
     assert told.exit_code == 1
     assert notice.number in told.output
     assert "More than is open" in told.output
     done = mlc("release", notice.number)
-    assert (done.exit_code, done.output) == (0, f"notice {notice.number} of NO01 is done.\n")
+    assert (done.exit_code, done.output) == (0, f"Notice {notice.number} of NO01 is done.\n")
     assert len(dock.receipts(notice.number)) == 1
     assert mlc("held").exit_code == 0
 

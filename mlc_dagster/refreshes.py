@@ -27,12 +27,14 @@ class Refreshes:
             return
         if changed:
             self._note(lambda due: {name: due.get(name, 0) + 1 for name in self._starts})
-        if last and (due := self._due()):
+        if last and (due := self._known(self._memory.read(NAME).value)):
             failed = self.start(due)
             # What another run has changed since then is still due.
             self._note(
                 lambda now: {
-                    name: times for name, times in now.items() if name in failed or times != due.get(name)
+                    name: times
+                    for name, times in self._known(now).items()
+                    if name in failed or times != due.get(name)
                 }
             )
 
@@ -47,9 +49,10 @@ class Refreshes:
                 failed[name] = failure
         return failed
 
-    def _due(self) -> dict[str, int]:
+    def _known(self, noted: Mapping[str, int]) -> dict[str, int]:
         """What is due, and after how many changes. Names that mlc.yaml has no more are left out."""
-        noted = self._memory.read(NAME).value
+        if noted.get("due"):  # as earlier versions noted it: all of them
+            return dict.fromkeys(self._starts, 0)
         return {name: times for name, times in noted.items() if name in self._starts}
 
     def _note(self, change: Callable[[Mapping[str, int]], dict[str, int]]) -> None:

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from mlc_dagster.delivery.errors import LeaseHeld
 from mlc_dagster.delivery.memory import Memory
-from mlc_dagster.refreshes import Refreshes
+from mlc_dagster.refreshes import NAME, Refreshes
 from mlc_dagster.transport.errors import Again
 from tests.support.manual_clock import ManualClock
 from tests.support.postgres import engine
@@ -92,6 +92,12 @@ def test_one_that_is_taken_out_of_the_settings_is_not_started_any_more(reports: 
     reports.refreshes("aging", "cash").delivered(changed=True, last=False)
     reports.refreshes("cash").delivered(changed=False, last=True)
     assert reports.started == ["cash"]
+
+
+def test_what_an_earlier_version_noted_as_due_is_started(reports: Reports) -> None:
+    reports.memory.change(NAME, lambda _: {"due": True})
+    assert reports.after_a_run(changed=False) == ["aging", "cash"]
+    assert reports.after_a_run(changed=False) == []
 
 
 def test_people_start_them_whenever_they_want(reports: Reports) -> None:

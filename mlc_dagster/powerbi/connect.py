@@ -91,9 +91,7 @@ class PowerBi:
     @property
     def refreshes(self) -> Refreshes:
         """The datasets that are refreshed after a change."""
-        return Refreshes(
-            self.memory, {f"Dataset {id}": partial(refresh, self.client, id) for id in self.settings.refresh}
-        )
+        return Refreshes(self.memory, {id: partial(refresh, self.client, id) for id in self.settings.refresh})
 
     def destination(self, model: str) -> PushTable:
         """The destination of one model of the mappings."""

@@ -6,7 +6,7 @@ that is longer than a call can be on its way.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache, partial
@@ -71,8 +71,9 @@ class Job:
 
 @dataclass
 class Carry:
-    """The work on one batch. `befores`: what was written last, by key; `members`: gid by e-mail address;
-    `find`: tasks that carry a key and are none of the ledger's.
+    """The work on one batch. `befores`: what was written last, by key; `unsure`: keys of those that are not
+    believed to be still so; `members`: gid by e-mail address; `find`: tasks that carry a key and are none of
+    the ledger's.
 
     `newest`: when Asana made the newest task that we know of.
     """
@@ -83,6 +84,7 @@ class Carry:
     shared: Sequence[str]
     batch: Batch
     befores: Mapping[str, Mapping[str, Any]]
+    unsure: Collection[str]
     members: Mapping[str, str]
     external: bool
     find: Callable[[Sequence[Payload]], Mapping[str, str]]
@@ -155,7 +157,7 @@ class Carry:
         for job in jobs:
             if job.task is None:
                 continue
-            sure = job.before is not None and not self._left(job)
+            sure = job.before is not None and job.key not in self.unsure and not self._left(job)
             blind = blind_edits(job.before, job.wanted, self.shared) if sure else None  # type: ignore[arg-type]
             if blind is None:
                 unseen.append(job)

@@ -130,9 +130,8 @@ class TaskFeed:
         return {str(user["email"]).lower(): str(user["gid"]) for user in users if user.get("email")}
 
     def _carry(self, batch: Batch) -> Carry:
-        befores = self._ledger.payloads(
-            self.name, batch.company, [change.row.key for change in batch.changes]
-        )
+        keys = [change.row.key for change in batch.changes]
+        befores = self._ledger.payloads(self.name, batch.company, keys)
         assigned = any(self.shape.wanted("", change.row.payload).assignee for change in batch.changes)
         assigned |= any(self.shape.wanted("", payload).assignee for payload in befores.values())
         return Carry(
@@ -142,6 +141,7 @@ class TaskFeed:
             self.options.part.people_may_change,
             batch,
             befores,
+            self._ledger.left_over(self.name, batch.company, keys),
             self.members if assigned else {},
             self.options.external,
             self._strays,
@@ -207,14 +207,13 @@ class TaskFeed:
         return {key: str(task["gid"]) for key, task in tasks.items() if task}
 
     def _befores(self, changes: Sequence[Change]) -> Mapping[str, Mapping[str, Any]]:
-        by_company: dict[str, list[str]] = {}
+        """What Asana surely holds of them, by key."""
+        keys = [change.row.key for change in changes if change.target_id]
+        found: dict[str, Mapping[str, Any]] = {}
         for company in self._ledger.companies(self.name):
-            by_company[company] = [change.row.key for change in changes if change.target_id]
-        return {
-            key: payload
-            for company, keys in by_company.items()
-            for key, payload in self._ledger.payloads(self.name, company, keys).items()
-        }
+            unsure = self._ledger.left_over(self.name, company, keys)
+            found |= self._ledger.payloads(self.name, company, [key for key in keys if key not in unsure])
+        return found
 
     def _calls(self, change: Change, before: Mapping[str, Any] | None) -> int:
         key, payload = change.row.key, change.row.payload

@@ -153,6 +153,20 @@ class Ledger:
                 for row in connection.execute(query.where(records.c.key.in_(some)))
             }
 
+    def left_over(self, destination: str, company: str, keys: Sequence[str]) -> set[str]:
+        """Of these keys, those whose rows wait to be sent again or failed: the destination may hold them
+        otherwise than noted.
+        """
+        query = sa.select(records.c.key).where(
+            *_of(records, destination, company), records.c.state.in_([State.PENDING, State.FAILED])
+        )
+        with reading(self.engine) as connection:
+            return {
+                key
+                for some in chunks(keys)
+                for key in connection.execute(query.where(records.c.key.in_(some))).scalars()
+            }
+
     def held(self, destination: str, company: str) -> Iterator[Held]:
         """All rows the destination holds, in the order of their keys: for read-backs and for full reloads."""
         query = sa.select(records).where(*_of(records, destination, company), records.c.hash.is_not(None))

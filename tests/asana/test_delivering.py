@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import pytest
 
+from mlc_dagster.delivery import distrust
 from mlc_dagster.delivery.errors import Stop
 from mlc_dagster.delivery.rows import Change, Op
 from mlc_sandbox.asana.store import Task
@@ -91,6 +92,18 @@ def test_a_changed_amount_is_one_call_for_the_changed_fields(
     assert report.updated == 1
     assert cards(world, project)["NO01|Invoice|1"].fields["Amount"] == Decimal("75.25")
     assert sandbox.log.count("asana", match="/batch") == 1
+
+
+def test_a_document_that_is_sent_again_is_put_right_in_all_its_parts_though_it_has_changed_as_well(
+    ours: Installation, sandbox: Sandbox, world: World, project: str
+) -> None:
+    ours.deliver([invoice("1")])
+    (task,) = [task for task in world.all(Task) if project in task.places]
+    sandbox.asana.people.edit(task.gid, custom_fields={"Amount": 1})
+    distrust(ours.destination(), "NO01", ledger=ours.ledger, run_id="2", reason="people edited")
+    ours.deliver([invoice("1", cost_centre="200")])
+    fields = cards(world, project)["NO01|Invoice|1"].fields
+    assert (fields["Amount"], fields["Cost centre"]) == (Decimal("100.00"), "200")
 
 
 def test_a_paid_invoice_moves_to_done_and_is_completed(

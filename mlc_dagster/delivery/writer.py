@@ -14,7 +14,7 @@ from mlc_dagster.database.trail import event
 from mlc_dagster.delivery.audit import Kind
 from mlc_dagster.delivery.destination import Batch, Outcome
 from mlc_dagster.delivery.leases import Hold
-from mlc_dagster.delivery.ledger import BatchState, Known, Ledger, State, chunks
+from mlc_dagster.delivery.ledger import UNRESOLVED, BatchState, Known, Ledger, State, chunks
 from mlc_dagster.delivery.quarantine import Entry, Refused, Visit, settle
 from mlc_dagster.delivery.rows import Change, Op, Row, encode
 
@@ -106,11 +106,7 @@ class Writer:
         partial: what the destination may hold of them all the same.
         """
         with self.transaction() as connection:
-            members = sa.select(
-                *(sa.literal(value).label(name) for name, value in self._place.items()),
-                *(batch_members.c[name] for name in ("key", "source_key", "number")),
-                *self._marks(State.PENDING, batch.id, reason),
-            )
+            members = self._members(*self._marks(_text(State.PENDING), batch.id, _text(reason)))
             upsert(connection, records, members.where(batch_members.c.batch_id == batch.id))
             self._keep_partial(connection, partial, {})
             self._trace(connection, batch.id, sa.literal(str(Kind.PENDING)), {"reason": reason})
@@ -131,17 +127,19 @@ class Writer:
             self._trace_each(connection, changes, Kind.PENDING, None, lambda _: reason)
 
     def distrust(self, reason: str, keys: Collection[str] | None = None) -> int:
-        """Mark what the destination holds, or some of it, as to be sent again; returns how many records."""
+        """Mark what the destination holds or may hold, or some of it, as to be sent again.
+
+        Returns how many records. Those in doubt go again too, whatever is found out about their batch.
+        """
         values = {"state": State.PENDING, "reason": reason, "updated_at": self._clock.now()}
         delivered = records.update().where(*self._here, records.c.state == State.DELIVERED).values(values)
-        marks = (
-            [delivered]
-            if keys is None
-            else [delivered.where(records.c.key.in_(some)) for some in chunks(sorted(keys))]
-        )
         with self.transaction() as connection:
             self._begin(connection)
-            count = sum(connection.execute(mark).rowcount for mark in marks)
+            count = 0
+            for some in [None] if keys is None else chunks(sorted(keys)):
+                count += self._distrust_doubtful(connection, reason, some)
+                mark = delivered if some is None else delivered.where(records.c.key.in_(some))
+                count += connection.execute(mark).rowcount
             self._note(connection, None, Kind.PENDING, reason=reason, records=count)
         return count
 
@@ -213,6 +211,23 @@ class Writer:
             members = sa.and_(batch_members.c.batch_id == batch.id, batch_members.c.key.in_(keys))
             connection.execute(batch_members.delete().where(members))
 
+    def _distrust_doubtful(self, connection: sa.Connection, reason: str, keys: Sequence[str] | None) -> int:
+        """Mark members of batches in doubt, with their batch: its end leaves them to be sent again."""
+        unresolved = sa.select(batches.c.id).where(
+            batches.c.destination == self._destination,
+            batches.c.company == self._company,
+            batches.c.state.in_(UNRESOLVED),
+        )
+        count = 0
+        for batch_id in connection.execute(unresolved).scalars().all():
+            here = sa.and_(batch_members.c.batch_id == batch_id, batch_members.c.op != Op.DELETE)
+            if keys is not None:
+                here = sa.and_(here, batch_members.c.key.in_(keys))
+            members = self._members(*self._marks(_text(State.PENDING), batch_id, _text(reason)))
+            upsert(connection, records, members.where(here))
+            count += connection.execute(sa.select(sa.func.count()).where(here)).scalar_one()
+        return count
+
     def _keep_partial(
         self,
         connection: sa.Connection,
@@ -234,14 +249,22 @@ class Writer:
         connection.execute(records.update().where(*never_confirmed).values(values), rows)
 
     def _deliver(self, connection: sa.Connection, batch_id: str) -> None:
-        copied = ("key", "source_key", "number", "hash", "payload", "target_id")
-        members = sa.select(
-            *(sa.literal(value).label(name) for name, value in self._place.items()),
-            *(batch_members.c[name] for name in copied),
-            *self._marks(State.DELIVERED, batch_id, None),
+        """Close the members that were sent, but for those that were asked to go again while in doubt."""
+        again = records.alias()
+        asked = sa.and_(
+            again.c.destination == self._destination,
+            again.c.company == self._company,
+            again.c.key == batch_members.c.key,
+            again.c.batch_id == batch_id,
+            again.c.state == State.PENDING,
+        )
+        state = sa.func.coalesce(again.c.state, _text(State.DELIVERED))
+        members = self._members(
+            *(batch_members.c[name] for name in ("hash", "payload", "target_id")),
+            *self._marks(state, batch_id, again.c.reason),
         )
         here = sa.and_(batch_members.c.batch_id == batch_id, batch_members.c.op != Op.DELETE)
-        upsert(connection, records, members.where(here))
+        upsert(connection, records, members.select_from(batch_members.outerjoin(again, asked)).where(here))
 
     def _delete(self, connection: sa.Connection, batch: Batch) -> None:
         deleted = sa.select(batch_members.c.key).where(
@@ -278,10 +301,19 @@ class Writer:
                 [marks | _named(change.row) | {"reason": reason(change)} for change in some],
             )
 
-    def _marks(self, state: State, batch_id: str, reason: str | None) -> Iterator[sa.Label[Any]]:
-        yield sa.literal(str(state)).label("state")
-        yield sa.literal(batch_id).label("batch_id")
-        yield sa.literal(reason, sa.Text).label("reason")
+    def _members(self, *columns: sa.ColumnElement[Any]) -> sa.Select[*tuple[Any, ...]]:
+        """Members of batches as records of the ledger: whose they are, and these columns."""
+        place = (sa.literal(value).label(name) for name, value in self._place.items())
+        return sa.select(
+            *place, *(batch_members.c[name] for name in ("key", "source_key", "number")), *columns
+        )
+
+    def _marks(
+        self, state: sa.ColumnElement[str], batch_id: str, reason: sa.ColumnElement[str]
+    ) -> Iterator[sa.Label[Any]]:
+        yield state.label("state")
+        yield _text(batch_id).label("batch_id")
+        yield reason.label("reason")
         yield sa.literal(self._clock.now(), UtcDateTime).label("updated_at")
 
     def _trace(
@@ -333,6 +365,10 @@ def _pieces(changes: Sequence[Change]) -> Iterator[tuple[int, Sequence[Change]]]
     """The changes in pieces for one statement each, with the position of the first."""
     for start in range(0, len(changes), _CHANGES_AT_ONCE):
         yield start, changes[start : start + _CHANGES_AT_ONCE]
+
+
+def _text(value: str) -> sa.ColumnElement[str]:
+    return sa.literal(str(value), sa.Text)
 
 
 def _named(record: Row | Known) -> dict[str, str]:

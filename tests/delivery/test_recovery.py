@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from mlc_dagster.database.schema import batches
-from mlc_dagster.delivery import Batch, Ledger, Outcome, State, deliver
+from mlc_dagster.delivery import Batch, Ledger, Outcome, State, deliver, distrust
 from mlc_dagster.delivery.engine import ASK_AGAIN
 from mlc_dagster.delivery.errors import Closed, InDoubtError, LeaseLost
 from tests.delivery.conftest import Deliver, row
@@ -82,6 +82,21 @@ def test_rows_in_doubt_are_held_back_and_others_go(
     report = run(shelf, *ROWS, row("d"))
     assert (report.in_doubt, report.unchanged) == (0, 4)
     assert shelf.content() == wanted([*ROWS, row("d")])
+
+
+def test_rows_that_are_to_go_again_do_so_though_their_batch_in_doubt_turns_out_to_have_landed(
+    shelf: Shelf, ledger: Ledger, run: Deliver, doubt: Deliver
+) -> None:
+    run(shelf, *ROWS[:2])
+    rows = [row("a", "2.00"), *ROWS[1:]]
+    shelf.faults.append("lose answer")
+    doubt(shelf, *rows)
+    assert distrust(shelf, "NO01", ledger=ledger, run_id="run-2", reason="The shelf was set back.") == 3
+    assert ledger.outstanding("shelf/items", "NO01") == {"a", "b", "c"}
+    report = run(shelf, *rows)
+    assert (report.recovered, report.updated, report.unchanged) == (1, 3, 0)
+    assert shelf.content() == wanted(rows)
+    assert run(shelf, *rows).unchanged == 3
 
 
 def test_a_row_deleted_while_its_creation_is_in_doubt_is_deleted_once_that_is_known(

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from mlc_dagster.cli.sandbox import Sandbox, read_credentials
+from mlc_dagster.settings import REPOSITORY
 from tests.support.postgres import engine
 
 __all__ = ["engine"]
@@ -66,3 +67,15 @@ def mlc(demo: Demo) -> Iterator[Mlc]:
 
     with Sandbox.started(demo.folder, port=port):
         yield run
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with an mlc.yaml of its own, and no state yet."""
+    settings = yaml.safe_load((REPOSITORY / "mlc.yaml").read_text("utf-8"))
+    settings |= {"home": "state", "mappings": str(REPOSITORY / "dbt_like_mappings")}
+    (tmp_path / "mlc.yaml").write_text(yaml.safe_dump(settings), "utf-8")
+    monkeypatch.setenv("MLC_CONFIG", str(tmp_path / "mlc.yaml"))
+    for name in ("MLC_DATABASE_URL", "MLC_LAKE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path

@@ -3,24 +3,12 @@
 from pathlib import Path
 
 import pytest
-import yaml
 
 from mlc_dagster.cli import check
 from mlc_dagster.delivery.errors import DeliveryError
 from mlc_dagster.operations import health
-from mlc_dagster.settings import REPOSITORY, load_settings
+from mlc_dagster.settings import load_settings
 from mlc_dagster.suite import Suite
-
-
-@pytest.fixture
-def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    settings = yaml.safe_load((REPOSITORY / "mlc.yaml").read_text("utf-8"))
-    settings |= {"home": "state", "mappings": str(REPOSITORY / "dbt_like_mappings")}
-    (tmp_path / "mlc.yaml").write_text(yaml.safe_dump(settings), "utf-8")
-    monkeypatch.setenv("MLC_CONFIG", str(tmp_path / "mlc.yaml"))
-    for name in ("MLC_DATABASE_URL", "MLC_LAKE_URL"):
-        monkeypatch.delenv(name, raising=False)
-    return tmp_path
 
 
 def test_what_fails_is_named_once(capsys: pytest.CaptureFixture[str]) -> None:

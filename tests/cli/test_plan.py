@@ -4,23 +4,16 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
-import yaml
 
 from mlc_dagster.cli.plan import show_plan
 from mlc_dagster.lake import DayNote, with_system
-from mlc_dagster.settings import REPOSITORY, UnknownCompany, load_settings
+from mlc_dagster.settings import UnknownCompany, load_settings
 from mlc_dagster.suite import Suite
 from mlc_dagster.visma.entities import ENTITIES
 
 
 @pytest.fixture(autouse=True)
-def nothing_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = yaml.safe_load((REPOSITORY / "mlc.yaml").read_text("utf-8"))
-    settings |= {"home": "state", "mappings": str(REPOSITORY / "dbt_like_mappings")}
-    (tmp_path / "mlc.yaml").write_text(yaml.safe_dump(settings), "utf-8")
-    monkeypatch.setenv("MLC_CONFIG", str(tmp_path / "mlc.yaml"))
-    for name in ("MLC_DATABASE_URL", "MLC_LAKE_URL"):
-        monkeypatch.delenv(name, raising=False)
+def nothing_read(installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in load_settings().credentials():
         monkeypatch.setenv(name, "none")
 

@@ -1,7 +1,14 @@
 """The lake: what was read from the ERP, as Parquet files by entity, company and day."""
 
 from mlc_dagster.lake.columns import DAY, SYSTEM, with_system
-from mlc_dagster.lake.errors import LakeBusy, LakeError, LakeOvertaken, LakeWriteFailed, TableRefused
+from mlc_dagster.lake.errors import (
+    LakeBusy,
+    LakeError,
+    LakeOvertaken,
+    LakeWriteFailed,
+    PageGone,
+    TableRefused,
+)
 from mlc_dagster.lake.lake import Lake, Version
 from mlc_dagster.lake.memory import spare_memory
 from mlc_dagster.lake.note import DayNote
@@ -17,6 +24,7 @@ __all__ = [
     "LakeError",
     "LakeOvertaken",
     "LakeWriteFailed",
+    "PageGone",
     "Spool",
     "TableRefused",
     "Version",

@@ -36,6 +36,16 @@ class LakeOvertaken(LakeError):
         )
 
 
+class PageGone(LakeError):
+    """A page that was put aside is gone: another reading of the same has used it, and ended."""
+
+    def __init__(self, folder: str, page: str) -> None:
+        super().__init__(
+            f"{folder}: the page {page} is gone, because another read of the same records has ended "
+            "meanwhile. Nothing is lost: run this read again."
+        )
+
+
 class LakeBusy(LakeError):
     """Other runs kept replacing the files while they were read."""
 

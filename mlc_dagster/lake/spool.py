@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 
 import pyarrow as pa
 
-from mlc_dagster.lake.errors import LakeError
+from mlc_dagster.lake.errors import PageGone
 from mlc_dagster.lake.storage import Storage
 
 NOTE = b"mlc.note"
@@ -63,16 +63,13 @@ class Spool:
     def load(self, name: str) -> pa.Table:
         """Read a table; of a local one only what is used of it comes into memory, and goes with it.
 
-        Raises LakeError when it is gone, which only another reading of the same can do.
+        Raises PageGone, which only another reading of the same can bring about.
         """
         try:
             with self._open(name) as file:
                 return file.read_all().replace_schema_metadata(None)
         except FileNotFoundError:
-            raise LakeError(
-                f"{self._storage.address(self.folder)}: the page {name} is gone, because another read of the "
-                "same records has ended meanwhile. Nothing is lost: run this read again."
-            ) from None
+            raise PageGone(self._storage.address(self.folder), name) from None
 
     def notes(self) -> dict[str, dict[str, Any]]:
         """The note of each table, by its name; one that cannot be read counts as not there."""

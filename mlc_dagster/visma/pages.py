@@ -6,6 +6,7 @@ are read again, in pieces, when their days are written. A sweep that was cut off
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from threading import Lock
@@ -16,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlc_dagster.lake import Spool
+from mlc_dagster.lake import PageGone, Spool
 from mlc_dagster.visma.client import Page, Told
 from mlc_dagster.visma.entity import LINE, STATUS, Entity
 from mlc_dagster.visma.merge import conform, joined, several
@@ -157,21 +158,26 @@ class Pages:
         }
 
     def _take_up(self) -> None:
-        """Take up the sweep that left most pages; two at once may have left some each."""
+        """Take up the sweep that left most pages; two at once may have left some each.
+
+        One that is still going on may end meanwhile, and its pages with it: they are asked for again.
+        """
         notes = self._spool.notes()
         if not notes:
             return
         [(sweep, _)] = Counter(note["sweep"] for note in notes.values()).most_common(1)
         self.begun, self.resumed = datetime.fromisoformat(sweep), True
         for name, note in notes.items():
-            held = self._held[note["pass"]]
-            if note["sweep"] == sweep and note["page"] not in held:
-                table = self._spool.load(name)
-                bad = tuple(BadRecord(**record) for record in note["bad"])
-                kept = self._placed(name, table, bad, Told(*note["told"]))
-                held[note["page"]] = kept, kept.told
-                self.since = note["since"]
-                self._passes[note["pass"]] = datetime.fromisoformat(note["begun"])
+            if note["sweep"] == sweep and note["page"] not in self._held[note["pass"]]:
+                with suppress(PageGone):
+                    self._hold(name, self._spool.load(name), note)
+
+    def _hold(self, name: str, table: pa.Table, note: dict[str, Any]) -> None:
+        bad = tuple(BadRecord(**record) for record in note["bad"])
+        kept = self._placed(name, table, bad, Told(*note["told"]))
+        self._held[note["pass"]][note["page"]] = kept, kept.told
+        self.since = note["since"]
+        self._passes[note["pass"]] = datetime.fromisoformat(note["begun"])
 
 
 def _united(tables: list[pa.Table]) -> pa.Table:

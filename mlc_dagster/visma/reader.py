@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlc_dagster.clock import Clock, SystemClock
-from mlc_dagster.lake import DAY, SYSTEM, DayNote, Lake, LakeOvertaken, Spool, month_of
+from mlc_dagster.lake import DAY, SYSTEM, DayNote, Lake, LakeOvertaken, PageGone, Spool, month_of
 from mlc_dagster.lake.storage import File
 from mlc_dagster.visma import deletes
 from mlc_dagster.visma.client import EVER, VismaClient
@@ -125,7 +125,7 @@ def read_days(
     lockout, is gone on with, and then what changed since it began is looked for.
 
     Raises what the transport raises (Closed when the budget is used up), NeverSettled, ReadGuard,
-    LakeOvertaken and LakeWriteFailed; days written before stay.
+    LakeOvertaken, PageGone and LakeWriteFailed; days written before stay.
     """
     asked = sorted(set(days))
     if not asked or asked[-1] - asked[0] != timedelta(days=len(asked) - 1):
@@ -172,9 +172,9 @@ def _read_after_others(
     on_day: Callable[[date, int], None],
     settle: Callable[[ReadReport], None],
 ) -> tuple[ReadReport, bool]:
-    """Read, and again with the pages at hand where another run was quicker with a day. As `_read`."""
+    """Read, and again with the pages at hand where another run was quicker. As `_read`."""
     for _ in range(OVERTAKEN_AT_MOST):
-        with suppress(LakeOvertaken):
+        with suppress(LakeOvertaken, PageGone):
             return _read(reading, whole=whole, on_day=on_day, settle=settle)
     return _read(reading, whole=whole, on_day=on_day, settle=settle)
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from mlc_dagster.lake import Spool
 from mlc_dagster.transport import Closed
 from mlc_dagster.visma.entities import ENTITIES
 from mlc_dagster.visma.keysweep import Limit, Looked, TooMuchGone, look
@@ -165,6 +166,29 @@ def test_a_look_met_by_a_closed_window_goes_on_with_its_pages(new_erp: Any) -> N
     asked = [call.path.split("pageNumber=")[1].split("&")[0] for call in erp.sandbox.log.calls("visma")
              if "pageNumber=" in call.path and call.status == 200]  # fmt: skip
     assert sorted(map(int, asked)) == list(range(1, pages + 1)), "each page once"
+
+
+def test_pages_that_go_with_another_look_while_they_are_taken_up_are_asked_for(
+    new_erp: Any, monkeypatch: Any
+) -> None:
+    """A sweep at the command line is cut off, and the schedule's ends while the next one begins."""
+    erp = new_erp(page_size=10)
+    erp.read("suppliers")
+    [gone] = take_away(erp, "suppliers")
+    erp.sandbox.faults.arm("visma", "rate_limit_lockout", after=2, match="supplier", retry_after=1800)
+    with pytest.raises(Closed):
+        look_at(erp, "suppliers")
+    erp.clock.sleep(1900)
+    notes = Spool.notes
+
+    def ends_meanwhile(spool: Spool) -> Any:
+        monkeypatch.setattr(Spool, "notes", notes)
+        found = notes(spool)
+        look_at(erp, "suppliers").forget()
+        return found
+
+    monkeypatch.setattr(Spool, "notes", ends_meanwhile)
+    assert look_at(erp, "suppliers").vanished == (gone,)
 
 
 def test_a_version_stamped_into_a_day_that_was_over_is_found_late(erp: Erp) -> None:

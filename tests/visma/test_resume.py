@@ -1,11 +1,13 @@
 """A sweep that is cut off goes on with the pages it has: none is read twice, and drift meanwhile is found."""
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import date, timedelta
 
 import pytest
 
 from mlc_dagster.lake import Lake
 from mlc_dagster.transport import Again, Closed
+from mlc_dagster.visma import pages as visma_pages
 from mlc_dagster.visma.deletes import ReadGuard
 from tests.visma.conftest import API_NAMES, Erp
 
@@ -168,6 +170,20 @@ def test_a_page_size_of_another_measure_begins_anew(paged):
     paged.client.page_size = 2 * PAGE
     paged.read(INVOICES)
     assert held(paged) == versions(paged)
+
+
+def test_pages_that_another_read_of_the_same_took_with_it_are_read_again(new_erp, monkeypatch):
+    """Two pairs on their first morning: the quicker one ends, and removes the pages both go on from."""
+    monkeypatch.setattr(visma_pages, "PIECE_BYTES", 1)
+    erp = new_erp(page_size=20)
+    days, other = erp.days(back=6), iter([replace(erp, lake=Lake(erp.lake.url))])
+
+    def ends_meanwhile(_day: date, _rows: int) -> None:
+        for quicker in other:
+            quicker.read("suppliers", days, first_day=days[0])
+
+    erp.read("suppliers", days, first_day=days[0], on_day=ends_meanwhile)
+    assert erp.held("suppliers").keys() == erp.keys("suppliers")
 
 
 def test_pages_nobody_came_back_for_are_removed_after_some_days(paged):

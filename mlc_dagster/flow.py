@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from mlc_dagster.delivery import Change, Plan, Refused, Report, Row, deliver, pl
 from mlc_dagster.delivery.destination import Advised, Paced
 from mlc_dagster.delivery.errors import Overtaken
 from mlc_dagster.outlook import held_days, known_elsewhere, span, unreadable
+from mlc_dagster.settings import pair_of
 from mlc_dagster.suite import Suite
 from mlc_dagster.visma.client import VismaClient
 from mlc_dagster.visma.entities import Entity
@@ -85,36 +87,37 @@ def send(suite: Suite, name: str, company: str, days: Sequence[date], *, run_id:
         LakeIncomplete: as `rows`; nothing was sent.
         Exception: what `delivery.deliver` raises.
     """
-    for attempt in range(OVERTAKEN_AT_MOST):
-        # Both before the rows are made: what comes in between is left for the next delivery.
-        generation, held = suite.ledger.generation(name, company), held_days(suite, name, company)
-        mapped = rows(suite, name, company, days)
-        if mapped.blocked:
-            raise ContractBroken(mapped)
-        try:
-            report = deliver(
-                suite.destination(name),
-                company,
-                _rows(mapped),
-                mapped.scope,
-                mapped.refused,
-                ledger=suite.ledger,
-                run_id=run_id,
-                fingerprint=mapped.fingerprint,
-                whole=mapped.whole,
-                generation=generation,
-                clock=suite.clock,
-            )
-        except Overtaken:
-            if attempt == OVERTAKEN_AT_MOST - 1:
-                raise
-        else:
-            if report.stopped is None:
-                suite.sent_days.note(name, company, held)
-            suite.delivered(name, report)
-            suite.seals.seal()
-            return report
-    raise AssertionError("unreachable")
+    for _ in range(OVERTAKEN_AT_MOST - 1):
+        with suppress(Overtaken):
+            return _send(suite, name, company, days, run_id=run_id)
+    return _send(suite, name, company, days, run_id=run_id)
+
+
+def _send(suite: Suite, name: str, company: str, days: Sequence[date], *, run_id: str) -> Report:
+    """Make the rows and send them, once. Raises as `send`, and Overtaken."""
+    # Both before the rows are made: what comes in between is left for the next delivery.
+    generation, held = suite.ledger.generation(name, company), held_days(suite, name, company)
+    mapped = rows(suite, name, company, days)
+    if mapped.blocked:
+        raise ContractBroken(mapped)
+    report = deliver(
+        suite.destination(name),
+        company,
+        _rows(mapped),
+        mapped.scope,
+        mapped.refused,
+        ledger=suite.ledger,
+        run_id=run_id,
+        fingerprint=mapped.fingerprint,
+        whole=mapped.whole,
+        generation=generation,
+        clock=suite.clock,
+    )
+    if report.stopped is None:
+        suite.sent_days.note(name, company, held)
+    suite.delivered(name, report)
+    suite.seals.seal()
+    return report
 
 
 def strays(suite: Suite, name: str, company: str) -> list[Change]:
@@ -149,7 +152,7 @@ def unmade(suite: Suite, name: str, keys: Collection[str]) -> set[str]:
     """
     left = set(keys)
     why = "no row is taken away, because one that nobody sent may be of a record that was not read"
-    for company in suite.settings.companies_of(name.split("/", 1)[0]):
+    for company in suite.settings.companies_of(pair_of(name)):
         source, held = suite.mappings.models[name].source, held_days(suite, name, company)
         missing = _gaps(suite, name, company) if held else {source: [suite.settings.start_day]}
         if missing:

@@ -21,7 +21,7 @@ from mlc_dagster.delivery.progress import SentDays
 from mlc_dagster.delivery.seals import Seals
 from mlc_dagster.lake import Lake
 from mlc_dagster.problems import ProblemsFound
-from mlc_dagster.settings import PairSettings, Settings
+from mlc_dagster.settings import PairSettings, Settings, pair_of
 from mlc_dagster.tallies import Tallies
 from mlc_dagster.target import Target
 from mlc_dagster.transport.budget import Budgets
@@ -206,7 +206,7 @@ class Suite:
         ]
         if only is None:
             return names
-        if found := [name for name in names if only in (name, name.split("/", 1)[0])]:
+        if found := [name for name in names if only in (name, pair_of(name))]:
             return found
         raise UnknownDestination(only, names)
 
@@ -224,7 +224,7 @@ class Suite:
 
     def delivered(self, name: str, report: Report) -> None:
         """What a target does after a delivery."""
-        target = name.split("/", 1)[0]
+        target = pair_of(name)
         last = self.destinations(target)[-1]
         self.target(target).delivered(report, last=name == last)
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from mlc_dagster.alerts.finding import Finding, Kind, Severity
 from mlc_dagster.operations.expiries import expiries, soon
 from mlc_dagster.operations.overview import SOURCE, Doubt, PairHealth, overview
+from mlc_dagster.settings import pair_of
 from mlc_dagster.suite import Suite
 from mlc_dagster.target import Expiry
 
@@ -69,7 +70,7 @@ def _came_in(suite: Suite) -> Iterator[Finding]:
         (entry.place, entry.company) for entry in suite.quarantine.open() if entry.place.endswith("/inbox")
     )
     for (place, company), count in waiting.items():
-        pair = place.split("/")[0]
+        pair = pair_of(place)
         carried = pair in on and (not company or company in suite.settings.companies_of(pair))
         if carried:
             yield Finding(

@@ -131,7 +131,7 @@ class Anaplan:
     def _budget(self) -> Budget:
         """Anaplan counts calls per tenant, so the models below one address share a budget fairly."""
         settings = self.settings
-        return self._parts.budgets.token_bucket(
+        return self._parts.budgets.rolling_window(
             f"anaplan:{settings.api_url}",
             member=settings.model_id,
             rate=settings.calls_per_minute,

@@ -164,7 +164,7 @@ class Asana:
     def _budget(self) -> Budget:
         """Asana counts calls per token (section 10)."""
         settings = self.settings
-        return self._parts.budgets.token_bucket(
+        return self._parts.budgets.rolling_window(
             f"asana:{settings.workspace}",
             rate=settings.calls_per_minute,
             per_seconds=60,

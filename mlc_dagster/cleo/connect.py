@@ -126,7 +126,7 @@ class Cleo:
     def _budget(self) -> Budget:
         settings = self.settings
         place = settings.rest.base_url if settings.rest else settings.sftp and settings.sftp.host
-        return self._parts.budgets.token_bucket(
+        return self._parts.budgets.rolling_window(
             f"cleo:{place}",
             rate=settings.calls_per_minute,
             per_seconds=60,

@@ -9,7 +9,7 @@ from mlc_dagster import flow
 from mlc_dagster.cli.console import console, counted, table_with
 from mlc_dagster.operations.health import budgets_left
 from mlc_dagster.outlook import held_days, open_days, span
-from mlc_dagster.settings import load_settings
+from mlc_dagster.settings import load_settings, pair_of
 from mlc_dagster.suite import Suite
 
 NUMBERS = ("create", "update", "delete", "unchanged", "refused", "in doubt", "calls")
@@ -28,7 +28,7 @@ class _Sums:
     read: dict[str, list[datetime | None]] = field(default_factory=dict)
 
     def add(self, name: str, company: str, forecast: flow.Forecast) -> None:
-        pair = name.split("/", maxsplit=1)[0]
+        pair = pair_of(name)
         self.calls[pair] += forecast.calls
         self.seconds[pair] = self.seconds.get(pair, 0) + (forecast.seconds or 0)
         if forecast.advice:
@@ -44,12 +44,12 @@ def show_plan(destination: str | None, company: str | None, since: date | None, 
     """
     suite = Suite(load_settings())
     destinations = suite.destinations(destination)
-    chosen = suite.settings.chosen(company, destination and destination.split("/")[0])
+    chosen = suite.settings.chosen(company, destination and pair_of(destination))
     names, title = ("destination", "company"), "What the next run would do with what the lake holds now"
     table = table_with(title, (*names, *NUMBERS), numbers=NUMBERS, whole=names)
     sums = _Sums()
     for name in destinations:
-        for code in (each for each in suite.settings.companies_of(name.split("/")[0]) if each in chosen):
+        for code in (each for each in suite.settings.companies_of(pair_of(name)) if each in chosen):
             forecast = _forecast(suite, name, code, (since, until), sums)
             table.add_row(name, code, *(_numbers(forecast) if forecast else UNKNOWN))
     console.print(table)
@@ -73,7 +73,7 @@ def _forecast(
     sums.read.setdefault(company, []).append(read_at)
     if read_at is None:
         return None
-    first, last = open_days(suite, name.split("/", maxsplit=1)[0], company)
+    first, last = open_days(suite, pair_of(name), company)
     try:
         forecast = flow.forecast(suite, name, company, span(days[0] or first, days[1] or last))
     except flow.LakeIncomplete as incomplete:

@@ -16,7 +16,7 @@ from mlc_dagster.database.schema import interchange_documents
 from mlc_dagster.delivery import Comparison, reconcile
 from mlc_dagster.delivery.errors import Stop
 from mlc_dagster.flow import LakeIncomplete, strays
-from mlc_dagster.settings import load_settings
+from mlc_dagster.settings import load_settings, pair_of
 from mlc_dagster.suite import Suite
 from mlc_dagster.transport.errors import CallFailed
 
@@ -61,13 +61,13 @@ def _compared(
 ) -> Iterator[Comparison]:
     """The comparisons one by one; `unread` receives the destinations that could not be read now."""
     names = _destinations(suite, wanted, entity)
-    chosen = suite.settings.chosen(company, wanted and wanted.split("/")[0])
+    chosen = suite.settings.chosen(company, wanted and pair_of(wanted))
     for name in names:
         if (read_back := suite.read_back(name)) is None:
             console.print(f"{name} {_why_not(suite, name)}")
             continue
         tombstone = suite.mappings.models[name].tombstone
-        for code in suite.settings.companies_of(name.split("/")[0]):
+        for code in suite.settings.companies_of(pair_of(name)):
             if code not in chosen:
                 continue
             typer.echo(f"Reading {name} {code} ...", err=True)

@@ -5,7 +5,7 @@ from rich.table import Table
 
 from mlc_dagster.cli.console import console, counted, table_with
 from mlc_dagster.delivery import Change, Op, State, distrust
-from mlc_dagster.settings import load_settings
+from mlc_dagster.settings import load_settings, pair_of
 from mlc_dagster.suite import Suite, UnknownDestination
 
 RUN_ID = "mlc resend"
@@ -23,7 +23,7 @@ def resend(destination: str, company: str | None, *, yes: bool) -> int:
     suite = Suite(load_settings())
     if (name := destination) not in (names := suite.destinations(destination)):
         raise UnknownDestination(name, names)
-    carried = suite.settings.chosen(company, name.split("/")[0])
+    carried = suite.settings.chosen(company, pair_of(name))
     costs = {code: _cost(suite, name, code) for code in carried}
     if not any(rows for rows, _ in costs.values()):
         console.print(f"Nothing counts as delivered to {name}: there is nothing to send again.")

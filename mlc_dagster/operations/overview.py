@@ -15,6 +15,7 @@ from mlc_dagster.database.schema import UtcDateTime, batches, deliveries, quaran
 from mlc_dagster.delivery.deferrals import Deferral
 from mlc_dagster.delivery.ledger import BatchState, State
 from mlc_dagster.operations.health import budgets_left
+from mlc_dagster.settings import pair_of
 from mlc_dagster.suite import Suite
 from mlc_dagster.tallies import ALL, FAILED, SUCCEEDED, Tally
 
@@ -158,7 +159,7 @@ def overview(suite: Suite, now: datetime) -> list[PairHealth]:
 def of_jobs(suite: Suite) -> list[tuple[str, PlaceHealth]]:
     """What jobs without assets did so far, each after its pair: Cleo's mailbox, Asana's way back."""
     return [
-        (place.split("/")[0], PlaceHealth(place, ALL, None, None, tallies=tallies))
+        (pair_of(place), PlaceHealth(place, ALL, None, None, tallies=tallies))
         for (place, company), tallies in sorted(suite.tallies.all().items())
         if company == ALL
     ]

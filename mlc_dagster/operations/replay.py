@@ -21,7 +21,7 @@ from mlc_dagster.delivery import State as LedgerState
 from mlc_dagster.delivery.leases import PATIENCE_SECONDS
 from mlc_dagster.delivery.ledger import chunks
 from mlc_dagster.outlook import today
-from mlc_dagster.settings import TITLES
+from mlc_dagster.settings import TITLES, pair_of
 from mlc_dagster.suite import Suite
 from mlc_dagster.visma.entities import ENTITIES, Entity
 
@@ -401,7 +401,7 @@ def _stay_deleted(count: int) -> list[str]:
 def _today(suite: Suite, destination: str, company: str) -> Span:
     """A run that reads only the newest day: rows that wait go with any delivery."""
     day = today(suite)
-    return Span(destination.split("/", 1)[0], company, day, day)
+    return Span(pair_of(destination), company, day, day)
 
 
 def _companies(suite: Suite, pair: str) -> list[str]:
@@ -413,7 +413,7 @@ def _companies(suite: Suite, pair: str) -> list[str]:
 
 def _carried(suite: Suite, what: What, destination: str, company: str) -> bool:
     """Whether a destination is switched on, carries the company, and is not left out by the wish."""
-    pair = destination.split("/", 1)[0]
+    pair = pair_of(destination)
     known = what.pair in (None, pair) and destination in suite.destinations()
     return known and company in _companies(suite, pair)
 

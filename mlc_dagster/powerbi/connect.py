@@ -34,14 +34,14 @@ class PowerBi:
         self.memory = Memory(parts.engine, parts.clock, name)
         headroom, patience = share(settings.headroom_percent), settings.patience_seconds
         budgets = parts.budgets
-        bucket = partial(budgets.token_bucket, per_seconds=60, headroom=headroom, patience=patience)
-        window = partial(budgets.counted_window, seconds=3600, headroom=headroom, patience=patience)
-        self.posts = bucket(f"{name}:posts", rate=settings.posts_per_minute)
+        rolling = partial(budgets.rolling_window, per_seconds=60, headroom=headroom, patience=patience)
+        counted = partial(budgets.counted_window, seconds=3600, headroom=headroom, patience=patience)
+        self.posts = rolling(f"{name}:posts", rate=settings.posts_per_minute)
         # Power BI counts them for each principal (section 8), and all we ask is about this dataset.
-        self._queries = bucket(f"{name}:queries", rate=QUERIES_PER_MINUTE)
+        self._queries = rolling(f"{name}:queries", rate=QUERIES_PER_MINUTE)
         self.limits = Limits(
-            rows=window(f"{name}:rows", limit=settings.rows_per_hour),
-            large_posts=window(f"{name}:large", limit=LARGE_POSTS_PER_HOUR),
+            rows=counted(f"{name}:rows", limit=settings.rows_per_hour),
+            large_posts=counted(f"{name}:large", limit=LARGE_POSTS_PER_HOUR),
             posts_per_minute=max(1, settings.posts_per_minute * settings.headroom_percent // 100),
         )
 

@@ -13,6 +13,7 @@ from mlc_dagster.settings.whole import (
     UnknownCompany,
     config_file,
     load_settings,
+    pair_of,
 )
 
 __all__ = [
@@ -28,4 +29,5 @@ __all__ = [
     "VismaSettings",
     "config_file",
     "load_settings",
+    "pair_of",
 ]

@@ -38,6 +38,11 @@ TITLES = {"anaplan": "Anaplan", "asana": "Asana", "cleo": "Cleo", "powerbi": "Po
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
+def pair_of(destination: str) -> str:
+    """The pair a destination belongs to: that of asana/tasks is asana."""
+    return destination.partition("/")[0]
+
+
 class UnknownCompany(Exception):
     """A company that mlc.yaml does not name, or that a pair does not carry."""
 

@@ -63,7 +63,7 @@ class Budgets:
             patience=patience,
         )
 
-    def token_bucket(
+    def rolling_window(
         self,
         name: str,
         *,

@@ -167,7 +167,7 @@ def test_many_short_steps_take_only_the_calls_they_make_out_of_a_window(engine, 
 @pytest.mark.parametrize("headroom", ["0.8", "1"])
 def test_a_token_bucket_never_passes_its_rate_in_any_minute(engine, clock, headroom):
     budgets = [
-        Budgets(engine, clock).token_bucket("anaplan:t1", rate=60, per_seconds=60, headroom=headroom)
+        Budgets(engine, clock).rolling_window("anaplan:t1", rate=60, per_seconds=60, headroom=headroom)
         for _ in "ab"
     ]
     calls = []
@@ -181,13 +181,13 @@ def test_a_token_bucket_never_passes_its_rate_in_any_minute(engine, clock, headr
 
 
 def test_a_token_bucket_waits_no_longer_than_its_patience(engine, clock):
-    budget = Budgets(engine, clock).token_bucket("anaplan:t1", rate=10, per_seconds=600, patience=5)
+    budget = Budgets(engine, clock).rolling_window("anaplan:t1", rate=10, per_seconds=600, patience=5)
     assert spend(budget) == 1
     assert sum(clock.slept) <= 5
 
 
 def test_a_clock_that_ran_ahead_and_was_put_right_closes_no_bucket(engine, clock):
-    budget = Budgets(engine, clock).token_bucket("anaplan:t1", rate=10, per_seconds=600, patience=5)
+    budget = Budgets(engine, clock).rolling_window("anaplan:t1", rate=10, per_seconds=600, patience=5)
     clock.advance(86_400)
     assert spend(budget) == 1
     clock.advance(-86_400)

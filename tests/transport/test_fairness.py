@@ -70,7 +70,7 @@ class Tenant:
 
 def _work(database: str, url: str, clock: SharedClock, worker: Worker, first: int) -> None:
     engine = connect(database)
-    budget = Budgets(engine, clock).token_bucket(
+    budget = Budgets(engine, clock).rolling_window(
         "anaplan:tenant", member=worker.pair, rate=LIMIT, per_seconds=MINUTE, patience=SECONDS
     )
     http = Http("Anaplan", url, budget=budget, clock=clock)
@@ -138,7 +138,7 @@ def budgets(engine: sa.Engine, clock: ManualClock) -> Budgets:
 
 def test_a_pair_that_died_while_it_waited_holds_nobody_up(budgets: Budgets, clock: ManualClock) -> None:
     ours, dead = (
-        budgets.token_bucket("t", member=member, rate=LIMIT, per_seconds=MINUTE, patience=patience)
+        budgets.rolling_window("t", member=member, rate=LIMIT, per_seconds=MINUTE, patience=patience)
         for member, patience in [("a", 60), ("b", 0)]
     )
     for _ in range(20):
@@ -152,7 +152,7 @@ def test_a_pair_that_died_while_it_waited_holds_nobody_up(budgets: Budgets, cloc
 
 def test_a_pair_that_was_idle_has_saved_up_nothing(budgets: Budgets, clock: ManualClock) -> None:
     busy, idle = (
-        budgets.token_bucket("t", member=member, rate=LIMIT, per_seconds=MINUTE, patience=0)
+        budgets.rolling_window("t", member=member, rate=LIMIT, per_seconds=MINUTE, patience=0)
         for member in ("a", "b")
     )
     idle.acquire()

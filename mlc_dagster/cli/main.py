@@ -58,10 +58,26 @@ def main() -> None:
     try:
         app()
     except Exception as error:
-        if not type(error).__module__.startswith("mlc_dagster."):
+        if (sentence := _in_a_sentence(error)) is None:
             raise
-        typer.echo(str(error), err=True)
+        typer.echo(sentence, err=True)
         sys.exit(1)
+
+
+def _in_a_sentence(error: Exception) -> str | None:
+    """What an error says by itself, or what to do about a database that failed; None where nobody knows."""
+    if type(error).__module__.startswith("mlc_dagster."):
+        return str(error)
+    # Loaded already where it is raised.
+    from sqlalchemy.exc import OperationalError
+
+    if not isinstance(error, OperationalError):
+        return None
+    why = " ".join(str(error.orig).split())
+    return (
+        f"The database failed in the middle of this command ({why}). What was finished before stays. "
+        "See that it runs, can be reached and has room, then run this again."
+    )
 
 
 @app.callback()

@@ -120,25 +120,31 @@ def _ahead(table: pa.Table, read_at: datetime) -> pa.ChunkedArray:
 def _set_aside(
     entity: Entity, company: str, records: Sequence[Any], table: pa.Table, read_at: datetime
 ) -> Rows:
-    """Set aside the records without a key, and those with a stamp that is still to come.
+    """Set aside the records without a usable key, and those with a stamp that is still to come.
 
     A day holds what was stamped on it: read now, such a record had no day, and would hide what it becomes
     once it is stamped sensibly.
     """
-    keyless, ahead = table.column("_key").is_null(), _ahead(table, read_at)
-    wrong = pc.or_(keyless, ahead)
-    if not pc.any(wrong).as_py():
+    keys, names = table.column("_key"), " and ".join(part for part in entity.key if not part.endswith("?"))
+    whys = pc.case_when(
+        pc.make_struct(keys.is_null(), _with_nul(keys), _ahead(table, read_at)),
+        f"{names}: missing, so the record has no key",
+        f"{names}: a NUL in it, which no database takes in a key",
+        AHEAD,
+    )
+    if whys.null_count == len(whys):
         return Rows(table)
-    names = " and ".join(part for part in entity.key if not part.endswith("?"))
-    no_key = f"{names}: missing, so the record has no key"
     texts = table.column("_stamp_text").to_pylist()
-    flags = zip(records, keyless.to_pylist(), wrong.to_pylist(), texts, strict=True)
     bad = [
-        _bad(entity, company, record, no_key if missing else AHEAD.format(stamp=entity.stamp, text=text))
-        for record, missing, out, text in flags
-        if out
+        _bad(entity, company, record, why.format(stamp=entity.stamp, text=text))
+        for record, why, text in zip(records, whys.to_pylist(), texts, strict=True)
+        if why is not None
     ]
-    return Rows(table.filter(pc.invert(wrong)), tuple(bad))
+    return Rows(table.filter(whys.is_null()), tuple(bad))
+
+
+def _with_nul(texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.fill_null(pc.match_substring(texts, "\0"), fill_value=False)
 
 
 def _one_by_one(entity: Entity, company: str, records: Sequence[Any], read_at: datetime, zone: str) -> Rows:

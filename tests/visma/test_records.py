@@ -339,3 +339,10 @@ def test_half_a_surrogate_pair_is_told_in_words_that_every_database_takes(field:
     assert bad.reason == rf'{field}: "Party \ud83c" is no valid text: half a surrogate pair'
     for text in (bad.reason, bad.key or "", bad.number or "", bad.raw):
         assert text.encode().decode() == text
+
+
+def test_a_nul_in_a_number_is_refused_where_it_is_read_and_told_without_it() -> None:
+    """JSON can carry one, PostgreSQL cannot: the ledger's key of such a document could not be written."""
+    bad = refused(invoice(referenceNumber="10\x0023"))
+    assert bad.reason == "documentType and referenceNumber: a NUL in it, which no database takes in a key"
+    assert (bad.key, bad.number) == ("Invoice|10\ufffd23", "10\ufffd23")

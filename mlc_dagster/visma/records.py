@@ -56,7 +56,8 @@ def to_rows(entity: Entity, company: str, listed: Listed, *, read_at: datetime, 
         except _MISFITS:
             pass  # Such as a date that is none: the records are looked at one by one.
         else:
-            if not (table.column("_key").null_count or pc.any(_ahead(table, read_at)).as_py()):
+            whys = _whys(entity, table, read_at)
+            if whys.null_count == len(whys):
                 return Rows(table)
     records = listed.parsed
     try:
@@ -117,34 +118,33 @@ def _ahead(table: pa.Table, read_at: datetime) -> pa.ChunkedArray:
     return pc.fill_null(pc.greater(table.column("_stamp"), latest), fill_value=False)
 
 
-def _set_aside(
-    entity: Entity, company: str, records: Sequence[Any], table: pa.Table, read_at: datetime
-) -> Rows:
-    """Set aside the records without a usable key, and those with a stamp that is still to come.
+def _whys(entity: Entity, table: pa.Table, read_at: datetime) -> pa.ChunkedArray:
+    """Return why each record is no good: it has no usable key, or its stamp is still to come; null: it is.
 
-    A day holds what was stamped on it: read now, such a record had no day, and would hide what it becomes
-    once it is stamped sensibly.
+    A day holds what was stamped on it: read now, a record with such a stamp had no day, and would hide what
+    it becomes once it is stamped sensibly.
     """
     keys, names = table.column("_key"), " and ".join(part for part in entity.key if not part.endswith("?"))
-    whys = pc.case_when(
-        pc.make_struct(keys.is_null(), _with_nul(keys), _ahead(table, read_at)),
+    with_nul = pc.fill_null(pc.match_substring(keys, "\0"), fill_value=False)
+    return pc.case_when(
+        pc.make_struct(keys.is_null(), with_nul, _ahead(table, read_at)),
         f"{names}: missing, so the record has no key",
         f"{names}: a NUL in it, which no database takes in a key",
         AHEAD,
     )
-    if whys.null_count == len(whys):
-        return Rows(table)
-    texts = table.column("_stamp_text").to_pylist()
+
+
+def _set_aside(
+    entity: Entity, company: str, records: Sequence[Any], table: pa.Table, read_at: datetime
+) -> Rows:
+    whys = _whys(entity, table, read_at)
+    stamps = table.column("_stamp_text").to_pylist()
     bad = [
-        _bad(entity, company, record, why.format(stamp=entity.stamp, text=text))
-        for record, why, text in zip(records, whys.to_pylist(), texts, strict=True)
+        _bad(entity, company, record, why.format(stamp=entity.stamp, text=stamp))
+        for record, why, stamp in zip(records, whys.to_pylist(), stamps, strict=True)
         if why is not None
     ]
     return Rows(table.filter(whys.is_null()), tuple(bad))
-
-
-def _with_nul(texts: pa.ChunkedArray) -> pa.ChunkedArray:
-    return pc.fill_null(pc.match_substring(texts, "\0"), fill_value=False)
 
 
 def _one_by_one(entity: Entity, company: str, records: Sequence[Any], read_at: datetime, zone: str) -> Rows:

@@ -30,7 +30,7 @@ def waits(ours: Installation, row: Row = CHANGED, name: str = INVOICES) -> str:
 
 
 def settle(commands: Commands, number: str = "7") -> Result:
-    return commands("settle", number, "--reason", "Agreed by phone", "--by", "Kari")
+    return commands("settle", number, "--reason", "Agreed by phone", "--by", "Controller")
 
 
 def test_a_document_that_cannot_be_told_is_listed_with_what_its_partner_has(
@@ -65,10 +65,10 @@ def test_the_audit_trail_says_who_settled_it_and_why_from_the_start(
 ) -> None:
     settle(commands)
     [standing] = Audit(waiting.engine).standing("7")
-    assert (standing.state, standing.reason) == ("pending", "Settled by Kari: Agreed by phone")
+    assert (standing.state, standing.reason) == ("pending", "Settled by Controller: Agreed by phone")
     waits(waiting)
     said = [event for event in Audit(waiting.engine).history("7") if event.kind == "nothing to tell"]
-    assert [event.detail["reason"] for event in said] == ["Settled by Kari: Agreed by phone"]
+    assert [event.detail["reason"] for event in said] == ["Settled by Controller: Agreed by phone"]
 
 
 def test_a_settled_document_that_changes_again_waits_again(waiting: Installation, commands: Commands) -> None:

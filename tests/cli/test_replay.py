@@ -225,8 +225,10 @@ def test_a_list_of_what_there_cannot_be_is_not_called_empty(mlc: Mlc) -> None:
 
 def test_a_dismissed_record_stays_away_and_is_no_news(house: House, mlc: Mlc, refused: str) -> None:
     (entry,) = house.suite().quarantine.open()
-    assert mlc("quarantine", "dismiss", str(entry.id), "--reason", "a test", "--by", "kari").exit_code == 0
+    assert (
+        mlc("quarantine", "dismiss", str(entry.id), "--reason", "a test", "--by", "controller").exit_code == 0
+    )
     assert house.run("NO01", first=house.today).success
     assert mlc("quarantine", "list").exit_code == 0
-    assert "dismissed by kari: a test" in mlc("quarantine", "list", "--dismissed").output
+    assert "dismissed by controller: a test" in mlc("quarantine", "list", "--dismissed").output
     assert mlc("quarantine", "dismiss", str(entry.id), "--reason", "again").exit_code == 1

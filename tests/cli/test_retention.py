@@ -70,7 +70,7 @@ def test_what_would_go_is_shown_and_nothing_goes_without_a_yes(mlc: Mlc) -> None
 
 def test_a_hold_keeps_it_and_is_listed_until_it_is_released(mlc: Mlc) -> None:
     assert "Nothing is on hold." in mlc("list").output
-    assert mlc("hold", "--number", "10023", "--reason", "lawsuit", "--by", "kari").exit_code == 0
+    assert mlc("hold", "--number", "10023", "--reason", "lawsuit", "--by", "controller").exit_code == 0
     assert counted(mlc("apply", "--dry-run")) == ["0", "0"]
     listed = mlc("list").output
     assert "quarantine: 90 days" in listed

@@ -147,7 +147,7 @@ def _refuse(kept: Quarantine, raw: str = '{"amount": "abc"}', reason: str = "amo
 
 
 def _dismiss(kept: Quarantine) -> None:
-    assert kept.dismiss(kept.open()[0].id, by="kari", reason="Test data of 2019.")
+    assert kept.dismiss(kept.open()[0].id, by="controller", reason="Test data of 2019.")
 
 
 def test_a_dismissed_record_stays_settled_while_it_is_refused_as_it_was(kept: Quarantine) -> None:
@@ -156,7 +156,7 @@ def test_a_dismissed_record_stays_settled_while_it_is_refused_as_it_was(kept: Qu
     _refuse(kept)
     assert kept.open() == []
     (entry,) = kept.open(dismissed=True)
-    assert (entry.dismissed_by, entry.dismissal) == ("kari", "Test data of 2019.")
+    assert (entry.dismissed_by, entry.dismissal) == ("controller", "Test data of 2019.")
 
 
 @pytest.mark.parametrize("change", [{"raw": '{"amount": "x"}'}, {"reason": "no date"}])
@@ -187,10 +187,10 @@ def test_the_trail_says_who_dismissed_and_why(kept: Quarantine, engine: sa.Engin
     _refuse(kept)
     number = kept.open()[0].id
     _dismiss(kept)
-    assert not kept.dismiss(number, by="ola", reason="again"), "what is settled is not settled twice"
+    assert not kept.dismiss(number, by="auditor", reason="again"), "what is settled is not settled twice"
     told = [event for event in Audit(engine).history("10023") if event.kind is Kind.DISMISSED]
     assert [(event.detail["by"], event.detail["because"]) for event in told] == [
-        ("kari", "Test data of 2019.")
+        ("controller", "Test data of 2019.")
     ]
 
 

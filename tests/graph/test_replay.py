@@ -56,7 +56,7 @@ def a_supplier(house: House) -> str:
 def test_a_request_becomes_one_run_and_its_end_is_noted(house: House, tick: Tick, asked: Replays) -> None:
     assert house.run().success
     number = a_supplier(house)
-    asked.ask(What(By.NUMBER, number), by="kari")
+    asked.ask(What(By.NUMBER, number), by="controller")
     [request] = tick()
     assert request.tags[REPLAY_TAG] == "1"
     assert {key.path[0] for key in request.asset_selection or ()} == {"visma", "anaplan"}
@@ -81,7 +81,7 @@ def test_the_rows_are_marked_once_whatever_becomes_of_the_daemon(
     house: House, tick: Tick, asked: Replays
 ) -> None:
     assert house.run().success
-    asked.ask(What(By.NUMBER, a_supplier(house)), by="kari")
+    asked.ask(What(By.NUMBER, a_supplier(house)), by="controller")
     [request] = tick()
     assert house.run(first=house.today).success
     started(house, request, dg.DagsterRunStatus.SUCCESS)
@@ -91,7 +91,7 @@ def test_the_rows_are_marked_once_whatever_becomes_of_the_daemon(
 
 def test_a_run_that_fails_is_told(house: House, tick: Tick, asked: Replays) -> None:
     days = What.window("NO01", house.today - timedelta(days=1), house.today)
-    asked.ask(days, by="kari")
+    asked.ask(days, by="controller")
     [request] = tick()
     run_id = started(house, request, dg.DagsterRunStatus.FAILURE)
     tick()
@@ -104,8 +104,8 @@ def test_a_run_that_fails_is_told(house: House, tick: Tick, asked: Replays) -> N
 def test_what_cannot_be_done_again_is_told_and_holds_nobody_up(
     house: House, tick: Tick, asked: Replays
 ) -> None:
-    asked.ask(What(By.NUMBER, "nowhere"), by="kari")
-    asked.ask(What.window("NO01", house.today, house.today), by="kari")
+    asked.ask(What(By.NUMBER, "nowhere"), by="controller")
+    asked.ask(What.window("NO01", house.today, house.today), by="controller")
     assert len(tick()) == 1
     [_, first] = asked.recent()
     assert (first.state, "Nothing is known of nowhere" in str(first.said)) == (State.FAILED, True)
@@ -115,8 +115,8 @@ def test_one_that_cannot_be_looked_at_holds_no_other_up(
     house: House, tick: Tick, asked: Replays, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert house.run().success
-    asked.ask(What(By.NUMBER, a_supplier(house)), by="kari")
-    asked.ask(What.window("NO01", house.today, house.today), by="ola")
+    asked.ask(What(By.NUMBER, a_supplier(house)), by="controller")
+    asked.ask(What.window("NO01", house.today, house.today), by="auditor")
     for name in house.settings.credentials():
         monkeypatch.delenv(name, raising=False)
     [request] = tick()
@@ -127,7 +127,7 @@ def test_one_that_cannot_be_looked_at_holds_no_other_up(
 
 def test_a_delivery_under_way_is_waited_for(house: House, tick: Tick, asked: Replays) -> None:
     assert house.run().success
-    asked.ask(What(By.NUMBER, a_supplier(house)), by="kari")
+    asked.ask(What(By.NUMBER, a_supplier(house)), by="controller")
     suite = house.suite()
     with Leases(suite.engine, suite.clock).hold([f"delivery:{NAME}:NO01"], "another run"):
         assert tick() == []

@@ -77,7 +77,7 @@ def world(engine: sa.Engine, clock: ManualClock) -> None:
             _record(connection, name, at, **place)
         _batch(connection, "open", long_ago, None)
         _event(connection, long_ago, "noted", kind="noted")
-        _entry(connection, long_ago, "dismissed", by="kari")
+        _entry(connection, long_ago, "dismissed", by="controller")
         _entry(connection, None, "waiting")
         _interchange(connection, "unanswered", long_ago, answered=None)
         _record(connection, "kept id", long_ago, **place, target_id="17")
@@ -133,7 +133,7 @@ def counts(found: list[Removed]) -> dict[str, int]:
 @pytest.mark.usefixtures("world")
 def test_everything_is_kept_unless_mlc_yaml_says_otherwise(make: MakeSuite, engine: sa.Engine) -> None:
     assert old(make()) == []
-    assert remove(make(), by="kari") == []
+    assert remove(make(), by="controller") == []
     assert left(engine, events.c.number) == {"old", "new", "noted"}
 
 
@@ -143,7 +143,7 @@ def test_what_is_old_goes_and_what_is_state_stays(make: MakeSuite, engine: sa.En
     suite.seals.seal()
     expected = {"batches": 1, "quarantine": 1, "edi": 1, "deleted_records": 1, "events": 1}
     assert counts(old(suite)) == expected
-    assert counts(remove(suite, by="kari")) == expected
+    assert counts(remove(suite, by="controller")) == expected
     assert left(engine, batches.c.id) == {"batch-new", "batch-open"}
     assert left(engine, quarantine.c.key) == {"new", "dismissed", "waiting"}
     assert left(engine, interchanges.c.id, sa.func.length(interchanges.c.content) > 0) == {
@@ -152,15 +152,15 @@ def test_what_is_old_goes_and_what_is_state_stays(make: MakeSuite, engine: sa.En
     }
     assert left(engine, records.c.key) == {"new", "kept id", "marked", "delivered"}
     assert left(engine, events.c.key, events.c.key.is_not(None)) == {"new", "noted"}
-    assert counts(remove(suite, by="kari")) == dict.fromkeys(expected, 0)
+    assert counts(remove(suite, by="controller")) == dict.fromkeys(expected, 0)
 
 
 @pytest.mark.usefixtures("world")
 def test_the_trail_says_what_went_and_stays_whole(make: MakeSuite, engine: sa.Engine) -> None:
     suite = make(**ALL_DAYS)
-    remove(suite, by="kari")
+    remove(suite, by="controller")
     told = left(engine, events.c.run_id, events.c.kind == Kind.REMOVED.value)
-    assert told == {"kari"}
+    assert told == {"controller"}
     verdict = suite.seals.verify()
     assert (verdict.broken, verdict.removed, verdict.unsealed) == (0, 1, 0)
 
@@ -171,12 +171,12 @@ def test_what_is_on_hold_stays_until_it_is_released(
     make: MakeSuite, engine: sa.Engine, clock: ManualClock, what: dict[str, Any]
 ) -> None:
     suite, holds = make(**ALL_DAYS), Holds(engine, clock)
-    hold = holds.hold(**what, reason="lawsuit", by="kari")
+    hold = holds.hold(**what, reason="lawsuit", by="controller")
     assert set(counts(old(suite)).values()) == {0}
-    assert set(counts(remove(suite, by="kari")).values()) == {0}
+    assert set(counts(remove(suite, by="controller")).values()) == {0}
     assert "old" in left(engine, events.c.key)
-    holds.release(hold, by="ola")
-    assert set(counts(remove(suite, by="kari")).values()) == {1}
+    holds.release(hold, by="auditor")
+    assert set(counts(remove(suite, by="controller")).values()) == {1}
 
 
 @pytest.mark.usefixtures("world")
@@ -186,18 +186,18 @@ def test_a_refused_record_that_did_not_tell_its_number_is_held_by_its_key(
     unnumbered = quarantine.update().where(quarantine.c.key == "old")
     with engine.begin() as connection:
         connection.execute(unnumbered.values(number=None, source_key="old"))
-    hold = Holds(engine, clock).hold(company=None, number="old", reason="lawsuit", by="kari")
-    assert counts(remove(make(quarantine_days=90), by="kari")) == {"quarantine": 0}
-    Holds(engine, clock).release(hold, by="ola")
-    assert counts(remove(make(quarantine_days=90), by="kari")) == {"quarantine": 1}
+    hold = Holds(engine, clock).hold(company=None, number="old", reason="lawsuit", by="controller")
+    assert counts(remove(make(quarantine_days=90), by="controller")) == {"quarantine": 0}
+    Holds(engine, clock).release(hold, by="auditor")
+    assert counts(remove(make(quarantine_days=90), by="controller")) == {"quarantine": 1}
 
 
 @pytest.mark.usefixtures("world")
 def test_a_hold_of_another_company_keeps_nothing_here(
     make: MakeSuite, engine: sa.Engine, clock: ManualClock
 ) -> None:
-    Holds(engine, clock).hold(company="SE01", number=None, reason="lawsuit", by="kari")
-    assert set(counts(remove(make(**ALL_DAYS), by="kari")).values()) == {1}
+    Holds(engine, clock).hold(company="SE01", number=None, reason="lawsuit", by="controller")
+    assert set(counts(remove(make(**ALL_DAYS), by="controller")).values()) == {1}
 
 
 @pytest.mark.usefixtures("world")
@@ -210,29 +210,29 @@ def test_a_hold_that_comes_while_old_things_are_removed_keeps_what_is_still_ther
 
         def seal(self) -> int:
             if not Holds(engine, clock).standing():
-                Holds(engine, clock).hold(**what, reason="lawsuit", by="kari")
+                Holds(engine, clock).hold(**what, reason="lawsuit", by="controller")
             return super().seal()
 
     suite = make(**ALL_DAYS)
     suite.seals = HoldsFirst(engine, clock)
-    gone = counts(remove(suite, by="kari"))
+    gone = counts(remove(suite, by="controller"))
     assert (gone["batches"], gone["events"]) == (1, 0)
     assert "old" in left(engine, events.c.key)
 
 
 def test_holds_are_on_record_with_who_and_why(engine: sa.Engine, clock: ManualClock) -> None:
     holds = Holds(engine, clock)
-    hold = holds.hold(company=None, number="10023", reason="lawsuit", by="kari")
+    hold = holds.hold(company=None, number="10023", reason="lawsuit", by="controller")
     (standing,) = holds.standing()
-    assert (standing.number, standing.reason, standing.held_by) == ("10023", "lawsuit", "kari")
-    holds.release(hold, by="ola")
+    assert (standing.number, standing.reason, standing.held_by) == ("10023", "lawsuit", "controller")
+    holds.release(hold, by="auditor")
     assert holds.standing() == []
     told = [(event.kind, event.detail["by"]) for event in Audit(engine).history("10023")]
-    assert told == [(Kind.HELD, "kari"), (Kind.UNHELD, "ola")]
+    assert told == [(Kind.HELD, "controller"), (Kind.UNHELD, "auditor")]
     with pytest.raises(NoSuchHold, match="There is no hold"):
-        holds.release(hold, by="ola")
+        holds.release(hold, by="auditor")
     with pytest.raises(NoSuchHold, match="Name what to hold"):
-        holds.hold(company="NO01", number="10023", reason="lawsuit", by="kari")
+        holds.hold(company="NO01", number="10023", reason="lawsuit", by="controller")
 
 
 def test_a_rule_of_a_few_days_is_refused() -> None:
@@ -257,10 +257,10 @@ def test_old_runs_of_dagster_go_but_not_those_of_a_company_on_hold(
         assert old_runs(instance, make(runs_days=90)) == []
         clock.sleep(timedelta(days=3650).total_seconds())
         assert old_runs(instance, make()) == []
-        hold = Holds(engine, clock).hold(company="SE01", number=None, reason="lawsuit", by="kari")
+        hold = Holds(engine, clock).hold(company="SE01", number=None, reason="lawsuit", by="controller")
         assert [run.run_id for run in old_runs(instance, make(runs_days=90))] == [old_ones["NO01"]]
         assert remove_runs(instance, make(runs_days=90)) == 1
-        Holds(engine, clock).release(hold, by="ola")
+        Holds(engine, clock).release(hold, by="auditor")
         assert remove_runs(instance, make(runs_days=90)) == 2
         assert [run.run_id for run in instance.get_runs()] == [old_ones["going"]]
 
@@ -275,7 +275,7 @@ def test_a_company_that_comes_on_hold_while_old_runs_go_keeps_those_that_are_lef
         delete = instance.delete_run
 
         def hold_and_delete(run_id: str) -> None:
-            Holds(engine, clock).hold(company="NO01", number=None, reason="lawsuit", by="kari")
+            Holds(engine, clock).hold(company="NO01", number=None, reason="lawsuit", by="controller")
             delete(run_id)
 
         monkeypatch.setattr(instance, "delete_run", hold_and_delete)

@@ -238,15 +238,15 @@ def test_a_replay_is_asked_for_once_and_shown_with_who_asked(
 ) -> None:
     page = browser.get(f"{installation.url}/search?number=10023", timeout=40).text
     [form, *_] = re.findall(r'name="form" value="([0-9a-f]+)"', page)
-    asked = {"form": form, "by": "number", "value": "10023", "pair": "asana", "name": "Kari <i>N</i>"}
+    asked = {"form": form, "by": "number", "value": "10023", "pair": "asana", "name": "Controller <i>N</i>"}
     for _ in range(2):
         answer = browser.post(f"{installation.url}/replays", data=asked, timeout=40)
         assert answer.status_code == 200
     recent = Replays(installation.suite.engine, installation.clock).recent()
     [replay] = [each for each in recent if each.what.value == "10023"]
     assert replay.what.pair == "asana"
-    assert replay.asked_by == "Kari <i>N</i> (pages)"
-    assert "number 10023 to asana only Kari <i>N</i> (pages)" in text(answer.text)
+    assert replay.asked_by == "Controller <i>N</i> (pages)"
+    assert "number 10023 to asana only Controller <i>N</i> (pages)" in text(answer.text)
     assert "<i>N</i>" not in answer.text
 
 
@@ -266,12 +266,12 @@ def test_a_run_some_days_and_a_quarantined_record_are_asked_for_as_by_the_comman
 ) -> None:
     answer = browser.post(
         f"{installation.url}/replays",
-        data={"form": form_token(installation, browser), "name": "Kari", **asked},
+        data={"form": form_token(installation, browser), "name": "Controller", **asked},
         timeout=40,
     )
     assert answer.status_code == 200
     newest = Replays(installation.suite.engine, installation.clock).recent()[0]
-    assert (str(newest.what), newest.asked_by) == (what, "Kari (pages)")
+    assert (str(newest.what), newest.asked_by) == (what, "Controller (pages)")
 
 
 def test_a_documents_life_leads_to_the_replay_of_its_batch(
@@ -289,12 +289,12 @@ def test_what_nobody_can_correct_is_settled_with_reason_and_name(
     quarantine = installation.suite.quarantine
     entry = installation.hold_back("anaplan/supplier_invoices", "10040")
     url = f"{installation.url}/quarantine/{entry.id}"
-    form = {"form": form_token(installation, browser), "name": "Kari", "reason": ""}
+    form = {"form": form_token(installation, browser), "name": "Controller", "reason": ""}
     assert "a reason is needed" in browser.post(url, data=form, timeout=40).text
     assert browser.post(url, data={**form, "form": "x", "reason": "old"}, timeout=40).status_code == 403
     assert quarantine.open(number="10040") == [entry]
     told = text(browser.post(url, data={**form, "reason": "Test data <of> 2019"}, timeout=40).text)
-    assert "by Kari (pages): Test data <of> 2019" in told
+    assert "by Controller (pages): Test data <of> 2019" in told
     assert "Settle" not in told.split("The record as it came")[0].split("Settled")[1]
     assert quarantine.open(number="10040") == []
     assert installation.suite.seals.verify().unsealed == 0
@@ -320,7 +320,7 @@ def test_a_replay_of_nothing_by_nobody_is_not_taken(
     installation: Installation, browser: requests.Session, change: dict[str, str]
 ) -> None:
     form = form_token(installation, browser)
-    asked = {"form": form, "by": "batch", "value": "b", "pair": "", "name": "Kari", **change}
+    asked = {"form": form, "by": "batch", "value": "b", "pair": "", "name": "Controller", **change}
     answer = browser.post(f"{installation.url}/replays", data=asked, timeout=40)
     assert answer.status_code == 400
     assert "Nothing was asked for" in answer.text

@@ -149,7 +149,7 @@ CASES: dict[str, tuple[Document, Dialect]] = {
             ),
             notes=("LEVER TIL PORT 4", "RING FOR LEVERING"),
             parties=(
-                replace(BUYER, contact=Contact("KARI NORDMANN", "+4755001122")),
+                replace(BUYER, contact=Contact("BUYING OFFICE", "+4755001122")),
                 replace(
                     WAREHOUSE, number="7080000000012", scheme=Scheme.GLN, more_names=("HALL B", "PORT 4")
                 ),
@@ -210,7 +210,7 @@ CASES: dict[str, tuple[Document, Dialect]] = {
             ORDER,
             notes=("Lever til port 4. " * 20, "Ring før levering"),
             parties=(
-                replace(BUYER, contact=Contact("Kari Ågård", email="kari@fjordvik.example")),
+                replace(BUYER, contact=Contact("Innkjøp Ågård", email="innkjop@fjordvik.example")),
                 WAREHOUSE,
                 SELLER,
             ),

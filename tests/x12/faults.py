@@ -124,8 +124,8 @@ FAULTS = [
     Fault(
         "component separator in a name",
         ORDER,
-        "*KARI NORDMANN*",
-        "*KARI > NORDMANN*",
+        "*BUYING OFFICE*",
+        "*BUYING > OFFICE*",
         AK4,
         "6",
         ("PER", 5, 2),

@@ -253,7 +253,11 @@ class TaskRun:
         return verdicts | {STEP: next((verdict for verdict in failed if not verdict.landed), DONE)}
 
     def _judge_load(self, task: Task, load: Load) -> Verdict:
-        return judge(task, self._dump(task, task.result, load), load.file, load.key)
+        """Nothing locks a file while an import reads it, and no result tells whose it was (section 6)."""
+        verdict = judge(task, self._dump(task, task.result, load), load.file, load.key)
+        if verdict.landed and not self.client.files.holds(load.action.file_id, load.file.content):
+            return OVERWRITTEN
+        return verdict
 
     def _dump(self, task: Task, result: TaskResult | None, load: Load) -> str | None:
         if result is None or not result.dump:
@@ -317,6 +321,11 @@ OTHER_LAYOUT = Verdict(
     reason="the layout of its file was changed after the file was sent, so its result cannot be read line by "
     "line",
     remedy="The rows go again in the new layout.",
+)
+OVERWRITTEN = Verdict(
+    landed=False,
+    reason="the file Anaplan holds now is not the one that was sent, so other rows may have been read",
+    remedy="Look for a job that uploads to this import's file: no two may share one. The rows go again.",
 )
 DID_NOT_RUN = Verdict(
     landed=False,

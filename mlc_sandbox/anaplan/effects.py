@@ -121,6 +121,8 @@ class Effects:
             other = (fault or {}).get("content")
             before = other.encode() if other else self.files.previous.get((task.user, source.id), b"")
             body = _mixed(before, body)
+            if fault is not None:
+                self.files.overwrite(task.user, source.id, before)
         return read_sheet(body, source, self.switches)
 
     def _interfere(self, task: Task, action: ImportAction, sheet: Sheet, outcome: Outcome) -> None:

@@ -5,8 +5,11 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
+from mlc_dagster.anaplan.client import AnaplanClient
+from mlc_dagster.anaplan.ways import prompts
 from mlc_dagster.delivery.destination import Batch
 from mlc_dagster.delivery.rows import Change, Op, Row
+from mlc_sandbox.anaplan.world import World
 
 LIST, MODULE = "#Supplier Invoices", "DAT01 Supplier Invoices"
 
@@ -66,3 +69,21 @@ def arrived(row: Mapping[str, Any]) -> dict[str, Any]:
     """A payload as the module shall hold it: blanks are no cells, line breaks are blanks."""
     values = {name: value for name, value in row.items() if name != "code" and value is not None}
     return values | {"description": values["description"].replace("\r\n", " ")}
+
+
+def imported_by_hand(
+    client: AnaplanClient,
+    world: World,
+    name: str,
+    content: bytes,
+    parameters: Mapping[str, str] | None = None,
+) -> None:
+    """Somebody runs an import in Anaplan, over a file that the builder left in the model."""
+    action = world.import_named(name)
+    world.set_default_file(name, content)
+    for user, file_id in list(world.files.contents):
+        if user and file_id == action.source_id:
+            world.files.delete(user, file_id)
+    client.tasks.start("imports", action.id, prompts(parameters or {}))
+    with world.lock:
+        world.tasks.drain()

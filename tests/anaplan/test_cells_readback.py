@@ -31,6 +31,7 @@ from tests.anaplan.balances import (
     debits,
     fill_dimensions,
 )
+from tests.anaplan.rows import imported_by_hand
 from tests.transport.clocks import ManualClock
 
 EXPORT = "GL Actuals export"
@@ -123,14 +124,13 @@ def test_a_clear_of_all_items_is_seen(deliver: Deliver, compare: Compare, world:
     assert compare().missing == 7
 
 
-def test_a_default_file_with_as_many_rows_as_ours_is_seen(
-    deliver: Deliver, compare: Compare, world: World, sandbox: Sandbox
+def test_an_import_that_somebody_runs_over_an_old_file_is_seen(
+    deliver: Deliver, compare: Compare, client: AnaplanClient, world: World
 ) -> None:
     deliver(*ALL)
+    deliver(*changed("7"))
     lines = [",".join(KINDS), f"NO01|4000,NO01|100,{MONTH},9,0,9,9", f"NO01|5000,NO01|200,{EARLIER},9,0,9,9"]
-    world.set_default_file("GL Actuals data", "\n".join(lines).encode())
-    sandbox.faults.arm("anaplan", "file_gone", match="GL Actuals data")
-    assert deliver(*changed("7")).complete
+    imported_by_hand(client, world, "GL Actuals data", "\n".join(lines).encode(), ACTUAL)
     found = compare()
     assert (found.different, found.missing, found.columns["amount"]) == (2, 0, 2)
     assert found.totals["amount"] == (Decimal("20.60"), Decimal("24.60"))

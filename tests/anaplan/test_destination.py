@@ -152,14 +152,15 @@ def test_a_stale_default_file_read_in_place_of_ours_is_noticed(
         invoices.send(batch(change("1001")))
 
 
-def test_a_stale_default_file_of_as_many_rows_is_not_noticed_by_an_import(
+def test_a_stale_default_file_of_as_many_rows_is_noticed_by_its_content(
     sandbox: Sandbox, invoices: AnaplanFeed, world: World
 ) -> None:
-    """No result tells; reading the model back does. The builder makes no default file (docs/anaplan.md)."""
+    """No result tells. The builder makes no default file (docs/anaplan.md)."""
     old = ",".join(INVOICES.headers) + "\nNO01|Invoice|1001" + "," * (len(INVOICES.headers) - 1) + "\n"
     world.set_default_file("Supplier Invoices data", old.encode())
     sandbox.faults.arm("anaplan", "file_gone", match="Supplier Invoices data")
-    assert invoices.send(batch(change("1001"))).refused == {}
+    with pytest.raises(errors.NotLanded, match="is not the one that was sent"):
+        invoices.send(batch(change("1001")))
     assert world.module_rows(MODULE) == {}
 
 
@@ -172,6 +173,23 @@ def test_a_file_overwritten_under_the_import_is_noticed_by_its_rows(
     with pytest.raises(errors.NotLanded, match="which the file we sent does not have"):
         invoices.send(batch(change("1001"), change("1002")))
     assert invoices.send(batch(change("1001"), change("1002"))).refused == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "columns"), [("Invoices list", ("code", "name")), ("Invoices data", INVOICES.headers)]
+)
+def test_a_file_overwritten_by_one_of_as_many_rows_is_noticed_by_its_content(
+    sandbox: Sandbox, invoices: AnaplanFeed, world: World, name: str, columns: tuple[str, ...]
+) -> None:
+    """As when another job loads the documents of another company, of which there are as many."""
+    sent = [change(f"100{number}") for number in range(4)]
+    commas = "," * (len(columns) - 1)
+    others = [",".join(columns), *(f"SE01|Invoice|{number}{commas}" for number in range(4))]
+    sandbox.faults.arm("anaplan", "file_overwritten", match=name, content="\n".join(others))
+    with pytest.raises(errors.NotLanded, match=r"is not the one that was sent.*no two may share one"):
+        invoices.send(batch(*sent))
+    assert invoices.send(batch(*sent)).refused == {}
+    assert set(world.module_rows(MODULE)) >= {change.row.key for change in sent}
 
 
 def test_a_clear_that_is_too_wide_wipes_other_rows_and_no_import_tells(

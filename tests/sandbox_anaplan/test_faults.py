@@ -129,9 +129,12 @@ def test_an_uploaded_file_may_be_gone_when_the_import_starts(tenant: Tenant) -> 
 
 
 def test_a_file_may_be_overwritten_by_another_job(tenant: Tenant) -> None:
-    tenant.faults.arm("anaplan", "file_overwritten", content="code,name\nX,x\nY,y\nZ,z\n")
+    other = "code,name\nX,x\nY,y\nZ,z\n"
+    tenant.faults.arm("anaplan", "file_overwritten", content=other)
     assert tenant.run("Suppliers list", "code,name\nA,a\nB,b\nC,c\n")["result"]["successful"]
     assert sorted(tenant.world.list_items("Suppliers")) == ["B", "C", "X"]
+    held = [content.joined() for (user, _), content in tenant.world.files.contents.items() if user]
+    assert held == [other.encode()], "what the other job has uploaded is there afterwards"
 
 
 def test_a_switch_says_what_it_takes() -> None:

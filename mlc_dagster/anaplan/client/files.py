@@ -54,6 +54,15 @@ class Files:
             done = self._api.call("POST", f"{path}/complete", json={"id": file_id}, repeatable=True)
             self._same_file(file_id, done)
 
+    def holds(self, file_id: str, content: Spool) -> bool:
+        """Whether a file's private content is still, byte for byte, what was uploaded."""
+        path = f"{self._api.model_path}/files/{file_id}"
+        for number, chunk in enumerate(content.pieces(self.chunk_bytes)):
+            response = self._api.found("GET", f"{path}/chunks/{number}")
+            if response is None or response.content != chunk:
+                return False
+        return True
+
     def _same_file(self, file_id: str, response: requests.Response) -> None:
         answered = self._api.json(response).get("file", {}).get("id")
         if answered != file_id:

@@ -252,9 +252,11 @@ class Round:
         ]
 
     def _partners_asked_again(self) -> bool:
-        asked = "cleo" in self.world.pairs and self._office.partners_ask_again()
-        self.done["partners asked again"] += asked
-        return asked
+        if "cleo" not in self.world.pairs:
+            return False
+        asked = [self._office.partners_ask_again(), self._office.suppliers_ask_again()]
+        self.done["partners asked again"] += any(asked)
+        return any(asked)
 
     def _left(self) -> list[str]:
         """What the product says is not done. What is refused is done: quarantine explains it."""

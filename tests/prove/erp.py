@@ -213,6 +213,25 @@ class Office:
             self._world.control("POST", "/cleo/control/files", body)
         return bool(silent)
 
+    def suppliers_ask_again(self) -> bool:
+        """Somebody took a supplier's file out of the mailbox before it was read. The log names the file, and
+        its sender is asked for it: what is not out of date is said once more. Whether anything was.
+        """
+        removed = self._world.control("GET", "/cleo/control/mailbox")["removed"]
+        taken = {each["name"] for each in removed if each["by"] == "portal"}
+        changes = self._world.control("GET", "/cleo/control/suppliers")["changes"]
+        newest = {
+            (change["row"]["company"], change["row"]["number"]): change
+            for change in changes
+            if not change["invalid"]
+        }
+        lost = [place for place, change in newest.items() if change["file"] in taken]
+        for company, number in lost:
+            fields = {"address_line1": newest[company, number]["row"]["address_line1"]}
+            body = {"company": company, "number": number, "fields": fields}
+            self._world.control("POST", "/cleo/control/supplier-change", body)
+        return bool(lost)
+
     def receipts(self) -> list[tuple[str, str]]:
         """The goods received by now, in a world that carries them: what comes from the mailbox while pairs
         run is carried by the run after.

@@ -62,6 +62,22 @@ def test_a_refused_file_is_a_difference_unless_it_is_the_same_once_more(
     assert ["other bytes" in line for line in wrong if "refused" in line] == [True]
 
 
+def test_a_suppliers_file_that_somebody_took_away_unread_is_said_again_once(
+    sandbox: Sandbox, held: World
+) -> None:
+    row, box = held.truth("NO01", "supplier")[0], sandbox.cleo.world.mailbox
+    body = {"company": "NO01", "number": row["number"]}
+    first = held.control("POST", "/cleo/control/supplier-change", body)
+    office = Office(held, Random(1))
+    assert not office.suppliers_ask_again()
+    box.remove("download", first["file"], "portal")
+    assert [office.suppliers_ask_again(), office.suppliers_ask_again()] == [True, False]
+    [again] = [file for file in box.files("download") if file.name.startswith("suppliers_")]
+    assert first["row"]["address_line1"] in again.content.decode()
+    box.remove("download", again.name, "client")
+    sandbox.cleo.world.suppliers.changes.clear()
+
+
 def test_a_ship_notice_without_a_receipt_is_a_difference(held: World, notice: str) -> None:
     assert _wrong(held) == [f"cleo/inbox NO01 {notice}: no receipt, and nobody is asked"]
 

@@ -96,6 +96,7 @@ class Carry:
 
         Raises InDoubtError: something was sent and is not answered, or the rest has to wait.
         """
+        self.places.begin()
         gids = {**found, **self.batch.checkpoint.get("gids", {})}
         jobs = [self._job(change, gids) for change in self.batch.changes]
         try:

@@ -61,9 +61,33 @@ class Places(Protocol):
         """Tasks we made that carry no key, gid by name: the oldest of several. since: modified no earlier."""
         ...
 
-    def lists(self, place: Place, gid: str) -> bool:
-        """Whether a task was in the list of its project or document when that was first asked for."""
+    def begin(self) -> None:
+        """A batch begins: lists that were read before it lack the tasks made since."""
         ...
+
+    def lists(self, place: Place, gid: str) -> bool:
+        """Whether a task made before this batch is in the list of its project or document."""
+        ...
+
+
+class Lists:
+    """The gids in some lists. What one lacks is looked for once more where it was read before this batch."""
+
+    def __init__(self, read: Callable[[str], Iterable[Task]]) -> None:
+        self._read = read
+        self._held: dict[str, frozenset[str]] = {}
+        self._fresh: set[str] = set()
+
+    def begin(self) -> None:
+        """Another batch begins."""
+        self._fresh.clear()
+
+    def has(self, name: str, gid: str) -> bool:
+        """Whether a list has a task."""
+        if gid not in self._held.get(name, ()) and name not in self._fresh:
+            self._held[name] = frozenset(str(task["gid"]) for task in self._read(name))
+            self._fresh.add(name)
+        return gid in self._held[name]
 
 
 class InProjects:
@@ -71,6 +95,7 @@ class InProjects:
 
     def __init__(self, client: AsanaClient, projects: Projects, shape: Shape) -> None:
         self._client, self._projects, self._shape = client, projects, shape
+        self._lists = Lists(lambda project: projects.of_gid(project).tasks([]))
 
     def prepare(self, payloads: Sequence[Payload]) -> None:
         """Projects are made, and options for new values of vocabularies."""
@@ -114,9 +139,13 @@ class InProjects:
                     found[task["name"]] = min(found.get(task["name"], mine), mine)
         return {name: gid for name, (_, gid) in found.items()}
 
+    def begin(self) -> None:
+        """The lists of projects."""
+        self._lists.begin()
+
     def lists(self, place: Place, gid: str) -> bool:
         """In the project."""
-        return place.board is not None and gid in place.board.gids
+        return place.project is not None and self._lists.has(place.project, gid)
 
     def _sections(self, payloads: Iterable[Payload]) -> list[str]:
         """The sections of rows, in the order of their first row."""
@@ -137,7 +166,7 @@ class BelowTasks:
     ) -> None:
         self._client, self._shape, self._parents = client, shape, parents
         self._known: dict[str, str] = {}
-        self._below: dict[str, frozenset[str]] = {}
+        self._lists = Lists(lambda parent: self._subtasks([parent]))
 
     def prepare(self, payloads: Sequence[Payload]) -> None:
         """Look up the documents' tasks."""
@@ -171,12 +200,13 @@ class BelowTasks:
         """A subtask carries its key in its notes from the first."""
         return {}
 
+    def begin(self) -> None:
+        """The lists of subtasks."""
+        self._lists.begin()
+
     def lists(self, place: Place, gid: str) -> bool:
         """Below the document's task."""
-        parent = str(place.parent)
-        if parent not in self._below:
-            self._below[parent] = frozenset(str(task["gid"]) for task in self._subtasks([parent]))
-        return gid in self._below[parent]
+        return self._lists.has(str(place.parent), gid)
 
     def _subtasks(self, parents: Sequence[str]) -> Iterator[Task]:
         for parent in parents:

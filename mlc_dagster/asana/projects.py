@@ -1,7 +1,6 @@
 """The projects tasks live in: their custom fields, their sections, and those that are made when needed."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
 from typing import Any
 
 from mlc_dagster.asana.client import Action, AsanaClient, Object
@@ -132,11 +131,6 @@ class Board:
                     if task["gid"] not in seen:
                         seen.add(task["gid"])
                         yield task
-
-    @cached_property
-    def gids(self) -> frozenset[str]:
-        """The tasks in its list when it was first asked."""
-        return frozenset(str(task["gid"]) for task in self.tasks([]))
 
     def section(self, name: str) -> str:
         """The gid of a section, made when there is none. It stays ours when people rename it."""

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from mlc_dagster.delivery import Report
+from mlc_dagster.delivery import Report, distrust
 from mlc_dagster.delivery.errors import Closed, Stop
 from mlc_sandbox.asana.store import Task
 from mlc_sandbox.asana.world import World
@@ -114,6 +114,21 @@ def test_an_hour_s_wait_holds_no_worker(
         ours.deliver(ROWS)
     ours.heal(lambda: ours.deliver(ROWS))
     assert set(cards(world, project)) == KEYS
+
+
+def test_a_task_of_a_batch_in_doubt_that_is_to_be_sent_again_is_not_made_twice(
+    ours: Installation, sandbox: Sandbox, world: World, project: str
+) -> None:
+    """The batch in doubt has asked which tasks the project lists, and then made one more."""
+    ours.deliver([invoice("1")])
+    rows = [invoice("1", "7.00"), invoice("2")]
+    sandbox.faults.arm("asana", "rate_limit", match=BATCH, times=1, after=1, retry_after=3600)
+    with pytest.raises(Closed):
+        ours.deliver(rows)
+    assert ours.ledger.keys_in_doubt(ours.main, "NO01") == {row.key for row in rows}
+    distrust(ours.destination(), "NO01", ledger=ours.ledger, run_id="2", reason="people edited")
+    ours.heal(lambda: ours.deliver(rows))
+    assert len([task for task in world.all(Task) if project in task.places]) == len(rows)
 
 
 def test_a_free_workspace_s_quota_is_kept_to(install, sandbox: Sandbox, world: World, project: str) -> None:

@@ -1,6 +1,6 @@
 """An organisation of the sandbox's Asana, and an installation of ours that delivers rows to it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
@@ -9,13 +9,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from mlc_dagster.asana.connect import Asana
-from mlc_dagster.asana.destination import TaskFeed
 from mlc_dagster.clock import Clock
-from mlc_dagster.delivery import Ledger, Report, Row, deliver
-from mlc_dagster.delivery.errors import Closed
+from mlc_dagster.delivery import Row
 from mlc_dagster.settings.asana import AsanaSettings
 from mlc_sandbox.asana.store import Field, Section, Story, Task, User
 from mlc_sandbox.asana.world import World
+from tests.support.our_side import OurSide
 from tests.support.parts import TestParts
 
 INVOICES, ORDERS, LINES = "asana/supplier_invoices", "asana/purchase_orders", "asana/purchase_order_lines"
@@ -147,7 +146,7 @@ def _shown(world: World, field: str, value: Any) -> Any:
 
 
 @dataclass
-class Installation:
+class Installation(OurSide):
     """Our side: a database, settings and the parts that deliver. Made anew it is another process."""
 
     url: str
@@ -155,6 +154,7 @@ class Installation:
     clock: Clock
     places: Mapping[str, str]
     options: Mapping[str, Any] = field(default_factory=dict)
+    main = INVOICES
 
     @property
     def asana(self) -> Asana:
@@ -176,46 +176,8 @@ class Installation:
         )
         return Asana(settings, TestParts(self.engine, self.clock))
 
-    @property
-    def ledger(self) -> Ledger:
-        return Ledger(self.engine, self.clock)
+    target = asana
 
     def set_up(self) -> bool:
         setup = self.asana.setup
         return setup.apply(setup.plan())
-
-    def destination(self, name: str = INVOICES) -> TaskFeed:
-        return self.asana.destination(name.split("/")[1])
-
-    def deliver(
-        self,
-        rows: Sequence[Row],
-        *,
-        name: str = INVOICES,
-        company: str = "NO01",
-        gone: Sequence[Row] = (),
-        run: str = "1",
-        fingerprint: str = "f",
-    ) -> Report:
-        """Deliver rows; `gone` are rows whose record has no row any more."""
-        return deliver(
-            self.destination(name),
-            company,
-            rows,
-            {row.source_key for row in [*rows, *gone]},
-            ledger=self.ledger,
-            run_id=f"run {run}",
-            fingerprint=fingerprint,
-            clock=self.clock,
-        )
-
-    def heal(self, work: Callable[[], Report]) -> Report:
-        """Run until everything has arrived, as the resume sensor and the retry of an asset do."""
-        for _ in range(8):
-            try:
-                report = work()
-                if report.complete:
-                    return report
-            except Closed as closed:
-                self.clock.sleep(max(1.0, (closed.opens_at - self.clock.now()).total_seconds() + 1))
-        raise AssertionError("it never came to an end")

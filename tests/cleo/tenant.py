@@ -1,6 +1,6 @@
 """Rows of the Cleo models, and an installation of ours that sends them to a mailbox of the sandbox."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -11,14 +11,14 @@ import pytest
 import sqlalchemy as sa
 
 from mlc_dagster.cleo.connect import Cleo
-from mlc_dagster.cleo.destination import EdiFeed
 from mlc_dagster.cleo.inbox import Received
 from mlc_dagster.cleo.outbox import Standing
 from mlc_dagster.clock import Clock
-from mlc_dagster.delivery import Audit, Ledger, Report, Row, deliver
+from mlc_dagster.delivery import Audit, Report, Row
 from mlc_dagster.delivery.errors import Closed
 from mlc_dagster.delivery.quarantine import Quarantine
 from mlc_dagster.settings.cleo import CleoSettings
+from tests.support.our_side import OurSide
 from tests.support.parts import TestParts
 
 ORDERS, INVOICES, RECEIPTS = "cleo/purchase_orders", "cleo/supplier_invoices", "cleo/purchase_receipts"
@@ -127,7 +127,7 @@ def _sum(lines: Sequence[Mapping[str, Any]]) -> Decimal:
 
 
 @dataclass
-class Installation:
+class Installation(OurSide):
     """Our side: a database, settings and the parts that deliver. Made anew it is another process.
 
     way: `rest` or `sftp` of the settings. partners: what is agreed otherwise with them, by name.
@@ -137,6 +137,7 @@ class Installation:
     engine: sa.Engine
     clock: Clock
     partners: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    main = ORDERS
 
     @property
     def cleo(self) -> Cleo:
@@ -168,32 +169,10 @@ class Installation:
     def quarantine(self) -> Quarantine:
         return Quarantine(self.engine, self.clock)
 
-    @property
-    def ledger(self) -> Ledger:
-        return Ledger(self.engine, self.clock)
+    target = cleo
 
-    def destination(self, name: str = ORDERS) -> EdiFeed:
-        return self.cleo.destination(name.split("/")[1])
-
-    def deliver(
-        self,
-        *rows: Row,
-        name: str = ORDERS,
-        company: str = "NO01",
-        gone: Sequence[Row] = (),
-        run: str = "1",
-    ) -> Report:
-        """Deliver rows; `gone` are rows whose record has no row any more."""
-        return deliver(
-            self.destination(name),
-            company,
-            rows,
-            {row.source_key for row in [*rows, *gone]},
-            ledger=self.ledger,
-            run_id=f"run {run}",
-            fingerprint="f",
-            clock=self.clock,
-        )
+    def deliver(self, *rows: Row, **how: Any) -> Report:  # type: ignore[override]
+        return super().deliver(rows, **how)
 
     def receive(self) -> Received:
         """One look into the mailbox."""
@@ -216,12 +195,3 @@ class Installation:
         with pytest.raises(Closed) as closed:
             self.deliver(*rows)
         return str(closed.value)
-
-    def heal(self, work: Callable[[], Report]) -> Report:
-        """Run until the delivery does not have to wait any more, as the resume sensor does."""
-        for _ in range(5):
-            try:
-                return work()
-            except Closed as closed:
-                self.clock.sleep(max(1.0, (closed.opens_at - self.clock.now()).total_seconds() + 1))
-        raise AssertionError("it never came to an end")

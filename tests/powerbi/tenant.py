@@ -1,6 +1,6 @@
 """A Power BI tenant of the sandbox, and an installation of ours that delivers rows to it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
@@ -10,14 +10,13 @@ from typing import Any
 import sqlalchemy as sa
 
 from mlc_dagster.clock import Clock
-from mlc_dagster.delivery import Ledger, Report, Row, deliver
-from mlc_dagster.delivery.errors import Closed
+from mlc_dagster.delivery import Row
 from mlc_dagster.powerbi.connect import PowerBi, declared
-from mlc_dagster.powerbi.destination import PushTable
 from mlc_dagster.powerbi.star import Star
 from mlc_dagster.settings import REPOSITORY
 from mlc_dagster.settings.powerbi import PowerBiSettings, PowerBiTable
 from mlc_dagster.suite import mappings_in
+from tests.support.our_side import OurSide
 from tests.support.parts import TestParts
 
 FACT, DIMENSION = "powerbi/supplier_invoices", "powerbi/suppliers"
@@ -62,7 +61,7 @@ def supplier(number: str, name: str = "Blåbær AS", company: str = "NO01", **ch
 
 
 @dataclass
-class Installation:
+class Installation(OurSide):
     """Our side: a database, settings and the parts that deliver. Made anew it is another process."""
 
     url: str
@@ -71,6 +70,7 @@ class Installation:
     principal: Mapping[str, str]
     workspace: str
     options: Mapping[str, Any] = field(default_factory=dict)
+    main = FACT
 
     @property
     def powerbi(self) -> PowerBi:
@@ -88,43 +88,8 @@ class Installation:
         )
         return PowerBi(settings, TestParts(self.engine, self.clock))
 
-    @property
-    def ledger(self) -> Ledger:
-        return Ledger(self.engine, self.clock)
+    target = powerbi
 
     def set_up(self) -> str:
         setup = self.powerbi.setup
         return setup.apply(setup.plan())
-
-    def destination(self, name: str = FACT) -> PushTable:
-        return self.powerbi.destination(name.split("/")[1])
-
-    def deliver(
-        self,
-        rows: Sequence[Row],
-        *,
-        name: str = FACT,
-        company: str = "NO01",
-        gone: Sequence[Row] = (),
-        run: str = "1",
-    ) -> Report:
-        """Deliver rows; `gone` are rows whose record has no row any more."""
-        return deliver(
-            self.destination(name),
-            company,
-            rows,
-            {row.source_key for row in [*rows, *gone]},
-            ledger=self.ledger,
-            run_id=f"run {run}",
-            fingerprint="f",
-            clock=self.clock,
-        )
-
-    def heal(self, work: Callable[[], Report]) -> Report:
-        """Run until the delivery does not have to wait any more, as the resume sensor does."""
-        for _ in range(5):
-            try:
-                return work()
-            except Closed as closed:
-                self.clock.sleep(max(1.0, (closed.opens_at - self.clock.now()).total_seconds() + 1))
-        raise AssertionError("it never came to an end")

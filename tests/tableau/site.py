@@ -1,7 +1,7 @@
 """An installation of ours that delivers rows to a site of the sandbox."""
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -12,15 +12,14 @@ from typing import Any
 import sqlalchemy as sa
 
 from mlc_dagster.clock import Clock
-from mlc_dagster.delivery import Ledger, Report, Row, deliver
-from mlc_dagster.delivery.errors import Closed
+from mlc_dagster.delivery import Row
 from mlc_dagster.mappings import Mappings
 from mlc_dagster.settings import REPOSITORY
 from mlc_dagster.settings.tableau import TableauSettings
 from mlc_dagster.suite import mappings_in
 from mlc_dagster.tableau.connect import Tableau
-from mlc_dagster.tableau.destination import DataSource
 from mlc_sandbox.server import Sandbox
+from tests.support.our_side import OurSide
 from tests.support.parts import TestParts
 
 INVOICES, SUPPLIERS, TITLE = "tableau/supplier_invoices", "tableau/suppliers", "Supplier invoices"
@@ -89,7 +88,7 @@ def switched(sandbox: Sandbox, **how: Any) -> Iterator[None]:
 
 
 @dataclass
-class Installation:
+class Installation(OurSide):
     """Our side: a database, settings and the parts that deliver. Made anew it is another process."""
 
     url: str
@@ -97,6 +96,7 @@ class Installation:
     clock: Clock
     folder: Path
     options: Mapping[str, Any] = field(default_factory=dict)
+    main = INVOICES
 
     @property
     def tableau(self) -> Tableau:
@@ -111,43 +111,7 @@ class Installation:
             TableauSettings.model_validate(settings), TestParts(self.engine, self.clock, self.folder)
         )
 
-    @property
-    def ledger(self) -> Ledger:
-        return Ledger(self.engine, self.clock)
-
-    def destination(self, name: str = INVOICES) -> DataSource:
-        return self.tableau.destination(name.split("/")[1])
-
-    def deliver(
-        self,
-        rows: Sequence[Row],
-        *,
-        name: str = INVOICES,
-        company: str = "NO01",
-        gone: Sequence[Row] = (),
-        run: str = "1",
-        to: DataSource | None = None,
-    ) -> Report:
-        """Deliver rows; `gone` are rows whose record has no row any more."""
-        return deliver(
-            to or self.destination(name),
-            company,
-            rows,
-            {row.source_key for row in [*rows, *gone]},
-            ledger=self.ledger,
-            run_id=f"run {run}",
-            fingerprint="f",
-            clock=self.clock,
-        )
-
-    def heal(self, work: Callable[[], Report]) -> Report:
-        """Run until the delivery does not have to wait any more, as the resume sensor does."""
-        for _ in range(5):
-            try:
-                return work()
-            except Closed as closed:
-                self.clock.sleep(max(1.0, (closed.opens_at - self.clock.now()).total_seconds() + 1))
-        raise AssertionError("it never came to an end")
+    target = tableau
 
     def shown(self, name: str = INVOICES) -> dict[str, Mapping[str, Any]]:
         """What the downloaded extract holds, by key."""

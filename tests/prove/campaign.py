@@ -254,7 +254,7 @@ class Round:
     def _partners_asked_again(self) -> bool:
         if "cleo" not in self.world.pairs:
             return False
-        asked = [self._office.partners_ask_again(), self._office.suppliers_ask_again()]
+        asked = [self._office.partners_ask_again(), self._office.suppliers_say_again()]
         self.done["partners asked again"] += any(asked)
         return any(asked)
 

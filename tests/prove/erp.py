@@ -213,7 +213,7 @@ class Office:
             self._world.control("POST", "/cleo/control/files", body)
         return bool(silent)
 
-    def suppliers_ask_again(self) -> bool:
+    def suppliers_say_again(self) -> bool:
         """Somebody took a supplier's file out of the mailbox before it was read. The log names the file, and
         its sender is asked for it: what is not out of date is said once more. Whether anything was.
         """

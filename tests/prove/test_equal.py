@@ -69,9 +69,9 @@ def test_a_suppliers_file_that_somebody_took_away_unread_is_said_again_once(
     body = {"company": "NO01", "number": row["number"]}
     first = held.control("POST", "/cleo/control/supplier-change", body)
     office = Office(held, Random(1))
-    assert not office.suppliers_ask_again()
+    assert not office.suppliers_say_again()
     box.remove("download", first["file"], "portal")
-    assert [office.suppliers_ask_again(), office.suppliers_ask_again()] == [True, False]
+    assert [office.suppliers_say_again(), office.suppliers_say_again()] == [True, False]
     [again] = [file for file in box.files("download") if file.name.startswith("suppliers_")]
     assert first["row"]["address_line1"] in again.content.decode()
     box.remove("download", again.name, "client")

@@ -13,16 +13,13 @@ from mlc_dagster.delivery.errors import Closed
 class OurSide:
     """A database, settings and the parts that deliver. Made anew it is another process.
 
-    main: the destination that is meant where none is named.
+    main: the destination that is meant where none is named. target: opened by the settings.
     """
 
     engine: sa.Engine
     clock: Clock
     main: ClassVar[str]
-
-    @property
-    def target(self) -> Any:
-        raise NotImplementedError
+    target: Any
 
     @property
     def ledger(self) -> Ledger:
@@ -55,12 +52,14 @@ class OurSide:
         )
 
     def heal(self, work: Callable[[], Report]) -> Report:
-        """Run until everything has arrived, as the resume sensor and the retry of an asset do."""
-        for _ in range(8):
+        """Run until the delivery does not have to wait any more, as the resume sensor does."""
+        for _ in range(5):
             try:
-                report = work()
-                if report.complete:
-                    return report
+                return work()
             except Closed as closed:
-                self.clock.sleep(max(1.0, (closed.opens_at - self.clock.now()).total_seconds() + 1))
+                self.wait(closed)
         raise AssertionError("it never came to an end")
+
+    def wait(self, closed: Closed) -> None:
+        """Until calls may be made again."""
+        self.clock.sleep(max(1.0, (closed.opens_at - self.clock.now()).total_seconds() + 1))

@@ -234,8 +234,11 @@ class Carry:
         # A delete of what is not there is done.
         new = [job for job in self._open(jobs) if job.task is None and job.change.op is not Op.DELETE]
         for some in _tens(new):
-            self.batch.save(sent=[job.key for job in some], at=self._now(), gids=gids)
-            answers = self.client.batch([self._creation(job) for job in some], repeatable=False)
+            answers = self.client.batch(
+                [self._creation(job) for job in some],
+                repeatable=False,
+                leaving=partial(self._leaving, sent=[job.key for job in some], gids=gids),
+            )
             for job, answer in zip(some, answers, strict=True):
                 if answer.done:
                     self._made(job, answer.data)
@@ -319,12 +322,12 @@ class Carry:
         untold = [job for job in self._open(jobs) if job.task and self._has_news(job)]
         due = [job for job in untold if job.new or not self._is_told(job)]
         for some in _tens(due):
-            self.batch.save(told=[job.key for job in some], at=self._now())
             actions = [
                 Action("post", f"/tasks/{job.task}/stories", {"text": f"{job.wanted.comment} {_mark(job)}"})
                 for job in some
             ]
-            answers = self.client.batch(actions, repeatable=False)
+            told = partial(self._leaving, told=[job.key for job in some])
+            answers = self.client.batch(actions, repeatable=False, leaving=told)
             self.refused |= {
                 job.key: answer.words
                 for job, answer in zip(some, answers, strict=True)
@@ -357,8 +360,9 @@ class Carry:
     def _doubt(self, words: str) -> InDoubtError:
         return InDoubtError(words, opens_at=self.client.clock.now() + QUIET)
 
-    def _now(self) -> str:
-        return self.client.clock.now().isoformat()
+    def _leaving(self, **noted: Any) -> None:
+        """Note what goes out now, and when: the quiet time counts from here."""
+        self.batch.save(**noted, at=self.client.clock.now().isoformat())
 
 
 def quiet_since(batch: Batch, now: datetime) -> datetime | None:

@@ -1,7 +1,7 @@
 """Asana's REST API for one workspace, and nothing else (vendors/asana.md)."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
@@ -146,14 +146,16 @@ class AsanaClient:
         """Remove an object."""
         self._call("DELETE", path)
 
-    def batch(self, actions: Sequence[Action], *, repeatable: bool) -> list[Answer]:
+    def batch(
+        self, actions: Sequence[Action], *, repeatable: bool, leaving: Callable[[], None] | None = None
+    ) -> list[Answer]:
         """Up to ten calls in one, in the order asked for; they run side by side (section 9).
 
         Each counts in the minute's quota. With `repeatable` those that Asana failed at are sent again. Raises
         InDoubt when it is off and nobody answered: any of them may have happened. Raises Again when Asana
-        goes on failing.
+        goes on failing. `leaving`: as of transport's `Http.call`.
         """
-        answers = self._batch(actions, repeatable=repeatable)
+        answers = self._batch(actions, repeatable=repeatable, leaving=leaving)
         for _ in range(REPEATS if repeatable else 0):
             failed = [index for index, answer in enumerate(answers) if answer.again]
             if not failed:
@@ -178,9 +180,13 @@ class AsanaClient:
                     kind = InDoubt if answer.again else Refused
                     raise kind("Asana", "POST", action.path, status=answer.status, excerpt_text=answer.words)
 
-    def _batch(self, actions: Sequence[Action], *, repeatable: bool) -> list[Answer]:
+    def _batch(
+        self, actions: Sequence[Action], *, repeatable: bool, leaving: Callable[[], None] | None = None
+    ) -> list[Answer]:
         body = {"data": {"actions": [action.body() for action in actions]}}
-        response = self._call("POST", "/batch", json=body, repeatable=repeatable, cost=len(actions))
+        response = self._call(
+            "POST", "/batch", json=body, repeatable=repeatable, cost=len(actions), leaving=leaving
+        )
         answers = _json(response).get("data")
         if not isinstance(answers, list) or len(answers) != len(actions):
             raise _broken(response, f"{len(actions)} answers were expected")

@@ -1,7 +1,7 @@
 """Power BI's REST API for the push dataset of one workspace, and nothing else (vendors/powerbi.md)."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -121,9 +121,13 @@ class PowerBiClient:
         """Replace the declaration of one table: additive changes only (section 4)."""
         self._call(self.http, "PUT", self._table(dataset, str(table["name"])), json=table)
 
-    def clear(self, dataset: str, table: str) -> None:
-        """Delete all rows of a table. Repeatable, but a call nobody answered may run later (section 7)."""
-        self._call(self.http, "DELETE", f"{self._table(dataset, table)}/rows", repeatable=False)
+    def clear(self, dataset: str, table: str, *, leaving: Callable[[], None] | None = None) -> None:
+        """Delete all rows of a table. Repeatable, but a call nobody answered may run later (section 7).
+
+        `leaving`: as of transport's `Http.call`.
+        """
+        path = f"{self._table(dataset, table)}/rows"
+        self._call(self.http, "DELETE", path, repeatable=False, leaving=leaving)
 
     def may_post(self) -> None:
         """Make sure that no lockout keeps rows from being posted, at the price of one call of the budget.
@@ -132,8 +136,13 @@ class PowerBiClient:
         """
         self._posts.budget.acquire()
 
-    def post_rows(self, dataset: str, table: str, body: bytes) -> None:
-        """Append rows, `{"rows": [...]}`. Raises InDoubt when they may be stored or not (section 5)."""
+    def post_rows(
+        self, dataset: str, table: str, body: bytes, *, leaving: Callable[[], None] | None = None
+    ) -> None:
+        """Append rows, `{"rows": [...]}`. Raises InDoubt when they may be stored or not (section 5).
+
+        `leaving`: as of transport's `Http.call`.
+        """
         self._call(
             self._posts,
             "POST",
@@ -141,6 +150,7 @@ class PowerBiClient:
             data=body,
             headers={"Content-Type": "application/json"},
             repeatable=False,
+            leaving=leaving,
         )
 
     def query(self, dataset: str, dax: str) -> list[dict[str, Any]]:

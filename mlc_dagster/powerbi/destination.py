@@ -290,14 +290,14 @@ class PushTable:
             rows=expected.rows,
             check=expected.check,
             sent=0,
-            asked=True,
-            touched=self._now().isoformat(),
+            asked=False,
+            touched="",
         )
         batch.save(load=load.id)
         table.save(version=load.floor, load=load)
         physical = self.shape.physical(slot)
         with self._answered(table):
-            self._client.clear(self._dataset.id, physical)
+            self._client.clear(self._dataset.id, physical, leaving=lambda: self._leaving(table))
         if not self.verifier.wait_empty(physical):
             raise delivery.InDoubtError(
                 f"{self.name}: {physical} was cleared and is not empty yet.", opens_at=self._now() + QUIET
@@ -320,8 +320,7 @@ class PushTable:
                 if self.shape.fact:
                     self._limits.rows.acquire(post.rows)
                 with self._answered(table):
-                    table.save_load(asked=True, touched=self._now().isoformat())
-                    self._post(physical, post)
+                    self._post(physical, post, leaving=lambda: self._leaving(table))
             except transport.Closed as closed:
                 if not self.shape.fact:
                     raise
@@ -437,10 +436,14 @@ class PushTable:
         elif int(seen[f"rows{state.active}"]) < state.rows:
             table.save(suspect=True)
 
-    def _post(self, physical: str, post: Post) -> None:
+    def _post(self, physical: str, post: Post, leaving: Callable[[], None] | None = None) -> None:
         if biggest(self._dataset.memory) >= LARGE_TABLE:
             self._limits.large_posts.acquire()
-        self._client.post_rows(self._dataset.id, physical, post.body)
+        self._client.post_rows(self._dataset.id, physical, post.body, leaving=leaving)
+
+    def _leaving(self, table: Table) -> None:
+        """Note that a call of a load goes out now: the quiet time counts from here."""
+        table.save_load(asked=True, touched=self._now().isoformat())
 
     def _reserve(self, rows: int) -> None:
         """Take a whole load from the budgets before anything is cleared. Raises Closed."""

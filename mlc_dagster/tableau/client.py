@@ -5,7 +5,7 @@ until a date parses (sections 1 and 7). It drives the sandbox in tests instead.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -210,15 +210,20 @@ class TableauClient:
             # Nothing uses that session: nothing has happened.
             raise Again("Tableau", doubt.method, doubt.path, excerpt_text=doubt.excerpt) from doubt
 
-    def publish(self, name: str, description: str, project: str, upload: str) -> str:
-        """Publish an uploaded .hyper in place of what has this name; the job's id. InDoubt: it may happen."""
+    def publish(
+        self, name: str, description: str, project: str, upload: str, *, leaving: Callable[[], None]
+    ) -> str:
+        """Publish an uploaded .hyper in place of what has this name; the job's id. InDoubt: it may happen.
+
+        `leaving`: as of transport's `Http.call`.
+        """
         self._content.acquire()
         payload = wire.request(
             "datasource", {"name": name, "description": description}, ("project", {"id": project})
         )
         body, headers = wire.multipart(payload)
         path = f"/datasources?datasourceType=hyper&overwrite=true&asJob=true&uploadSessionId={upload}"
-        answer = self._call("POST", path, data=body, headers=headers, **ONCE)
+        answer = self._call("POST", path, data=body, headers=headers, leaving=leaving, **ONCE)
         return _element(answer, "job").get("id", "")
 
     def update(

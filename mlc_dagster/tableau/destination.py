@@ -146,12 +146,17 @@ class DataSource:
         project = self._project()
         with self._file([self._whole(batch)]) as (path, rows):
             upload = self._client.upload(path)
-        under_way = Publication(batch.id, self._now().isoformat(), fingerprint=self.shape.fingerprint)
         number, layout = source.state.publications + 1, self._layout(source.state)
-        source.save(ours=True, fingerprint="", publication=under_way, publications=number, layout=layout)
         described = numbered(self.shape.description, number)
+        under_way = Publication(batch.id, "", fingerprint=self.shape.fingerprint)
+
+        def leaving() -> None:
+            nonlocal under_way
+            under_way = replace(under_way, asked=self._now().isoformat())
+            source.save(ours=True, fingerprint="", publication=under_way, publications=number, layout=layout)
+
         try:
-            job = self._client.publish(self.shape.title, described, project, upload)
+            job = self._client.publish(self.shape.title, described, project, upload, leaving=leaving)
         except transport.InDoubt:
             raise
         except transport.CallFailed:

@@ -94,7 +94,6 @@ class Closed(CallFailed):
 _BY_STATUS: Mapping[int, type[CallFailed]] = {
     401: Misconfigured,
     403: Misconfigured,
-    408: Again,  # the request had not arrived whole
     409: Conflict,
     412: Conflict,
     429: Again,
@@ -105,10 +104,10 @@ def judge(status: int, *, repeatable: bool) -> type[CallFailed] | None:
     """Return the class a status stands for, None for success.
 
     A 5xx after a call that may not be repeated is in doubt: a gateway can answer 503 for a server
-    that has done the work.
+    that has done the work. So can a 408 (vendors/powerbi.md section 5).
     """
     if status < 300:
         return None
-    if status >= 500:
+    if status >= 500 or status == 408:
         return Again if repeatable else InDoubt
     return _BY_STATUS.get(status, Refused)

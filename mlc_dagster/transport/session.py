@@ -65,6 +65,7 @@ class _Call:
     overrides: Mapping[int, type[CallFailed]]
     answers: frozenset[int]
     cost: int
+    leaving: Callable[[], None] | None
 
 
 class _Signed(AuthBase):
@@ -163,12 +164,14 @@ class Http:
         overrides: Mapping[int, type[CallFailed]] | None = None,
         answers: Collection[int] = (),
         cost: int = 1,
+        leaving: Callable[[], None] | None = None,
     ) -> requests.Response:
         """Send one request and return its answer with status below 300, or one of ``answers``, body read.
 
         ``repeatable`` (default: all but POST and PATCH) calls are retried on 5xx, timeouts and dropped
         connections; others raise InDoubt then. 429 is waited out when short. ``overrides`` replaces the
-        error class of single statuses. ``cost``: calls it counts as in the budget.
+        error class of single statuses. ``cost``: calls it counts as in the budget. ``leaving`` is called
+        each time right before it goes out, after every wait: a note of when must not be older than the call.
         Raises Again, InDoubt, Refused, Conflict, Misconfigured, Closed.
         """
         sent_headers = dict(headers or {})
@@ -186,6 +189,7 @@ class Http:
             overrides or {},
             frozenset(answers),
             cost,
+            leaving,
         )
         retrying = tenacity.Retrying(
             stop=tenacity.stop_after_attempt(self._attempts),
@@ -215,6 +219,8 @@ class Http:
         self.budget.acquire(call.cost)
         # After the budget: a token must not expire while the call waits for its turn.
         signed = self._auth.headers() if self._auth is not None else {}
+        if call.leaving is not None:
+            call.leaving()
         self.counter.add(calls=call.cost, bytes_out=len(call.body or b""))
         try:
             response = self._session.request(

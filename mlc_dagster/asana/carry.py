@@ -51,8 +51,8 @@ REFUSED = (400, 403, 404, 422)
 
 @dataclass
 class Job:
-    """One change on its way. task: its gid where there is one; new: made by this run; edits: what is to be
-    written to it.
+    """One change on its way. task: its gid where there is one; new: made by this run; outside: it is not in
+    its project yet; edits: what is to be written to it.
     """
 
     change: Change
@@ -60,6 +60,7 @@ class Job:
     before: Wanted | None
     place: Place
     task: str | None
+    outside: bool = False
     edits: Edits = field(default_factory=Edits)
     new: bool = False
 
@@ -97,8 +98,9 @@ class Carry:
         Raises InDoubtError: something was sent and is not answered, or the rest has to wait.
         """
         self.places.begin()
-        gids = {**found, **self.batch.checkpoint.get("gids", {})}
-        jobs = [self._job(change, gids) for change in self.batch.changes]
+        gids = dict(self.batch.checkpoint.get("gids", {}))
+        # Another task with the key of one that the ledger knows is a copy, and people's.
+        jobs = [self._job(change, gids, found) for change in self.batch.changes]
         try:
             self._update(jobs)
             self._update(self._found_again(jobs))
@@ -120,9 +122,11 @@ class Carry:
     def _update(self, jobs: Sequence[Job]) -> None:
         self._look(jobs)
         # A field exists only on a task that is in the project already (section 2).
-        self._move(jobs)
+        self._move([job for job in jobs if job.outside])
         self._leave(jobs)
         self._change(jobs)
+        # Not before: a task whose change is refused stays in the section that the ledger knows.
+        self._move([job for job in jobs if not job.outside])
 
     def _found_again(self, jobs: Sequence[Job]) -> Sequence[Job]:
         """Of tasks that are gone: those with another one by now, which a copy that our database was put back
@@ -136,7 +140,7 @@ class Carry:
             job.task, job.before = found.get(job.key), None
         return [job for job in gone if job.task]
 
-    def _job(self, change: Change, gids: Mapping[str, str]) -> Job:
+    def _job(self, change: Change, gids: Mapping[str, str], found: Mapping[str, str]) -> Job:
         key, payload = change.row.key, change.row.payload
         before = self.befores.get(key)
         return Job(
@@ -144,7 +148,7 @@ class Carry:
             self._wanted(key, payload),
             self._wanted(key, before) if before is not None else None,
             self.places.of(payload),
-            gids.get(key) or change.target_id,
+            gids.get(key) or change.target_id or found.get(key),
         )
 
     def _wanted(self, key: str, payload: Mapping[str, Any]) -> Wanted:
@@ -178,7 +182,7 @@ class Carry:
                     job.task = None
                 elif seen.section is None and job.place.project:
                     # In another project: its supplier, branch or ERP project changed, or somebody moved it.
-                    job.edits.section = job.wanted.section or ""
+                    job.edits.section, job.outside = job.wanted.section or "", True
 
     def _seen(self, place: Place, task: Mapping[str, Any]) -> Seen:
         return Seen(
@@ -314,7 +318,7 @@ class Carry:
     def _left(self, job: Job) -> str | None:
         """The project the row belonged to before, where that is another one."""
         before = self.befores.get(job.key)
-        old = self.places.of(before).project if before is not None else None
+        old = self.places.project(before) if before is not None else None
         return old if old != job.place.project else None
 
     def _comment(self, jobs: Sequence[Job]) -> None:

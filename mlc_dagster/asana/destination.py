@@ -9,6 +9,7 @@ from mlc_dagster.asana.carry import Carry, external_id, quiet_since
 from mlc_dagster.asana.client import AsanaClient
 from mlc_dagster.asana.edits import blind_edits
 from mlc_dagster.asana.places import Places
+from mlc_dagster.asana.projects import newest_of
 from mlc_dagster.asana.shape import Shape
 from mlc_dagster.asana.unassigned import unassigned
 from mlc_dagster.delivery import Ledger
@@ -51,7 +52,7 @@ class TaskFeed:
     ) -> None:
         self.name, self.tombstone, self.shape, self.options = name, tombstone, shape, options
         self._client, self._places, self._ledger, self._memory = client, places, ledger, memory
-        self._newest, self._unclaimed = f"newest:{shape.model}", f"unclaimed:{shape.model}"
+        self._newest, self._unclaimed = newest_of(shape), f"unclaimed:{shape.model}"
         part = options.part
         place = part.project or f"by {part.project_by} in {part.team}"
         # With another place for the lines the notes of every task look different.
@@ -141,7 +142,7 @@ class TaskFeed:
             self.options.part.people_may_change,
             batch,
             befores,
-            self._ledger.left_over(self.name, batch.company, keys),
+            self._ledger.unsure(self.name, batch.company, keys, self.target),
             self.members if assigned else {},
             self.options.external,
             self._strays,
@@ -180,16 +181,22 @@ class TaskFeed:
                 self._memory.write(self._newest, remembered, {"at": carry.newest})
 
     def _settled(self, batch: Batch) -> dict[str, str]:
-        """The tasks of a batch that are there although nobody said so.
+        """The tasks of a batch that are there although nobody said so: made by a call without an answer, or
+        after the copy that our database was put back from.
 
         Raises InDoubtError while one that is not there may still appear.
         """
         unknown = {str(key) for key in batch.checkpoint.get("sent", ())}
         found = self._by_external(unknown)
-        if unknown - found.keys():
-            changes = [change for change in batch.changes if change.row.key in unknown]
-            strays = self._strays([change.row.payload for change in changes])
-            found |= {key: gid for key, gid in strays.items() if key in unknown}
+        known = {*found, *batch.checkpoint.get("gids", ())}
+        new = [
+            change.row
+            for change in batch.changes
+            if change.row.key in unknown - known or (change.target_id is None and change.row.key not in known)
+        ]
+        if new:
+            strays, keys = self._strays([row.payload for row in new]), {row.key for row in new}
+            found |= {key: gid for key, gid in strays.items() if key in keys}
         missing = unknown - found.keys()
         until = quiet_since(batch, self._client.clock.now())
         if until and (missing or batch.checkpoint.get("told")):
@@ -211,7 +218,7 @@ class TaskFeed:
         keys = [change.row.key for change in changes if change.target_id]
         found: dict[str, Mapping[str, Any]] = {}
         for company in self._ledger.companies(self.name):
-            unsure = self._ledger.left_over(self.name, company, keys)
+            unsure = self._ledger.unsure(self.name, company, keys, self.target)
             found |= self._ledger.payloads(self.name, company, [key for key in keys if key not in unsure])
         return found
 

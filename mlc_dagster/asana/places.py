@@ -49,6 +49,10 @@ class Places(Protocol):
         """The place of one row."""
         ...
 
+    def project(self, payload: Payload) -> str | None:
+        """The gid of a row's project, if there is one; none is made."""
+        ...
+
     def unfit(self, payload: Payload) -> str | None:
         """Why there is no place for a row yet."""
         ...
@@ -113,6 +117,10 @@ class InProjects:
         board = self._projects.board(self._projects.place(payload))
         return Place(project=board.project, board=board)
 
+    def project(self, payload: Payload) -> str | None:
+        """The one we know."""
+        return self._projects.gid(self._projects.place(payload))
+
     def unfit(self, payload: Payload) -> str | None:  # noqa: ARG002
         """There is a project for each row."""
         return None
@@ -120,8 +128,7 @@ class InProjects:
     def keyed(self, payloads: Sequence[Payload], since: str | None) -> dict[str, str]:  # noqa: ARG002
         """Listed, never searched: the search lags behind (section 7)."""
         found: dict[str, tuple[str, str]] = {}
-        for project in self._projects.known():
-            board = self._projects.of_gid(project)
+        for board in self._projects.boards():
             for task in board.tasks(KEYED, since):
                 if key := self._shape.key(task, board.fields):
                     mine = (str(task["created_at"]), str(task["gid"]))
@@ -179,6 +186,10 @@ class BelowTasks:
         if self._key(payload) not in self._known:
             self.prepare([payload])
         return Place(parent=self._known.get(self._key(payload)))
+
+    def project(self, payload: Payload) -> str | None:  # noqa: ARG002
+        """A subtask is in none."""
+        return None
 
     def unfit(self, payload: Payload) -> str | None:
         """A line waits for its document."""

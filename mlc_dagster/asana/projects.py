@@ -1,5 +1,6 @@
 """The projects tasks live in: their custom fields, their sections, and those that are made when needed."""
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -8,7 +9,7 @@ from mlc_dagster.asana.shape import Bound, Declared, Shape, Task
 from mlc_dagster.delivery.errors import InDoubtError, Stop
 from mlc_dagster.delivery.memory import Memory
 from mlc_dagster.settings.asana import AsanaDestination
-from mlc_dagster.transport.errors import InDoubt, Refused
+from mlc_dagster.transport.errors import InDoubt, Misconfigured, Refused
 
 DEFINITION = ["name", "resource_subtype", "precision", "enum_options.name", "enum_options.enabled"]
 FIELDS = [f"custom_field.{name}" for name in DEFINITION]
@@ -17,6 +18,8 @@ OPTIONS_AT_MOST = 500
 # A project from a template is a job of seconds (section 4).
 JOB_SECONDS, JOB_LOOKS = 2.0, 60
 TOO_LONG = "The result is too large"
+
+log = logging.getLogger(__name__)
 
 
 class Fields:
@@ -175,9 +178,17 @@ class Projects:
 
     def board(self, place: str | None) -> Board:
         """The project for a value of `project_by`, or the one project; a missing one is made."""
-        return self.of_gid(
-            self._settings.project or self._known(place or NOWHERE) or self._make(place or NOWHERE)
-        )
+        gid = self.gid(place)
+        return (self._there(gid) if gid else None) or self.of_gid(self._make(place or NOWHERE))
+
+    def boards(self) -> list[Board]:
+        """All projects that tasks of the model may be in."""
+        return [board for gid in self.known() if (board := self._there(gid)) is not None]
+
+    def gid(self, place: str | None) -> str | None:
+        """The project for a value of `project_by`, or the one project; None where there is none yet."""
+        known = self._memory.read(self._name).value.get(place or NOWHERE)
+        return self._settings.project or (str(known) if known else None)
 
     def of_gid(self, gid: str) -> Board:
         """A project by its gid."""
@@ -215,15 +226,24 @@ class Projects:
     def _name(self) -> str:
         return f"projects:{self._shape.model}:{self._settings.project_by}"
 
-    def _known(self, place: str) -> str | None:
-        gid = self._memory.read(self._name).value.get(place)
-        return str(gid) if gid else None
+    def _there(self, gid: str) -> Board | None:
+        """A project; None for one that we have made and people have deleted, which is forgotten."""
+        try:
+            return self.of_gid(gid)
+        except Misconfigured as gone:
+            if gone.status != 404 or self._settings.project:
+                raise
+            log.warning("The project %s is gone: people have deleted it. Another is made when needed.", gid)
+            before = self._memory.read(self._name)
+            left = {place: each for place, each in before.value.items() if each != gid}
+            self._memory.write(self._name, before, left)
+            return None
 
     def _make(self, place: str) -> str:
         """Make a project with our fields, or adopt the one that an unanswered call has made."""
         name = f"{self._shape.model.replace('_', ' ').capitalize()}: {place}"
         try:
-            gid = self._named(name) or (
+            gid = self._adopted(name) or (
                 self._from_template(name) if self._settings.template else self._empty(name)
             )
         except InDoubt as lost:
@@ -238,6 +258,15 @@ class Projects:
         before = self._memory.read(self._name)
         self._memory.write(self._name, before, {**before.value, place: gid})
         return gid
+
+    def _adopted(self, name: str) -> str | None:
+        """A project of this name. Where our database was put back from a copy, it may hold older tasks than
+        the newest we know of: all projects are listed whole once.
+        """
+        if (found := self._named(name)) is not None:
+            newest = newest_of(self._shape)
+            self._memory.write(newest, self._memory.read(newest), {})
+        return found
 
     def _named(self, name: str) -> str | None:
         projects = self._client.pages(f"/teams/{self._settings.team}/projects", ["name", "created_at"])
@@ -263,6 +292,11 @@ class Projects:
             self._client.clock.sleep(JOB_SECONDS)
             job = self._client.get(f"/jobs/{job['gid']}", ["status", "new_project"])
         raise InDoubtError(f"The project {name!r} is still being made from its template.")
+
+
+def newest_of(shape: Shape) -> str:
+    """What is remembered of when a model's newest task was made."""
+    return f"newest:{shape.model}"
 
 
 # Rows without a supplier, branch or ERP project.

@@ -29,8 +29,8 @@ class TaskReadBack:
 
     def rows(self, company: str) -> Iterator[FoundRow]:  # noqa: ARG002 - a project holds those of all
         """Every task that carries a key, project by project."""
-        for project in self._projects.known():
-            board, place = self._projects.of_gid(project), self._projects.of_project(project)
+        for board in self._projects.boards():
+            place = self._projects.of_project(board.project)
             for task in board.tasks(LOOK):
                 if key := self._shape.key(task, board.fields):
                     values = {**place, **self._values(task, board)}
@@ -38,8 +38,7 @@ class TaskReadBack:
 
     def check(self) -> None:
         """Look at the projects and their fields."""
-        for project in self._projects.known():
-            self._projects.of_gid(project)
+        self._projects.boards()
 
     def calls(self, rows: int) -> int:
         """Of each project its fields and a page of tasks at least."""

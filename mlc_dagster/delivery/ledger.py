@@ -13,7 +13,7 @@ from mlc_dagster.database import reading
 from mlc_dagster.database.schema import batch_members, batches, deliveries, quarantine, records
 from mlc_dagster.delivery.changes import CHANGES_IN_A_PAGE, Changes
 from mlc_dagster.delivery.destination import Batch
-from mlc_dagster.delivery.rows import Change, Op, Row, decode
+from mlc_dagster.delivery.rows import Change, Op, Row, decode, text_hash
 
 # The source key of a row for which no record of the ERP stands: every delivery answers for it.
 NOBODYS = ""
@@ -153,18 +153,19 @@ class Ledger:
                 for row in connection.execute(query.where(records.c.key.in_(some)))
             }
 
-    def left_over(self, destination: str, company: str, keys: Sequence[str]) -> set[str]:
-        """Of these keys, those whose rows wait to be sent again or failed: the destination may hold them
-        otherwise than noted.
+    def unsure(self, destination: str, company: str, keys: Sequence[str], target: str) -> set[str]:
+        """Of these keys, those whose rows the destination may hold otherwise than noted: they wait to be sent
+        again or failed, or were sent to another `target`, which its settings have made this one since.
         """
-        query = sa.select(records.c.key).where(
-            *_of(records, destination, company), records.c.state.in_([State.PENDING, State.FAILED])
-        )
+        columns = (records.c[name] for name in ("key", "source_key", "state", "hash", "payload"))
+        query = sa.select(*columns).where(*_of(records, destination, company))
         with reading(self.engine) as connection:
             return {
-                key
+                row.key
                 for some in chunks(keys)
-                for key in connection.execute(query.where(records.c.key.in_(some))).scalars()
+                for row in connection.execute(query.where(records.c.key.in_(some)))
+                if row.state in (State.PENDING, State.FAILED)
+                or (row.hash is not None and row.hash != text_hash(row.payload, row.source_key, target))
             }
 
     def held(self, destination: str, company: str) -> Iterator[Held]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mlc_sandbox.asana.calls import ApiCall, Reply
-from mlc_sandbox.asana.errors import ApiError, bad
+from mlc_sandbox.asana.errors import ApiError, bad, no_access
 from mlc_sandbox.asana.http import Gate, shuffled
 from mlc_sandbox.asana.world import VENDOR, World
 
@@ -49,6 +49,9 @@ class BatchRoutes:
         broken = self.world.faults.take(VENDOR, "server_error", inner.line)
         if broken is not None:
             raise ApiError(int(broken.get("status", 500)), "Server Error")
+        closed = self.world.faults.take(VENDOR, "no_access", inner.line)
+        if closed is not None:
+            raise no_access(closed.get("what", "task"))
         answer = self.gate.dispatch(inner)
         call.view.cost += inner.view.cost
         return answer if isinstance(answer, Reply) else answer()

@@ -106,6 +106,44 @@ def test_a_document_that_is_sent_again_is_put_right_in_all_its_parts_though_it_h
     assert (fields["Amount"], fields["Cost centre"]) == (Decimal("100.00"), "200")
 
 
+def test_a_change_that_was_refused_leaves_the_section_to_the_next_one(
+    ours: Installation, sandbox: Sandbox, world: World, project: str
+) -> None:
+    ours.deliver([invoice("1")])
+    sandbox.asana.people.edit_field("Amount", locked=True)
+    assert ours.deliver([invoice("1", "7.00", board_section="Done")]).failed == 1
+    sandbox.asana.people.edit_field("Amount", locked=False)
+    ours.deliver([invoice("1", "8.00", board_section="Cancelled")])
+    assert cards(world, project)["NO01|Invoice|1"].section == "Cancelled"
+
+
+def test_a_document_that_changes_with_the_settings_is_brought_into_their_form_whole(
+    install: Install, world: World, project: str
+) -> None:
+    before = install()
+    before.set_up()
+    before.deliver([invoice("1")])
+    assert "Tannhjul | 2 stk" in cards(world, project)["NO01|Invoice|1"].notes
+    ours = install(destinations={"supplier_invoices": {"lines": "none"}})
+    ours.deliver([invoice("1", "7.00")])
+    card = cards(world, project)["NO01|Invoice|1"]
+    assert (card.fields["Amount"], "Tannhjul | 2 stk" in card.notes) == (Decimal("7.00"), False)
+
+
+def test_a_task_that_was_made_anew_and_refused_its_comment_is_known_by_the_next_run(
+    ours: Installation, sandbox: Sandbox, world: World, project: str
+) -> None:
+    ours.deliver([invoice("1")])
+    (task,) = [task for task in world.all(Task) if project in task.places]
+    sandbox.asana.people.trash(task.gid)
+    voided = invoice("1", ended=True, ending="The ERP has voided it.", board_section="Cancelled")
+    sandbox.faults.arm("asana", "no_access", match="POST .*/stories", times=1)
+    assert ours.deliver([voided, invoice("2")]).failed == 1
+    ours.deliver([voided, invoice("2"), invoice("3")])
+    assert len(cards(world, project)) == 3
+    assert len(cards(world, project)["NO01|Invoice|1"].comments) == 1
+
+
 def test_a_paid_invoice_moves_to_done_and_is_completed(
     ours: Installation, world: World, project: str
 ) -> None:
@@ -283,6 +321,27 @@ def test_projects_by_supplier_are_made_once_each(install: Install, world: World)
     ours.deliver([invoice("1", supplier_name="Nordlys AB")])
     made = {project.name: len(cards(world, project.gid)) for project in world.all(Project)}
     assert (made["Supplier invoices: Blåbær AS"], made["Supplier invoices: Nordlys AB"]) == (1, 2)
+
+
+def test_a_project_that_people_deleted_is_made_anew_and_holds_nothing_up(
+    install: Install, world: World
+) -> None:
+    from mlc_sandbox.asana.store import Project
+
+    by = {"project_by": "supplier", "team": world.members["team"]}
+    ours = install(destinations={"supplier_invoices": by})
+    ours.set_up()
+    other = invoice("2", supplier_name="Nordlys AB")
+    ours.deliver([invoice("1"), other])
+    names = {each.name: each.gid for each in world.all(Project)}
+    ours.asana.client.delete(f"/projects/{names['Supplier invoices: Nordlys AB']}")
+    assert ours.deliver([invoice("1"), other, invoice("3")]).created == 1
+    # Asana refuses a field of a task that is in no project with it; then the task is looked at.
+    rows = [invoice("1"), invoice("2", "7.00", supplier_name="Nordlys AB"), invoice("3")]
+    assert [ours.deliver(rows).failed, ours.deliver(rows).failed] == [1, 0]
+    names = {each.name: each.gid for each in world.all(Project)}
+    made = cards(world, names["Supplier invoices: Nordlys AB"])
+    assert made["NO01|Invoice|2"].fields["Amount"] == Decimal("7.00")
 
 
 def test_projects_are_made_from_a_template(install: Install, world: World) -> None:

@@ -75,9 +75,10 @@ class Found:
 
 @dataclass(frozen=True)
 class Published(Found):
-    """A published data source."""
+    """A published data source; project: the id of its project."""
 
     description: str
+    project: str
 
 
 @dataclass(frozen=True)
@@ -162,7 +163,8 @@ class TableauClient:
         if response.status_code == 404:
             return None
         found = _element(_root(response), "datasource")
-        return Published(id, found.get("name", ""), found.get("description", ""))
+        project = _element(found, "project").get("id", "")
+        return Published(id, found.get("name", ""), found.get("description", ""), project)
 
     def datasource_named(self, name: str, project: str) -> str | None:
         """The id of the data source of this name in a project; new ones may show late (section 1)."""

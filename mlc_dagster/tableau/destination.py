@@ -116,11 +116,18 @@ class DataSource:
             return self._update(source, batch) if self._fits(source.state) else self._publish(source, batch)
 
     def resolve(self, batch: Batch) -> Outcome:
-        """Finish a batch from where its checkpoint says it was left. Raises as `send`."""
-        if "update" not in batch.checkpoint:
-            return self.send(batch)
-        with self._translated(batch):
-            return self._finish_update(self._source(), batch)
+        """Finish a batch from where its checkpoint says it was left. Raises as `send`, but no Stop that may
+        be about its own rows: they have to be planned anew to become others.
+        """
+        try:
+            if "update" not in batch.checkpoint:
+                return self.send(batch)
+            with self._translated(batch):
+                return self._finish_update(self._source(), batch)
+        except delivery.Stop as stop:
+            if self._open(batch):
+                raise
+            raise delivery.NotLanded(str(stop), partial=self._partial(batch)) from stop
 
     def calls(self, changes: Sequence[Change]) -> int:
         """About how many calls these changes cost: two looks; upload, write, and looks at the job."""
@@ -144,6 +151,7 @@ class DataSource:
         if (outcome := self._settle(source, batch)) is not None:
             return outcome
         project = self._project()
+        self._stands(source, project)
         with self._file([self._whole(batch)]) as (path, rows):
             upload = self._client.upload(path)
         number, layout = source.state.publications + 1, self._layout(source.state)
@@ -164,6 +172,16 @@ class DataSource:
             raise
         source.save(publication=replace(under_way, job=job))
         return self._published(source, batch, self._ended(job), rows)
+
+    def _stands(self, source: Source, project: str) -> None:
+        """Make sure that a publication replaces what is there, and makes no second one beside it."""
+        found = self._client.datasource(source.state.id) if source.state.id else None
+        if found and (found.name.casefold(), found.project) != (self.shape.title.casefold(), project):
+            raise delivery.Stop(
+                f"{self.name}: somebody has renamed the data source {self.shape.title!r} to {found.name!r}, "
+                f"or moved it out of the project {self._place.project!r}. It has to be published whole, and "
+                "that would make another one beside it. Give it its name and place back. Nothing was sent."
+            )
 
     def _settle(self, source: Source, batch: Batch) -> Outcome | None:
         """See what became of a publication that was left; None when it cannot happen any more."""
@@ -274,7 +292,7 @@ class DataSource:
         job = self._client.job(note["job"]) if note["job"] else None
         if job is not None and (job.succeeded or job.failed):
             return self._updated(source, batch, job)
-        if not self._client.datasource(source.state.id):
+        if not source.state.id or not self._client.datasource(source.state.id):
             source.save(id="")
             raise delivery.NotLanded(f"{self.name}: the data source is gone. It is published again.")
         nothing = {"op": "eq", "target-col": self.shape.key.name, "const": {"type": "string", "v": ""}}
@@ -403,6 +421,8 @@ class DataSource:
 
 def _unfit(shape: Shape, payload: Payload) -> str:
     """Why a row can never be in a .hyper file; empty when it can. Decimals were judged by the contract."""
+    if payload.get(shape.key.source) is None:
+        return f"{shape.key.source}, which is its key, is empty"
     for column in shape.columns:
         value = payload.get(column.source)
         if isinstance(value, str) and "\0" in value:

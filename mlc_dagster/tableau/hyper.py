@@ -192,9 +192,11 @@ def _fill(connection: "Connection", content: Content, folder: Path) -> None:
 
 
 def _store(file: Path, piece: pa.Table, key: Column) -> None:
-    """Hyper takes into a NOT NULL column only what the stream says is never null, and believes it."""
-    if piece[key.name].null_count:
-        raise Unusable(f"a row has no {key.source}, which is its key")
+    """Hyper takes into a NOT NULL column only what the stream says is never null, and believes it.
+
+    A row without a key is one of before another column became the key: it goes again under its new one.
+    """
+    piece = piece.filter(piece[key.name].is_valid())
     told = pa.schema([field.with_nullable(field.name != key.name) for field in piece.schema])
     with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_stream(sink, told) as stream:
         stream.write_table(piece.cast(told))

@@ -70,11 +70,17 @@ def supplier(number: str, name: str = "Blåbær AS", company: str = "NO01") -> R
 
 def changed_contract(folder: Path, before: str, after: str) -> Mappings:
     """The shipped models, with other words in the contract of tableau/supplier_invoices."""
+    return changed_models(folder, ("yml", before, after))
+
+
+def changed_models(folder: Path, *changes: tuple[str, str, str]) -> Mappings:
+    """The shipped models; of tableau/supplier_invoices these kinds of files with other words."""
     shutil.copytree(REPOSITORY / "dbt_like_mappings", folder)
-    contract = folder / "tableau" / "supplier_invoices.yml"
-    text = contract.read_text("utf-8")
-    assert before in text
-    contract.write_text(text.replace(before, after), "utf-8")
+    for kind, before, after in changes:
+        file = folder / "tableau" / f"supplier_invoices.{kind}"
+        text = file.read_text("utf-8")
+        assert before in text
+        file.write_text(text.replace(before, after), "utf-8")
     return mappings_in(folder)
 
 

@@ -5,15 +5,26 @@ from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
 from mlc_dagster.delivery import Quarantine, reconcile
 from mlc_dagster.delivery.errors import Stop
+from mlc_dagster.tableau.destination import DataSource
 from mlc_sandbox.server import Sandbox
 from mlc_sandbox.tableau import World
 from tests.support.parts import TestParts
-from tests.tableau.site import INVOICES, SUPPLIERS, TITLE, Installation, changed_contract, invoice, supplier
+from tests.tableau.site import (
+    INVOICES,
+    SUPPLIERS,
+    TITLE,
+    Installation,
+    changed_contract,
+    changed_models,
+    invoice,
+    supplier,
+)
 
 UPDATE, PUBLISH = r"PATCH .*/data\?", r"POST .*/datasources\?"
 
@@ -145,6 +156,12 @@ def test_set_up_makes_the_project(install: Callable[..., Installation], name: st
     assert ours.deliver([invoice("1")]).complete
 
 
+def test_a_row_without_its_key_is_refused_in_words(ours: Installation) -> None:
+    assert ours.deliver([invoice("1", code=None), invoice("2")]).quarantined == 1
+    (entry,) = Quarantine(ours.engine, ours.clock).open(INVOICES, "NO01")
+    assert "code, which is its key, is empty" in entry.reason
+
+
 def test_a_row_that_hyper_cannot_hold_is_refused_in_words_and_the_rest_goes(ours: Installation) -> None:
     report = ours.deliver([invoice("1", description="a\0b"), invoice("2")])
     assert (report.quarantined, report.created) == (1, 1)
@@ -157,6 +174,51 @@ def test_two_companies_may_not_share_a_row(ours: Installation) -> None:
     ours.destination(SUPPLIERS)._source().save(fingerprint="")
     with pytest.raises(Stop, match="put the company into the key"):
         ours.deliver([supplier("1", company="X")], name=SUPPLIERS, company="SE01")
+
+
+def test_rows_that_may_not_be_sent_hold_nothing_up_once_they_are_mended_though_their_sender_died(
+    ours: Installation,
+) -> None:
+    ours.deliver([supplier("1", company="X")], name=SUPPLIERS)
+    ours.destination(SUPPLIERS)._source().save(fingerprint="")
+    with patch.object(DataSource, "send", side_effect=KeyboardInterrupt), pytest.raises(KeyboardInterrupt):
+        ours.deliver([supplier("1", company="X")], name=SUPPLIERS, company="SE01")
+    mended = [supplier("1", company="SE01")]
+    assert ours.deliver(mended, name=SUPPLIERS, company="SE01", gone=[supplier("1", company="X")]).complete
+    assert set(ours.shown(SUPPLIERS)) == {"X|1", "SE01|1"}
+
+
+def test_a_data_source_that_people_renamed_gets_no_second_one_beside_it(
+    ours: Installation, world: World
+) -> None:
+    ours.deliver([invoice("1")])
+    source = world.datasource(TITLE)
+    source.name = "Payables"
+    ours.deliver([invoice("1", "2")])
+    ours.destination()._source().save(fingerprint="")
+    with pytest.raises(Stop, match="'Payables'"):
+        ours.deliver([invoice("1", "3")])
+    source.name = TITLE
+    ours.deliver([invoice("1", "3")])
+    assert ours.shown() == ours.wanted([invoice("1", "3")])
+
+
+def test_another_key_column_is_published_though_the_other_company_s_rows_do_not_have_it_yet(
+    ours: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    norway, sweden = [invoice("1")], [invoice("1", company="SE01")]
+    ours.deliver(norway)
+    ours.deliver(sweden, company="SE01")
+    keyed = "key: [{0}]\nnumber: reference_number\ncolumns:\n  {0}:"
+    contract = ("yml", keyed.format("code"), keyed.format("record"))
+    changed = changed_models(tmp_path / "models", contract, ("sql", " as code", " as record"))
+    monkeypatch.setattr(TestParts, "mappings", changed)
+    norway, sweden = [
+        [invoice("1", company=row.payload["company"], record=row.key)] for (row,) in (norway, sweden)
+    ]
+    ours.deliver(norway)
+    ours.deliver(sweden, company="SE01")
+    assert ours.shown() == ours.wanted([*norway, *sweden])
 
 
 @pytest.mark.parametrize("shape", ["tdsx", "hyper"])

@@ -1,6 +1,7 @@
 """What partners' systems said of our documents: 997s and TA1s, correlated with what was sent.
 
-By partner, kind of group and its number, as numbers: zeros may be dropped (vendors/x12.md section 9).
+By partner, kind of group, its number and the set's, as numbers: zeros may be added or dropped
+(vendors/x12.md section 9).
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,6 +12,7 @@ from typing import Any
 from mlc_dagster.cleo.outbox import Outbox, Standing, State, Stored
 from mlc_dagster.settings.cleo import CleoSettings
 from mlc_dagster.x12.documents import Acknowledgment, InterchangeAcknowledgment, Status
+from mlc_dagster.x12.values import is_whole
 
 STATES: Mapping[Status, State] = {
     Status.ACCEPTED: State.ACKNOWLEDGED,
@@ -44,18 +46,24 @@ class Answers:
         self._outbox, self._settings = outbox, settings
 
     def group(self, partner: str, company: str, answer: Acknowledgment, noted: Noted) -> None:
-        """A 997: of a group, and of each of its sets. What it does not name shares the group's fate."""
-        between = {"partner": partner, "company": company}
+        """A 997: of a group, and of each of its sets. What it does not name shares the group's fate, and all
+        share it where the group is rejected: the partner has processed none, whatever it found of each.
+        """
+        between, named = {"partner": partner, "company": company}, f"{answer.kind} {answer.control}"
         found = list(self._outbox.find(**between, kind=answer.kind, group_control=answer.control))
         if not found:
-            noted.unknown.append(f"997 of {partner} for {answer.kind} {answer.control}")
+            noted.unknown.append(f"997 of {partner} for {named}")
             return
         whole = STATES[answer.status]
-        said = {one.control: (STATES[one.status], _detail(one.codes, one.errors)) for one in answer.sets}
-        documents: dict[str, tuple[State, Mapping[str, Any]]] = {
-            entry.control: said.get(entry.control, (whole, {"group": list(answer.codes)}))
-            for entry in found[-1].documents
-        }
+        fate: tuple[State, Mapping[str, Any]] = (whole, {"group": list(answer.codes)})
+        documents = {entry.control: fate for entry in found[-1].documents}
+        places = {int(control): control for control in documents}
+        for one in answer.sets:
+            place = places.get(int(one.control)) if is_whole(one.control) else None
+            if place is None:
+                noted.unknown.append(f"997 of {partner} for {named}, set {one.control}")
+            elif one.status is Status.REJECTED or answer.status is not Status.REJECTED:
+                documents[place] = STATES[one.status], _detail(one.codes, one.errors)
         self._note(found[-1], whole, documents, noted)
 
     def interchange(

@@ -277,17 +277,25 @@ class Receiver:
     def _997(
         self, letter: Letter, group: Group, verdicts: list[Verdict], status: str, codes: list[str]
     ) -> str:
-        control = at(group.head, 6)
-        if self.world.switches["ak102"] == "padded":
-            control = control.zfill(9)
-        body: list[Segment] = [["AK1", at(group.head, 1), control]]
-        for verdict in verdicts if not codes else ():
-            body += _ak2(verdict)
+        body: list[Segment] = [["AK1", at(group.head, 1), self._echo("ak102", at(group.head, 6))]]
+        for verdict in self._named(verdicts, codes):
+            body += _ak2(verdict, self._echo("ak202", verdict.set.control))
         accepted = sum(verdict.status != "R" for verdict in verdicts)
         declared = group.declared if group.declared.isdecimal() else str(len(group.sets))
         body.append(["AK9", status, declared, str(len(group.sets)), str(accepted), *codes[:5]])
         sender = letter.interchange.sender
         return self.world.wrap(letter.partner, sender, "997", body, letter.interchange.version)
+
+    def _named(self, verdicts: list[Verdict], codes: list[str]) -> list[Verdict]:
+        """The sets that a 997 names. Some engines judge each by itself before they reject the group."""
+        if not codes:
+            return verdicts
+        judged = self.world.switches["rejected_group"] == "sets_accepted"
+        return [Verdict(verdict.set, "A", [], []) for verdict in verdicts] if judged else []
+
+    def _echo(self, switch: str, control: str) -> str:
+        """A number of ours as a 997 repeats it."""
+        return control.zfill(9) if self.world.switches[switch] == "padded" else control
 
     def _ta1(self, partner: Partner, interchange: Interchange, status: str, code: str) -> str:
         start = self.world.head(partner, interchange.sender, f"{interchange.head[12]}0")
@@ -429,8 +437,8 @@ def _number(found: Set) -> str:
     return at(found.first(name), position)
 
 
-def _ak2(verdict: Verdict) -> list[Segment]:
-    segments: list[Segment] = [["AK2", verdict.set.kind, verdict.set.control]]
+def _ak2(verdict: Verdict, control: str) -> list[Segment]:
+    segments: list[Segment] = [["AK2", verdict.set.kind, control]]
     for finding in verdict.findings:
         segments.append(["AK3", finding.segment, str(finding.position), "", finding.code])
         segments += [

@@ -54,6 +54,8 @@ DEFAULTS: dict[str, Any] = {
     "repeated_interchange": "ta1_025",  # ta1_025 | answer_again: the same bytes once more
     "usage": "T",  # T | P: what ISA15 must say
     "ak102": "as_sent",  # as_sent | padded: GS06 in a 997, with zeros (vendors/x12.md section 9)
+    "ak202": "as_sent",  # as_sent | padded: ST02 in a 997, with zeros
+    "rejected_group": "bare",  # bare | sets_accepted: AK5 A of each set, beside AK9 R
     # What partners do of themselves while a day passes
     "ships_per_day": 6,
     "supplier_changes_per_day": 3,
@@ -81,6 +83,8 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "repeated_interchange": ("ta1_025", "answer_again"),
     "usage": ("T", "P"),
     "ak102": ("as_sent", "padded"),
+    "ak202": ("as_sent", "padded"),
+    "rejected_group": ("bare", "sets_accepted"),
 }
 
 

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from mlc_dagster.cleo.outbox import State
 from mlc_dagster.delivery import distrust
+from mlc_sandbox.cleo.mailbox import DOWNLOAD
 from mlc_sandbox.cleo.switches import CHOICES
 from mlc_sandbox.cleo.world import World
 from mlc_sandbox.server import Sandbox
@@ -43,7 +44,10 @@ def test_of_a_group_only_the_set_that_is_named_is_rejected(ours: Installation, s
     assert ours.states() == {"1": "rejected", "2": "acknowledged"}
 
 
-def test_a_rejected_group_takes_all_its_sets(ours: Installation, sandbox: Sandbox) -> None:
+@pytest.mark.parametrize("named", CHOICES["rejected_group"])
+def test_a_rejected_group_takes_all_its_sets(ours: Installation, sandbox: Sandbox, named: str) -> None:
+    """Also where the 997 takes each set for good: the partner has processed nothing of the group."""
+    sandbox.cleo.switches["rejected_group"] = named
     answer(sandbox, "reject_group")
     ours.deliver(order("1"), order("2"))
     ours.receive()
@@ -111,6 +115,26 @@ def test_zeros_before_a_group_number_change_nothing(ours: Installation, sandbox:
     ours.deliver(order("1"))
     ours.receive()
     assert ours.states() == {"1": "acknowledged"}
+
+
+def test_zeros_before_a_set_s_number_change_nothing(ours: Installation, sandbox: Sandbox) -> None:
+    sandbox.cleo.switches["ak202"] = "padded"
+    answer(sandbox, "reject_set")
+    ours.deliver(order("1"), order("2"))
+    ours.receive()
+    assert ours.states() == {"1": "rejected", "2": "acknowledged"}
+
+
+@pytest.mark.parametrize("number", [b"0009", b"0001A"])
+def test_an_answer_to_a_set_that_is_none_of_ours_is_named(
+    ours: Installation, world: World, number: bytes
+) -> None:
+    ours.deliver(order("1"))
+    [file] = world.mailbox.files(DOWNLOAD)
+    file.content = file.content.replace(b"AK2*850*0001", b"AK2*850*" + number)
+    noted = ours.receive().noted
+    assert noted.unknown == [f"997 of nordedi for PO 1, set {number.decode()}"]
+    assert noted.documents == {"acknowledged": 1}
 
 
 def test_two_companies_count_alike_and_are_not_mixed_up(ours: Installation, sandbox: Sandbox) -> None:

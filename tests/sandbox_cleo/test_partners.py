@@ -80,6 +80,18 @@ class TestAnswers:
         mailbox.upload(order())
         assert segments(mailbox.texts()[0], "AK1") == ["AK1*PO*000000101"]
 
+    def test_set_numbers_may_come_back_with_zeros(self, mailbox: Mailbox) -> None:
+        mailbox.switches["ak202"] = "padded"
+        mailbox.upload(order())
+        assert segments(mailbox.texts()[0], "AK2") == ["AK2*850*000000001"]
+
+    def test_a_rejected_group_may_come_back_with_its_sets_taken_for_good(self, mailbox: Mailbox) -> None:
+        mailbox.switches.update(partner_answer="reject_group", rejected_group="sets_accepted")
+        mailbox.upload(order())
+        (text,) = mailbox.texts()
+        assert segments(text)[4:7] == ["AK2*850*0001", "AK5*A", "AK9*R*1*1*0*1"]
+        assert mailbox.received()["documents"]["850"] == []
+
     def test_a_late_answer_leaves_by_the_sandboxs_date(self, mailbox: Mailbox) -> None:
         mailbox.switches.update(partner_answer="late", late_hours=30)
         mailbox.upload(order())

@@ -54,8 +54,8 @@ UNCHANGEABLE = (
 )
 TAKEN = (
     "{partner} has {other} under the number {number} of the same seller, and takes a second document of that "
-    "number for a repetition. Give this one a supplier reference of its own in the ERP, and tell the partner "
-    "what shall become of the other."
+    "number for a repetition. Give this one a supplier reference of its own in the ERP. If the other shall "
+    "not stand, tell the partner what shall become of it."
 )
 RENAMED = (
     "{partner} has {number} as {before} of seller {seller}, and tells documents apart by these. Now it is "
@@ -184,14 +184,13 @@ class EdiFeed:
         What the partner has, and cannot be told, a person may have settled: it keeps what it has then.
         """
         told = self._outbox.told(self.name, {change.row.key for change in changes})
-        names, drafts = self._names(changes, company), Drafts()
+        drafts = Drafts()
         for change in changes:
             key = change.row.key
             try:
                 draft = self._draft(change, told.get(key))
                 if isinstance(draft, Draft):
                     self._write([draft], company, 1, 1)
-                    self._claim(draft, names)
             except RefusedError as words:
                 settled = self._settlements.of(self.name, change) if key in told else None
                 if settled is None:
@@ -202,30 +201,35 @@ class EdiFeed:
                 drafts.ready.append(draft)
             else:
                 drafts.quiet[key] = draft
+        self._claim(drafts)
         return drafts
 
-    def _names(self, changes: Sequence[Change], company: str) -> dict[tuple[str, str, str], str]:
-        """Whose key a name at a partner is, of documents with the number that a change has in the ERP.
+    def _claim(self, drafts: Drafts) -> None:
+        """Refuse new documents under a name that another one has at their partner, of whatever company.
 
-        The ERP tells kinds of documents apart by type and number (vendors/visma.md section 13.3), a partner
-        knows a seller's number only: a document that became one of another type keeps its number.
+        The ERP tells documents apart by its own number and type, a partner by seller and the seller's number
+        (vendors/x12.md section 9), which people enter twice, and which one that became of another type keeps.
         """
-        numbers = {change.row.number for change in changes}
-        return {
-            self._name(found.partner, found.entry.payload): found.entry.key
-            for found in self._outbox.numbered(self.name, company, numbers)
-        }
+        names = self._names(drafts.ready)
+        written, drafts.ready = drafts.ready, []
+        for draft in written:
+            row, number = draft.change.row, draft.document.number
+            other = names.setdefault(self._name(draft.partner, row.payload), row.key)
+            if other == row.key or draft.purpose is not Purpose.ORIGINAL:
+                drafts.ready.append(draft)
+            else:
+                drafts.refused[row.key] = TAKEN.format(partner=draft.partner, other=other, number=number)
+
+    def _names(self, drafts: Sequence[Draft]) -> dict[tuple[str, str, str], str]:
+        """Whose key a name at a partner is, of documents that share a draft's."""
+        numbers = {draft.document.number for draft in drafts}
+        found = self._outbox.named(self.name, numbers, {draft.change.row.number for draft in drafts})
+        return {self._name(each.partner, each.entry.payload): each.entry.key for each in found}
 
     def _name(self, partner: str, row: Mapping[str, Any]) -> tuple[str, str, str]:
-        """How a partner tells documents apart: itself, the seller and the number that it reads."""
-        return partner, str(row["supplier_number"]), self._make(row, Purpose.ORIGINAL).number
-
-    def _claim(self, draft: Draft, names: dict[tuple[str, str, str], str]) -> None:
-        """Note whose the name of a document is. Raises RefusedError: it is another one's."""
-        row = draft.change.row
-        name = self._name(draft.partner, row.payload)
-        if names.setdefault(name, row.key) != row.key and draft.purpose is Purpose.ORIGINAL:
-            raise RefusedError(TAKEN.format(partner=draft.partner, other=names[name], number=name[-1]))
+        """How a partner tells documents apart: itself, whose number it reads, and the number."""
+        whose = row["company"] if self._make is documents.order else row["supplier_number"]
+        return partner, str(whose), self._make(row, Purpose.ORIGINAL).number
 
     def _draft(self, change: Change, told: Standing | None) -> Draft | str:
         """What to tell the partner, or why there is nothing to tell.
@@ -268,9 +272,7 @@ class EdiFeed:
             return self._document(change, told.partner, Purpose.CANCEL, before)
         if documents.same(self._make(row, Purpose.ORIGINAL), self._make(before, Purpose.ORIGINAL)):
             return AS_IT_IS.format(partner=told.partner)
-        if self._make is not documents.order and self._name(told.partner, before) != self._name(
-            told.partner, row
-        ):
+        if self._name(told.partner, before) != self._name(told.partner, row):
             return self._under_another_name(change, told)
         return self._document(change, told.partner, Purpose.CHANGE, row, before)
 
@@ -356,6 +358,7 @@ class EdiFeed:
                 draft.change.row.number,
                 draft.purpose.value,
                 draft.change.row.payload,
+                name=draft.document.number,
             )
             for one, draft in zip(sets, drafts, strict=True)
         ]

@@ -51,6 +51,7 @@ class Entry:
     """One document of an interchange: its record, its place (ST02), what it does, and where it stands.
 
     payload: the row it was made from, which is what the partner has of the record once it is accepted.
+    name: the number that the partner reads; None where an earlier version stored it without.
     """
 
     control: str
@@ -61,6 +62,7 @@ class Entry:
     payload: Mapping[str, Any]
     state: State = State.BUILT
     detail: Mapping[str, Any] = field(default_factory=dict)
+    name: str | None = None
 
 
 @dataclass(frozen=True)
@@ -260,19 +262,17 @@ class Outbox:
             for found in self._newest(here, accepted, interchange_documents.c.key.in_(some))
         }
 
-    def numbered(self, destination: str, company: str, numbers: Collection[str]) -> list[Standing]:
-        """What partners have of the company's records that people call by one of these numbers."""
-        accepted = interchange_documents.c.state != State.REJECTED
-        here = [
-            accepted,
-            interchange_documents.c.destination == destination,
-            interchanges.c.company == company,
-        ]
-        return [
-            found
-            for some in chunks(sorted(numbers))
-            for found in self._newest(*here, interchange_documents.c.number.in_(some))
-        ]
+    def named(self, destination: str, names: Collection[str], numbers: Collection[str]) -> Iterator[Standing]:
+        """What partners have under one of these names, of all companies.
+
+        What an earlier version stored without its name is found by its number in the ERP.
+        """
+        held = interchange_documents.c
+        here = held.destination == destination, held.state != State.REJECTED
+        for some in chunks(sorted(names)):
+            yield from self._newest(*here, held.name.in_(some))
+        for some in chunks(sorted(numbers)):
+            yield from self._newest(*here, held.name.is_(None), held.number.in_(some))
 
     def standing(self, destination: str, company: str | None = None) -> list[Standing]:
         """The newest document of every record of a destination, oldest first."""
@@ -322,7 +322,7 @@ def _next(connection: sa.Connection, name: str) -> int:
 
 
 def _values(entry: Entry) -> dict[str, Any]:
-    names = ("control", "destination", "key", "number", "purpose", "state")
+    names = ("control", "destination", "key", "number", "purpose", "state", "name")
     texts = {"payload": encode(entry.payload), "detail": json.dumps(dict(entry.detail), ensure_ascii=False)}
     return {name: getattr(entry, name) for name in names} | texts
 
@@ -337,6 +337,7 @@ def _entry(row: sa.Row[Any]) -> Entry:
         decode(row.payload),
         State(row.state),
         json.loads(row.detail),
+        row.name,
     )
 
 

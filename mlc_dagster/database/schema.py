@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 
 # The newest migration: a process that finds it in the database has nothing to migrate.
-REVISION = "0013"
+REVISION = "0014"
 
 
 class UtcDateTime(sa.types.TypeDecorator[datetime]):
@@ -330,7 +330,8 @@ interchanges = sa.Table(
     sa.Index(None, "state"),
 )
 
-# The documents in them: which record each is, and what the partner's system said of it.
+# The documents in them: which record each is, and what the partner's system said of it. name: the number that
+# the partner reads, null where an earlier version wrote the row.
 interchange_documents = sa.Table(
     "interchange_documents",
     metadata,
@@ -343,9 +344,11 @@ interchange_documents = sa.Table(
     _text("payload"),
     _text("state"),
     _text("detail"),
+    _text("name", null=True),
     sa.PrimaryKeyConstraint("interchange_id", "control"),
     sa.Index(None, "destination", "key"),
     sa.Index(None, "number"),
+    sa.Index(None, "name"),
 )
 
 # What steps did, added up since the first run: place is visma/suppliers, anaplan/suppliers and so on, name

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from mlc_dagster.database.schema import interchange_documents
 from mlc_dagster.delivery import Audit, Change, Op, Row, distrust
 from mlc_sandbox.cleo.mailbox import UPLOAD
 from mlc_sandbox.cleo.world import World
@@ -220,6 +221,67 @@ def test_a_credit_note_with_a_reference_of_its_own_goes_out_beside_the_invoice(
     assert ours.deliver(credit_note("7", supplier_reference="C-7"), name=INVOICES).created == 1
     assert sorted(held(world, "810")) == ["C-7", "F-7"]
     assert not ours.quarantine.open(INVOICES)
+
+
+def second(**changes: Any) -> Row:
+    """Another document of the same seller, into which somebody entered the reference of invoice 7."""
+    return invoice("205", **{"supplier_reference": "F-7", **changes})
+
+
+@pytest.mark.parametrize("changed", [False, True])
+@pytest.mark.parametrize("credit", [False, True])
+def test_a_reference_that_its_partner_knows_waits_until_it_is_another_one(
+    install: Install, world: World, credit: bool, changed: bool
+) -> None:
+    ours = install(nordedi={"invoice_change": "replace"})
+    ours.deliver(invoice("7"), name=INVOICES)
+    if changed:
+        ours.deliver(invoice("7", line(1, "11")), name=INVOICES)
+    assert ours.deliver(second(credit=credit), name=INVOICES).quarantined == 1
+    [waiting] = ours.quarantine.open(INVOICES)
+    assert "nordedi has NO01|Invoice|7 under the number F-7 of the same seller" in waiting.reason
+    assert list(held(world, "810")) == ["F-7"]
+    ours.deliver(second(credit=credit, supplier_reference="F-205"), name=INVOICES)
+    assert sorted(held(world, "810")) == ["F-205", "F-7"]
+    assert not ours.quarantine.open(INVOICES)
+
+
+def test_a_reference_is_free_again_once_its_partner_rejected_what_had_it(
+    ours: Installation, sandbox: Sandbox, world: World
+) -> None:
+    sandbox.faults.arm("cleo", "partner_answer", match="RECEIVE IN", answer="reject_group")
+    ours.deliver(invoice("7"), name=INVOICES)
+    assert ours.deliver(second(), name=INVOICES).quarantined == 1
+    ours.receive()
+    assert ours.deliver(second(), name=INVOICES).created == 1
+    [found] = world.received()["documents"]["810"]
+    assert (found["number"], len(found["files"])) == ("F-7", 1)
+
+
+def test_companies_share_no_reference_of_one_seller(ours: Installation, world: World) -> None:
+    ours.deliver(invoice("7"), name=INVOICES)
+    other = second(company="SE01", code="SE01|Invoice|205")
+    assert ours.deliver(other, name=INVOICES, company="SE01").quarantined == 1
+    assert list(held(world, "810")) == ["F-7"]
+
+
+def test_companies_may_share_the_number_of_an_order(ours: Installation, world: World) -> None:
+    """A partner knows an order by its buyer."""
+    other = replace(order("1", company="SE01", code="SE01|RegularOrder|1"), key="SE01|RegularOrder|1")
+    ours.deliver(order("1"))
+    assert ours.deliver(other, company="SE01").created == 1
+    assert held(world).keys() == {"1"}
+    assert len(world.received()["documents"]["850"]) == 2
+
+
+def test_what_an_earlier_version_sent_is_known_by_the_number_it_has_in_the_erp(
+    ours: Installation, world: World
+) -> None:
+    ours.deliver(invoice("7"), name=INVOICES)
+    with ours.engine.begin() as connection:
+        connection.execute(interchange_documents.update().values(name=None))
+    assert ours.deliver(credit_note("7"), name=INVOICES).quarantined == 1
+    assert list(held(world, "810")) == ["F-7"]
 
 
 def test_sellers_may_share_a_number(ours: Installation, world: World) -> None:

@@ -329,7 +329,7 @@ class EdiFeed:
 
             def made(control: int, group_control: int, some: Sequence[Draft] = some) -> Made:
                 written = self._write(some, batch.company, control, group_control)
-                return self._made(written, some, control)
+                return self._made(written, some, batch.company, control)
 
             yield self._outbox.build(
                 partner=partner,
@@ -340,13 +340,14 @@ class EdiFeed:
                 make=made,
             )
 
-    def _made(self, written: Written, drafts: Sequence[Draft], control: int) -> Made:
+    def _made(self, written: Written, drafts: Sequence[Draft], company: str, control: int) -> Made:
         partner = self._settings.partners[drafts[0].partner]
         now = self._clock.now()
         sets = written.interchange.groups[0].sets
         kind = sets[0].id
         suffix = "edi" if partner.file == "raw" else "json"
-        file = f"{kind}_{drafts[0].partner}_{control:09d}_{now:%Y%m%dT%H%M%SZ}.{suffix}"
+        # Companies count for themselves, so the number alone tells no file from another company's.
+        file = f"{kind}_{drafts[0].partner}_{company}_{control:09d}_{now:%Y%m%dT%H%M%SZ}.{suffix}"
         content = written.content
         if partner.file == "json":
             content = _as_json(written.content, drafts)

@@ -88,7 +88,7 @@ class Replies:
                 production=them.usage == "production",
             )
             name = "TA1" if kind == ENVELOPES else "997"
-            file = f"{name}_{partner}_{control:09d}_{self._clock.now():%Y%m%dT%H%M%SZ}.edi"
+            file = f"{name}_{partner}_{company}_{control:09d}_{self._clock.now():%Y%m%dT%H%M%SZ}.edi"
             return Made(file, write_it(envelope).content, ())
 
         pair = f"{us.id}>{them.id}"

@@ -26,7 +26,7 @@ def test_an_overdue_answer_is_a_warning_that_names_the_file(ours: Installation, 
     assert (result.passed, result.severity) == (False, dg.AssetCheckSeverity.WARN)
     (shown,) = result.metadata["documents"].records
     assert (shown.data["number"], shown.data["state"]) == ("1", "overdue")
-    assert shown.data["file"].startswith("850_nordedi_000000001_")
+    assert shown.data["file"].startswith("850_nordedi_NO01_000000001_")
     assert "mlc resend cleo/purchase_orders --company NO01" in result.metadata["what_to_do"].value
 
 

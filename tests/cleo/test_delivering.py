@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from mlc_dagster.cleo.replies import Replies
 from mlc_dagster.database.schema import interchange_documents
 from mlc_dagster.delivery import Audit, Change, Op, Row, distrust
 from mlc_sandbox.cleo.mailbox import UPLOAD
+from mlc_sandbox.cleo.switches import CHOICES
 from mlc_sandbox.cleo.world import World
 from mlc_sandbox.server import Sandbox
 from tests.cleo.tenant import (
@@ -25,6 +27,8 @@ from tests.cleo.tenant import (
     order,
     receipt,
 )
+from tests.support.manual_clock import ManualClock
+from tests.x12.examples import content, judged
 
 Install = Callable[..., Installation]
 UPLOADS = "/files/upload"
@@ -67,6 +71,35 @@ def test_documents_of_a_delivery_share_a_file_for_each_partner(
         "2": "NORDEDI",
         "3": "KONTINENT",
     }
+
+
+@pytest.fixture(params=CHOICES["same_name"])
+def at_a_stroke(ours: Installation, world: World, request: pytest.FixtureRequest) -> Installation:
+    """Everything happens in one second, and the mailbox keeps one file of a name: the first or the last."""
+    world.switches.update(same_name=request.param, after_pickup="kept")
+    return replace(ours, clock=ManualClock(ours.clock.now()))
+
+
+def test_companies_that_count_alike_file_under_names_of_their_own(
+    at_a_stroke: Installation, world: World
+) -> None:
+    at_a_stroke.deliver(order("1"))
+    at_a_stroke.deliver(order("2", company="SE01", code="SE01|2"), company="SE01")
+    assert [stored.control for stored in at_a_stroke.cleo.outbox.find()] == [1, 1]
+    assert len(world.mailbox.files(UPLOAD)) == 2
+    assert held(world).keys() == {"1", "2"}
+
+
+def test_companies_that_count_alike_answer_under_names_of_their_own(
+    at_a_stroke: Installation, world: World
+) -> None:
+    cleo = at_a_stroke.cleo
+    replies = Replies(cleo.mailbox, cleo.outbox, cleo.settings, at_a_stroke.clock)
+    for company in ("NO01", "SE01"):
+        replies.build("nordedi", company, judged(content("856_ship_notice")), digest=company)
+    replies.send()
+    assert [stored.control for stored in cleo.outbox.find()] == [1, 1]
+    assert len(world.mailbox.files(UPLOAD)) == 2
 
 
 def test_what_did_not_change_is_not_sent(ours: Installation, sandbox: Sandbox) -> None:
@@ -545,4 +578,4 @@ def test_the_audit_trail_tells_what_became_of_a_document(ours: Installation) -> 
     history = Audit(ours.engine).history("1")
     assert [event.kind.value for event in history] == ["intended", "created", "landed", "acknowledged"]
     assert history[-1].run_id == "run of the mailbox"
-    assert json.dumps(dict(history[-1].detail)).count("850_nordedi_000000001") == 1
+    assert json.dumps(dict(history[-1].detail)).count("850_nordedi_NO01_000000001") == 1

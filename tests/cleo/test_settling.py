@@ -46,7 +46,7 @@ def test_a_settled_document_waits_no_longer_and_nothing_is_sent(
 ) -> None:
     done = settle(commands)
     assert done.exit_code == 0
-    assert "7 stays at nordedi as 810_nordedi_000000001" in done.output
+    assert "7 stays at nordedi as 810_nordedi_NO01_000000001" in done.output
     assert waits(waiting) == ""
     assert sandbox.log.count("cleo", method="POST", match="/files/upload") == 0
     assert commands("status").exit_code == 0

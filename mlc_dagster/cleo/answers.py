@@ -84,7 +84,9 @@ class Answers:
     def standing(
         self, destination: str, company: str | None, now: datetime
     ) -> Iterator[tuple[str, Standing]]:
-        """The newest document of each record with its state in words: an answer may be overdue."""
+        """The newest document of each record, or the rejected one it was built on, with its state in words:
+        an answer may be overdue.
+        """
         for found in self._outbox.standing(destination, company):
             yield (OVERDUE if overdue(found, self._settings, now) else found.entry.state.value), found
 

@@ -23,8 +23,11 @@ from mlc_dagster.database.trail import event
 from mlc_dagster.delivery import Kind
 from mlc_dagster.delivery.ledger import chunks
 from mlc_dagster.delivery.rows import decode, encode
+from mlc_dagster.x12.documents import Purpose
 
 LAST_NUMBER = 999_999_999
+# GS01 of an 860, which tells only what changed; every other change carries the whole document.
+LINE_BY_LINE = "PC"
 
 
 class State(StrEnum):
@@ -221,8 +224,10 @@ class Outbox:
             and documents[entry.control] != (entry.state, entry.detail)
             and not (documents[entry.control][0] is State.REJECTED and entry.state in ACCEPTED)
         }
+        repetition = state is State.REJECTED and interchange.state in ACCEPTED
         with self._engine.begin() as connection:
-            if not (state is State.REJECTED and interchange.state in ACCEPTED):
+            # What is said again moves no time: what was built since then knew of it.
+            if state is not interchange.state and not repetition:
                 mine = interchanges.c.id == interchange.id
                 connection.execute(interchanges.update().where(mine).values(state=state, answered_at=now))
             for control, entry in news.items():
@@ -253,13 +258,15 @@ class Outbox:
             connection.execute(held.update().where(*here).values(detail=text))
 
     def told(self, destination: str, keys: Collection[str]) -> dict[str, Standing]:
-        """Of each record the newest document that was not rejected: what the partner has of it."""
+        """Of each record the newest document that was not rejected, nor built on one that was: what the
+        partner has of it.
+        """
         accepted = interchange_documents.c.state != State.REJECTED
-        here = interchange_documents.c.destination == destination
+        here = interchange_documents.c.destination == destination, accepted, ~_overtaken()
         return {
             found.entry.key: found
             for some in chunks(sorted(keys))
-            for found in self._newest(here, accepted, interchange_documents.c.key.in_(some))
+            for found in self._newest(*here, interchange_documents.c.key.in_(some))
         }
 
     def named(self, destination: str, names: Collection[str], numbers: Collection[str]) -> Iterator[Standing]:
@@ -275,8 +282,11 @@ class Outbox:
             yield from self._newest(*here, held.name.is_(None), held.number.in_(some))
 
     def standing(self, destination: str, company: str | None = None) -> list[Standing]:
-        """The newest document of every record of a destination, oldest first."""
-        here = [interchange_documents.c.destination == destination]
+        """The newest document of every record of a destination, oldest first.
+
+        Where that was built on one that turned out to be rejected, the rejected one: nothing made it good.
+        """
+        here = [interchange_documents.c.destination == destination, ~_overtaken()]
         here += [interchanges.c.company == company] if company is not None else []
         return list(self._newest(*here))
 
@@ -309,6 +319,29 @@ class Outbox:
                 row.sent_at,
                 _entry(row),
             )
+
+
+def _overtaken() -> sa.ColumnElement[bool]:
+    """Whether a document changes one that was rejected after it was built: the partner has neither.
+
+    A change that carries the whole document makes a rejected change good, and no change a rejected original.
+    """
+    held, of = interchange_documents, interchanges
+    before, theirs = held.alias("before"), of.alias("theirs")
+    lost = (
+        sa.select(before.c.key)
+        .join(theirs, theirs.c.id == before.c.interchange_id)
+        .where(
+            before.c.destination == held.c.destination,
+            before.c.key == held.c.key,
+            before.c.state == State.REJECTED,
+            theirs.c.created_at < of.c.created_at,
+            theirs.c.answered_at > of.c.created_at,
+            sa.or_(before.c.purpose == Purpose.ORIGINAL.value, of.c.kind == LINE_BY_LINE),
+        )
+        .correlate(held, of)
+    )
+    return sa.and_(held.c.purpose == Purpose.CHANGE.value, lost.exists())
 
 
 def _next(connection: sa.Connection, name: str) -> int:

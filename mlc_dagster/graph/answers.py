@@ -22,8 +22,8 @@ Told = tuple[str, Standing]
 def answer_check(model: Model) -> dg.AssetChecksDefinition:
     """Fails while documents are rejected (an error) or their acknowledgment is overdue (a warning).
 
-    It looks at the newest document of each record, of all companies. It calls nobody: the mailbox's own job
-    takes acknowledgments in, and evaluates this check after each look.
+    It looks at the newest document of each record, or the rejected one it was built on, of all companies. It
+    calls nobody: the mailbox's own job takes acknowledgments in, and evaluates this check after each look.
     """
 
     @dg.asset_check(

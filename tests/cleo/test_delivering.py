@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from mlc_dagster.cleo.outbox import State
 from mlc_dagster.cleo.replies import Replies
 from mlc_dagster.database.schema import interchange_documents
 from mlc_dagster.delivery import Audit, Change, Op, Row, distrust
@@ -553,6 +554,74 @@ def test_after_a_rejected_change_the_next_tells_everything_the_partner_lacks(
     ours.deliver(order("1", line(1, "2"), line(2, "3")))
     (found,) = world.received()["documents"]["850"]
     assert quantities(found) == {"1": Decimal(2), "2": Decimal(3)}
+
+
+def again(ours: Installation, row: Row) -> None:
+    """What an operator does with `mlc resend`, and a look into the mailbox after it."""
+    distrust(ours.destination(), "NO01", ledger=ours.ledger, run_id="r", reason="asked")
+    ours.deliver(row)
+    ours.receive()
+
+
+def test_an_order_rejected_under_an_accepted_change_is_named_and_goes_again_whole(
+    ours: Installation, sandbox: Sandbox, world: World
+) -> None:
+    """The change was built before the rejection was known, and the partner has nothing to be changed."""
+    sandbox.faults.arm("cleo", "partner_answer", match="RECEIVE PO", answer="reject_group")
+    ours.deliver(order("1", line(1, "3")))
+    changed = order("1", line(1, "4"))
+    ours.deliver(changed)
+    ours.receive()
+    [(state, found)] = ours.standing()
+    assert (state, found.file.split("_")[0], found.said) == ("rejected", "850", "group 1")
+    again(ours, changed)
+    assert ours.states() == {"1": "acknowledged"}
+    [order_there] = world.received()["documents"]["850"]
+    assert quantities(order_there) == {"1": Decimal(4)}
+
+
+@pytest.mark.parametrize("form", ["860", "850-04", "850-05"])
+def test_a_change_rejected_under_a_later_one_is_made_good_only_where_that_is_whole(
+    install: Install, sandbox: Sandbox, world: World, form: str
+) -> None:
+    ours = install(nordedi={"order_change": form})
+    ours.deliver(order("1", line(1, "1"), line(2, "1")))
+    sandbox.faults.arm("cleo", "partner_answer", match="RECEIVE P", answer="reject_group")
+    ours.deliver(order("1", line(1, "2"), line(2, "1")))
+    last = order("1", line(1, "2"), line(2, "3"))
+    ours.deliver(last)
+    ours.receive()
+    assert ours.states() == {"1": "rejected" if form == "860" else "acknowledged"}
+    sandbox.log.reset()
+    again(ours, last)
+    assert uploads(sandbox) == int(form == "860")
+    assert ours.states() == {"1": "acknowledged"}
+    [found] = world.received()["documents"]["850"]
+    assert quantities(found) == {"1": Decimal(2), "2": Decimal(3)}
+
+
+def test_a_rejection_that_is_told_twice_is_made_good_once(ours: Installation, sandbox: Sandbox) -> None:
+    sandbox.faults.arm("cleo", "partner_answer", match="RECEIVE PO", answer="reject_group")
+    ours.deliver(order("1", line(1, "3")))
+    ours.receive()
+    ours.deliver(order("1", line(1, "4")))
+    last = order("1", line(1, "5"))
+    ours.deliver(last)
+    ours.receive()
+    outbox = ours.cleo.outbox
+    first = next(outbox.find())
+    outbox.answer(first, State.REJECTED, {"0001": (State.REJECTED, first.documents[0].detail)}, "r")
+    sandbox.log.reset()
+    again(ours, last)
+    assert (uploads(sandbox), ours.states()) == (0, {"1": "acknowledged"})
+
+
+def test_a_rejected_order_that_was_cancelled_lacks_nothing(ours: Installation, sandbox: Sandbox) -> None:
+    sandbox.faults.arm("cleo", "partner_answer", match="RECEIVE PO", answer="reject_group")
+    ours.deliver(order("1"))
+    ours.deliver(order("1", standing="cancelled"))
+    ours.receive()
+    assert ours.states() == {"1": "acknowledged"}
 
 
 def test_sending_all_again_tells_only_what_the_partner_lacks(

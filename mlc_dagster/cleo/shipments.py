@@ -55,6 +55,10 @@ class ReceivingErp(Protocol):
         """The receipts that have lines of an order."""
         ...
 
+    def emptied(self, company: str, supplier: str, reference: str) -> str:
+        """The receipt on hold of a supplier and supplierRef that has no lines any more; empty without one."""
+        ...
+
     def receive(self, company: str, values: Record, order: tuple[str, str]) -> str:
         """Create a receipt, unless the order has one with its supplier and supplierRef; its number."""
         ...
@@ -192,10 +196,15 @@ class Shipments:
         if before.value.get("state") == Worked.CANCELLED.value:
             return self._seen_cancelled(notice)
         found = str(before.value.get("receipt") or "") or self._receipt_of(notice)
+        emptied = "" if found else self._emptied(notice)
         if notice.purpose is Purpose.CANCEL:
-            return self._cancel(notice, found, memory, before)
+            return self._cancel(notice, found or emptied, memory, before)
         if found:
             return self._seen_posted(notice, found, memory, before)
+        if emptied:
+            # It was cancelled, and our database was put back to a time before that.
+            memory.write(notice.name, before, {"state": Worked.CANCELLED.value, "receipt": emptied})
+            return self._seen_cancelled(notice)
         return self._post(notice, memory, before, decided=decided)
 
     def _post(self, notice: Announced, memory: Memory, before: Remembered, *, decided: bool) -> Worked:
@@ -280,6 +289,17 @@ class Shipments:
                 if receipt.get("supplierRef") == notice.number and notice.supplier in ("", supplier):
                     return str(receipt["receiptNbr"])
         return ""
+
+    def _emptied(self, notice: Announced) -> str:
+        """The receipt of a notice that was cancelled: without lines no order leads to it any more."""
+        suppliers = {notice.supplier} if notice.supplier else self._suppliers_of(notice)
+        found = (self._erp.emptied(notice.company, each, notice.number) for each in sorted(suppliers))
+        return next(filter(None, found), "")
+
+    def _suppliers_of(self, notice: Announced) -> set[str]:
+        """Whose orders it names, as far as the ERP has them."""
+        orders = (self._erp.order(notice.company, *kind_and_number(order)) for order in notice.orders)
+        return {str(order["supplier"]["number"]) for order in orders if order is not None}
 
     # What can be wrong
 

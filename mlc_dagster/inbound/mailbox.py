@@ -143,6 +143,16 @@ class VismaErp:
         """The receipts that have lines of an order."""
         return _receipts(self._suite.visma(company), kind, number)
 
+    def emptied(self, company: str, supplier: str, reference: str) -> str:
+        """The receipt on hold of a supplier and supplierRef that has no lines any more; empty without one."""
+        asked = {"supplier": supplier, "status": "Hold"}
+        pages = self._suite.visma(company).pages(PURCHASE_RECEIPTS, lambda page: page.records, extra=asked)
+        for receipt in (receipt for page in pages for receipt in page):
+            same = (receipt["supplier"]["number"], receipt.get("supplierRef")) == (supplier, reference)
+            if same and not receipt.get("lines"):
+                return str(receipt["receiptNbr"])
+        return ""
+
     def receive(self, company: str, values: Record, order: tuple[str, str]) -> str:
         """Create a receipt, unless the order has one with its supplier and supplierRef; its number."""
         client = self._suite.visma(company)

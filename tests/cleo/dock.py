@@ -1,8 +1,9 @@
 """A whole installation at a sandbox with an ERP and Cleo: suppliers ship and move, our side takes it in."""
 
 import os
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -53,6 +54,21 @@ class Dock:
         whole = yaml.safe_load(self.file.read_text())
         whole["pairs"]["cleo"] |= settings
         self.file.write_text(yaml.safe_dump(whole))
+
+    def copy(self) -> sqlite3.Connection:
+        """Our database as it is now."""
+        copied = sqlite3.connect(":memory:")
+        with closing(self._database()) as ours:
+            ours.backup(copied)
+        return copied
+
+    def restore(self, copied: sqlite3.Connection) -> None:
+        """Our database is put back as it was: what came since is forgotten."""
+        with closing(self._database()) as ours:
+            copied.backup(ours)
+
+    def _database(self) -> sqlite3.Connection:
+        return sqlite3.connect(load_settings(self.file).database_url.removeprefix("sqlite:///"))
 
     # Orders and receipts
 

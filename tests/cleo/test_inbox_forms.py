@@ -1,6 +1,7 @@
 """Notices in forms the sandbox never writes: packages, several orders, other kinds, TA1s asked for."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from itertools import count
@@ -142,6 +143,20 @@ def test_a_cancellation_of_what_never_came_is_held(dock: Dock) -> None:
     send(dock, asn)
     assert dock.receive().worked == {Worked.HELD: 1}
     assert "which never came" in dock.reasons(asn.number)
+
+
+def test_a_cancelled_notice_that_names_no_supplier_is_known_by_that_of_its_order(dock: Dock) -> None:
+    shipped, before = item(dock, dock.order(), "0.5"), dock.copy()
+    asn = notice(dock, shipped, parties=())
+    send(dock, asn)
+    dock.receive()
+    send(dock, replace(asn, purpose=Purpose.CANCEL))
+    dock.receive()
+    dock.restore(before)
+    send(dock, asn)
+    assert dock.receive().worked == {Worked.HELD: 1}
+    assert "was cancelled before" in dock.reasons(asn.number)
+    assert dock.received(asn.number) == {}
 
 
 def test_orders_of_two_suppliers_are_no_one_receipt(dock: Dock) -> None:

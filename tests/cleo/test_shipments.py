@@ -135,6 +135,44 @@ def test_a_cancelled_notice_takes_the_lines_out_of_its_receipt(dock: Dock) -> No
     assert "Cancelled by nordedi" in dock.receipts(notice.number)[0]["note"]
 
 
+def test_what_was_cancelled_is_not_received_again_though_our_database_forgot_it(dock: Dock) -> None:
+    """The partner heard no 997 of the database that is gone, and repeats the original."""
+    order, before = dock.order(), dock.copy()
+    notice = dock.ship(order)
+    dock.receive()
+    dock.ship(order, "cancel")
+    dock.receive()
+    dock.restore(before)
+    dock.drop("again.edi", notice.text.encode())
+    assert dock.receive().worked == {Worked.HELD: 1}
+    assert "was cancelled before" in dock.reasons(notice.number)
+    assert dock.received(notice.number) == {}
+
+
+def test_a_cancellation_that_was_carried_out_and_not_noted_is_known_when_it_comes_again(dock: Dock) -> None:
+    order, before = dock.order(), dock.copy()
+    notice = dock.ship(order)
+    dock.receive()
+    cancelled = dock.ship(order, "cancel")
+    dock.receive()
+    dock.restore(before)
+    dock.drop("again.edi", cancelled.text.encode())
+    assert dock.receive().worked == {Worked.CANCELLED: 1}
+    assert (dock.received(notice.number), dock.held(notice.number)) == ({}, [])
+
+
+def test_a_receipt_that_was_emptied_stands_for_its_own_notice_only(dock: Dock) -> None:
+    order = dock.order()
+    dock.ship(order)
+    dock.receive()
+    dock.ship(order, "cancel")
+    dock.receive()
+    dock.world.shipping.shipped.clear()
+    again = dock.ship(order)
+    assert dock.receive().worked == {Worked.POSTED: 1}
+    assert dock.received(again.number) == dock.open(order)
+
+
 def test_a_released_receipt_is_not_touched_by_a_cancellation(dock: Dock) -> None:
     order = dock.order()
     notice = dock.ship(order)

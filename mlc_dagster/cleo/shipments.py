@@ -5,9 +5,9 @@ that is on hold: goods that were announced have not come yet, and people at the 
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import date
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
 from typing import Any, Protocol
@@ -19,9 +19,11 @@ from mlc_dagster.clock import Clock
 from mlc_dagster.delivery.audit import Kind
 from mlc_dagster.delivery.memory import Memory, Remembered
 from mlc_dagster.delivery.notes import Document, Notes, Told
-from mlc_dagster.transport.errors import Misconfigured, Refused
+from mlc_dagster.transport.errors import InDoubt, Misconfigured, Refused
 from mlc_dagster.x12.documents import Purpose, Role, Scheme, ShipNotice
 
+# What is remembered of a notice whose receipt is being made, with when its call left.
+POSTING = "posting"
 # Where the audit trail tells what became of a notice.
 RECEIPTS = "visma/purchase_receipts"
 REGULAR = "RegularOrder"
@@ -45,7 +47,12 @@ class Worked(Enum):
 
 
 class ReceivingErp(Protocol):
-    """What is asked of the ERP. Records are as vendors/visma.md section 6 shows them, numbers as Decimal."""
+    """What is asked of the ERP. Records are as vendors/visma.md section 6 shows them, numbers as Decimal.
+
+    `quiet`: longer than a call can be on its way.
+    """
+
+    quiet: timedelta
 
     def order(self, company: str, kind: str, number: str) -> Record | None:
         """A purchase order."""
@@ -59,8 +66,13 @@ class ReceivingErp(Protocol):
         """The receipt on hold of a supplier and supplierRef that has no lines any more; empty without one."""
         ...
 
-    def receive(self, company: str, values: Record, order: tuple[str, str]) -> str:
-        """Create a receipt, unless the order has one with its supplier and supplierRef; its number."""
+    def receive(
+        self, company: str, values: Record, order: tuple[str, str], leaving: Callable[[], None]
+    ) -> str:
+        """Create a receipt, unless the order has one with its supplier and supplierRef; its number.
+
+        `leaving` is called right before the call that makes it goes out.
+        """
         ...
 
     def empty(self, company: str, receipt: str, note: str) -> bool:
@@ -189,7 +201,8 @@ class Shipments:
         May be repeated after a crash at any point: a receipt is looked for before it is made.
 
         Raises:
-            CallFailed: the ERP cannot be asked now; the notice is to be taken again.
+            CallFailed: the ERP cannot be asked now, or may still be making the receipt; the notice is to be
+                taken again.
         """
         memory = Memory(self._engine, self._clock, f"cleo/notices/{notice.company}")
         before = memory.read(notice.name)
@@ -197,6 +210,8 @@ class Shipments:
             return self._seen_cancelled(notice)
         found = str(before.value.get("receipt") or "") or self._receipt_of(notice)
         emptied = "" if found else self._emptied(notice)
+        if not found and not emptied:
+            self._wait_for_the_last_try(notice, before)
         if notice.purpose is Purpose.CANCEL:
             return self._cancel(notice, found or emptied, memory, before)
         if found:
@@ -207,18 +222,38 @@ class Shipments:
             return self._seen_cancelled(notice)
         return self._post(notice, memory, before, decided=decided)
 
+    def _wait_for_the_last_try(self, notice: Announced, before: Remembered) -> None:
+        """A receipt whose call left may come late: made again, or cancelled, too early, it would be there."""
+        if before.value.get("state") != POSTING:
+            return
+        until = datetime.fromisoformat(before.value["at"]) + self._erp.quiet
+        if self._clock.now() < until:
+            said = f"the receipt of notice {notice.number} may still come"
+            remedy = f"From {until:%Y-%m-%d %H:%M:%S} UTC on a look at the mailbox, or a release, goes on."
+            raise InDoubt("visma", "POST", "PurchaseReceipt", excerpt_text=said, remedy=remedy)
+
     def _post(self, notice: Announced, memory: Memory, before: Remembered, *, decided: bool) -> Worked:
         matched, doubts = self._judged(notice)
         if doubts and not (decided and all(doubt.decidable for doubt in doubts)):
             return self._hold(notice, doubts)
         first = matched[0]
+
+        def leaving() -> None:
+            nonlocal before
+            note = {"state": POSTING, "at": self._clock.now().isoformat()}
+            before = memory.write(notice.name, before, note)
+
         try:
             receipt = self._erp.receive(
-                notice.company, self._values(notice, matched), (first.kind, first.number)
+                notice.company, self._values(notice, matched), (first.kind, first.number), leaving
             )
         except Misconfigured:
             raise
         except Refused as refusal:
+            if refusal.method != "POST":
+                # A look-up was refused: that says nothing of a receipt that may be on its way.
+                raise
+            memory.write(notice.name, before, {})
             return self._hold(notice, [Doubt(f"The ERP refuses the receipt: {refusal.words}")])
         self._remember(notice, receipt, memory, before)
         return Worked.POSTED
@@ -241,8 +276,8 @@ class Shipments:
 
     def _seen_posted(self, notice: Announced, receipt: str, memory: Memory, before: Remembered) -> Worked:
         """A notice that became a receipt: the same again is nothing new, another one is not guessed about."""
-        if not before.value:
-            # We died after the ERP had made it.
+        if "said" not in before.value:
+            # We died after the ERP had made it, or it was late.
             self._remember(notice, receipt, memory, before)
             return Worked.POSTED
         if _content(before.value["said"]) == _content(notice.as_json()):

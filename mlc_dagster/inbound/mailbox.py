@@ -4,7 +4,7 @@ Here the mailbox and the ERP meet: neither knows the other. What cannot be carri
 person, who carries it out, or settles it in the ERP and says so.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +18,8 @@ from mlc_dagster.delivery.quarantine import Entry
 from mlc_dagster.mappings.lookups import read_lookup
 from mlc_dagster.problems import ProblemsFound
 from mlc_dagster.suite import Suite
-from mlc_dagster.visma.client import VismaClient
+from mlc_dagster.transport.retry import quiet_time
+from mlc_dagster.visma.client import TIMEOUT, VismaClient
 from mlc_dagster.visma.payables import PURCHASE_ORDERS, PURCHASE_RECEIPTS, SUPPLIERS
 from mlc_dagster.visma.writes import create, update
 from mlc_dagster.x12.documents import Document, ShipNotice
@@ -126,6 +127,8 @@ def settled(suite: Suite, name: str, *, run_id: str) -> int:
 class VismaErp:
     """The ERP as the mailbox needs it."""
 
+    quiet = quiet_time(TIMEOUT)
+
     def __init__(self, suite: Suite) -> None:
         self._suite = suite
 
@@ -153,7 +156,9 @@ class VismaErp:
                 return str(receipt["receiptNbr"])
         return ""
 
-    def receive(self, company: str, values: Record, order: tuple[str, str]) -> str:
+    def receive(
+        self, company: str, values: Record, order: tuple[str, str], leaving: Callable[[], None]
+    ) -> str:
         """Create a receipt, unless the order has one with its supplier and supplierRef; its number."""
         client = self._suite.visma(company)
 
@@ -164,7 +169,7 @@ class VismaErp:
                     return str(receipt["receiptNbr"])
             return None
 
-        return create(client, RECEIPTS, values, look_up=look_up)
+        return create(client, RECEIPTS, values, look_up=look_up, leaving=leaving)
 
     def empty(self, company: str, receipt: str, note: str) -> bool:
         """Take all lines out of a receipt. False: it is released, and was left as it is.

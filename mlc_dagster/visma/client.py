@@ -21,6 +21,8 @@ from mlc_dagster.visma.wire import Intake, Listed
 PAGE_SIZE = 1000
 # Answers that are no JSON in spite of status 200, before the vendor is said to break its contract.
 READS_OF_BROKEN_JSON = 3
+# Seconds to connect, and until the next byte of an answer.
+TIMEOUT = (10, 120)
 # Before any record: for lists that refuse to answer without a filter (section 13.15).
 EVER = "1900-01-01"
 # Text that would change the meaning of a path (section 1: b64(...)).
@@ -87,6 +89,7 @@ def visma_http(
         auth=auth,
         budget=budget,
         clock=clock,
+        timeout=TIMEOUT,
         counter=counter,
         headers={"Accept": "application/json", "User-Agent": "mlc-dagster"},
         remedies=REMEDIES,

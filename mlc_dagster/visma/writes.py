@@ -72,18 +72,25 @@ def update(
 
 
 def create(
-    client: VismaClient, path: str, values: Mapping[str, Any], *, look_up: Callable[[], str | None]
+    client: VismaClient,
+    path: str,
+    values: Mapping[str, Any],
+    *,
+    look_up: Callable[[], str | None],
+    leaving: Callable[[], None] | None = None,
 ) -> str:
     """Create one record and return its id, unless ``look_up`` finds it by a reference of our own.
 
     When the answer is lost ``look_up`` is asked again. Raises InDoubt when it finds nothing even then: the
-    ERP may still be working on it, so it must be asked before the next try, which this function does.
+    ERP may still be working on it, so it must be asked before the next try, which this function does. What
+    is answered by then may still be made later: ``leaving`` is called right before the call goes out, for a
+    note of when.
     """
     found = look_up()
     if found is not None:
         return found
     try:
-        response = client.call("POST", path, json=wrapped(values))
+        response = client.call("POST", path, json=wrapped(values), leaving=leaving)
     except InDoubt:
         found = look_up()
         if found is None:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
@@ -34,6 +38,7 @@ FAULTS = (
     "unauthorized",
     "rate_limit_lockout",
     "changed_meanwhile",
+    "late_commit",
     "restamp_all",
     "empty_list",
     "broken_row",
@@ -53,6 +58,7 @@ class Api:
 
     def __init__(self, vendor: VismaVendor) -> None:
         self.vendor = vendor
+        self.late: list[tuple[datetime, Callable[[], Response]]] = []
 
     async def handle(self, request: Request) -> Response:
         """Starlette endpoint for every path of the API."""
@@ -73,6 +79,7 @@ class Api:
     def answer(self, call: Call) -> Response:
         """The answer as the real API would give it; refusals included."""
         headers: dict[str, str] = {}
+        self._catch_up()
         try:
             entity = route(call)
             token, company = self._admitted(call, headers)
@@ -102,6 +109,10 @@ class Api:
                 return self.vendor.background.content(call.rest[0], owner)
             return self.vendor.background.state(call.rest[0], owner, call.root)
         wrong_company = self._wrong_company(call, company)
+        if (late := self._fault("late_commit", call)) is not None:
+            due = self.vendor.clock.wire() + timedelta(seconds=late.get("seconds", 60))
+            self.late.append((due, partial(self._execute, call, entity, company, wrong_company)))
+            return gateway_page(504)
         wanted = call.headers.get("erp-api-background", "none").lower()
         if wanted != "none" and self.vendor.switches["background"] == "honoured":
             try:
@@ -110,6 +121,15 @@ class Api:
                 response = error.response(self.vendor.switches["error_body"])
             return self.vendor.background.accept(owner, call.line.partition(" ")[2], call.root, response)
         return self._execute(call, entity, company, wrong_company)
+
+    def _catch_up(self) -> None:
+        """Do what was late by now. Where it is refused nobody is there to read why."""
+        now = self.vendor.clock.wire()
+        due = [work for at, work in self.late if at <= now]
+        self.late = [(at, work) for at, work in self.late if at > now]
+        for work in due:
+            with suppress(ApiError):
+                work()
 
     def _wrong_company(self, call: Call, company: Company) -> bool:
         """With the header required: absent is fault 12002, another company's reads as empty (section 3)."""

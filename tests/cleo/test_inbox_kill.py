@@ -40,8 +40,8 @@ INSTRUMENTS = [
     method_points(Inbox, "_insert"),
 ]
 INSTALLATIONS = itertools.count(1)
-# A dead one's lease has ended by then.
-LATER = timedelta(minutes=2)
+# A dead one's lease has ended by then, and a receipt that it sent will not come any more.
+LATER = timedelta(minutes=3)
 
 
 @dataclass

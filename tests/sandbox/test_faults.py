@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
+from datetime import timedelta
 
 import pytest
 import requests
@@ -151,6 +152,14 @@ def test_somebody_else_writes_between_read_and_put(sandbox: Sandbox, erp: Erp) -
     assert erp.call("PUT", "v1/supplier/50000", json={}, headers=headers).status_code == 412
     headers = {"If-Match": erp.get("v1/supplier/50000").headers["ETag"]}
     assert erp.call("PUT", "v1/supplier/50000", json={}, headers=headers).status_code == 204
+
+
+def test_a_late_write_is_done_when_its_client_has_long_heard_of_a_failure(sandbox: Sandbox, erp: Erp) -> None:
+    sandbox.faults.arm("visma", "late_commit", match="^PUT", seconds=60)
+    assert erp.call("PUT", "v1/supplier/50001", json={"note": {"value": "Sent"}}).status_code == 504
+    assert erp.get("v1/supplier/50001").json().get("note") is None
+    sandbox.clock.advance(timedelta(seconds=60))
+    assert erp.get("v1/supplier/50001").json()["note"] == "Sent"
 
 
 def test_a_bulk_restamp_gives_all_rows_one_stamp(sandbox: Sandbox, erp: Erp) -> None:

@@ -138,6 +138,18 @@ def test_a_record_is_created_once_however_often_it_is_asked_for(erp, a_supplier)
     assert len(erp.keys("purchase_receipts")) == before + 1
 
 
+def test_a_record_is_noted_each_time_its_call_leaves_and_not_where_it_is_there_already(erp, a_supplier):
+    body, notes = {**receipt("MLC-3"), "supplierId": a_supplier}, []
+
+    def leaving() -> None:
+        notes.append(erp.sandbox.log.count("visma", method="POST", match="PurchaseReceipt"))
+
+    erp.sandbox.faults.arm("visma", "unauthorized", match="POST .*PurchaseReceipt")
+    for _ in range(2):
+        create(erp.client, "/v1/PurchaseReceipt", body, look_up=look_up(erp, "MLC-3"), leaving=leaving)
+    assert notes == [0, 1]
+
+
 @pytest.mark.parametrize(
     "fault",
     [

@@ -54,7 +54,7 @@ class Poison(Exception):
 @dataclass
 class Received:
     """What one look at the mailbox did. `repeated` and `refused`: interchanges and files. `later`: files that
-    may still be being written. `worked`: documents and suppliers by what became of them.
+    may still be being written, or were written anew meanwhile. `worked`: documents and suppliers by outcome.
     """
 
     files: int = 0
@@ -122,28 +122,32 @@ class Inbox:
         """Work off every file that is there. One that is gone or comes twice is no trouble.
 
         A file that cannot be worked off now waits for the next look, and the others go on, whatever is wrong
-        with it; files of suppliers are taken in their order only.
+        with it. Files of suppliers are taken in their order only: one that waits holds back those after it.
 
         Raises transport's CallFailed: some files wait, or none can be read at all. What nobody thought of is
         raised as it is, after the other files.
         """
-        done, failures = Received(noted=Noted(run_id)), list[Exception]()
+        done, failures, waits = Received(noted=Noted(run_id)), list[Exception](), False
         self._replies.send()
         for listed in sorted(self._mailbox.list(self._folder), key=lambda each: each.name):
-            if failures and is_supplier_file(listed.name):
+            ordered = is_supplier_file(listed.name)
+            if waits and ordered:
                 continue
+            ended = False
             try:
-                self._take_file(listed.name, done, run_id)
+                ended = self._take_file(listed.name, done, run_id)
             except (Closed, Misconfigured, LeaseLost, sa.exc.DBAPIError):
                 raise
             except Exception as failure:  # noqa: BLE001 - raised again after the other files
                 log.warning("%s waits for the next look: %s", listed.name, failure)
                 failures.append(failure)
+            waits = waits or (ordered and not ended)
         if failures:
             raise failures[0]
         return done
 
-    def _take_file(self, name: str, done: Received, run_id: str) -> None:
+    def _take_file(self, name: str, done: Received, run_id: str) -> bool:
+        """Work off a file and remove it; False when it, or what stands in its place by now, is for later."""
         content = self._mailbox.get(self._folder, name)
         if content is None:
             log.warning(
@@ -151,16 +155,26 @@ class Inbox:
                 "or it deletes what it gives and the answer was lost. Ask the sender for the file again.",
                 name,
             )
-            return
+            return True
         if not _is_whole(name, content) and self._may_grow(name, content):
             done.later += 1
-            return
+            return False
         done.files += 1
         if faults := self._work_off(name, content, done):
             done.refused += 1
             self._keep(name, content, " ".join(faults), run_id)
         self._replies.send()
-        self._mailbox.delete(self._folder, name)
+        return self._remove(name, content, done)
+
+    def _remove(self, name: str, content: bytes, done: Received) -> bool:
+        """Remove a file as it was read. What its sender has written since was read by nobody, and stays."""
+        now = self._mailbox.get(self._folder, name)
+        if now not in (None, content):
+            done.later += 1
+            return False
+        if now is not None:
+            self._mailbox.delete(self._folder, name)
+        return True
 
     def _may_grow(self, name: str, content: bytes) -> bool:
         """Whether a file that is not whole is still being written: it was another one at the last look."""

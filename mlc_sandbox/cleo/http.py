@@ -35,6 +35,7 @@ FAULTS = (
     "offered_twice",
     "page_shift",
     "partial_file",
+    "rewritten_file",
     "partner_answer",
     "rate_limit",
     "same_isa13",

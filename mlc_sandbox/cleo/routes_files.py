@@ -117,6 +117,8 @@ def read_file(world: World, folder: str, name: str) -> bytes:
     file.unread_looks = max(0, file.unread_looks - 1)
     if world.switches["download_deletes"] and folder == DOWNLOAD:
         world.mailbox.remove(folder, name, "download")
+    if folder == DOWNLOAD and (again := world.fault("rewritten_file", f"READ {name}")) is not None:
+        world.drop_file(name, again["text"].encode())
     return content
 
 

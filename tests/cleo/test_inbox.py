@@ -19,7 +19,7 @@ from tests.support.house import running_sandbox
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dock]:
     with (
-        running_sandbox(seed=5, scale=1, companies=(COMPANY,)) as sandbox,
+        running_sandbox(seed=5, scale=1.5, companies=(COMPANY,)) as sandbox,
         open_dock(sandbox, tmp_path_factory.mktemp("dock")) as dock,
     ):
         yield dock
@@ -154,6 +154,41 @@ def test_several_interchanges_in_one_file_are_worked_off_each(dock: Dock) -> Non
     dock.receive()
     assert [len(dock.receipts(each.number)) for each in (first, second)] == [1, 1]
     assert [first.state, second.state] == ["accepted", "accepted"]
+
+
+def taken_back(dock: Dock, file: str) -> None:
+    """Somebody takes a file out of the mailbox."""
+    with dock.world.lock:
+        dock.world.mailbox.remove("download", file, "portal")
+
+
+@pytest.mark.parametrize("grows", [True, False])
+def test_what_is_written_while_a_file_is_worked_off_is_read_with_the_next_look(
+    dock: Dock, grows: bool
+) -> None:
+    """One interchange after the other, or another one under the same name."""
+    first, second = dock.ship(dock.order()), dock.ship(dock.order())
+    for file in first.files + second.files:
+        taken_back(dock, file)
+    dock.drop("orders.edi", first.text.encode())
+    text = first.text + second.text if grows else second.text
+    dock.sandbox.faults.arm("cleo", "rewritten_file", match="READ orders.edi", text=text)
+    done = dock.receive()
+    assert (done.worked, done.later, dock.files()) == ({Worked.POSTED: 1}, 1, ["orders.edi"])
+    assert dock.receive().worked == {Worked.POSTED: 1}
+    assert [len(dock.receipts(each.number)) for each in (first, second)] == [1, 1]
+    assert ([first.state, second.state], dock.files()) == (["accepted", "accepted"], [])
+
+
+def test_where_a_download_deletes_nothing_is_removed_and_nothing_missed(
+    dock: Dock, switched: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    switched["download_deletes"] = True
+    notice = dock.ship(dock.order())
+    done = dock.receive()
+    assert (done.worked, done.later, notice.state) == ({Worked.POSTED: 1}, 0, "accepted")
+    assert dock.sandbox.log.count("cleo", method="DELETE") == 0
+    assert [record for record in caplog.records if record.name == "mlc_dagster.cleo.inbox"] == []
 
 
 def test_a_lost_upload_of_the_997_sends_the_same_bytes_with_the_next_look(dock: Dock) -> None:

@@ -12,6 +12,7 @@ from mlc_dagster.cleo.suppliers import FIELDS
 from mlc_dagster.cleo.validation import faults
 from mlc_dagster.cli.resend import resend
 from mlc_dagster.inbound import mailbox
+from mlc_dagster.transport.errors import CallFailed
 from mlc_dagster.visma.client import VismaClient
 from tests.cleo.dock import COMPANY, Dock, open_dock
 from tests.support.house import running_sandbox
@@ -20,7 +21,7 @@ from tests.support.house import running_sandbox
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dock]:
     with (
-        running_sandbox(seed=3, scale=0.2, companies=(COMPANY,)) as sandbox,
+        running_sandbox(seed=3, scale=0.4, companies=(COMPANY,)) as sandbox,
         open_dock(sandbox, tmp_path_factory.mktemp("dock")) as dock,
     ):
         dock.deliver()
@@ -253,6 +254,33 @@ def test_the_same_file_once_more_brings_back_nothing_old(dock: Dock) -> None:
     dock.drop("suppliers_NO01_again.json", content)
     assert dock.receive().repeated == 1
     assert dock.address(number)["city"] == "Bodø"
+
+
+def dropped(dock: Dock, name: str, row: dict[str, Any]) -> None:
+    """A file of one whole row lands in the folder we read."""
+    dock.drop(name, json.dumps({"suppliers": [row]}, ensure_ascii=False, indent=1).encode())
+
+
+def test_a_file_of_suppliers_that_is_still_being_written_holds_back_those_after_it(dock: Dock) -> None:
+    number = dock.supplier()
+    row = {"company": COMPANY, "number": number, **there(dock, number)}
+    dock.sandbox.faults.arm("cleo", "partial_file", match="suppliers_1")
+    dropped(dock, "suppliers_1.json", {**row, "address_line1": "Fjordgata 1"})
+    dropped(dock, "suppliers_2.json", {**row, "address_line1": "Fjordgata 2"})
+    done = dock.receive()
+    assert (done.later, done.worked, len(dock.files())) == (1, {}, 2)
+    assert dock.receive().worked == {Worked.POSTED: 2}
+    assert dock.address(number)["addressLine1"] == "Fjordgata 2"
+
+
+def test_a_file_of_documents_that_waits_holds_back_no_suppliers(dock: Dock) -> None:
+    number, notice = dock.supplier(), dock.ship(dock.order())
+    dock.sandbox.faults.arm("visma", "server_error", times=None, match=f"purchaseorder/{notice.order}")
+    row = dock.move(number)
+    with pytest.raises(CallFailed):
+        dock.receive()
+    assert dock.address(number)["addressLine1"] == row["address_line1"]
+    assert dock.files() == notice.files
 
 
 def test_a_change_of_somebody_else_in_between_is_kept(dock: Dock) -> None:

@@ -121,6 +121,14 @@ class TestFiles:
         assert half == still == whole[: len(whole) // 2]
         assert whole.endswith(b"~")
 
+    def test_a_file_that_is_written_anew_after_it_was_read(self, mailbox: Mailbox) -> None:
+        mailbox.upload(order())
+        (name,) = mailbox.listed()
+        mailbox.faults.arm("cleo", "rewritten_file", text="More of it")
+        first, then = mailbox.get(name).content, mailbox.get(name).content
+        assert first.startswith(b"ISA")
+        assert then == b"More of it"
+
     def test_line_breaks_a_mark_and_a_name(self, mailbox: Mailbox) -> None:
         for fault in ("crlf", "bom", "odd_name"):
             mailbox.faults.arm("cleo", fault)

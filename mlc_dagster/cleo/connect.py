@@ -1,19 +1,19 @@
 """The Cleo pair, built from its settings."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 from mlc_dagster.cleo.answers import Answers
 from mlc_dagster.cleo.connections import Connections
 from mlc_dagster.cleo.destination import EdiFeed
-from mlc_dagster.cleo.inbox import Handler, Inbox
+from mlc_dagster.cleo.inbox import Handler, Inbox, TakeSuppliers
 from mlc_dagster.cleo.mailbox import Mailbox
 from mlc_dagster.cleo.outbox import Outbox
 from mlc_dagster.cleo.replies import Replies
 from mlc_dagster.cleo.rest import RestMailbox
 from mlc_dagster.cleo.settlements import Settlements
 from mlc_dagster.cleo.sftp import SftpMailbox
-from mlc_dagster.cleo.suppliers import NAME, Files, Objects, SupplierFeed, SupplierSide, Taken
+from mlc_dagster.cleo.suppliers import NAME, Files, Objects, SupplierFeed, SupplierSide
 from mlc_dagster.delivery import ReadBack, Report
 from mlc_dagster.settings.cleo import CleoSettings
 from mlc_dagster.target import Expiry, Parts
@@ -71,9 +71,7 @@ class Cleo:
         """What people have settled with partners."""
         return Settlements(self._parts.engine, self._parts.clock)
 
-    def inbox_for(
-        self, handlers: Mapping[str, Handler], suppliers: Callable[[str, bytes], Taken] | None
-    ) -> Inbox:
+    def inbox_for(self, handlers: Mapping[str, Handler], suppliers: TakeSuppliers | None) -> Inbox:
         """What partners put into the mailbox, with those who carry it out."""
         parts = self._parts
         return Inbox(

@@ -96,6 +96,8 @@ class Arrival:
 
 # What is done with a document of a partner, by GS01 of its group: partner, company, document.
 Handler = Callable[[str, str, Document], Worked]
+# What is done with a file of suppliers: name, content, whether it came before, and others since.
+TakeSuppliers = Callable[[str, bytes, bool], Taken]
 
 
 class Inbox:
@@ -111,7 +113,7 @@ class Inbox:
         engine: sa.Engine,
         clock: Clock,
         handlers: Mapping[str, Handler] | None = None,
-        suppliers: Callable[[str, bytes], Taken] | None = None,
+        suppliers: TakeSuppliers | None = None,
     ) -> None:
         self._mailbox, self._settings, self._answers = mailbox, settings, answers
         self._replies, self._engine, self._clock = replies, engine, clock
@@ -218,18 +220,18 @@ class Inbox:
         return faults
 
     def _take_suppliers(self, name: str, content: bytes, done: Received) -> list[str]:
+        # Files of suppliers have no sender and no numbers: their names and bytes alone tell them apart.
         digest = hashlib.sha256(content).hexdigest()
-        if self._files_of(SUPPLIERS, "", 0, digest):
+        if digest in (self._newest_suppliers(), self._newest_suppliers(file=name)):
             done.repeated += 1
             return []
         if self._suppliers is None:
             return ["Nobody here takes in suppliers."]
         try:
-            taken = self._suppliers(name, content)
+            taken = self._suppliers(name, content, bool(self._files_of(SUPPLIERS, "", 0, digest)))
         except Unreadable as words:
             return [str(words)]
         done.add(taken)
-        # Files of suppliers have no sender and no numbers: their bytes alone tell them apart.
         self._insert(SUPPLIERS, name, content, digest, partner=SUPPLIERS, company="")
         return []
 
@@ -302,6 +304,15 @@ class Inbox:
         )
         with reading(self._engine) as connection:
             return list(connection.execute(query).scalars())
+
+    def _newest_suppliers(self, **of: str) -> str | None:
+        """The digest of the file of suppliers that was taken last, of all or of a name."""
+        mine = {"direction": "in", "partner": SUPPLIERS, **of}
+        query = sa.select(interchanges.c.digest).where(
+            *(interchanges.c[name] == value for name, value in mine.items())
+        )
+        with reading(self._engine) as connection:
+            return connection.execute(query.order_by(interchanges.c.created_at.desc()).limit(1)).scalar()
 
     def _remember(self, arrival: Arrival) -> None:
         groups = arrival.result.groups

@@ -46,6 +46,7 @@ STAGE = "inbox"
 Values = Mapping[str, str]
 Where = tuple[str, str]  # company and number of a supplier
 NOTHING = Remembered({})
+CAME_BEFORE = Doubt("The same file came before, and others since: it may be old.")
 
 
 class SupplierErp(Protocol):
@@ -257,8 +258,10 @@ class SupplierChanges:
         self._review, self._quarantine = Review(engine, clock, run_id), Quarantine(engine, clock)
         self._notes = Notes(engine, clock, run_id)
 
-    def take(self, name: str, content: bytes) -> Taken:
+    def take(self, name: str, content: bytes, again: bool) -> Taken:
         """Work off a file, row by row. It may be repeated after a crash at any point.
+
+        `again`: it came before, and others since; whether it is old or meant anew, a person decides.
 
         Raises:
             Unreadable: the file is none, or the settings say nothing of suppliers.
@@ -269,7 +272,10 @@ class SupplierChanges:
             raise Unreadable(
                 "mlc.yaml has no `suppliers` in the section of Cleo: nobody is told who is right."
             )
-        return self._take(read_file(name, content), rules, hashlib.sha256(content).hexdigest()[:16])
+        mark = hashlib.sha256(content).hexdigest()[:16]
+        if again:
+            return self._take(read_file(name, content), SupplierRules(), mark, why=[CAME_BEFORE])
+        return self._take(read_file(name, content), rules, mark)
 
     def take_in(self, rows: Iterable[Values]) -> Taken:
         """Work off what stands at the other side now, of the suppliers in which it differs.
@@ -310,7 +316,10 @@ class SupplierChanges:
     def _waiting(self) -> set[tuple[str, str | None]]:
         return {(entry.company, entry.number) for entry in self._quarantine.open(PLACE)}
 
-    def _take(self, rows: Iterable[Values], rules: SupplierRules, mark: str) -> Taken:
+    def _take(
+        self, rows: Iterable[Values], rules: SupplierRules, mark: str, *, why: Sequence[Doubt] = ()
+    ) -> Taken:
+        """`why`: what a person is told besides, where rows may be old. They end nothing that waits then."""
         taken = Taken()
         overruled: dict[str, list[News]] = {}
         for row in rows:
@@ -320,7 +329,7 @@ class SupplierChanges:
                 self._settle(company or "", number, row, reasons)
                 taken.refused += 1
                 continue
-            worked, told = self._merge(company, number, _fields(row), rules)
+            worked, told = self._merge(company, number, _fields(row), rules, why)
             self._settle(company, number, row, ())
             taken.worked.append(worked)
             if told:
@@ -359,7 +368,7 @@ class SupplierChanges:
         return agreed or self._erp.supplier(company, number) or {}
 
     def _merge(
-        self, company: str, number: str, theirs: Values, rules: SupplierRules
+        self, company: str, number: str, theirs: Values, rules: SupplierRules, why: Sequence[Doubt]
     ) -> tuple[Worked, News | None]:
         """Carry out one row by the rules. Also returns what is to be told again, as the ERP is right."""
         base, now = self._base(company, number), self._erp.supplier(company, number) or {}
@@ -377,7 +386,9 @@ class SupplierChanges:
         held = dict(by_rule["held"])
         if doubts:
             held |= by_rule["cleo"]
-        self._hold(company, number, held, doubts, now)
+        agreeing = self._hold(company, number, held, [*doubts, *why], now)
+        if not why:
+            self._review.done(company, agreeing)
         settled = [name for name in changed if name not in held and name not in by_rule["erp"]]
         if settled or by_rule["erp"]:
             ours = {name: now[name] for name in by_rule["erp"]}
@@ -402,20 +413,22 @@ class SupplierChanges:
         self._notes.add(document, {words: Told(Kind.NOTED, f"Changed by Cleo: {words}.", None)})
         return []
 
-    def _hold(self, company: str, number: str, held: Values, doubts: Sequence[Doubt], now: Values) -> None:
-        """One entry a group of fields; groups that agree by now leave the list."""
-        done = []
+    def _hold(
+        self, company: str, number: str, held: Values, doubts: Sequence[Doubt], now: Values
+    ) -> list[str]:
+        """One entry a group of fields. Returns the keys of the groups that agree by now."""
+        agreeing = []
         for group, names in GROUPS.items():
             values = {name: held[name] for name in names if name in held}
             key = f"supplier|{number}|{group}"
             if not values:
-                done.append(key)
+                agreeing.append(key)
                 continue
             words = "; ".join(f"{name} {now[name]!r} is to become {text!r}" for name, text in values.items())
             said = {"company": company, "number": number, "values": values}
             item = Held(company, key, number, "supplier", said)
             self._review.hold(item, [Doubt(f"Supplier {number}: {words}."), *doubts])
-        self._review.done(company, done)
+        return agreeing
 
     def _settle(self, company: str, number: str, row: Values, reasons: Collection[str]) -> None:
         number = storable(number)

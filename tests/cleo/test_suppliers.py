@@ -261,6 +261,31 @@ def dropped(dock: Dock, name: str, row: dict[str, Any]) -> None:
     dock.drop(name, json.dumps({"suppliers": [row]}, ensure_ascii=False, indent=1).encode())
 
 
+@pytest.mark.parametrize("names", ["123", "111"], ids=["another name each", "one name"])
+def test_what_the_other_side_takes_back_is_no_repetition_and_asks_a_person(dock: Dock, names: str) -> None:
+    number = dock.supplier()
+    row = {"company": COMPANY, "number": number, **there(dock, number)}
+    for name, street in zip(names, ["Fjordgata 1", "Fjordgata 2", "Fjordgata 1"], strict=True):
+        dropped(dock, f"suppliers_{number}_{name}.json", {**row, "address_line1": street})
+        done = dock.receive()
+    assert (done.worked, dock.address(number)["addressLine1"]) == ({Worked.HELD: 1}, "Fjordgata 2")
+    assert "The same file came before" in dock.reasons(number)
+    mailbox.release(dock.suite(), number, run_id="run r")
+    assert dock.address(number)["addressLine1"] == "Fjordgata 1"
+
+
+def test_an_old_file_takes_nothing_off_the_list_that_waits(dock: Dock) -> None:
+    number, other = dock.supplier(), dock.supplier()
+    rows = {each: {"company": COMPANY, "number": each, **there(dock, each)} for each in (number, other)}
+    dropped(dock, "suppliers_1.json", rows[number])
+    dropped(dock, "suppliers_2.json", {**rows[number], "vat_number": "NO923609016MVA"})
+    dropped(dock, "suppliers_3.json", rows[other])
+    dock.receive()
+    dropped(dock, "suppliers_4.json", rows[number])
+    dock.receive()
+    assert len(dock.held(number)) == 1
+
+
 def test_a_file_of_suppliers_that_is_still_being_written_holds_back_those_after_it(dock: Dock) -> None:
     number = dock.supplier()
     row = {"company": COMPANY, "number": number, **there(dock, number)}

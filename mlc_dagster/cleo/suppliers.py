@@ -142,11 +142,14 @@ def is_supplier_file(name: str) -> bool:
 class Agreed:
     """What both sides have of a supplier: what was delivered, or what was taken from there since.
 
-    What was taken in is remembered until the ERP's row has come by: from then on the ledger has it too.
+    What was taken in is remembered until the ERP's row has come by: from then on the ledger has it too. What
+    was agreed before the other side was told something else is remembered for good: a row of theirs that
+    crosses ours still carries it.
     """
 
     def __init__(self, engine: sa.Engine, clock: Clock, ledger: Ledger, company: str) -> None:
         self._memory, self._ledger = Memory(engine, clock, f"{NAME}/{company}"), ledger
+        self._former = Memory(engine, clock, f"{NAME}/former/{company}")
         self._company = company
 
     def of(self, number: str) -> Values | None:
@@ -160,12 +163,10 @@ class Agreed:
         payload = self._ledger.payloads(NAME, self._company, [key]).get(key)
         return None if payload is None else _fields(payload)
 
-    def all(self, numbers: Sequence[str]) -> dict[str, Values]:
-        """The fields of those that were told or taken in, by number."""
-        keys = [f"{self._company}|{number}" for number in numbers]
-        payloads = self._ledger.payloads(NAME, self._company, keys)
-        told = {key.partition("|")[2]: _fields(payload) for key, payload in payloads.items()}
-        return {**told, **{number: values for number, values in self.taken_in().items() if number in numbers}}
+    def all(self) -> dict[str, Values]:
+        """The fields of all that were told or taken in, by number."""
+        held = self._ledger.held(NAME, self._company)
+        return {**{each.row.number: _fields(each.row.payload) for each in held}, **self.taken_in()}
 
     def taken_in(self) -> dict[str, Values]:
         """By number: what was taken in since the last delivery."""
@@ -179,6 +180,18 @@ class Agreed:
     def delivered(self, number: str) -> None:
         """The ledger has it."""
         self._memory.change(number, lambda _: {})
+
+    def former(self, number: str) -> Mapping[str, Collection[str]]:
+        """What each field was before the other side was told something else."""
+        return self._former.read(number).value
+
+    def leave(self, number: str, values: Values) -> None:
+        """The other side is about to be told something else than these."""
+
+        def more(known: Mapping[str, Collection[str]]) -> Mapping[str, Collection[str]]:
+            return {**known, **{name: sorted({*known.get(name, ()), text}) for name, text in values.items()}}
+
+        self._former.change(number, more)
 
 
 class SupplierFeed:
@@ -210,7 +223,7 @@ class SupplierFeed:
         news = [change for change in batch.changes if not _agrees(change, known)]
         where = ""
         if news:
-            told = [News(_row(change), self._changed(agreed, change)) for change in news]
+            told = [self._news(agreed, change) for change in news]
             try:
                 where = self._side.tell(f"{batch.company}_{batch.id}", told)
             except transport.CallFailed as failure:
@@ -225,10 +238,16 @@ class SupplierFeed:
         ids = {change.row.key: where for change in batch.changes if where}
         return Outcome(target_ids=ids, detail={"files": [where] if where else [], "rows": len(news)})
 
-    def _changed(self, agreed: Agreed, change: Change) -> list[str]:
-        """The fields of which the other side has something else; all of a supplier it never heard of."""
+    def _news(self, agreed: Agreed, change: Change) -> News:
+        """A row with the fields of which the other side has something else, which is remembered before it is
+        told; all fields of a supplier it never heard of.
+        """
         base, row = agreed.of(change.row.number), _fields(change.row.payload)
-        return [name for name in FIELDS if base is None or row[name] != base[name]]
+        if base is None:
+            return News(_row(change), FIELDS)
+        changed = [name for name in FIELDS if row[name] != base[name]]
+        agreed.leave(change.row.number, {name: base[name] for name in changed})
+        return News(_row(change), changed)
 
     def resolve(self, batch: Batch) -> Outcome:
         """Go on: the same file again changes nothing."""
@@ -278,7 +297,9 @@ class SupplierChanges:
         return self._take(read_file(name, content), rules, mark)
 
     def take_in(self, rows: Iterable[Values]) -> Taken:
-        """Work off what stands at the other side now, of the suppliers in which it differs.
+        """Work off what stands at the other side now, of the suppliers in which it differs. `rows` are asked
+        for by going through them: not before what is agreed on is read, or what we tell meanwhile would seem
+        to be their change.
 
         What waits for a person is not judged again until it changes: that would ask the ERP with every look.
         Raises CallFailed, as `take`.
@@ -302,12 +323,12 @@ class SupplierChanges:
 
     def _differences(self, rows: Iterable[Values]) -> Iterator[tuple[Where, Values, dict[str, list[str]]]]:
         """Each row with its place, and the fields that differ from the agreed version: theirs, agreed."""
-        found, known = list(rows), dict[Where, Values]()
-        for company in {row["company"] for row in found}:
-            agreed = Agreed(self._engine, self._clock, self._ledger, company)
-            numbers = [row["number"] for row in found if row["company"] == company]
-            known |= {(company, number): values for number, values in agreed.all(numbers).items()}
-        for row in found:
+        known = {
+            (company, number): values
+            for company in self._settings.companies or self._settings.identities
+            for number, values in self._agreed(company).all().items()
+        }
+        for row in rows:
             where = (row["company"], row["number"])
             base = known.get(where, {})
             differing = [name for name in FIELDS if row[name] != base.get(name)]
@@ -348,9 +369,12 @@ class SupplierChanges:
         if not wrong:
             wrong = self._set(company, number, values)
         if not wrong:
-            agreed = Agreed(self._engine, self._clock, self._ledger, company)
+            agreed = self._agreed(company)
             agreed.keep(number, {**(agreed.of(number) or now), **values})
         return wrong
+
+    def _agreed(self, company: str) -> Agreed:
+        return Agreed(self._engine, self._clock, self._ledger, company)
 
     def _refusals(self, row: Values) -> Iterator[str]:
         company, number = row["company"], row["number"]
@@ -364,8 +388,7 @@ class SupplierChanges:
             yield from faults(row, [name for name in FIELDS if row[name] != base[name]])
 
     def _base(self, company: str, number: str) -> Values:
-        agreed = Agreed(self._engine, self._clock, self._ledger, company).of(number)
-        return agreed or self._erp.supplier(company, number) or {}
+        return self._agreed(company).of(number) or self._erp.supplier(company, number) or {}
 
     def _merge(
         self, company: str, number: str, theirs: Values, rules: SupplierRules, why: Sequence[Doubt]
@@ -373,12 +396,14 @@ class SupplierChanges:
         """Carry out one row by the rules. Also returns what is to be told again, as the ERP is right."""
         base, now = self._base(company, number), self._erp.supplier(company, number) or {}
         changed = [name for name in FIELDS if theirs[name] != base[name]]
+        former = self._agreed(company).former(number)
+        crossed = [name for name in changed if theirs[name] in former.get(name, ())]
         by_rule = {
             rule: {
                 name: theirs[name]
                 for group, names in GROUPS.items()
                 for name in names
-                if name in changed and theirs[name] != now[name] and getattr(rules, group) == rule
+                if name in changed and theirs[name] != now[name] and _rule(rules, group, crossed) == rule
             }
             for rule in ("erp", "cleo", "held")
         }
@@ -386,15 +411,14 @@ class SupplierChanges:
         held = dict(by_rule["held"])
         if doubts:
             held |= by_rule["cleo"]
+        doubts += _doubts_of_age([name for name in crossed if name in held])
         agreeing = self._hold(company, number, held, [*doubts, *why], now)
         if not why:
             self._review.done(company, agreeing)
         settled = [name for name in changed if name not in held and name not in by_rule["erp"]]
         if settled or by_rule["erp"]:
             ours = {name: now[name] for name in by_rule["erp"]}
-            Agreed(self._engine, self._clock, self._ledger, company).keep(
-                number, {**base, **{name: theirs[name] for name in settled}, **ours}
-            )
+            self._agreed(company).keep(number, {**base, **{name: theirs[name] for name in settled}, **ours})
         row = {"company": company, "number": number, **now, **by_rule["cleo"]}
         told = News(row, by_rule["erp"].keys()) if by_rule["erp"] else None
         if held:
@@ -443,6 +467,18 @@ class SupplierChanges:
             passed=() if reasons else [key],
             run_id=self._run_id,
         )
+
+
+def _rule(rules: SupplierRules, group: str, crossed: Collection[str]) -> str:
+    """Who decides over a group of fields. What may have crossed our own news is never set by itself."""
+    rule: str = getattr(rules, group)
+    return "held" if rule == "cleo" and any(name in crossed for name in GROUPS[group]) else rule
+
+
+def _doubts_of_age(crossed: Sequence[str]) -> list[Doubt]:
+    names = ", ".join(crossed)
+    words = f"The ERP has changed {names} from that since: the other side may not have heard of it."
+    return [Doubt(words)] if crossed else []
 
 
 def read_file(name: str, content: bytes) -> list[dict[str, str]]:

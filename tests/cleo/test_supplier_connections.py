@@ -164,6 +164,20 @@ def test_an_address_of_theirs_is_set_in_the_erp_and_not_sent_back(dock: Dock) ->
     assert writes(dock) == []
 
 
+def test_what_we_tell_while_the_connections_are_listed_is_not_taken_for_their_change(dock: Dock) -> None:
+    number, suite = dock.supplier(), dock.suite()
+
+    def rows() -> Iterator[dict[str, str]]:
+        listed = list(suite.cleo.connections.rows())
+        address = {**dock.address(number), "addressLine1": "Havnegata 1"}
+        dock.sandbox.visma.change(COMPANY, "supplier", number, {"mainAddress": address})
+        dock.deliver()
+        yield from listed
+
+    assert mailbox._suppliers(suite, "run s").take_in(rows()).worked == []
+    assert (dock.address(number)["addressLine1"], dock.held(number)) == ("Havnegata 1", [])
+
+
 def test_where_the_erp_is_right_only_that_field_is_put_back(dock: Dock) -> None:
     number = dock.supplier()
     name, vat = dock.row("supplier", number)["name"], "NO923609016MVA"

@@ -261,6 +261,42 @@ def dropped(dock: Dock, name: str, row: dict[str, Any]) -> None:
     dock.drop(name, json.dumps({"suppliers": [row]}, ensure_ascii=False, indent=1).encode())
 
 
+def moved_in_the_erp(dock: Dock, number: str, street: str) -> None:
+    """The ERP gives a supplier another street, and tells it."""
+    address = {**dock.address(number), "addressLine1": street}
+    dock.sandbox.visma.change(COMPANY, "supplier", number, {"mainAddress": address})
+    dock.deliver()
+
+
+@pytest.mark.parametrize("streets", [["Havnegata 1"], ["Havnegata 1", "Havnegata 2"]], ids=["once", "twice"])
+def test_a_file_that_crossed_ours_does_not_undo_what_the_erp_changed(even: Dock, streets: list[str]) -> None:
+    """Its sender wrote whole rows, and had not heard yet."""
+    number = even.supplier()
+    row = {"company": COMPANY, "number": number, **there(even, number)}
+    for street in streets:
+        moved_in_the_erp(even, number, street)
+    dropped(even, f"suppliers_{number}.json", {**row, "city": "Bodø"})
+    assert even.receive().worked == {Worked.HELD: 1}
+    assert (even.address(number)["addressLine1"], even.address(number)["city"]) == (
+        streets[-1],
+        there(even, number)["city"],
+    )
+    assert "The ERP has changed address_line1 from that since" in even.reasons(number)
+    mailbox.release(even.suite(), number, run_id="run r")
+    assert (even.address(number)["addressLine1"], even.address(number)["city"]) == (
+        row["address_line1"],
+        "Bodø",
+    )
+
+
+def test_an_address_that_was_never_agreed_on_is_set_after_the_erp_changed_it(even: Dock) -> None:
+    number = even.supplier()
+    moved_in_the_erp(even, number, "Havnegata 1")
+    row = even.move(number)
+    assert even.receive().worked == {Worked.POSTED: 1}
+    assert even.address(number)["addressLine1"] == row["address_line1"]
+
+
 @pytest.mark.parametrize("names", ["123", "111"], ids=["another name each", "one name"])
 def test_what_the_other_side_takes_back_is_no_repetition_and_asks_a_person(dock: Dock, names: str) -> None:
     number = dock.supplier()

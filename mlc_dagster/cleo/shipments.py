@@ -63,7 +63,9 @@ class ReceivingErp(Protocol):
         ...
 
     def emptied(self, company: str, supplier: str, reference: str) -> str:
-        """The receipt on hold of a supplier and supplierRef that has no lines any more; empty without one."""
+        """The receipt of a supplier and supplierRef that has no lines any more and is not released; empty
+        without one.
+        """
         ...
 
     def receive(

@@ -147,13 +147,17 @@ class VismaErp:
         return _receipts(self._suite.visma(company), kind, number)
 
     def emptied(self, company: str, supplier: str, reference: str) -> str:
-        """The receipt on hold of a supplier and supplierRef that has no lines any more; empty without one."""
-        asked = {"supplier": supplier, "status": "Hold"}
-        pages = self._suite.visma(company).pages(PURCHASE_RECEIPTS, lambda page: page.records, extra=asked)
-        for receipt in (receipt for page in pages for receipt in page):
-            same = (receipt["supplier"]["number"], receipt.get("supplierRef")) == (supplier, reference)
-            if same and not receipt.get("lines"):
-                return str(receipt["receiptNbr"])
+        """The receipt of a supplier and supplierRef that has no lines any more and is not released; empty
+        without one.
+        """
+        client = self._suite.visma(company)
+        for status in sorted(UNRELEASED):
+            asked = {"supplier": supplier, "status": status}
+            pages = client.pages(PURCHASE_RECEIPTS, lambda page: page.records, extra=asked)
+            for receipt in (receipt for page in pages for receipt in page):
+                same = (receipt["supplier"]["number"], receipt.get("supplierRef")) == (supplier, reference)
+                if same and not receipt.get("lines"):
+                    return str(receipt["receiptNbr"])
         return ""
 
     def receive(

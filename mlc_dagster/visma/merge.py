@@ -77,11 +77,17 @@ def changed(new: pa.Table, old: pa.Table) -> pa.Array:
 
 
 def newer(new: pa.Table, old: pa.Table) -> pa.Array:
-    """Return for each row of ``new`` whether its stamp is not older than the one ``old`` has for its key."""
+    """Return for each row of ``new`` whether nothing newer is in ``old``: by the stamp, then by the reading.
+
+    A page that waited in a spool may be older than what another read found meanwhile, which lists without
+    stamps have nothing else to tell by.
+    """
     place = pc.index_in(new.column("_key"), old.column("_key").combine_chunks())
-    stamps = old.column("_stamp").take(place)
-    older = pc.less(new.column("_stamp"), stamps)
-    return pc.invert(pc.fill_null(older, fill_value=False)).combine_chunks()
+    stamps, read_at = (old.column(name).take(place) for name in ("_stamp", "_read_at"))
+    older = pc.fill_null(pc.less(new.column("_stamp"), stamps), fill_value=False)
+    later = pc.fill_null(pc.greater(new.column("_stamp"), stamps), fill_value=False)
+    waited = pc.fill_null(pc.less(new.column("_read_at"), read_at), fill_value=False)
+    return pc.invert(pc.or_(older, pc.and_not(waited, later))).combine_chunks()
 
 
 def in_order(new: pa.Table, held: pa.Table) -> pa.Table:

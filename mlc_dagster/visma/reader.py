@@ -356,11 +356,14 @@ class _Reading:
     def _vanished(self, swept: Swept, latest: pa.Table) -> list[str]:
         """Return what was known, to the lake or elsewhere, and a read of everything did not bring.
 
+        Of what was read since it began its pages say nothing: they may have waited in the spool for days.
         Raises ReadGuard when that is too much.
         """
-        alive = latest.filter(pc.invert(latest.column("_deleted"))).select(["_key"])
+        alive = latest.filter(pc.invert(latest.column("_deleted")))
+        begun = pa.scalar(swept.started, alive.schema.field("_read_at").type)
+        before = alive.filter(pc.less(alive.column("_read_at"), begun)).select(["_key"])
         unknown = pa.table({"_key": pa.array(sorted(self.elsewhere), pa.string())})
-        held = pa.concat_tables([alive, without(unknown, latest.column("_key"))])
+        held = pa.concat_tables([before, without(unknown, latest.column("_key"))])
         unreadable = {bad.key for bad in swept.bad}
         if None in unreadable:
             return []  # A record without a readable key may be any of the missing ones.

@@ -80,6 +80,14 @@ def test_an_older_stamp_replaces_nothing():
     assert newer(came, held).to_pylist() == [False, True, True, True]
 
 
+def test_of_equal_stamps_and_without_any_an_earlier_reading_replaces_nothing():
+    held = suppliers(supplier("1", "a", 5), supplier("2", "b", None), supplier("3", "c", 5))
+    waited = suppliers(
+        supplier("1", "x", 5, read=-1), supplier("2", "x", None, read=-1), supplier("3", "x", 6, read=-1)
+    )
+    assert newer(waited, held).to_pylist() == [False, False, True]
+
+
 def test_a_stamp_that_goes_back_is_put_behind_the_one_held_when_it_was_read_later():
     held = suppliers(*(supplier(key, "held", 5) for key in "123"))
     came = suppliers(

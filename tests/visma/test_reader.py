@@ -11,6 +11,7 @@ from mlc_dagster.lake import Lake, LakeOvertaken, LakeWriteFailed
 from mlc_dagster.transport import Closed
 from mlc_dagster.visma.deletes import ReadGuard
 from mlc_dagster.visma.entities import ENTITIES
+from mlc_dagster.visma.reader import ReadReport
 from mlc_dagster.visma.wall import CLOCK_LAG, overlap
 from tests.visma.conftest import OSLO, Erp
 
@@ -288,6 +289,25 @@ def test_a_tombstone_that_another_process_writes_meanwhile_is_not_written_over(e
     erp.read("suppliers")
     assert gone in erp.lake.latest("suppliers", "NO01").column("_key").to_pylist()
     assert erp.held("suppliers").keys() == erp.keys("suppliers")
+
+
+def test_what_another_process_read_later_stays_where_a_list_has_no_stamps(erp):
+    """A command that is quicker to write than a run of the daemon, whose answer is older."""
+    erp.read("financial_periods")
+    changed, gone, *_ = sorted(erp.keys("financial_periods"))
+    command = replace(erp, lake=Lake(erp.lake.url))
+
+    def meanwhile(_report: ReadReport) -> None:
+        erp.clock.sleep(60)
+        erp.visma.change("NO01", "financialPeriod", changed, {"description": "meanwhile"})
+        erp.visma.delete("NO01", "financialPeriod", gone)
+        command.read("financial_periods")
+
+    erp.clock.sleep(60)
+    erp.visma.change("NO01", "financialPeriod", changed, {"description": "before"})
+    erp.read("financial_periods", settle=meanwhile)
+    assert erp.held("financial_periods")[changed]["description"] == "meanwhile"
+    assert erp.held("financial_periods").keys() == erp.keys("financial_periods")
 
 
 def test_a_day_that_others_replace_again_and_again_is_given_up_and_nothing_written_over(erp, monkeypatch):

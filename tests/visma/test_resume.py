@@ -9,6 +9,7 @@ from mlc_dagster.lake import Lake
 from mlc_dagster.transport import Again, Closed
 from mlc_dagster.visma import pages as visma_pages
 from mlc_dagster.visma.deletes import ReadGuard
+from mlc_dagster.visma.reader import ReadReport
 from tests.visma.conftest import API_NAMES, Erp
 
 PAGE = 10
@@ -104,6 +105,38 @@ def test_what_moves_vanishes_and_arrives_between_the_windows_is_found(new_erp, o
     erp.clock.sleep(3600)
     erp.read(INVOICES, allow_deletes=True)
     assert held(erp) == versions(erp)
+
+
+class Killed(Exception):
+    """The process is killed when all pages are there and no day is written."""
+
+
+def read_until_killed(erp: Erp, days: list[date], **options) -> None:
+    def die(_report: ReadReport) -> None:
+        raise Killed
+
+    with pytest.raises(Killed):
+        erp.read(INVOICES, days, settle=die, **options)
+    assert left_behind(erp)
+    erp.clock.sleep(60)
+
+
+def test_what_others_read_since_a_whole_read_was_killed_is_not_taken_for_deleted(paged):
+    days = paged.days(back=1)
+    paged.read(INVOICES, days, first_day=days[0])
+    gone = next(
+        f"{row['documentType']}|{row['referenceNumber']}"
+        for row in paged.truth(INVOICES)
+        if row["status"] == "Open"
+    )
+    paged.visma.delete("NO01", "supplierInvoice", gone)
+    paged.clock.sleep(60)
+    read_until_killed(paged, days[:1], first_day=days[0], whole=True)
+    paged.visma.add("NO01", "supplierInvoice")
+    paged.read(INVOICES, days[1:], first_day=days[0])
+    report = paged.read(INVOICES, days[:1], first_day=days[0], whole=True)
+    assert report.deleted == (gone,)
+    assert held(paged) == versions(paged)
 
 
 def test_a_split_batch_whose_parts_came_in_two_windows_is_whole(new_erp):

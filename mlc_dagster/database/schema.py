@@ -236,6 +236,7 @@ deferrals = sa.Table(
     _text("reason"),
     _time("created_at"),
     _time("taken_at", null=True),
+    _text("config", null=True),
     sa.PrimaryKeyConstraint("id"),
     sa.Index(None, "pair", "company", "opens_at"),
 )

@@ -13,7 +13,10 @@ from mlc_dagster.database.schema import deferrals
 
 @dataclass(frozen=True, slots=True)
 class Deferral:
-    """The days of a company that a pair still has to carry, and from when on it may (UTC)."""
+    """The days of a company that a pair still has to carry, and from when on it may (UTC).
+
+    config: what an operator asked of it, as JSON; None when nothing.
+    """
 
     id: int
     pair: str
@@ -22,6 +25,7 @@ class Deferral:
     last_day: date
     opens_at: datetime
     reason: str
+    config: str | None
 
 
 class Deferrals:
@@ -31,21 +35,31 @@ class Deferrals:
         self._engine, self._clock = engine, clock
 
     def store(
-        self, *, pair: str, company: str, first_day: date, last_day: date, opens_at: datetime, reason: str
+        self,
+        *,
+        pair: str,
+        company: str,
+        first_day: date,
+        last_day: date,
+        opens_at: datetime,
+        reason: str,
+        config: str | None = None,
     ) -> None:
-        """Write work down. The same days waiting already only get the new opening time."""
+        """Write work down. The same work waiting already only gets the new opening time."""
         values = {"opens_at": opens_at, "reason": reason}
         same = sa.and_(
             deferrals.c.pair == pair,
             deferrals.c.company == company,
             deferrals.c.first_day == first_day,
             deferrals.c.last_day == last_day,
+            deferrals.c.config.is_not_distinct_from(config),
             deferrals.c.taken_at.is_(None),
         )
         with self._engine.begin() as connection:
             if connection.execute(deferrals.update().where(same).values(values)).rowcount == 0:
                 work = {"pair": pair, "company": company, "first_day": first_day, "last_day": last_day}
-                connection.execute(deferrals.insert().values(**work, **values, created_at=self._clock.now()))
+                work |= {"config": config, "created_at": self._clock.now()}
+                connection.execute(deferrals.insert().values(**work, **values))
 
     def due(self, pair: str) -> list[Deferral]:
         """The waiting work of a pair whose window is open now, oldest first."""
@@ -68,4 +82,6 @@ class Deferrals:
 
 
 def _deferral(row: sa.Row[Any]) -> Deferral:
-    return Deferral(row.id, row.pair, row.company, row.first_day, row.last_day, row.opens_at, row.reason)
+    return Deferral(
+        row.id, row.pair, row.company, row.first_day, row.last_day, row.opens_at, row.reason, row.config
+    )

@@ -1,8 +1,10 @@
 """One step of a run: company by company, with lockouts and failures told the way Dagster wants them."""
 
+import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import date
+from typing import Any
 
 import dagster as dg
 
@@ -11,6 +13,7 @@ from mlc_dagster.delivery.errors import Stop
 from mlc_dagster.flow import ContractBroken, LakeIncomplete
 from mlc_dagster.graph import partitions
 from mlc_dagster.logs import about
+from mlc_dagster.operations.overview import SOURCE
 from mlc_dagster.problems import ProblemsFound
 from mlc_dagster.settings import SecretMissing
 from mlc_dagster.suite import Suite
@@ -79,7 +82,7 @@ def by_company(context: dg.AssetExecutionContext, suite: Suite, work: Work) -> C
         return totals
     _mark_done(context, done)
     if windows:
-        _defer(context, suite, max(windows, key=lambda window: window.opens_at), days)
+        _defer(context, suite, max(windows, key=lambda window: window.opens_at), days, done)
     if failures:
         raise _failure(failures) from next(iter(failures.values()))
     return None
@@ -105,24 +108,57 @@ def _words(error: Exception) -> str:
     return str(error) if type(error).__module__.startswith("mlc_dagster.") else repr(error)
 
 
-def _defer(context: dg.AssetExecutionContext, suite: Suite, window: Window, days: partitions.Days) -> None:
-    """Let all companies of the run go on later: what is done is quick then, and its further steps are due."""
-    pair = _pair(context, suite)
-    for company, listed in days.items():
+def _defer(
+    context: dg.AssetExecutionContext,
+    suite: Suite,
+    window: Window,
+    days: partitions.Days,
+    done: Collection[str],
+) -> None:
+    """Let all companies of the run go on later: what is done is quick then, and its further steps are due.
+
+    A read that was configured goes on by itself, as it was asked for: the pair's own runs are as ever.
+    """
+    pair, config = _pair(context, suite), _configured(context)
+    waits: list[tuple[str, str, str | None]] = []
+    if config is None or pair != SOURCE:
+        waits += [(pair, company, None) for company in days]
+    if config is not None:
+        waits += [(SOURCE, company, config) for company in days if company not in done]
+    for owner, company, asked in waits:
         suite.deferrals.store(
-            pair=pair,
+            pair=owner,
             company=company,
-            first_day=listed[0],
-            last_day=listed[-1],
+            first_day=days[company][0],
+            last_day=days[company][-1],
             opens_at=window.opens_at,
             reason=str(window),
+            config=asked,
         )
+    sensors = " and ".join(f"`{owner}_resume`" for owner in sorted({owner for owner, _, _ in waits}))
     context.log.warning(
         f"{window} {', '.join(days)}: the rest goes on by itself after {window.opens_at:%Y-%m-%d %H:%M} UTC "
-        f"if Dagster's daemon runs and the sensor `{pair}_resume` is on; else start it again then."
+        f"if Dagster's daemon runs and the sensor {sensors} is on; else start it again then."
     )
 
 
+def _configured(context: dg.AssetExecutionContext) -> str | None:
+    """What an operator asked of this read in the launchpad, for `configured_run`; None when nothing."""
+    ops: Any = context.run.run_config.get("ops", {})
+    config = ops.get(context.op_def.name, {}).get("config")
+    return json.dumps([context.asset_key.to_user_string(), config], sort_keys=True) if config else None
+
+
+def configured_run(config: str | None) -> Mapping[str, Any]:
+    """The assets and the configuration of a run that does what was asked for; nothing when nothing was."""
+    if config is None:
+        return {}
+    asset, options = json.loads(config)
+    key = dg.AssetKey.from_user_string(asset)
+    ops = {key.to_python_identifier(): {"config": options}}
+    return {"asset_selection": [key], "run_config": {"ops": ops}}
+
+
 def _pair(context: dg.AssetExecutionContext, suite: Suite) -> str:
-    """The pair a run works for, the first of several; `visma` when it only reads."""
-    return next(iter(pairs_of(context.run, suite.settings.pairs.on())), "visma")
+    """The pair a run works for, the first of several; SOURCE when it only reads."""
+    return next(iter(pairs_of(context.run, suite.settings.pairs.on())), SOURCE)

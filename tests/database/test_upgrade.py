@@ -159,7 +159,7 @@ def test_what_was_kept_then_is_read(house: House) -> None:
     assert (suite.seals.verify().broken, suite.seals.verify().events) == (0, 37)
     assert suite.vault.read("anaplan").text == "what a run received"  # type: ignore[union-attr]
     assert {health.pair for health in overview(suite, house.clock.now())} >= {"anaplan"}
-    assert [work.reason for work in suite.deferrals.due("anaplan")] == ["a lockout"]
+    assert [(work.reason, work.config) for work in suite.deferrals.due("anaplan")] == [("a lockout", None)]
     batch = next(event.batch_id for event in history if event.batch_id)
     planned = replay.plan(suite, replay.What(replay.By.BATCH, str(batch)))
     assert sum(map(len, planned.rows.values())) == 24

@@ -42,6 +42,12 @@ def test_the_same_work_stored_again_only_waits_longer(deferrals: Deferrals) -> N
     assert [work.opens_at for work in deferrals.waiting()] == [START + 2 * HOUR]
 
 
+def test_the_same_days_asked_for_otherwise_are_other_work(deferrals: Deferrals) -> None:
+    for config in ("whole", None, "whole"):
+        deferrals.store(**WORK, **DAYS, opens_at=START, config=config)  # type: ignore[arg-type]
+    assert [work.config for work in deferrals.waiting()] == ["whole", None]
+
+
 def test_work_of_another_pair_is_not_due(deferrals: Deferrals) -> None:
     deferrals.store(**WORK, **DAYS, opens_at=START)  # type: ignore[arg-type]
     assert deferrals.due("visma_asana") == []

@@ -31,9 +31,9 @@ def lock_visma(house: House, match: str, *, after: int = 0) -> None:
     )
 
 
-def resume(house: House) -> dg.SensorResult | dg.SkipReason:
+def resume(house: House, pair: str = "anaplan") -> dg.SensorResult | dg.SkipReason:
     """One tick of the sensor that goes on with interrupted work."""
-    sensor = resume_sensor("anaplan", chain("anaplan"))
+    sensor = resume_sensor(pair, chain(pair) if pair != "visma" else dg.AssetSelection.groups(pair))
     suite = SuiteResource(settings_file=str(house.settings.file))
     with dg.build_sensor_context(instance=house.instance, resources={"suite": suite}) as context:
         return sensor(context)  # type: ignore[no-any-return]
@@ -46,9 +46,10 @@ def asked_to_run(tick: dg.SensorResult | dg.SkipReason) -> Sequence[dg.RunReques
 
 def launch(house: House, request: dg.RunRequest) -> dg.ExecuteInProcessResult:
     """What Dagster's daemon does with a run request."""
-    wanted = chain("anaplan").resolve(house.definitions.resolve_asset_graph())
+    graph = house.definitions.resolve_asset_graph()
+    wanted = request.asset_selection or chain("anaplan").resolve(graph)
     tags = {**request.tags, "dagster/run_key": str(request.run_key)}
-    return house.materialize(*(asset.to_user_string() for asset in wanted), tags=tags)
+    return house.materialize(*(asset.to_user_string() for asset in wanted), tags=tags, **request.run_config)
 
 
 def let_it_open(house: House) -> None:
@@ -96,6 +97,56 @@ def test_the_rest_goes_on_by_itself_when_the_window_opens(house: House) -> None:
     tick = resume(house)
     assert isinstance(tick, dg.SkipReason)
     assert tick.skip_message == "Nothing waits."
+
+
+def employees(house: House) -> set[str]:
+    """The keys of those that the lake holds for alive."""
+    latest = house.suite().lake.latest("employees", "NO01")
+    assert latest is not None
+    return {row["_key"] for row in latest.select(["_key", "_deleted"]).to_pylist() if not row["_deleted"]}
+
+
+WHOLE = {"visma__employees": {"config": {"whole": True, "allow_deletes": True}}}
+
+
+def test_a_read_of_everything_goes_on_as_one(house: House) -> None:
+    house.read("employees")
+    gone, *left = sorted(employees(house))
+    house.sandbox.visma.delete("NO01", "employee", gone)
+    house.clock.sleep(60)
+    lock_visma(house, r"/employee\?")
+    assert house.read("employees", ops=WHOLE).success
+    let_it_open(house)
+    lock_visma(house, r"/employee\?")
+    [request] = asked_to_run(resume(house, "visma"))
+    assert launch(house, request).success
+    let_it_open(house)
+    [again] = asked_to_run(resume(house, "visma"))
+    assert again.asset_selection == [dg.AssetKey(["visma", "employees"])]
+    assert again.run_config == {"ops": WHOLE}
+    assert launch(house, again).success
+    assert employees(house) == set(left)
+    assert isinstance(resume(house, "visma"), dg.SkipReason)
+
+
+def test_a_read_of_everything_within_a_pairs_run_goes_on_beside_the_pairs_own(house: House) -> None:
+    lock_visma(house, r"/supplier\?")
+    config = {"visma__suppliers": {"config": {"whole": True}}}
+    chained = ("visma/suppliers", "anaplan/rows/suppliers", "anaplan/suppliers")
+    tags = range_tags("NO01", house.days[0], house.today)
+    assert house.materialize(*chained, tags=tags, ops=config).success
+    let_it_open(house)
+    [own], [configured] = asked_to_run(resume(house)), asked_to_run(resume(house, "visma"))
+    assert (own.asset_selection, own.run_config) == (None, {})
+    assert configured.run_config == {"ops": config}
+
+
+def test_a_company_whose_read_of_everything_is_done_is_not_read_again(house: House) -> None:
+    tags = {RANGE_START: key("NO01", house.today), RANGE_END: key("SE01", house.today)}
+    lock_visma(house, r"/employee\?", after=1)
+    assert house.materialize("visma/employees", tags=tags, ops=WHOLE).success
+    assert house.partitions("visma/employees") == {key("NO01", house.today)}
+    assert [item.company for item in house.suite().deferrals.waiting()] == ["SE01"]
 
 
 def test_a_daemon_that_dies_before_the_launch_asks_again(house: House) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import chain
@@ -15,11 +15,11 @@ import pyarrow.compute as pc
 
 from mlc_dagster.lake import compaction, latest
 from mlc_dagster.lake.columns import DAY, SYSTEM, Checked
-from mlc_dagster.lake.errors import LakeBusy, LakeWriteFailed
+from mlc_dagster.lake.errors import LakeBusy, LakeOvertaken, LakeWriteFailed
 from mlc_dagster.lake.note import DayNote, day_metadata, month_metadata
 from mlc_dagster.lake.partitions import Listing, month_of
 from mlc_dagster.lake.spool import Spool
-from mlc_dagster.lake.storage import File, Storage
+from mlc_dagster.lake.storage import File, LastLook, Storage
 
 if TYPE_CHECKING:
     import duckdb
@@ -91,11 +91,19 @@ class Lake:
         return 0 if table is None else len(table)
 
     def write_day(
-        self, entity: str, company: str, day: date, rows: pa.Table | Iterable[pa.Table], note: DayNote
+        self,
+        entity: str,
+        company: str,
+        day: date,
+        rows: pa.Table | Iterable[pa.Table],
+        note: DayNote,
+        *,
+        last_look: LastLook = lambda: None,
     ) -> int:
         """Replace one day as a whole, and return how many rows it has. The rows may come in parts.
 
         Whether there is anything new to write is the caller's question: an equal day is written all the same.
+        So is whether it still may be: `last_look` raises if not, directly before the file is replaced.
 
         Raises:
             TableRefused: a system column is missing, a key stands there twice, or a type is new.
@@ -103,7 +111,8 @@ class Lake:
         """
         listing = self._listing(entity, company)
         parts = [rows] if isinstance(rows, pa.Table) else rows
-        return self._write(listing, listing.day_path(day), parts, SYSTEM.with_metadata(day_metadata(note)))
+        bare = SYSTEM.with_metadata(day_metadata(note))
+        return self._write(listing, listing.day_path(day), parts, bare, last_look)
 
     def file(self, entity: str, company: str, day: date) -> File | None:
         """The day's own file as it is now; None when it has none. It differs when its content may differ."""
@@ -129,7 +138,14 @@ class Lake:
         bare = pa.schema([DAY, *SYSTEM], month_metadata(notes))
         return self._write(listing, listing.month_path(month), rows, bare)
 
-    def _write(self, listing: Listing, path: str, rows: Iterable[pa.Table], bare: pa.Schema) -> int:
+    def _write(
+        self,
+        listing: Listing,
+        path: str,
+        rows: Iterable[pa.Table],
+        bare: pa.Schema,
+        last_look: LastLook = lambda: None,
+    ) -> int:
         """Check the rows on their way to a file; `bare` is its schema without any, and has its metadata."""
         *_, entity, company, name = path.split("/")
         partition = name.removesuffix(".parquet")
@@ -139,7 +155,7 @@ class Lake:
         schema, parts = _with_schema(iter(rows), bare)
         checked = Checked(parts, f"{entity} of {company}, {partition}", old)
         with writing(self.storage.address(path), entity, company, partition):
-            self.storage.replace(path, schema.with_metadata(bare.metadata), checked)
+            self.storage.replace(path, schema.with_metadata(bare.metadata), checked, last_look)
         return checked.rows
 
     def spool(self, entity: str, company: str, reading: Mapping[str, Any], now: datetime) -> Spool:
@@ -195,22 +211,37 @@ class Lake:
     def compact(self, entity: str, company: str, *, before: date) -> int:
         """Turn the days of every month that ended before a day into one file a month; how many it wrote.
 
-        Every version of every day stays, and a day written later wins over its month.
+        Every version of every day stays, and a day written later wins over its month. A month that another
+        process compacts meanwhile is left to it.
 
         Raises:
             LakeWriteFailed: the file system refused. The days' files are intact.
         """
-        listing = self._listing(entity, company)
-        months = compaction.closed_months(listing, before)
-        for month, days in months.items():
-            schema, parts = compaction.month_parts(self.storage, listing, month, days)
-            path = listing.month_path(month)
-            with writing(self.storage.address(path), entity, company, month):
-                self.storage.replace(path, schema, parts)
-            # A crash here leaves both: the days' own files win, and the next compaction goes on.
-            compaction.remove_days(self.storage, listing, days)
+        listing, written = self._listing(entity, company), 0
+        for month, days in compaction.closed_months(listing, before).items():
+            with suppress(LakeOvertaken):
+                self._compact_month(listing, month, days)
+                written += 1
         self.storage.sweep(listing.folder, before=before)
-        return len(months)
+        return written
+
+    def _compact_month(self, listing: Listing, month: str, days: list[date]) -> None:
+        """Turn the days of one month into its file. Raises LakeWriteFailed, and LakeOvertaken."""
+        path = listing.month_path(month)
+        *_, entity, company, _ = path.split("/")
+
+        def last_look() -> None:
+            if self._listing(entity, company).months.get(month) != listing.months.get(month):
+                raise LakeOvertaken(entity, company, month)
+
+        with writing(self.storage.address(path), entity, company, month):
+            try:
+                schema, parts = compaction.month_parts(self.storage, listing, month, days)
+                self.storage.replace(path, schema, parts, last_look)
+            except FileNotFoundError:  # a day that is in its month's file already
+                raise LakeOvertaken(entity, company, month) from None
+        # A crash here leaves both: the days' own files win, and the next compaction goes on.
+        compaction.remove_days(self.storage, listing, days)
 
     def connect(self) -> duckdb.DuckDBPyConnection:
         """A private DuckDB that can read the lake's files. The caller closes it."""

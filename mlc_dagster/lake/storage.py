@@ -27,6 +27,8 @@ ROW_GROUP_BYTES = 8 * 2**20
 ROW_GROUP_ROWS = 20_000
 # Three years of twenty entities are 1,700 files a company, a few hundred bytes each.
 FILES_REMEMBERED = 50_000
+# Raises when a file that was written shall not take its place after all.
+LastLook = Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -106,12 +108,14 @@ class Storage:
         """What stands in a Parquet file besides rows. Polls ask all the time: each file is opened once."""
         return _metadata(self.url, file)
 
-    def replace(self, path: str, schema: pa.Schema, parts: Iterable[pa.Table]) -> None:
+    def replace(
+        self, path: str, schema: pa.Schema, parts: Iterable[pa.Table], last_look: LastLook = lambda: None
+    ) -> None:
         """Put the parts in place of the Parquet file, all or nothing. Missing folders are made.
 
         Raises:
             OSError: the file system refused; the previous file is untouched and no temporary file remains.
-            Exception: what `parts` raises; the same holds.
+            Exception: what `parts` or `last_look` raises; the same holds.
         """
 
         def write(file: BinaryIO) -> None:
@@ -121,21 +125,22 @@ class Storage:
                     # Else Arrow keeps the memory of every part for the next one, which may be smaller.
                     pa.default_memory_pool().release_unused()
 
-        self.put(path, write)
+        self.put(path, write, last_look)
 
-    def put(self, path: str, write: Callable[[BinaryIO], None]) -> None:
-        """Put a file in its place, all or nothing. Missing folders are made.
+    def put(self, path: str, write: Callable[[BinaryIO], None], last_look: LastLook = lambda: None) -> None:
+        """Put a file in its place, all or nothing, unless `last_look` raises. Missing folders are made.
 
         A local file is written beside its place, synced and moved. Object stores get it from a temporary file
-        in one step.
+        in one step. `last_look` is taken directly before that.
         """
         self.fs.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
         if self.local:
-            _put_local(Path(path), write)
+            _put_local(Path(path), write, last_look)
             return
         with tempfile.NamedTemporaryFile() as file:
             write(file)  # type: ignore[arg-type]
             file.flush()
+            last_look()
             self.fs.put_file(file.name, path)
 
     def remove(self, path: str) -> None:
@@ -192,13 +197,14 @@ def _list_local(folder: str) -> list[File]:
     return sorted(found)
 
 
-def _put_local(path: Path, write: Callable[[BinaryIO], None]) -> None:
+def _put_local(path: Path, write: Callable[[BinaryIO], None], last_look: LastLook) -> None:
     temporary = path.with_name(f".{path.name}.{uuid4().hex}{TEMPORARY}")
     try:
         with temporary.open("wb") as file:
             write(file)
             file.flush()
             os.fsync(file.fileno())
+        last_look()
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import chain, groupby, pairwise
 from operator import itemgetter
 from typing import Any
@@ -507,9 +507,8 @@ class _Files:
                 known, complete=note.complete, next_from=None if note.complete else known.next_from
             )
             parts = self._others(day, [])
-        self.report.rows[day] = self.lake.write_day(
-            *place, chain(parts, self._unless_overtaken(day, file)), note
-        )
+        last_look = partial(self._refuse_if_overtaken, day, file)
+        self.report.rows[day] = self.lake.write_day(*place, parts, note, last_look=last_look)
         self.report.changed += sum(map(len, counted.keys))
         self.report.written.append(day)
 
@@ -528,14 +527,13 @@ class _Files:
             if len(news):
                 yield news
 
-    def _unless_overtaken(self, day: date, file: File | None) -> Iterator[pa.Table]:
-        """Yield nothing. Raise LakeOvertaken when the file is another: what another run found would be lost.
+    def _refuse_if_overtaken(self, day: date, file: File | None) -> None:
+        """Raise LakeOvertaken when the file is another one: what another run found would be lost.
 
         A command and a run of the daemon know nothing of each other.
         """
         if self.lake.file(self.entity.name, self.company, day) != file:
             raise LakeOvertaken(self.entity.name, self.company, str(day))
-        yield from ()
 
     def _others(self, day: date, news: list[pa.ChunkedArray]) -> Iterator[pa.Table]:
         """Return the rows of the file that no news replaced; `news` is complete by the time they are read."""

@@ -125,6 +125,43 @@ def test_a_day_replaced_while_its_month_is_written_keeps_its_file(
     assert keys(lake, *PLACE, [JANUARY[2]]) == {"late"}
 
 
+def test_a_month_that_another_process_compacts_again_meanwhile_is_left_to_it(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a day that was written in between: the slower process would bring its older rows back."""
+    other, put = Lake(lake.url), lake.storage.put
+
+    def slow(path: str, write: Any, *rest: Any) -> None:
+        def written(file: Any) -> None:
+            write(file)
+            other.compact(*PLACE, before=date(2026, 2, 1))
+            other.write_day(*PLACE, JANUARY[2], table(row("late")), note())
+            other.compact(*PLACE, before=date(2026, 2, 1))
+
+        put(path, written, *rest)
+
+    monkeypatch.setattr(lake.storage, "put", slow)
+    assert lake.compact(*PLACE, before=date(2026, 2, 1)) == 0
+    assert names(lake) == ["2026-01.parquet"]
+    assert keys(lake, *PLACE, [JANUARY[2]]) == {"late"}
+
+
+@pytest.mark.parametrize("reading", ["schema", "parts"])
+def test_days_that_another_process_compacts_while_they_are_read_are_left_to_it(
+    lake: Lake, reading: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected, read = amounts(lake.latest(*PLACE)), getattr(lake.storage, reading)
+
+    def meanwhile(*args: Any) -> Any:
+        Lake(lake.url).compact(*PLACE, before=date(2026, 2, 1))
+        return read(*args)
+
+    monkeypatch.setattr(lake.storage, reading, meanwhile)
+    assert lake.compact(*PLACE, before=date(2026, 2, 1)) == 0
+    assert names(lake) == ["2026-01.parquet"]
+    assert amounts(lake.latest(*PLACE)) == expected
+
+
 def test_three_years_are_at_most_36_months_and_62_days(tmp_path: Path) -> None:
     lake = Lake(str(tmp_path))
     for day in days_from(date(2024, 1, 1), 3 * 365):

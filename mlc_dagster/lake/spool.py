@@ -16,7 +16,8 @@ NOTE = b"mlc.note"
 SUFFIX = ".arrow"
 
 
-# A reading that was cut off longer ago is not gone on with, and its spool is removed.
+# A reading that put nothing aside for longer is not gone on with, and its spool is removed. One that needs
+# many windows may have begun long before.
 KEPT = timedelta(days=3)
 _BEGUN = "%Y%m%dT%H%M%SZ"
 
@@ -39,11 +40,10 @@ class Spool:
         """
         text = json.dumps(reading, sort_keys=True)
         digest, now = hashlib.sha256(text.encode()).hexdigest()[:16], now.astimezone(UTC)
-        found = None
-        oldest = f"{now - KEPT:{_BEGUN}}"
+        found, oldest = None, now - KEPT
         for path in storage.folders(folder):
             begun, _, other = path.rsplit("/", 1)[-1].partition("-")
-            if begun < oldest:
+            if begun < f"{oldest:{_BEGUN}}" and (storage.touched(path) or oldest) <= oldest:
                 storage.remove_folder(path)
             elif other == digest:
                 found = path

@@ -165,6 +165,14 @@ class Storage:
             return []
         return sorted(str(entry["name"]).rstrip("/") for entry in entries if entry["type"] == "directory")
 
+    def touched(self, folder: str) -> datetime | None:
+        """When a file of a folder was written last, by the file system's clock; None when it holds none."""
+        times = []
+        for file in self.list(folder):
+            with contextlib.suppress(FileNotFoundError):
+                times.append(self.fs.modified(file.path).astimezone(UTC))
+        return max(times, default=None)
+
     def sweep(self, folder: str, *, before: date) -> None:
         """Remove temporary files that a killed process left before a day."""
         if not self.local or not Path(folder).is_dir():

@@ -1,5 +1,6 @@
 """A sweep that is cut off goes on with the pages it has: none is read twice, and drift meanwhile is found."""
 
+import os
 from dataclasses import replace
 from datetime import date, timedelta
 
@@ -52,6 +53,13 @@ def held(erp: Erp) -> dict[str, str]:
 
 def left_behind(erp: Erp) -> list[str]:
     return [path for path in erp.lake.storage.fs.find(erp.lake.storage.path(".sweeps")) if path]
+
+
+def put_aside_now(erp: Erp) -> None:
+    """Give the pages the time of the sandbox, where days pass in no time."""
+    now = erp.clock.now().timestamp()
+    for path in left_behind(erp):
+        os.utime(path, (now, now))
 
 
 @pytest.fixture
@@ -221,10 +229,32 @@ def test_pages_that_another_read_of_the_same_took_with_it_are_read_again(new_erp
 
 def test_pages_nobody_came_back_for_are_removed_after_some_days(paged):
     cut_off(paged, after=3, days=paged.days(back=1), first_day=paged.days(back=1)[0])
+    put_aside_now(paged)
     assert left_behind(paged)
     paged.clock.sleep(timedelta(days=3, minutes=1).total_seconds())
     paged.read(INVOICES)
     assert left_behind(paged) == []
+
+
+def test_a_read_that_needs_windows_of_many_days_goes_on(paged):
+    days = paged.days()
+    for _ in range(3):
+        cut_off(paged, after=1, days=days)
+        put_aside_now(paged)
+        paged.clock.sleep(timedelta(days=2).total_seconds())
+    paged.read(INVOICES, days)
+    assert pages_asked(paged) == pages(paged)
+    assert held(paged) == versions(paged)
+
+
+def test_pages_that_still_come_are_left_alone_by_other_reads(paged):
+    days = paged.days(back=1)
+    cut_off(paged, after=3, days=days, first_day=days[0])
+    waiting = left_behind(paged)
+    paged.clock.sleep(timedelta(days=4).total_seconds())
+    put_aside_now(paged)
+    paged.read(INVOICES, days[:1], first_day=days[0])
+    assert left_behind(paged) == waiting
 
 
 def test_an_answer_that_is_not_believed_is_not_kept(paged):

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 
 # The newest migration: a process that finds it in the database has nothing to migrate.
-REVISION = "0014"
+REVISION = "0015"
 
 
 class UtcDateTime(sa.types.TypeDecorator[datetime]):

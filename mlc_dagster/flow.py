@@ -35,6 +35,7 @@ def read(
     run_id: str,
     whole: bool = False,
     allow_deletes: bool = False,
+    again: bool = False,
     gone: Collection[str] = (),
     back: Collection[str] = (),
     client: VismaClient | None = None,
@@ -42,8 +43,8 @@ def read(
 ) -> ReadReport:
     """Read some days of an entity into the lake; what does not parse goes to quarantine.
 
-    A read of the same days that was cut off is gone on with. `whole`, `allow_deletes`, `gone`, `back` and
-    what is raised: see `read_days`. `client` is another one of the company than the suite's own.
+    A read of the same days that was cut off is gone on with. For `whole`, `allow_deletes`, `again`, `gone`,
+    `back` and what is raised see `read_days`. `client` is another one of the company than the suite's own.
     """
     return read_days(
         client or suite.visma(company),
@@ -56,6 +57,7 @@ def read(
         first_day=suite.settings.start_day,
         whole=whole,
         allow_deletes=allow_deletes,
+        again=again,
         gone=gone,
         back=back,
         elsewhere=known_elsewhere(suite, entity, company) if whole or not entity.has_filter else (),

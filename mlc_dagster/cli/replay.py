@@ -106,7 +106,7 @@ def run_spans(spans: Mapping[str, Sequence[Span]], pair: str, tell: Tell) -> Non
     with dagster_instance() as instance:
         for span in spans[pair]:
             tell(span)
-            run = run_pair(definitions, instance, **asdict(span))
+            run = run_pair(definitions, instance, **asdict(span), again=True)
             tell(Ran(run.run_id, run.success, lines_of(span.company, pair, run)))
 
 

@@ -7,7 +7,7 @@ import dagster as dg
 
 from mlc_dagster.graph.partitions import range_tags
 from mlc_dagster.graph.resource import SuiteResource
-from mlc_dagster.graph.steps import COMPANY_TAG, PAIR_TAG, configured_run
+from mlc_dagster.graph.steps import COMPANY_TAG, PAIR_TAG, run_as_asked
 from mlc_dagster.graph.ticks import due, last_run, not_yet, waiting
 from mlc_dagster.outlook import news, open_days
 from mlc_dagster.settings import TITLES, PairSettings
@@ -95,11 +95,7 @@ def resume_sensor(pair: str, target: dg.AssetSelection) -> dg.SensorDefinition:
     def resume(context: dg.SensorEvaluationContext, suite: SuiteResource) -> dg.SensorResult | dg.SkipReason:
         house = suite.open()
         requests = [
-            dg.RunRequest(
-                run_key=run_key,
-                tags=_tags(pair, item.company, item.first_day, item.last_day),
-                **configured_run(item.config),
-            )
+            run_as_asked(run_key, item.config, _tags(pair, item.company, item.first_day, item.last_day))
             for run_key, item in due(context.instance, house, pair)
         ]
         return dg.SensorResult(run_requests=requests) if requests else dg.SkipReason(waiting(house, pair))

@@ -10,7 +10,7 @@ from mlc_dagster.delivery.errors import LeaseHeld
 from mlc_dagster.graph import partitions
 from mlc_dagster.graph.automation import chain
 from mlc_dagster.graph.resource import SuiteResource
-from mlc_dagster.graph.steps import COMPANY_TAG, PAIR_TAG, pairs_of
+from mlc_dagster.graph.steps import AGAIN, COMPANY_TAG, PAIR_TAG, pairs_of
 from mlc_dagster.graph.ticks import RUN_KEY_TAG
 from mlc_dagster.operations.replay import NotAReplay, Plan, Replay, Replays, Span, State, mark, plan
 from mlc_dagster.settings import Settings
@@ -104,6 +104,7 @@ def _requests(context: dg.SensorEvaluationContext, replay: Replay, planned: Plan
                 PAIR_TAG: span.pair,
                 COMPANY_TAG: span.company,
                 REPLAY_TAG: str(replay.id),
+                **AGAIN,
             },
         )
         for number, span in enumerate(planned.spans)

@@ -13,7 +13,7 @@ import dagster as dg
 
 from mlc_dagster.graph.automation import chain
 from mlc_dagster.graph.partitions import range_tags
-from mlc_dagster.graph.steps import COMPANY_TAG, PAIR_TAG
+from mlc_dagster.graph.steps import AGAIN, COMPANY_TAG, PAIR_TAG
 
 PROCESS_TAG = "mlc/process"
 UNDER_WAY = [
@@ -42,10 +42,11 @@ def run_pair(
     company: str,
     first: date,
     last: date,
+    again: bool = False,
 ) -> PairRun:
     """Run the chain of a pair for one company over the days from first to last, in this process.
 
-    A failed run is reported, not raised.
+    `again` reads open days from their begin, too. A failed run is reported, not raised.
 
     Raises:
         KeyboardInterrupt: the run was told to stop; Dagster keeps it as a failed one.
@@ -56,7 +57,7 @@ def run_pair(
     result = job.execute_in_process(
         instance=instance,
         asset_selection=keys,
-        tags={**range_tags(company, first, last), **tags},
+        tags={**range_tags(company, first, last), **tags, **(AGAIN if again else {})},
         raise_on_error=False,
         run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
     )

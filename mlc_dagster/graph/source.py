@@ -10,7 +10,7 @@ from mlc_dagster import flow
 from mlc_dagster.graph import metadata, partitions
 from mlc_dagster.graph.policies import RETRY
 from mlc_dagster.graph.resource import SuiteResource
-from mlc_dagster.graph.steps import by_company
+from mlc_dagster.graph.steps import AGAIN_TAG, by_company
 from mlc_dagster.outlook import days_to_read
 from mlc_dagster.visma.entities import Entity
 
@@ -66,6 +66,7 @@ def entity_asset(
                 run_id=context.run.run_id,
                 whole=config.whole,
                 allow_deletes=config.allow_deletes,
+                again=AGAIN_TAG in context.run.tags,
                 on_day=show_rows,
             )
             context.log.info(f"{entity.place} {company} {days[0]} to {days[-1]}: {report}")

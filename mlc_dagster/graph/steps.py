@@ -22,6 +22,9 @@ from mlc_dagster.vault import VaultLocked
 
 PAIR_TAG = "mlc/pair"
 COMPANY_TAG = "mlc/company"
+# A run with it reads its days from their begin, also where an open one was read so far.
+AGAIN_TAG = "mlc/again"
+AGAIN = {AGAIN_TAG: "true"}
 Work = Callable[[str, list[date]], Mapping[str, int]]
 Window = Closed | DeliveryClosed
 
@@ -122,7 +125,8 @@ def _defer(
     pair, config = _pair(context, suite), _configured(context)
     waits: list[tuple[str, str, str | None]] = []
     if config is None or pair != SOURCE:
-        waits += [(pair, company, None) for company in days]
+        again = json.dumps({"again": True}) if AGAIN_TAG in context.run.tags else None
+        waits += [(pair, company, again) for company in days]
     if config is not None:
         waits += [(SOURCE, company, config) for company in days if company not in done]
     for owner, company, asked in waits:
@@ -143,20 +147,21 @@ def _defer(
 
 
 def _configured(context: dg.AssetExecutionContext) -> str | None:
-    """What an operator asked of this read in the launchpad, for `configured_run`; None when nothing."""
+    """What an operator asked of this read in the launchpad, for `run_as_asked`; None when nothing."""
     ops: Any = context.run.run_config.get("ops", {})
     config = ops.get(context.op_def.name, {}).get("config")
-    return json.dumps([context.asset_key.to_user_string(), config], sort_keys=True) if config else None
+    asked = {"asset": context.asset_key.to_user_string(), "config": config}
+    return json.dumps(asked, sort_keys=True) if config else None
 
 
-def configured_run(config: str | None) -> Mapping[str, Any]:
-    """The assets and the configuration of a run that does what was asked for; nothing when nothing was."""
-    if config is None:
-        return {}
-    asset, options = json.loads(config)
-    key = dg.AssetKey.from_user_string(asset)
-    ops = {key.to_python_identifier(): {"config": options}}
-    return {"asset_selection": [key], "run_config": {"ops": ops}}
+def run_as_asked(run_key: str, config: str | None, tags: Mapping[str, str]) -> dg.RunRequest:
+    """The run that goes on with what waited: as it was asked for, where it was (the deferral's `config`)."""
+    asked = json.loads(config or "{}")
+    if "asset" in asked:
+        key = dg.AssetKey.from_user_string(asked["asset"])
+        ops = {key.to_python_identifier(): {"config": asked["config"]}}
+        return dg.RunRequest(run_key, {"ops": ops}, tags, asset_selection=[key])
+    return dg.RunRequest(run_key, tags={**tags, **(AGAIN if "again" in asked else {})})
 
 
 def _pair(context: dg.AssetExecutionContext, suite: Suite) -> str:

@@ -99,6 +99,7 @@ def read_days(
     zone: str = ZONE,
     whole: bool = False,
     allow_deletes: bool = False,
+    again: bool = False,
     gone: Collection[str] = (),
     back: Collection[str] = (),
     elsewhere: Collection[str] = (),
@@ -110,7 +111,8 @@ def read_days(
     The first day of the axis also holds everything older. A day that is read again is merged by key; a day
     without news is not written. Days are written in order, each as soon as it is known; ``on_day`` is told
     the rows of its file. ``whole`` reads every record and compares, so that deleted and renumbered records
-    are noticed for any entity; entities without a change filter are always read so.
+    are noticed for any entity; entities without a change filter are always read so. ``again`` asks for the
+    days from their begin, also where an open one was read so far: what was refused then may pass now.
 
     ``gone`` are records that a look at all keys found deleted: they become tombstones of the newest day,
     unless this read brings them. ``back`` are records that it found again after their deletion, or in a
@@ -135,7 +137,8 @@ def read_days(
     calls_before = client.http.counter.calls
     axis = _Axis(asked, first_day, zone)
     known = (frozenset(gone), frozenset(back), frozenset(elsewhere))
-    reading = _Reading(client, lake, entity, company, axis, clock or SystemClock(), allow_deletes, *known)
+    clock = clock or SystemClock()
+    reading = _Reading(client, lake, entity, company, axis, clock, allow_deletes, *known, again=again)
     whole = whole or not entity.has_filter
     report, resumed = _read_after_others(reading, whole=whole, on_day=on_day, settle=settle)
     if resumed and not whole:
@@ -301,6 +304,7 @@ class _Reading:
     known_gone: frozenset[str] = frozenset()
     known_back: frozenset[str] = frozenset()
     elsewhere: frozenset[str] = frozenset()
+    again: bool = False
 
     def spool(self, *, whole: bool) -> Spool:
         """Return where the pages wait; what is named here makes two readings the same."""
@@ -381,14 +385,14 @@ class _Reading:
         return None if None in begins else min(filter(None, begins))
 
     def _begin(self, day: date, note: DayNote | None, now: datetime) -> str | None:
-        """Return where a day's reading ended; one that is new, or over, is read whole.
+        """Return where a day's reading ended; one that is new, or over, or asked for again, is read whole.
 
         The reading that ends a day looks at all of it once more: a transaction may be committed hours after
         its stamp. So does one that looks for records known to be back, which have an old stamp.
         """
-        if note is not None and not note.complete and note.next_from is not None:
-            again = self.known_back or has_ended(day, now, self.axis.zone)
-            return day_begin(day) if again else note.next_from
+        if not self.again and note is not None and not note.complete and note.next_from is not None:
+            anew = self.known_back or has_ended(day, now, self.axis.zone)
+            return day_begin(day) if anew else note.next_from
         return None if day == self.axis.first_day else day_begin(day)
 
     def _sweep(self, since: str | None, spool: Spool) -> Swept:

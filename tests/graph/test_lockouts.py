@@ -9,7 +9,7 @@ import pytest
 from mlc_dagster.graph.automation import chain, polling_sensor, resume_sensor
 from mlc_dagster.graph.partitions import RANGE_END, RANGE_START, key, range_tags
 from mlc_dagster.graph.resource import SuiteResource
-from mlc_dagster.graph.steps import COMPANY_TAG, PAIR_TAG
+from mlc_dagster.graph.steps import AGAIN, COMPANY_TAG, PAIR_TAG
 from mlc_sandbox.core import Call
 from tests.graph.conftest import MakeHouse
 from tests.support.house import House
@@ -97,6 +97,15 @@ def test_the_rest_goes_on_by_itself_when_the_window_opens(house: House) -> None:
     tick = resume(house)
     assert isinstance(tick, dg.SkipReason)
     assert tick.skip_message == "Nothing waits."
+
+
+def test_a_replay_that_was_locked_out_goes_on_as_one(house: House) -> None:
+    lock_visma(house, "/supplierInvoice")
+    tags = {**range_tags("NO01", house.today, house.today), PAIR_TAG: "anaplan", **AGAIN}
+    assert house.materialize("visma/supplier_invoices", tags=tags).success
+    let_it_open(house)
+    [request] = asked_to_run(resume(house))
+    assert request.tags == {**tags, COMPANY_TAG: "NO01"}
 
 
 def employees(house: House) -> set[str]:

@@ -77,6 +77,26 @@ def test_a_request_becomes_one_run_and_its_end_is_noted(house: House, tick: Tick
     assert "Rows that go again although unchanged: 1." in str(replay.said)
 
 
+def test_a_record_that_was_refused_earlier_today_is_read_again(
+    house: House, tick: Tick, asked: Replays
+) -> None:
+    """It parses now, and its stamp is as old as it was; the day's own reading has gone on since."""
+    visma, number = house.sandbox.visma, a_supplier(house)
+    good = visma.truth("NO01", "supplier")[0]["name"]
+    record = visma.change("NO01", "supplier", number, {"name": {"no": "text"}})
+    assert house.run().success
+    house.clock.sleep(7200)
+    visma.restamp("NO01", "supplier", [str(visma.truth("NO01", "supplier")[1]["number"])])
+    assert house.run().success
+    visma.table("NO01", "supplier").change(record, {"name": good}, record.stamp)
+    [entry] = house.suite().quarantine.open()
+    asked.ask(What(By.ENTRY, str(entry.id)), by="controller")
+    [request] = tick()
+    chain = [asset.to_user_string() for asset in request.asset_selection or ()]
+    house.materialize(*chain, tags=dict(request.tags))
+    assert house.suite().quarantine.open() == []
+
+
 def test_the_rows_are_marked_once_whatever_becomes_of_the_daemon(
     house: House, tick: Tick, asked: Replays
 ) -> None:

@@ -152,7 +152,9 @@ class _Delivery:
         if planned.forgotten:
             self._writer.forget(planned.forgotten)
         self._send_all(changes)
-        if self._stopping is None and (whole or seen == fingerprint):
+        # What is held back is yet to be compared, also if whoever judges its batch dies before that.
+        held_back = planned.in_doubt or planned.unwanted
+        if self._stopping is None and not held_back and (whole or seen == fingerprint):
             self._finish(fingerprint)
         return self._conclude()
 

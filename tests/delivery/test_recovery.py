@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from mlc_dagster.database.schema import batches
-from mlc_dagster.delivery import Batch, Ledger, Outcome, State, deliver, distrust
+from mlc_dagster.delivery import Batch, Ledger, Outcome, Row, State, deliver, distrust
 from mlc_dagster.delivery.engine import ASK_AGAIN
 from mlc_dagster.delivery.errors import Closed, InDoubtError, LeaseLost
 from tests.delivery.conftest import Deliver, row
@@ -119,6 +119,21 @@ def test_a_row_changed_while_in_doubt_is_updated_once_that_is_known(
     shelf.arrive()
     assert run(shelf, row("a", "2.00")).updated == 1
     assert shelf.content() == wanted([row("a", "2.00")])
+
+
+@pytest.mark.parametrize("now", [[row("a", "2.00")], []], ids=["changed", "gone"])
+def test_a_delivery_that_holds_rows_back_does_not_vouch_for_them(
+    shelf: Shelf, ledger: Ledger, run: Deliver, doubt: Deliver, now: list[Row]
+) -> None:
+    """Whoever judges the batch may die before the row is compared, and then nothing else would name it."""
+    shelf.faults.append("late")
+    doubt(shelf, row("a"), fingerprint="f1")
+    doubt(shelf, *now, row("b"), scope={"a", "b"}, whole=True, fingerprint="f2")
+    assert ledger.seen("shelf/items", "NO01") is None
+    shelf.arrive()
+    run(shelf, *now, row("b"), whole=True, fingerprint="f2")
+    assert ledger.seen("shelf/items", "NO01") == "f2"
+    assert shelf.content() == wanted([*now, row("b")])
 
 
 def test_the_destination_finds_its_checkpoint_and_exact_values_again(

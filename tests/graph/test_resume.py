@@ -33,11 +33,11 @@ from mlc_dagster.visma.entities import ENTITIES
 first, last = map(date.fromisoformat, sys.argv[1:3])
 owner, name, at = {"Lake": Lake, "Spool": Spool}[sys.argv[3]], sys.argv[4], int(sys.argv[5])
 method, calls = getattr(owner, name), []
-def deadly(self, *rest):
+def deadly(self, *rest, **options):
     calls.append(name)
     if len(calls) == at:
         os.kill(os.getpid(), signal.SIGKILL)
-    return method(self, *rest)
+    return method(self, *rest, **options)
 setattr(owner, name, deadly)
 flow.read(Suite(load_settings()), ENTITIES["suppliers"], "NO01", span(first, last), run_id="killed")
 """
@@ -143,11 +143,11 @@ def test_a_read_killed_while_its_days_are_written_asks_for_no_page_and_writes_th
 def test_a_step_that_is_tried_again_goes_on_too(house: House) -> None:
     write, failed = Lake.write_day, []
 
-    def write_day(self: Lake, entity: str, company: str, day: date, *rest: Any) -> int:
+    def write_day(self: Lake, entity: str, company: str, day: date, *rest: Any, **options: Any) -> int:
         if day == house.days[3] and not failed:
             failed.append(day)
             raise OSError("the share is gone for a moment")
-        return write(self, entity, company, day, *rest)
+        return write(self, entity, company, day, *rest, **options)
 
     with patch.object(Lake, "write_day", write_day):
         assert house.read("suppliers").success

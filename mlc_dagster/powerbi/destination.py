@@ -153,7 +153,14 @@ class PushTable:
         return self._carry(batch)
 
     def resolve(self, batch: Batch) -> Outcome:
-        """Do the same again, from where the table's state says it was left. Raises as `send`."""
+        """Do the same again, from where the table's state says it was left. Raises as `send`.
+
+        What the state says is compared with the table first, as `preflight` does before a new batch.
+        """
+        try:
+            self._look()
+        except transport.CallFailed as failure:
+            raise self._translated(failure, batch) from failure
         return self._carry(batch)
 
     def calls(self, changes: Sequence[Change]) -> int:
@@ -420,20 +427,23 @@ class PushTable:
     def _look(self) -> None:
         """Find out whether rows vanished behind our back, or whether our own memory is an old one.
 
-        A DELETE that came late takes rows away; a database restored from a backup knows an older slot and
-        older versions. Either way the table is loaded whole with the next change.
+        A DELETE that came late takes rows away. A database that was lost or restored from a backup knows an
+        older slot and older versions, or none, and perhaps a load that came to its end since: it begins
+        again. Either way the table is loaded whole with the next change.
         """
         table = Table(self._dataset.memory, self.shape.title)
         state = table.state
-        if not self.shape.fact or not state.active or state.load:
-            return
-        seen = self.verifier.look(self.shape)
+        seen = self.verifier.look(self.shape) if self.shape.fact else {}
         if not seen:
             return
         version = max(state.version, *(int(seen[f"version{slot}"]) for slot in SLOTS))
-        if int(seen["seq"]) > state.seq or version > state.version:
-            table.save(seq=int(seen["seq"]), active=str(seen["slot"]), version=version, suspect=True)
-        elif int(seen[f"rows{state.active}"]) < state.rows:
+        switched = int(seen["seq"]) > state.seq
+        if switched or version > state.version:
+            # Before its first switch a fact has versions and no slot.
+            read = {"seq": int(seen["seq"]), "active": seen["slot"], "floor": int(seen["floor"])}
+            load = replace(state.load, step=Step.CLEARING) if state.load else None
+            table.save(**(read if switched else {}), version=version, suspect=True, load=load)
+        elif state.active and not state.load and int(seen[f"rows{state.active}"]) < state.rows:
             table.save(suspect=True)
 
     def _post(self, physical: str, post: Post, leaving: Callable[[], None] | None = None) -> None:

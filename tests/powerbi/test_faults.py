@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from mlc_dagster.database import connect
+from mlc_dagster.database import connect, migrate
+from mlc_dagster.delivery.errors import Closed
 from mlc_dagster.delivery.report import Report
 from mlc_dagster.powerbi import destination
 from mlc_sandbox.powerbi import World
@@ -64,10 +65,29 @@ class Rehearsal:
         self.sandbox.faults.clear()
         self.sandbox.powerbi.load(self._state)
         self.sandbox.log.reset()
-        self._count += 1
+        self.restore(self._folder / "mlc.db")
+
+    def backup(self) -> Path:
+        """A copy of the database as it is now."""
         self.ours.engine.dispose()
-        file = shutil.copy(self._folder / "mlc.db", self._folder / f"{self._count}.db")
+        return Path(shutil.copy(self._folder / f"{self._count}.db", self._folder / "backup.db"))
+
+    def restore(self, backup: Path) -> None:
+        """Go on with a copy of this database; the tenant stays as it is."""
+        self._count += 1
+        file = shutil.copy(backup, self._folder / f"{self._count}.db")
+        self.ours.engine.dispose()
         self.ours = replace(self.ours, engine=connect(f"sqlite:///{file}"))
+
+    def lose(self) -> None:
+        """Go on with an empty database and the dataset that is there."""
+        dataset = self.ours.powerbi.dataset.id
+        empty = connect(f"sqlite:///{self._folder}/empty.db")
+        migrate(empty)
+        empty.dispose()
+        self.restore(self._folder / "empty.db")
+        setup = self.ours.powerbi.setup
+        setup.apply(setup.plan(adopt=dataset))
 
     def deliver(self) -> Report:
         return self.ours.deliver(self.after, name=self.name, gone=self.gone)
@@ -173,15 +193,56 @@ def test_rows_that_vanished_behind_our_back_are_noticed_with_the_next_change(reh
     rehearsal.check("after a DELETE nobody knows of")
 
 
-def test_a_database_restored_from_a_backup_never_loads_over_what_is_read(rehearse):
+def test_a_database_restored_from_a_backup_never_loads_over_what_is_read(rehearse, tmp_path):
     rehearsal = rehearse(FACT, "slots")
     rehearsal.again()
     rehearsal.heal()
-    state = rehearsal.sandbox.powerbi.dump()
-    rehearsal.again()  # yesterday's database ...
-    rehearsal.sandbox.powerbi.load(state)  # ... and today's tenant
+    rehearsal.restore(tmp_path / "mlc.db")  # yesterday's database, and today's tenant
     rehearsal.ours.clock.sleep(10)  # until queries show it all
     rehearsal.heal()
     rehearsal.check("after the restore")
     slots = [row["slot"] for row in rehearsal.world.rows("Visma ERP", "Measures")]
     assert slots == ["A", "B", "A"]
+
+
+@pytest.mark.parametrize("loads", [1, 2])
+def test_a_database_that_was_lost_never_loads_over_what_is_read(rehearse, loads):
+    rehearsal = rehearse(FACT, "slots")
+    rehearsal.again()
+    for amount in range(loads):
+        rehearsal.ours.deliver([invoice(SAME, str(amount + 7))])
+    rehearsal.lose()
+    rehearsal.ours.clock.sleep(10)
+    rehearsal.ours.deliver(rehearsal.after)
+    rehearsal.check(f"after {loads + 1} loads")
+    slots = [row["slot"] for row in rehearsal.world.rows("Visma ERP", "Measures")]
+    assert slots == ["A", "B", "A", "B"][: loads + 2]
+
+
+AMID: dict[str, tuple[str, dict[str, Any]]] = {
+    "the clearing": ("drop_connection", {"match": CLEARS}),
+    "the posts": ("drop_connection", {"match": POSTS, "after": 1}),
+    "the posts, all answered": ("rate_limit", {"match": POSTS, "after": 1, "retry_after": 3392}),
+    "the switch": ("drop_connection", {"match": POSTS, "after": 2}),
+}
+
+
+@pytest.mark.parametrize("loads", [1, 2, 3])
+@pytest.mark.parametrize("amid", AMID)
+def test_a_database_restored_from_a_backup_made_amid_a_load_never_goes_on_with_it(rehearse, amid, loads):
+    rehearsal = rehearse(FACT, "slots")
+    rehearsal.again()
+    fault, params = AMID[amid]
+    rehearsal.sandbox.faults.arm("powerbi", fault, **params)
+    with pytest.raises(Closed):
+        rehearsal.deliver()
+    backup = rehearsal.backup()
+    rehearsal.heal()
+    for amount in range(loads):
+        rehearsal.ours.deliver([invoice(SAME, str(amount + 7))])
+    rehearsal.restore(backup)
+    rehearsal.ours.clock.sleep(10)
+    rehearsal.heal()
+    rehearsal.check(f"{loads} loads after the backup")
+    switches = {(row["seq"], row["slot"]) for row in rehearsal.world.rows("Visma ERP", "Measures")}
+    assert len(switches) == len({seq for seq, _ in switches})

@@ -371,15 +371,7 @@ class PushTable:
         return self._outcome(batch, [], detail)
 
     def _post_control(self, table: Table) -> None:
-        state = table.state
-        if state.load is None:
-            raise ValueError("no load is under way")
-        row = {
-            "seq": state.seq,
-            "entity": self.shape.title,
-            "slot": state.load.slot,
-            "floor": state.load.floor,
-        }
+        row = {"entity": self.shape.title, **table.state.switch}
         self._limits.rows.acquire()
         body = exact_json({"rows": [row]}).encode()
         self._client.post_rows(self._dataset.id, CONTROL, body)

@@ -59,6 +59,13 @@ class TableState:
     suspect: bool = False
     load: Load | None = None
 
+    @property
+    def switch(self) -> dict[str, Any]:
+        """The newest control row: `seq` with the slot and the floor it was given to, never another's."""
+        if self.load and self.load.step is Step.SWITCHING:
+            return {"seq": self.seq, "slot": self.load.slot, "floor": self.load.floor}
+        return {"seq": self.seq, "slot": self.active, "floor": self.floor}
+
 
 class Table:
     """The state of one table, written before every call that may not be forgotten."""

@@ -159,12 +159,15 @@ class Setup:
             )
 
     def _switch_again(self) -> None:
-        """After a PUT nothing promises that the control rows are still there: the same rows once more."""
+        """After a PUT nothing promises that the control rows are still there: the newest of each once more.
+
+        It needs no lease: a delivery that switches meanwhile posts a row of a higher seq, or this very one.
+        """
         titles = [shape.title for shape in self._star.shapes.values()]
-        rows: list[dict[str, Any]] = [
-            {"seq": state.seq, "entity": title, "slot": state.active, "floor": state.floor}
+        rows = [
+            {"entity": title, **switch}
             for title in titles
-            if (state := Table(self._dataset.memory, title).state).active
+            if (switch := Table(self._dataset.memory, title).state.switch)["slot"]
         ]
         if rows:
             self._client.post_rows(self._dataset.id, CONTROL, exact_json({"rows": rows}).encode())

@@ -2,6 +2,7 @@
 
 import pytest
 
+from mlc_dagster.delivery.errors import Closed
 from mlc_dagster.powerbi import schema
 from mlc_dagster.powerbi.setup import SetupRefused
 from mlc_dagster.powerbi.star import Column, Star
@@ -151,3 +152,23 @@ def test_measures_are_declared_anew_and_the_active_slots_stay(ours, world, witho
     powerbi.setup.apply(plan)
     (row,) = world.query("Visma ERP", 'EVALUATE ROW ( "x", [Supplier amount] )')
     assert row["[x]"] == 7
+
+
+@MEASURES
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_measures_declared_anew_amid_a_switch_never_name_two_slots(
+    ours, sandbox, value, when, without_measures
+):
+    sandbox.powerbi.switches["put_without_measures"] = without_measures
+    for amount in ("1", "2"):
+        ours.deliver([invoice("1", amount)])
+    # Its rows are the first POST, its control row is the second: slot A's.
+    sandbox.faults.arm("powerbi", "drop_connection", match="POST .*/rows", after=1, when=when)
+    with pytest.raises(Closed):
+        ours.deliver([invoice("1", "3")])
+    star = shipped()
+    powerbi = with_star(ours, Star(star.shapes, star.relationships, star.measures[:-1]))
+    powerbi.setup.apply(powerbi.setup.plan())
+    assert value("[Supplier amount]") == 3
+    ours.deliver([invoice("1", "3")])
+    assert value("[Supplier amount]") == 3

@@ -150,7 +150,10 @@ class PushTable:
             InDoubtError: a call was sent and not answered; `resolve` goes on, after the quiet time if needed.
             NotLanded, Stop, Closed: nothing of it counts; the rows go again.
         """
-        return self._carry(batch)
+        try:
+            return self._carry(batch)
+        except transport.CallFailed as failure:
+            raise self._translated(failure, batch) from failure
 
     def resolve(self, batch: Batch) -> Outcome:
         """Do the same again, from where the table's state says it was left. Raises as `send`.
@@ -159,9 +162,12 @@ class PushTable:
         """
         try:
             self._look()
+            return self._carry(batch)
+        except transport.Misconfigured as failure:
+            # In doubt it stays, and an operator is told.
+            raise delivery.Stop(f"{self.name}: {failure}") from failure
         except transport.CallFailed as failure:
             raise self._translated(failure, batch) from failure
-        return self._carry(batch)
 
     def calls(self, changes: Sequence[Change]) -> int:
         """About how many calls these changes cost."""
@@ -192,14 +198,20 @@ class PushTable:
 
     def _carry(self, batch: Batch) -> Outcome:
         table = Table(self._dataset.memory, self.shape.title)
-        try:
-            if (done := self._finish_switch(table, batch)) is not None:
-                return done
-            if self._appends(table, batch):
-                return self._append(table, batch)
-            return self._load(table, batch)
-        except transport.CallFailed as failure:
-            raise self._translated(failure, batch) from failure
+        if (done := self._finish_switch(table, batch)) is not None:
+            return done
+        if self._appends(table, batch):
+            return self._append(table, batch)
+        if "refused" not in batch.checkpoint:
+            try:
+                return self._load(table, batch)
+            except transport.Refused as refused:
+                if self.shape.fact:
+                    raise
+                batch.save(refused=f"{self.name}: {refused}")
+        # Its rows are put back: without them a dimension is what the ledger says, and not empty.
+        self._load(table, replace(batch, changes=()))
+        raise delivery.NotLanded(batch.checkpoint["refused"])
 
     # -- which way ------------------------------------------------------------------------------------------
 
@@ -488,11 +500,21 @@ class PushTable:
     def _translated(
         self, failure: transport.CallFailed, batch: Batch | None = None
     ) -> delivery.DeliveryError:
-        """A failed call in delivery's words."""
+        """A failed call in delivery's words.
+
+        A dimension that was cleared has nobody's rows: its batch stays in doubt then, so that whichever
+        company is delivered next finishes the load. Only what Power BI refuses is put back.
+        """
         words, partial = f"{self.name}: {failure}", self._partial(batch) if batch else None
         if isinstance(failure, transport.InDoubt):
             return delivery.InDoubtError(words)
+        if batch and self._cleared() and not isinstance(failure, transport.Refused):
+            return delivery.InDoubtError(words, opens_at=getattr(failure, "opens_at", None))
         return in_delivery_words(failure, words, partial)
+
+    def _cleared(self) -> bool:
+        """Whether a load of a dimension was begun and not ended."""
+        return not self.shape.fact and Table(self._dataset.memory, self.shape.title).state.load is not None
 
     def _partial(self, batch: Batch) -> dict[str, dict[str, Any]]:
         """What may be there of rows that do not count: enough to delete them, should their record vanish."""

@@ -43,10 +43,11 @@ class PushReadBack:
         verifier: Verifier,
         *,
         keys: Callable[[], Iterable[str]],
+        unresolved: Callable[[], bool],
     ) -> None:
-        """`keys`: those the ledger says the table holds, of all companies."""
+        """Of all companies, as the ledger says: the keys the table holds, whether a batch is unresolved."""
         self._name, self._shape, self._dataset, self._verifier = name, shape, dataset, verifier
-        self._keys = keys
+        self._keys, self._unresolved = keys, unresolved
         self._page = min(ANSWER_ROWS, ANSWER_VALUES // (len(shape.columns) + len(shape.technical)))
 
     def rows(self, company: str) -> Iterator[FoundRow]:  # noqa: ARG002 - a deleted row does not say whose it was
@@ -86,11 +87,15 @@ class PushReadBack:
         return {self._shape.key.source: row.key}
 
     def _state(self) -> TableState:
-        """What we remember of the table. Raises Stop before the set-up, Again during a load."""
+        """What we remember of the table. Raises Stop before the set-up, Again during a load.
+
+        A load that nobody will end, as its batch was put back, left a dimension as it is for now.
+        """
         if not self._dataset.id:
             raise Stop(f"{self._name}: there is no dataset yet. Run `mlc powerbi setup`.")
         state = Table(self._dataset.memory, self._shape.title).state
-        if state.load and (not self._shape.fact or state.load.step is Step.SWITCHING):
+        between = state.load and (not self._shape.fact or state.load.step is Step.SWITCHING)
+        if between and self._unresolved():
             raise self._busy()
         return state
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from mlc_dagster.database import connect, migrate
-from mlc_dagster.delivery.errors import Closed
+from mlc_dagster.delivery.errors import Closed, Stop
 from mlc_dagster.delivery.report import Report
 from mlc_dagster.powerbi import destination
 from mlc_sandbox.powerbi import World
@@ -246,3 +246,60 @@ def test_a_database_restored_from_a_backup_made_amid_a_load_never_goes_on_with_i
     rehearsal.check(f"{loads} loads after the backup")
     switches = {(row["seq"], row["slot"]) for row in rehearsal.world.rows("Visma ERP", "Measures")}
     assert len(switches) == len({seq for seq, _ in switches})
+
+
+UNDONE: dict[str, tuple[str, dict[str, Any]]] = {
+    "locked out": ("rate_limit", {"retry_after": 3392}),
+    "busy for all retries": ("server_error", {"status": 429, "times": 5}),
+    "its role was taken away": ("no_rights", {"face": 403}),
+}
+
+
+@pytest.mark.parametrize("post", [0, 1])
+@pytest.mark.parametrize("undone", UNDONE)
+def test_a_dimension_that_was_cleared_is_loaded_with_the_next_delivery_of_any_company(rehearse, undone, post):
+    """Though the rows it was cleared for do not come again."""
+    rehearsal = rehearse(DIMENSION, "auto")
+    ours, elsewhere = rehearsal.ours, [supplier("7", company="SE01")]
+    ours.deliver(elsewhere, name=DIMENSION, company="SE01")
+    fault, params = UNDONE[undone]
+    rehearsal.sandbox.faults.arm("powerbi", fault, match=POSTS, after=post, **params)
+    with pytest.raises(Closed):
+        rehearsal.deliver()
+    rehearsal.ours.heal(lambda: ours.deliver(elsewhere, name=DIMENSION, company="SE01"))
+    rehearsal.after = [*SUPPLIERS_AFTER, *elsewhere]
+    rehearsal.check(undone)
+
+
+def test_a_role_that_stays_away_amid_a_load_of_a_dimension_is_told_and_holds_its_batch(rehearse):
+    rehearsal = rehearse(DIMENSION, "auto")
+    rehearsal.sandbox.faults.arm("powerbi", "no_rights", match=POSTS, face=403, times=2)
+    with pytest.raises(Stop, match="Member or Admin of the workspace"):
+        rehearsal.heal()
+    rehearsal.ours.deliver([], name=DIMENSION, company="SE01")
+    rehearsal.check("with its role again")
+
+
+@pytest.mark.parametrize("post", [0, 1])
+def test_a_dimension_whose_new_rows_are_refused_keeps_those_it_had(rehearse, post):
+    rehearsal = rehearse(DIMENSION, "auto")
+    rehearsal.sandbox.faults.arm("powerbi", "server_error", match=POSTS, after=post, status=400)
+    report = rehearsal.deliver()
+    assert (report.created, report.pending, report.complete) == (0, 3, False)
+    rehearsal.after = SUPPLIERS_BEFORE
+    rehearsal.check("put back")
+    rehearsal.after = SUPPLIERS_AFTER
+    rehearsal.heal()
+    rehearsal.check("sent again")
+
+
+def test_a_refusal_amid_which_the_window_closes_is_no_second_try_of_those_rows(rehearse):
+    rehearsal = rehearse(DIMENSION, "auto")
+    rehearsal.sandbox.faults.arm("powerbi", "server_error", match=POSTS, status=400)
+    rehearsal.sandbox.faults.arm("powerbi", "rate_limit", match=POSTS, after=1, retry_after=3392)
+    with pytest.raises(Closed) as closed:
+        rehearsal.deliver()
+    rehearsal.ours.wait(closed.value)
+    rehearsal.ours.deliver([], name=DIMENSION, company="SE01")
+    rehearsal.after = SUPPLIERS_BEFORE
+    rehearsal.check("put back")

@@ -157,6 +157,17 @@ def test_while_a_dimension_is_being_loaded_nothing_is_claimed(ours, sandbox):
         next(read_back.rows("NO01"))
 
 
+def test_a_dimension_that_nobody_loads_any_more_is_told_as_lost(ours, sandbox):
+    """Power BI refused its new rows, and then the former ones too."""
+    ours.deliver([supplier("1"), supplier("2")], name=DIMENSION)
+    sandbox.faults.arm("powerbi", "server_error", match="POST .*/rows", status=400, times=2)
+    assert ours.deliver([supplier("1", "New")], name=DIMENSION).pending == 1
+    assert compare(ours, DIMENSION).wrong == {"NO01|2"}
+    ours.deliver([supplier("1", "New")], name=DIMENSION)
+    ours.clock.sleep(5)
+    assert compare(ours, DIMENSION).equal
+
+
 def test_without_queries_nothing_is_read_back(install, sandbox):
     assert install(verify="off").powerbi.read_back("suppliers") is None
     sandbox.powerbi.switches["execute_queries"] = "tenant_off"

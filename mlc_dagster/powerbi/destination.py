@@ -100,7 +100,9 @@ class PushTable:
         self.verifier = Verifier(client, dataset.id, on=verify and dataset.queries)
         loaded = Table(dataset.memory, shape.title).state.active
         whole = not shape.fact or self._options.mode == "slots" or not loaded
-        self.max_rows = WHOLE_ROWS if whole else POST_ROWS
+        # No call may carry more rows than an hour takes: it would wait for ever.
+        self._post_rows = min(POST_ROWS, limits.rows.limit)
+        self.max_rows = WHOLE_ROWS if whole else self._post_rows
         self.max_bytes = WHOLE_BYTES if whole else POST_BYTES
 
     def preflight(self, changes: Sequence[Change]) -> Mapping[str, str]:
@@ -176,7 +178,7 @@ class PushTable:
         whole, rows = self._forecast(changes)
         # Look at tables and rows; post; clear and control row; see it empty, and see what was posted.
         per_load = (2 if self.shape.fact else 1) + self.verifier.on
-        posts = -(-rows // POST_ROWS)
+        posts = -(-rows // self._post_rows)
         return 2 + posts + per_load * whole + self.verifier.on
 
     def seconds(self, changes: Sequence[Change]) -> float:
@@ -184,7 +186,7 @@ class PushTable:
         if not changes:
             return 0
         _, rows = self._forecast(changes)
-        posts, limits = -(-rows // POST_ROWS), self._limits
+        posts, limits = -(-rows // self._post_rows), self._limits
         waits = [posts * 60 / limits.posts_per_minute, _wait(rows, limits.rows)]
         if biggest(self._dataset.memory) >= LARGE_TABLE:
             waits.append(_wait(posts, limits.large_posts))
@@ -242,25 +244,44 @@ class PushTable:
 
     def _append(self, table: Table, batch: Batch) -> Outcome:
         """Append the changes to the active slot, under a version of their own that a repetition keeps."""
-        note = batch.checkpoint.get("append")
-        if note is None:
-            note = {"slot": table.state.active, "version": table.state.version + 1}
-            batch.save(append=note)
+        if "append" not in batch.checkpoint:
+            batch.save(append={"slot": table.state.active, "version": table.state.version + 1})
+        note = batch.checkpoint["append"]
         version, physical = int(note["version"]), self.shape.physical(note["slot"])
-        rows = [(change.row.payload, change.op is Op.DELETE) for change in batch.changes]
-        made = list(posts(self.shape, rows, Stamp(batch.id, version)))
         table.save(version=max(version, table.state.version))
-        self._limits.rows.acquire(sum(post.rows for post in made))
-        for post in made:
-            self._post(physical, post)
+        made = self._post_changes(physical, batch)
         # As Power BI counts: a key deleted in one case and made in another is one.
         keys = len({change.row.key.casefold() for change in batch.changes})
         if not self.verifier.wait_appended(self.shape, physical, batch.id, version, keys):
+            batch.save(append={**note, "sent": 0})
             raise delivery.InDoubtError(
                 f"{self.name}: the rows of batch {batch.id} do not show in {physical}."
             )
-        table.save(rows=table.state.rows + len(rows))
-        return self._outcome(batch, [post.sent for post in made], {"slot": note["slot"], "version": version})
+        table.save(rows=table.state.rows + len(batch.changes))
+        return self._outcome(batch, made, {"slot": note["slot"], "version": version})
+
+    def _post_changes(self, physical: str, batch: Batch) -> list[Sent]:
+        """Post the changes that were not answered for yet, and tell of all.
+
+        Raises InDoubtError when a window closes between two posts: the rows of the first count already.
+        """
+        note, made, sent = batch.checkpoint["append"], [], 0
+        rows = [(change.row.payload, change.op is Op.DELETE) for change in batch.changes]
+        for post in posts(self.shape, rows, Stamp(batch.id, int(note["version"])), self._post_rows):
+            made.append(post.sent)
+            sent += post.rows
+            if sent <= note.get("sent", 0):
+                continue
+            try:
+                self._limits.rows.acquire(post.rows)
+                self._post(physical, post)
+            except transport.Closed as closed:
+                if post.number == 1:
+                    raise
+                text = f"{self.name}: {sent - post.rows} of {len(rows)} rows are appended. {closed}"
+                raise delivery.InDoubtError(text, opens_at=closed.opens_at) from closed
+            batch.save(append={**note, "sent": sent})
+        return made
 
     # -- a load ---------------------------------------------------------------------------------------------
 
@@ -330,7 +351,7 @@ class PushTable:
         """
         made, physical, sent = [], self.shape.physical(load.slot), 0
         rows = ((payload, False) for payload in self._merged(batch))
-        for post in posts(self.shape, rows, Stamp(load.id, load.floor)):
+        for post in posts(self.shape, rows, Stamp(load.id, load.floor), self._post_rows):
             made.append(post.sent)
             sent += post.rows
             if sent <= load.sent:

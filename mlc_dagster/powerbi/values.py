@@ -74,13 +74,15 @@ def check_number(payload: Mapping[str, Any]) -> int:
     return int(hashlib.sha256(encode(payload).encode()).hexdigest()[:CHECK_DIGITS], 16)
 
 
-def posts(shape: Shape, rows: Iterable[tuple[Mapping[str, Any], bool]], stamp: Stamp) -> Iterator[Post]:
-    """The calls that carry rows, each a payload and whether it is deleted, split by rows and bytes."""
+def posts(
+    shape: Shape, rows: Iterable[tuple[Mapping[str, Any], bool]], stamp: Stamp, at_most: int
+) -> Iterator[Post]:
+    """The calls that carry rows, each a payload and whether it is deleted; of at most so many rows each."""
     number, size = 1, 0
     texts: list[bytes] = []
     for payload, deleted in rows:
         text = exact_json(_marked(shape, payload, stamp, number, deleted=deleted)).encode()
-        if texts and (len(texts) >= POST_ROWS or size + len(text) > POST_BYTES):
+        if texts and (len(texts) >= at_most or size + len(text) > POST_BYTES):
             yield _post(number, texts)
             number, texts, size = number + 1, [], 0
             text = exact_json(_marked(shape, payload, stamp, number, deleted=deleted)).encode()

@@ -21,7 +21,6 @@ BOTH = pytest.mark.parametrize("mode", ["slots", "log"])
 @pytest.fixture
 def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Posts and loads so small that a few rows are many calls."""
-    monkeypatch.setattr("mlc_dagster.powerbi.values.POST_ROWS", 2)
     monkeypatch.setattr(destination, "POST_ROWS", 2)
 
 

@@ -40,7 +40,6 @@ SUPPLIERS_AFTER = [supplier(SAME), supplier(OLD, "New name"), supplier("4"), sup
 
 @pytest.fixture(autouse=True)
 def small_posts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mlc_dagster.powerbi.values.POST_ROWS", 2)
     monkeypatch.setattr(destination, "POST_ROWS", 2)
 
 

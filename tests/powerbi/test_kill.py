@@ -90,7 +90,6 @@ class World:
 
 @pytest.fixture(autouse=True)
 def small_posts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mlc_dagster.powerbi.values.POST_ROWS", 2)
     monkeypatch.setattr(destination, "POST_ROWS", 2)
 
 

@@ -85,7 +85,7 @@ def test_a_dimension_larger_than_an_hour_is_refused_with_words(thousand_rows_an_
 def test_a_load_larger_than_an_hour_goes_on_with_each_window_where_it_stopped(
     thousand_rows_an_hour, world, sandbox, monkeypatch
 ):
-    monkeypatch.setattr("mlc_dagster.powerbi.values.POST_ROWS", 300)
+    monkeypatch.setattr(destination, "POST_ROWS", 300)
     ours, shown = thousand_rows_an_hour, 'EVALUATE ROW ( "x", [Supplier amount] )'
     ours.deliver([invoice("0", "7")])
     sandbox.log.reset()
@@ -106,9 +106,34 @@ def test_a_load_larger_than_an_hour_goes_on_with_each_window_where_it_stopped(
     assert [part.split(":")[0] for part in told["posted"].split(", ")] == [f"no {at}" for at in range(1, 8)]
 
 
+def test_a_load_of_posts_larger_than_an_hour_is_made_of_smaller_ones(thousand_rows_an_hour, world, sandbox):
+    ours = thousand_rows_an_hour
+    ours.heal(lambda: ours.deliver([invoice(str(number), "2") for number in range(2_000)]))
+    assert world.query("Visma ERP", 'EVALUATE ROW ( "x", [Supplier amount] )')[0]["[x]"] == Decimal(4_000)
+    assert sandbox.log.count("powerbi", method="POST", match="invoices A/rows") == 2
+
+
+@pytest.mark.parametrize("loaded", [[], [invoice("0", "2")]], ids=["not loaded", "loaded"])
+def test_changes_beyond_an_hour_are_appended_over_several_and_none_goes_twice(
+    install, world, sandbox, monkeypatch, loaded
+):
+    """Of a table that is not loaded yet a batch is large, and from the second on it is appended."""
+    monkeypatch.setattr(destination, "WHOLE_ROWS", 1_500)
+    ours = install(
+        rows_per_hour=10_000, headroom_percent=10, modes={"supplier_invoices": "log"}, slots_up_to=1
+    )
+    ours.set_up()
+    ours.deliver(loaded)
+    rows = [invoice(str(number), "2") for number in range(3_000)]
+    ours.heal(lambda: ours.deliver(rows))
+    assert world.query("Visma ERP", 'EVALUATE ROW ( "x", [Supplier amount] )')[0]["[x]"] == Decimal(6_000)
+    assert len(world.rows("Visma ERP", "Supplier invoices A")) == 3_000
+    assert sandbox.log.count("powerbi", method="DELETE") == 1
+
+
 def test_a_load_under_way_whose_rows_have_changed_begins_again(thousand_rows_an_hour, world, monkeypatch):
     """A database restored from a backup, say: what was posted so far is of no use."""
-    monkeypatch.setattr("mlc_dagster.powerbi.values.POST_ROWS", 300)
+    monkeypatch.setattr(destination, "POST_ROWS", 300)
     ours = thousand_rows_an_hour
     rows = [invoice(str(number), "2") for number in range(1_300)]
     with pytest.raises(Closed) as closed:

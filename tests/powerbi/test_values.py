@@ -15,7 +15,7 @@ STAMP = values.Stamp("load", 7)
 
 
 def posted(row, *, deleted: bool = False) -> dict:
-    (post,) = values.posts(FACT, [(row.payload, deleted)], STAMP)
+    (post,) = values.posts(FACT, [(row.payload, deleted)], STAMP, 1)
     return json.loads(post.body, parse_float=Decimal)["rows"][0]
 
 
@@ -73,11 +73,10 @@ def test_the_check_number_follows_every_value_and_fits_a_sum_of_five_million():
 
 
 def test_posts_are_split_by_rows_and_by_bytes(monkeypatch):
-    monkeypatch.setattr(values, "POST_ROWS", 3)
     rows = [(supplier(str(number)).payload, False) for number in range(7)]
-    assert [post.rows for post in values.posts(DIMENSION, rows, STAMP)] == [3, 3, 1]
+    assert [post.rows for post in values.posts(DIMENSION, rows, STAMP, 3)] == [3, 3, 1]
     monkeypatch.setattr(values, "POST_BYTES", 600)
-    made = list(values.posts(DIMENSION, rows, STAMP))
+    made = list(values.posts(DIMENSION, rows, STAMP, 3))
     assert all(len(post.body) < 700 for post in made)
     numbers = [row["_batch_no"] for post in made for row in json.loads(post.body)["rows"]]
     assert numbers == sorted(numbers)

@@ -160,11 +160,17 @@ class PushTable:
     def resolve(self, batch: Batch) -> Outcome:
         """Do the same again, from where the table's state says it was left. Raises as `send`.
 
-        What the state says is compared with the table first, as `preflight` does before a new batch.
+        What the state says is compared with the table first, as `preflight` does before a new batch. Rows
+        that cannot go as they are come to NotLanded: what mends them takes effect when they are made anew.
         """
         try:
             self._look()
             return self._carry(batch)
+        except delivery.Stop as stop:
+            if "append" in batch.checkpoint:
+                raise
+            # It comes before any call, and after the quiet time of those of a load that broke off.
+            raise delivery.NotLanded(str(stop), partial=self._partial(batch)) from stop
         except transport.Misconfigured as failure:
             # In doubt it stays, and an operator is told.
             raise delivery.Stop(f"{self.name}: {failure}") from failure

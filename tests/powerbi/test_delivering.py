@@ -11,6 +11,9 @@ import sqlalchemy as sa
 from mlc_dagster.database.schema import budgets
 from mlc_dagster.delivery import Audit, Quarantine, Row, reconcile
 from mlc_dagster.delivery.errors import Stop
+from mlc_dagster.delivery.leases import Leases
+from mlc_dagster.delivery.rows import Change, Op
+from mlc_dagster.delivery.writer import Writer
 from mlc_dagster.powerbi import destination
 from tests.powerbi.tenant import DAY, DIMENSION, FACT, Installation, invoice, supplier
 
@@ -238,3 +241,34 @@ def test_a_company_of_a_shared_dimension_row_may_go_and_the_row_stays(ours, worl
     ours.deliver([supplier("1", company="X")], name=DIMENSION, company="SE01")
     ours.deliver([], name=DIMENSION, company="NO01", gone=[supplier("1", company="X")])
     assert len(world.rows("Visma ERP", "Suppliers")) == 1
+
+
+def die_before_the_first_call(ours: Installation, rows: list[Row], name: str, company: str) -> None:
+    """Leave behind what a process does that is killed when it has written down what it is about to send."""
+    target = ours.destination(name).target
+    with Leases(ours.engine, ours.clock).hold([f"delivery:{name}:{company}"], "dead") as hold:
+        changes = [Change.of(Op.CREATE, row, target) for row in rows]
+        Writer(ours.ledger, hold, name, company, "dead").intend(changes)
+
+
+def test_after_a_death_a_key_of_two_companies_holds_nobody_back_once_it_is_mended(ours, value: Value):
+    ours.deliver([invoice("1", "1", company="X")])
+    same, mended = invoice("1", "10", company="X"), invoice("1", "10", company="SE01")
+    die_before_the_first_call(ours, [same], FACT, "SE01")
+    assert ours.deliver([invoice("1", "2", company="X")]).complete
+    with pytest.raises(Stop, match="two companies have a row"):
+        ours.deliver([same], company="SE01")
+    assert ours.deliver([mended], company="SE01").complete
+    assert value("[Supplier amount]") == 12
+
+
+def test_after_a_death_a_dimension_that_was_too_large_is_loaded_once_it_is_limited(install, world):
+    ours = install(rows_per_hour=10_000, headroom_percent=10)
+    ours.set_up()
+    ours.deliver([supplier("7", company="SE01")], name=DIMENSION, company="SE01")
+    many = [supplier(str(number)) for number in range(1_000)]
+    die_before_the_first_call(ours, many, DIMENSION, "NO01")
+    with pytest.raises(Stop, match="1001 rows are more than the 1000 of one hour"):
+        ours.deliver(many, name=DIMENSION)
+    assert ours.deliver(many[:3], name=DIMENSION).complete
+    assert len(world.rows("Visma ERP", "Suppliers")) == 4

@@ -31,6 +31,10 @@ REMEDIES: Mapping[int, str] = {
     404: f"{NO_ROLE} If the workspace is right: the table or dataset is gone; see docs/powerbi.md, Errors.",
     413: "The call was too large; nothing was stored.",
 }
+EXPIRED = (
+    "Power BI called the token expired, and then the one made in its place too. No right and no switch is "
+    "missing: run again, and if it stays so, look at Microsoft's service status."
+)
 DEPRECATED = (
     "Microsoft makes no new push dataset for this tenant; those that exist go on. Use one with "
     "`mlc powerbi setup --adopt ID`, or see docs/powerbi.md, section 7."
@@ -102,15 +106,7 @@ class PowerBiClient:
             # A 403 like that of a missing role (section 9), which no role mends.
             if "FeatureDeprecatedError" not in failure.excerpt:
                 raise
-            raise Misconfigured(
-                "Power BI",
-                "POST",
-                self._root,
-                status=failure.status,
-                request_id=failure.request_id,
-                excerpt_text=failure.excerpt,
-                remedy=DEPRECATED,
-            ) from None
+            raise _instead(failure, DEPRECATED) from None
         return str(_object(response).get("id") or "")
 
     def tables(self, dataset: str) -> list[dict[str, Any]]:
@@ -166,7 +162,8 @@ class PowerBiClient:
                 self._queries, "POST", f"{self._root}/{dataset}/executeQueries", json=body, repeatable=True
             )
         except (Misconfigured, Refused) as failure:
-            if failure.status in (401, 403, 404) or _not_served(failure):
+            # Of an expired token nobody can say whether the query is served.
+            if failure.remedy != EXPIRED and (failure.status in (401, 403, 404) or _not_served(failure)):
                 raise QueryRefused(str(failure)) from failure
             raise
         answer = _object(response)
@@ -199,7 +196,12 @@ class PowerBiClient:
 
     @staticmethod
     def _call(http: Http, method: str, path: str, **request: Any) -> requests.Response:
-        return http.call(method, path, overrides={404: Misconfigured}, **request)
+        try:
+            return http.call(method, path, overrides={404: Misconfigured}, **request)
+        except Misconfigured as failure:
+            if "TokenExpired" not in failure.excerpt:
+                raise
+            raise _instead(failure, EXPIRED) from None
 
 
 def _expired(response: requests.Response) -> bool:
@@ -207,6 +209,19 @@ def _expired(response: requests.Response) -> bool:
     if response.status_code == 401:
         return "PowerBINotAuthorized" not in response.text
     return response.status_code == 403 and "TokenExpired" in response.text
+
+
+def _instead(failure: CallFailed, remedy: str) -> Misconfigured:
+    """The same failure, with another remedy than its status stands for."""
+    return Misconfigured(
+        failure.vendor,
+        failure.method,
+        failure.path,
+        status=failure.status,
+        request_id=failure.request_id,
+        excerpt_text=failure.excerpt,
+        remedy=remedy,
+    )
 
 
 def _not_served(failure: CallFailed) -> bool:

@@ -51,3 +51,18 @@ def test_whichever_face_a_missing_role_shows_the_words_say_what_to_switch_on(our
     assert "Service principals can call Fabric public APIs" in str(told.value)
     with pytest.raises(Stop, match="never create another"):
         ours.deliver([invoice("1")])
+
+
+def test_a_token_that_is_expired_at_once_is_told_as_such_and_not_as_a_switch(ours, sandbox):
+    sandbox.faults.arm("powerbi", "token_expired", match="executeQueries", times=2)
+    with pytest.raises(Stop, match=r"TokenExpired.*called the token expired, and then the one made") as told:
+        ours.deliver([invoice("1")])
+    assert "REST API" not in str(told.value)
+
+
+def test_a_token_that_is_expired_at_once_does_not_count_as_a_tenant_without_queries(install, sandbox):
+    sandbox.faults.arm("powerbi", "token_expired", match="executeQueries", times=2)
+    with pytest.raises(Misconfigured, match="TokenExpired"):
+        install().set_up()
+    install().set_up()
+    assert install().powerbi.verifies

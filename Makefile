@@ -20,7 +20,7 @@ ui: $(VENV)/runtime      ## Open Dagster's UI on what the demo made
 	@$(BIN)/mlc ui
 
 test: lint               ## Lint, types, walls and all tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/dev secrets ## Lint, format, types, walls and secrets
 	$(BIN)/ruff check .

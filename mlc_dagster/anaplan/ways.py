@@ -107,8 +107,10 @@ def with_unwritten(file: CsvFile, verdict: Verdict) -> Verdict:
 
 
 def upload_calls(rows: int, chunk_bytes: int) -> int:
-    """About how many calls one file of so many rows takes: each chunk goes up, and is compared in the end."""
-    return CALLS_OF_AN_UPLOAD - 2 * (-rows * BYTES_PER_ROW // chunk_bytes)
+    """About how many calls one file of so many rows takes: each chunk goes up, and all that the list of them
+    names is compared in the end.
+    """
+    return CALLS_OF_AN_UPLOAD + 1 - 2 * (-rows * BYTES_PER_ROW // chunk_bytes)
 
 
 def prompts(parameters: Mapping[str, str], import_id: str | None = None) -> tuple[Mapping[str, str], ...]:

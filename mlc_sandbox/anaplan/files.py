@@ -27,12 +27,15 @@ class BadUpload(Exception):
 
 @dataclass(slots=True)
 class Content:
-    """What one user uploaded, or what an export wrote for him. `expected` -1 is "not known yet"."""
+    """What one user uploaded, or what an export wrote for him. `expected` -1 is "not known yet". `packed`:
+    it came as gzip.
+    """
 
     expected: int
     used_at: datetime
     complete: bool = False
     chunks: dict[int, bytes] = field(default_factory=dict)
+    packed: bool = False
 
     @property
     def whole(self) -> bool:
@@ -102,6 +105,7 @@ class FileStore:
         if not 0 <= index < (content.expected if content.expected > 0 else MOST_CHUNKS):
             raise BadUpload(400, f"chunk {index} is outside the announced chunk count")
         content.chunks[index] = _unpacked(body, content_type)
+        content.packed = content.chunks[index] != body
         content.complete = False
 
     def put_whole(self, user: str, file_id: str, body: bytes, content_type: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,8 @@ from mlc_sandbox.anaplan.model import DataSource
 from mlc_sandbox.anaplan.world import World
 
 Handler = Callable[[ApiCall], Response]
+# Bytes of a slice where uploads come back in other slices than they went.
+RESLICED = 100
 
 
 def file_row(source: DataSource) -> dict[str, Any]:
@@ -134,15 +137,24 @@ class FileRoutes:
         return _bytes(self._content(call).joined())
 
     def _chunks(self, call: ApiCall) -> Response:
-        content = self._content(call)
-        rows = [{"id": str(index), "name": f"Chunk {index}"} for index in sorted(content.chunks)]
+        rows = [{"id": str(index), "name": f"Chunk {index}"} for index in sorted(self._slices(call))]
         return paged(call, self.world, "chunk", "chunks", rows)
 
     def _chunk(self, call: ApiCall) -> Response:
-        content, index = self._content(call), call.ids["chunk"]
-        if not index.isdigit() or int(index) not in content.chunks:
+        slices, index = self._slices(call), call.ids["chunk"]
+        if not index.isdigit() or int(index) not in slices:
             raise ApiError(404)
-        return _bytes(content.chunks[int(index)])
+        return _bytes(slices[int(index)])
+
+    def _slices(self, call: ApiCall) -> dict[int, bytes]:
+        content, way = self._content(call), self.world.switches["upload_returns"]
+        if way == "packed" and content.packed:
+            return {index: gzip.compress(chunk) for index, chunk in content.chunks.items()}
+        if way == "resliced":
+            whole = content.joined()
+            starts = range(0, len(whole), RESLICED)
+            return {index: whole[start : start + RESLICED] for index, start in enumerate(starts)}
+        return content.chunks
 
     def _delete(self, call: ApiCall) -> Response:
         self.world.files.delete(call.user.email, self._known(call))

@@ -41,6 +41,7 @@ DEFAULTS: dict[str, Any] = {
     # Files
     "file_hours": 48,
     "export_chunk_bytes": 10_000_000,
+    "upload_returns": "as_sent",  # as_sent | packed | resliced: the chunks of an upload when read; assumption
     # Imports
     "header_check": "exact",  # exact | name | position: columns at run time; assumption
     "empty_cells": "keep",  # keep | clear: an empty cell of a module import; assumption
@@ -62,6 +63,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "retry_after": ("seconds", "http-date", "absent"),
     "task_list_order": ("newest", "oldest"),
     "dump_line": ("physical", "record"),
+    "upload_returns": ("as_sent", "packed", "resliced"),
     "header_check": ("exact", "name", "position"),
     "empty_cells": ("keep", "clear"),
     "bad_cell": ("reject_row", "warn"),

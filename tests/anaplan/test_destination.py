@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from mlc_dagster.anaplan.answers import Task
-from mlc_dagster.anaplan.client import AnaplanClient, Kind
+from mlc_dagster.anaplan.client import AnaplanClient, Kind, files
 from mlc_dagster.anaplan.destination import AnaplanFeed
 from mlc_dagster.delivery import errors
 from mlc_dagster.delivery.rows import Op
+from mlc_sandbox.anaplan.switches import CHOICES
 from mlc_sandbox.anaplan.world import World
 from mlc_sandbox.server import Sandbox
 from tests.anaplan.conftest import INVOICES, PROCESS, SMALL, invoice_feed
@@ -190,6 +191,17 @@ def test_a_file_overwritten_by_one_of_as_many_rows_is_noticed_by_its_content(
         invoices.send(batch(*sent))
     assert invoices.send(batch(*sent)).refused == {}
     assert set(world.module_rows(MODULE)) >= {change.row.key for change in sent}
+
+
+@pytest.mark.parametrize("way", CHOICES["upload_returns"])
+def test_a_file_is_known_however_anaplan_slices_and_packs_what_it_gives_back(
+    sandbox: Sandbox, invoices: AnaplanFeed, world: World, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    monkeypatch.setattr(files, "WORTH_PACKING", 0)
+    sandbox.anaplan.switches["upload_returns"] = way
+    sent = [change(f"100{number}") for number in range(4)]
+    assert invoices.send(batch(*sent)).refused == {}
+    assert set(world.module_rows(MODULE)) == {change.row.key for change in sent}
 
 
 def test_a_clear_that_is_too_wide_wipes_other_rows_and_no_import_tells(

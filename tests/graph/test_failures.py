@@ -22,10 +22,10 @@ from mlc_dagster.graph.partitions import RANGE_END, RANGE_START
 from mlc_dagster.lake.storage import Storage
 source.RETRY = None
 replace, unlimited = Storage.replace, resource.RLIM_INFINITY
-def replace_on_a_full_disk(self, path, schema, parts):
+def replace_on_a_full_disk(self, *place_and_parts):
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, unlimited))
     try:
-        return replace(self, path, schema, parts)
+        return replace(self, *place_and_parts)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (unlimited, unlimited))
 Storage.replace = replace_on_a_full_disk

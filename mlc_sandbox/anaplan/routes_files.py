@@ -148,13 +148,14 @@ class FileRoutes:
 
     def _slices(self, call: ApiCall) -> dict[int, bytes]:
         content, way = self._content(call), self.world.switches["upload_returns"]
-        if way == "packed" and content.packed:
-            return {index: gzip.compress(chunk) for index, chunk in content.chunks.items()}
-        if way == "resliced":
-            whole = content.joined()
+        slices = content.chunks
+        if "packed" in way and content.packed:
+            slices = {index: gzip.compress(chunk) for index, chunk in slices.items()}
+        if "resliced" in way:
+            whole = b"".join(slices[index] for index in sorted(slices))
             starts = range(0, len(whole), RESLICED)
-            return {index: whole[start : start + RESLICED] for index, start in enumerate(starts)}
-        return content.chunks
+            slices = {index: whole[start : start + RESLICED] for index, start in enumerate(starts)}
+        return slices
 
     def _delete(self, call: ApiCall) -> Response:
         self.world.files.delete(call.user.email, self._known(call))

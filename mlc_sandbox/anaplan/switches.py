@@ -41,7 +41,8 @@ DEFAULTS: dict[str, Any] = {
     # Files
     "file_hours": 48,
     "export_chunk_bytes": 10_000_000,
-    "upload_returns": "as_sent",  # as_sent | packed | resliced: the chunks of an upload when read; assumption
+    # as_sent | packed | resliced | packed_resliced: the chunks of an upload when read; assumption
+    "upload_returns": "as_sent",
     # Imports
     "header_check": "exact",  # exact | name | position: columns at run time; assumption
     "empty_cells": "keep",  # keep | clear: an empty cell of a module import; assumption
@@ -63,7 +64,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "retry_after": ("seconds", "http-date", "absent"),
     "task_list_order": ("newest", "oldest"),
     "dump_line": ("physical", "record"),
-    "upload_returns": ("as_sent", "packed", "resliced"),
+    "upload_returns": ("as_sent", "packed", "resliced", "packed_resliced"),
     "header_check": ("exact", "name", "position"),
     "empty_cells": ("keep", "clear"),
     "bad_cell": ("reject_row", "warn"),

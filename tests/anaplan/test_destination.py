@@ -195,12 +195,14 @@ def test_a_file_overwritten_by_one_of_as_many_rows_is_noticed_by_its_content(
 
 @pytest.mark.parametrize("way", CHOICES["upload_returns"])
 def test_a_file_is_known_however_anaplan_slices_and_packs_what_it_gives_back(
-    sandbox: Sandbox, invoices: AnaplanFeed, world: World, monkeypatch: pytest.MonkeyPatch, way: str
+    sandbox: Sandbox, client: AnaplanClient, world: World, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
     monkeypatch.setattr(files, "WORTH_PACKING", 0)
+    # Its files go in chunks of 200 bytes, and come back in slices of 100: more than ten.
+    client.files.chunk_bytes = 200
     sandbox.anaplan.switches["upload_returns"] = way
-    sent = [change(f"100{number}") for number in range(4)]
-    assert invoices.send(batch(*sent)).refused == {}
+    sent = [change(f"10{number:02}") for number in range(40)]
+    assert invoice_feed(client).send(batch(*sent)).refused == {}
     assert set(world.module_rows(MODULE)) == {change.row.key for change in sent}
 
 

@@ -2,6 +2,9 @@
 
 import gzip
 import hashlib
+import zlib
+from collections.abc import Iterator
+from itertools import chain
 
 import requests
 
@@ -12,6 +15,8 @@ from mlc_dagster.transport.errors import Misconfigured
 CHUNK_BYTES, LARGEST_CHUNK, MOST_CHUNKS = 10_000_000, 50_000_000, 1000
 # A file of invoices shrinks to a tenth; for less the packing is not worth while.
 WORTH_PACKING, FAST = 1_000_000, 1
+# How a gzip stream begins, and zlib's word for one.
+GZIP, GZIP_BITS = b"\x1f\x8b", 31
 
 
 class Files:
@@ -65,8 +70,11 @@ class Files:
         for piece in content.pieces(self.chunk_bytes):
             ours.update(piece)
         try:
-            for chunk in self._api.items(path, "chunks", lambda each: str(each["id"])):
-                theirs.update(_unpacked(self._api.call("GET", f"{path}/{chunk}").content))
+            numbers = sorted(self._api.items(path, "chunks", lambda each: int(each["id"])))
+            for piece in _unpacked(self._api.call("GET", f"{path}/{number}").content for number in numbers):
+                theirs.update(piece)
+        except zlib.error:
+            return False
         except Misconfigured as gone:
             if gone.status != 404:
                 raise
@@ -87,6 +95,22 @@ class Files:
             )
 
 
-def _unpacked(chunk: bytes) -> bytes:
-    """No text begins as gzip does."""
-    return gzip.decompress(chunk) if chunk.startswith(b"\x1f\x8b") else chunk
+def _unpacked(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """The text of chunks, or of the gzip streams in them, wherever they are cut. No text begins as gzip does.
+
+    Raises zlib.error: it is broken.
+    """
+    first = next(chunks, b"")
+    if not first.startswith(GZIP):
+        yield first
+        yield from chunks
+        return
+    stream = zlib.decompressobj(GZIP_BITS)
+    for chunk in chain([first], chunks):
+        left = chunk
+        while left:
+            stream = zlib.decompressobj(GZIP_BITS) if stream.eof else stream
+            yield stream.decompress(left)
+            left = stream.unused_data
+    if not stream.eof:
+        raise zlib.error("it ends in the middle")

@@ -188,12 +188,9 @@ class TaskFeed:
         """
         unknown = {str(key) for key in batch.checkpoint.get("sent", ())}
         found = self._by_external(unknown)
-        known = {*found, *batch.checkpoint.get("gids", ())}
-        new = [
-            change.row
-            for change in batch.changes
-            if change.row.key in unknown - known or (change.target_id is None and change.row.key not in known)
-        ]
+        there = {*found, *batch.checkpoint.get("gids", ())}
+        asked = [change.row for change in batch.changes if change.row.key in unknown or not change.target_id]
+        new = [row for row in asked if row.key not in there]
         if new:
             strays, keys = self._strays([row.payload for row in new]), {row.key for row in new}
             found |= {key: gid for key, gid in strays.items() if key in keys}

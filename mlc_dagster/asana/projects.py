@@ -187,8 +187,10 @@ class Projects:
 
     def gid(self, place: str | None) -> str | None:
         """The project for a value of `project_by`, or the one project; None where there is none yet."""
+        if self._settings.project:
+            return self._settings.project
         known = self._memory.read(self._name).value.get(place or NOWHERE)
-        return self._settings.project or (str(known) if known else None)
+        return str(known) if known else None
 
     def of_gid(self, gid: str) -> Board:
         """A project by its gid."""

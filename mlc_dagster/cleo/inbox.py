@@ -220,15 +220,16 @@ class Inbox:
         return faults
 
     def _take_suppliers(self, name: str, content: bytes, done: Received) -> list[str]:
-        # Files of suppliers have no sender and no numbers: their names and bytes alone tell them apart.
+        # Files of suppliers have no sender and no numbers: their bytes alone tell them apart.
         digest = hashlib.sha256(content).hexdigest()
-        if digest in (self._newest_suppliers(), self._newest_suppliers(file=name)):
+        taken_before = self._files_of(SUPPLIERS, "", 0, digest)
+        if digest == self._newest_suppliers():
             done.repeated += 1
             return []
         if self._suppliers is None:
             return ["Nobody here takes in suppliers."]
         try:
-            taken = self._suppliers(name, content, bool(self._files_of(SUPPLIERS, "", 0, digest)))
+            taken = self._suppliers(name, content, bool(taken_before))
         except Unreadable as words:
             return [str(words)]
         done.add(taken)
@@ -305,11 +306,10 @@ class Inbox:
         with reading(self._engine) as connection:
             return list(connection.execute(query).scalars())
 
-    def _newest_suppliers(self, **of: str) -> str | None:
-        """The digest of the file of suppliers that was taken last, of all or of a name."""
-        mine = {"direction": "in", "partner": SUPPLIERS, **of}
+    def _newest_suppliers(self) -> str | None:
+        """The digest of the file of suppliers that was taken last."""
         query = sa.select(interchanges.c.digest).where(
-            *(interchanges.c[name] == value for name, value in mine.items())
+            interchanges.c.direction == "in", interchanges.c.partner == SUPPLIERS
         )
         with reading(self._engine) as connection:
             return connection.execute(query.order_by(interchanges.c.created_at.desc()).limit(1)).scalar()

@@ -270,12 +270,12 @@ class Outbox:
         }
 
     def named(self, destination: str, names: Collection[str], numbers: Collection[str]) -> Iterator[Standing]:
-        """What partners have under one of these names, of all companies.
+        """What partners have under one of these names, of all companies: as `told`.
 
         What an earlier version stored without its name is found by its number in the ERP.
         """
         held = interchange_documents.c
-        here = held.destination == destination, held.state != State.REJECTED
+        here = held.destination == destination, held.state != State.REJECTED, ~_overtaken()
         for some in chunks(sorted(names)):
             yield from self._newest(*here, held.name.in_(some))
         for some in chunks(sorted(numbers)):
@@ -322,26 +322,26 @@ class Outbox:
 
 
 def _overtaken() -> sa.ColumnElement[bool]:
-    """Whether a document changes one that was rejected after it was built: the partner has neither.
-
-    A change that carries the whole document makes a rejected change good, and no change a rejected original.
+    """Whether a document changes one whose rejection we heard of only after it was built: the partner has
+    neither. A rejected original takes every such change with it; a rejected change only an 860, as others
+    carry the whole document.
     """
-    held, of = interchange_documents, interchanges
-    before, theirs = held.alias("before"), of.alias("theirs")
-    lost = (
-        sa.select(before.c.key)
-        .join(theirs, theirs.c.id == before.c.interchange_id)
+    change, its_file = interchange_documents, interchanges
+    lost, lost_file = change.alias("lost"), its_file.alias("lost_file")
+    found = (
+        sa.select(lost.c.key)
+        .join(lost_file, lost_file.c.id == lost.c.interchange_id)
         .where(
-            before.c.destination == held.c.destination,
-            before.c.key == held.c.key,
-            before.c.state == State.REJECTED,
-            theirs.c.created_at < of.c.created_at,
-            theirs.c.answered_at > of.c.created_at,
-            sa.or_(before.c.purpose == Purpose.ORIGINAL.value, of.c.kind == LINE_BY_LINE),
+            lost.c.destination == change.c.destination,
+            lost.c.key == change.c.key,
+            lost.c.state == State.REJECTED,
+            lost_file.c.created_at < its_file.c.created_at,
+            lost_file.c.answered_at > its_file.c.created_at,
+            sa.or_(lost.c.purpose == Purpose.ORIGINAL.value, its_file.c.kind == LINE_BY_LINE),
         )
-        .correlate(held, of)
+        .correlate(change, its_file)
     )
-    return sa.and_(held.c.purpose == Purpose.CHANGE.value, lost.exists())
+    return sa.and_(change.c.purpose == Purpose.CHANGE.value, found.exists())
 
 
 def _next(connection: sa.Connection, name: str) -> int:

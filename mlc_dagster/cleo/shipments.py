@@ -63,9 +63,7 @@ class ReceivingErp(Protocol):
         ...
 
     def emptied(self, company: str, supplier: str, reference: str) -> str:
-        """The receipt of a supplier and supplierRef that has no lines any more and is not released; empty
-        without one.
-        """
+        """The receipt of a supplier and supplierRef that has no lines and is not released; else empty."""
         ...
 
     def receive(
@@ -219,9 +217,12 @@ class Shipments:
         if found:
             return self._seen_posted(notice, found, memory, before)
         if emptied:
-            # It was cancelled, and our database was put back to a time before that.
-            memory.write(notice.name, before, {"state": Worked.CANCELLED.value, "receipt": emptied})
-            return self._seen_cancelled(notice)
+            # Cancelled, and our database was put back to a time before that; or people are at work on it.
+            words = (
+                f"Receipt {emptied} has the number of notice {notice.number} and no lines: it was cancelled "
+                f"before, or somebody has taken them out. Ask {notice.partner} whether the goods come."
+            )
+            return self._hold(notice, [Doubt(words)])
         return self._post(notice, memory, before, decided=decided)
 
     def _wait_for_the_last_try(self, notice: Announced, before: Remembered) -> None:

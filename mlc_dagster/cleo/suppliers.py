@@ -46,6 +46,8 @@ STAGE = "inbox"
 Values = Mapping[str, str]
 Where = tuple[str, str]  # company and number of a supplier
 NOTHING = Remembered({})
+# After the key of what an old file says: it waits beside what newer ones say.
+OLD = "|again"
 CAME_BEFORE = Doubt("The same file came before, and others since: it may be old.")
 
 
@@ -340,18 +342,21 @@ class SupplierChanges:
     def _take(
         self, rows: Iterable[Values], rules: SupplierRules, mark: str, *, why: Sequence[Doubt] = ()
     ) -> Taken:
-        """`why`: what a person is told besides, where rows may be old. They end nothing that waits then."""
+        """`why`: what a person is told besides, where rows may be old. They wait beside what waits then, and
+        end nothing of it.
+        """
         taken = Taken()
         overruled: dict[str, list[News]] = {}
         for row in rows:
             company, number = row["company"], row["number"]
             reasons = list(self._refusals(row))
             if reasons:
-                self._settle(company or "", number, row, reasons)
+                self._refuse(company or "", number, row, reasons, old=bool(why))
                 taken.refused += 1
                 continue
             worked, told = self._merge(company, number, _fields(row), rules, why)
-            self._settle(company, number, row, ())
+            if not why:
+                self._pass(company, number)
             taken.worked.append(worked)
             if told:
                 overruled.setdefault(company, []).append(told)
@@ -412,7 +417,7 @@ class SupplierChanges:
         if doubts:
             held |= by_rule["cleo"]
         doubts += _doubts_of_age([name for name in crossed if name in held])
-        agreeing = self._hold(company, number, held, [*doubts, *why], now)
+        agreeing = self._hold(company, number, held, [*doubts, *why], now, old=bool(why))
         if not why:
             self._review.done(company, agreeing)
         settled = [name for name in changed if name not in held and name not in by_rule["erp"]]
@@ -438,15 +443,16 @@ class SupplierChanges:
         return []
 
     def _hold(
-        self, company: str, number: str, held: Values, doubts: Sequence[Doubt], now: Values
+        self, company: str, number: str, held: Values, doubts: Sequence[Doubt], now: Values, *, old: bool
     ) -> list[str]:
         """One entry a group of fields. Returns the keys of the groups that agree by now."""
         agreeing = []
         for group, names in GROUPS.items():
             values = {name: held[name] for name in names if name in held}
-            key = f"supplier|{number}|{group}"
+            newest = f"supplier|{number}|{group}"
+            key = newest + OLD if old else newest
             if not values:
-                agreeing.append(key)
+                agreeing += [newest, newest + OLD]
                 continue
             words = "; ".join(f"{name} {now[name]!r} is to become {text!r}" for name, text in values.items())
             said = {"company": company, "number": number, "values": values}
@@ -454,17 +460,23 @@ class SupplierChanges:
             self._review.hold(item, [Doubt(f"Supplier {number}: {words}."), *doubts])
         return agreeing
 
-    def _settle(self, company: str, number: str, row: Values, reasons: Collection[str]) -> None:
+    def _refuse(self, company: str, number: str, row: Values, reasons: Sequence[str], *, old: bool) -> None:
         number = storable(number)
-        key = f"supplier|{number}"
+        key = f"supplier|{number}" + (OLD if old else "")
         raw = storable(json.dumps(row, ensure_ascii=False, sort_keys=True))
-        refused = [Refused(STAGE, key, key, number or None, " ".join(reasons), raw)] if reasons else []
+        self._settle(company, [Refused(STAGE, key, key, number or None, " ".join(reasons), raw)], [])
+
+    def _pass(self, company: str, number: str) -> None:
+        key = f"supplier|{storable(number)}"
+        self._settle(company, [], [key, key + OLD])
+
+    def _settle(self, company: str, refused: Sequence[Refused], passed: Sequence[str]) -> None:
         self._quarantine.settle(
             stage=STAGE,
             place=PLACE,
             company=storable(company),
             refused=refused,
-            passed=() if reasons else [key],
+            passed=passed,
             run_id=self._run_id,
         )
 

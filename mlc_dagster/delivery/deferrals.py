@@ -15,7 +15,8 @@ from mlc_dagster.database.schema import deferrals
 class Deferral:
     """The days of a company that a pair still has to carry, and from when on it may (UTC).
 
-    config: what an operator asked of it, as JSON; None when nothing.
+    config: how the run that goes on differs from the pair's usual one, as JSON of whoever stored it; None
+    when it does not.
     """
 
     id: int

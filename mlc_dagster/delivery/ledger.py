@@ -256,6 +256,14 @@ class Ledger:
         with reading(self.engine) as connection:
             return set(connection.execute(query).scalars())
 
+    def has_unresolved(self, destination: str) -> bool:
+        """Whether a batch of any company is open or in doubt."""
+        query = sa.select(batches.c.id).where(
+            batches.c.destination == destination, batches.c.state.in_(UNRESOLVED)
+        )
+        with reading(self.engine) as connection:
+            return connection.execute(query.limit(1)).first() is not None
+
     def unresolved(self, destination: str, company: str | None) -> list[Batch]:
         """The batches former runs left open or in doubt, rebuilt with all their changes, oldest first.
 

@@ -22,7 +22,7 @@ from mlc_dagster.vault import VaultLocked
 
 PAIR_TAG = "mlc/pair"
 COMPANY_TAG = "mlc/company"
-# A run with it reads its days from their begin, also where an open one was read so far.
+# A run with this tag reads open days from their begin, not from where their last reading ended.
 AGAIN_TAG = "mlc/again"
 AGAIN = {AGAIN_TAG: "true"}
 Work = Callable[[str, list[date]], Mapping[str, int]]

@@ -147,9 +147,7 @@ class VismaErp:
         return _receipts(self._suite.visma(company), kind, number)
 
     def emptied(self, company: str, supplier: str, reference: str) -> str:
-        """The receipt of a supplier and supplierRef that has no lines any more and is not released; empty
-        without one.
-        """
+        """The receipt of a supplier and supplierRef that has no lines and is not released; else empty."""
         client = self._suite.visma(company)
         for status in sorted(UNRELEASED):
             asked = {"supplier": supplier, "status": status}

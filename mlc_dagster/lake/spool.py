@@ -43,7 +43,9 @@ class Spool:
         found, oldest = None, now - KEPT
         for path in storage.folders(folder):
             begun, _, other = path.rsplit("/", 1)[-1].partition("-")
-            if begun < f"{oldest:{_BEGUN}}" and (storage.touched(path) or oldest) <= oldest:
+            # One without pages counts by its begin.
+            newest = storage.touched(path) if begun < f"{oldest:{_BEGUN}}" else now
+            if newest is None or newest <= oldest:
                 storage.remove_folder(path)
             elif other == digest:
                 found = path

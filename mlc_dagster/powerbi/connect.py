@@ -130,7 +130,7 @@ class PowerBi:
             dataset,
             Verifier(self.client, dataset.id, on=True),
             keys=lambda: ledger.held_keys(name),
-            unresolved=lambda: bool(ledger.unresolved(name, None)),
+            unresolved=lambda: ledger.has_unresolved(name),
         )
 
     def delivered(self, report: Report, *, last: bool) -> None:

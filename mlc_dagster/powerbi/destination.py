@@ -164,12 +164,13 @@ class PushTable:
         that cannot go as they are come to NotLanded: what mends them takes effect when they are made anew.
         """
         try:
-            self._look()
+            self._look_again()
             return self._carry(batch)
         except delivery.Stop as stop:
             if "append" in batch.checkpoint:
                 raise
-            # It comes before any call, and after the quiet time of those of a load that broke off.
+            # A load stops before its first call, and only when no call of a former load can come late any
+            # more: nothing of the batch can land.
             raise delivery.NotLanded(str(stop), partial=self._partial(batch)) from stop
         except transport.Misconfigured as failure:
             # In doubt it stays, and an operator is told.
@@ -217,7 +218,8 @@ class PushTable:
                 if self.shape.fact:
                     raise
                 batch.save(refused=f"{self.name}: {refused}")
-        # Its rows are put back: without them a dimension is what the ledger says, and not empty.
+        # Power BI refused the batch's rows. What the ledger holds is loaded without them, so that the
+        # dimension is not left empty, and the batch is put back.
         self._load(table, replace(batch, changes=()))
         raise delivery.NotLanded(batch.checkpoint["refused"])
 
@@ -301,8 +303,11 @@ class PushTable:
             )
         problems: list[str] = []
         for _ in range(LOADS_AT_MOST):
-            load = self._resumed(table.state.load, batch, expected) or self._begin(table, batch, expected)
-            made = self._fill(table, load, batch)
+            load = self._resumed(table.state.load, batch, expected)
+            # A dimension's rows were taken from the budget as it began, which may be long ago.
+            reserved = load is None and not self.shape.fact
+            load = load or self._begin(table, batch, expected)
+            made = self._fill(table, load, batch, reserved=reserved)
             physical = self.shape.physical(load.slot)
             problems = self.verifier.wait_loaded(self.shape, physical, load.id, expected)
             if not problems:
@@ -350,8 +355,9 @@ class PushTable:
             )
         return table.save_load(step=Step.LOADING, asked=False)
 
-    def _fill(self, table: Table, load: Load, batch: Batch) -> list[Sent]:
-        """Post the rows that are not there yet, one call at a time, and tell of all.
+    def _fill(self, table: Table, load: Load, batch: Batch, *, reserved: bool) -> list[Sent]:
+        """Post the rows that are not there yet, one call at a time, and tell of all. `reserved`: the budget
+        has given them already.
 
         Raises InDoubtError when a window closes: nobody reads the slot, so it waits half full until it opens.
         """
@@ -363,7 +369,7 @@ class PushTable:
             if sent <= load.sent:
                 continue
             try:
-                if self.shape.fact:
+                if not reserved:
                     self._limits.rows.acquire(post.rows)
                 with self._answered(table):
                     self._post(physical, post, leaving=lambda: self._leaving(table))
@@ -455,6 +461,19 @@ class PushTable:
 
     # -- calls ----------------------------------------------------------------------------------------------
 
+    def _look_again(self) -> None:
+        """As `_look`, before a batch goes on: what nobody answers leaves it, and its load, as they are.
+
+        Raises InDoubtError, and transport's Misconfigured.
+        """
+        try:
+            self._look()
+        except transport.Misconfigured:
+            raise
+        except transport.CallFailed as failure:
+            opens_at = getattr(failure, "opens_at", None)
+            raise delivery.InDoubtError(f"{self.name}: {failure}", opens_at=opens_at) from failure
+
     def _look(self) -> None:
         """Find out whether rows vanished behind our back, or whether our own memory is an old one.
 
@@ -468,12 +487,14 @@ class PushTable:
         if not seen:
             return
         version = max(state.version, *(int(seen[f"version{slot}"]) for slot in SLOTS))
-        switched = int(seen["seq"]) > state.seq
-        if switched or version > state.version:
-            # Before its first switch a fact has versions and no slot.
-            read = {"seq": int(seen["seq"]), "active": seen["slot"], "floor": int(seen["floor"])}
+        seq = int(seen["seq"])
+        if seq > state.seq or version > state.version:
+            # What is read counts, also under a number that we were about to give out. Before its first switch
+            # a fact has versions and no slot.
+            shown = bool(seen["slot"]) and seq >= state.seq
+            read = {"seq": seq, "active": seen["slot"], "floor": int(seen["floor"])} if shown else {}
             load = replace(state.load, step=Step.CLEARING) if state.load else None
-            table.save(**(read if switched else {}), version=version, suspect=True, load=load)
+            table.save(**read, version=version, suspect=True, load=load)
         elif state.active and not state.load and int(seen[f"rows{state.active}"]) < state.rows:
             table.save(suspect=True)
 

@@ -45,7 +45,9 @@ class PushReadBack:
         keys: Callable[[], Iterable[str]],
         unresolved: Callable[[], bool],
     ) -> None:
-        """Of all companies, as the ledger says: the keys the table holds, whether a batch is unresolved."""
+        """Both ask the ledger, for all companies. `keys`: those the table holds. `unresolved`: whether a
+        batch is open or in doubt.
+        """
         self._name, self._shape, self._dataset, self._verifier = name, shape, dataset, verifier
         self._keys, self._unresolved = keys, unresolved
         self._page = min(ANSWER_ROWS, ANSWER_VALUES // (len(shape.columns) + len(shape.technical)))
@@ -94,8 +96,7 @@ class PushReadBack:
         if not self._dataset.id:
             raise Stop(f"{self._name}: there is no dataset yet. Run `mlc powerbi setup`.")
         state = Table(self._dataset.memory, self._shape.title).state
-        between = state.load and (not self._shape.fact or state.load.step is Step.SWITCHING)
-        if between and self._unresolved():
+        if state.load and (state.load.step is Step.SWITCHING if self._shape.fact else self._unresolved()):
             raise self._busy()
         return state
 

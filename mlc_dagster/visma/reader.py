@@ -367,13 +367,15 @@ class _Reading:
         begun = pa.scalar(swept.started, alive.schema.field("_read_at").type)
         before = alive.filter(pc.less(alive.column("_read_at"), begun)).select(["_key"])
         unknown = pa.table({"_key": pa.array(sorted(self.elsewhere), pa.string())})
-        held = pa.concat_tables([before, without(unknown, latest.column("_key"))])
+        elsewhere = without(unknown, latest.column("_key"))
+        held = pa.concat_tables([before, elsewhere])
         unreadable = {bad.key for bad in swept.bad}
         if None in unreadable:
             return []  # A record without a readable key may be any of the missing ones.
         missing = without(without(held, swept.keys), [key for key in unreadable if key])
         if not self.allow_deletes:
-            deletes.guard_whole(self.entity, self.company, held=len(held), missing=len(missing))
+            known = len(alive) + len(elsewhere)
+            deletes.guard_whole(self.entity, self.company, held=known, missing=len(missing))
         keys: list[str] = missing.column("_key").to_pylist()
         return keys
 

@@ -292,6 +292,17 @@ def test_a_reference_is_free_again_once_its_partner_rejected_what_had_it(
     assert (found["number"], len(found["files"])) == ("F-7", 1)
 
 
+def test_a_reference_is_free_again_also_where_a_change_followed_what_was_rejected(
+    install: Install, sandbox: Sandbox, world: World
+) -> None:
+    ours = install(nordedi={"invoice_change": "replace"})
+    sandbox.faults.arm("cleo", "partner_answer", match="RECEIVE IN", answer="reject_group")
+    ours.deliver(invoice("7"), name=INVOICES)
+    ours.deliver(invoice("7", line(1, "2")), name=INVOICES)
+    ours.receive()
+    assert ours.deliver(second(), name=INVOICES).created == 1
+
+
 def test_companies_share_no_reference_of_one_seller(ours: Installation, world: World) -> None:
     ours.deliver(invoice("7"), name=INVOICES)
     other = second(company="SE01", code="SE01|Invoice|205")

@@ -140,13 +140,19 @@ def test_what_was_cancelled_is_not_received_again_though_our_database_forgot_it(
     order, before = dock.order(), dock.copy()
     notice = dock.ship(order)
     dock.receive()
+    [receipt] = dock.receipts(notice.number)
     dock.ship(order, "cancel")
     dock.receive()
     dock.restore(before)
     dock.drop("again.edi", notice.text.encode())
     assert dock.receive().worked == {Worked.HELD: 1}
-    assert "was cancelled before" in dock.reasons(notice.number)
+    assert "was cancelled before, or somebody has taken them out" in dock.reasons(notice.number)
     assert dock.received(notice.number) == {}
+    # The goods come after all, and somebody enters them again.
+    lines = {"lines": receipt["lines"]}
+    dock.sandbox.visma.change(COMPANY, "purchaseReceipt", receipt["receiptNbr"], lines)
+    mailbox.release(dock.suite(), notice.number, run_id="run r")
+    assert (len(dock.receipts(notice.number)), dock.held(notice.number)) == (1, [])
 
 
 def test_a_cancellation_that_was_carried_out_and_not_noted_is_known_when_it_comes_again(dock: Dock) -> None:

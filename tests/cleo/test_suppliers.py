@@ -297,7 +297,7 @@ def test_an_address_that_was_never_agreed_on_is_set_after_the_erp_changed_it(eve
     assert even.address(number)["addressLine1"] == row["address_line1"]
 
 
-@pytest.mark.parametrize("names", ["123", "111"], ids=["another name each", "one name"])
+@pytest.mark.parametrize("names", ["123", "111", "121"], ids=["another name each", "one name", "the first's"])
 def test_what_the_other_side_takes_back_is_no_repetition_and_asks_a_person(dock: Dock, names: str) -> None:
     number = dock.supplier()
     row = {"company": COMPANY, "number": number, **there(dock, number)}
@@ -320,6 +320,24 @@ def test_an_old_file_takes_nothing_off_the_list_that_waits(dock: Dock) -> None:
     dropped(dock, "suppliers_4.json", rows[number])
     dock.receive()
     assert len(dock.held(number)) == 1
+
+
+def test_what_an_old_file_says_waits_beside_what_a_newer_one_says(dock: Dock) -> None:
+    number, other = dock.supplier(), dock.supplier()
+    rows = {each: {"company": COMPANY, "number": each, **there(dock, each)} for each in (number, other)}
+    old = {**rows[number], "vat_number": "NO974760673MVA"}
+    dropped(dock, "suppliers_1.json", old)
+    dropped(dock, "suppliers_2.json", {**rows[number], "vat_number": "NO923609016MVA"})
+    dropped(dock, "suppliers_3.json", {**rows[other], "vat_number": "NO1"})
+    dropped(dock, "suppliers_4.json", old)
+    dropped(dock, "suppliers_5.json", rows[other])
+    dropped(dock, "suppliers_6.json", {**rows[other], "vat_number": "NO1"})
+    dock.receive()
+    assert "NO923609016MVA" in dock.reasons(number)
+    assert "NO974760673MVA" in dock.reasons(number)
+    dropped(dock, "suppliers_7.json", rows[other])
+    dock.receive()
+    assert len(dock.held(other)) == 1
 
 
 def test_a_file_of_suppliers_that_is_still_being_written_holds_back_those_after_it(dock: Dock) -> None:

@@ -247,6 +247,31 @@ def test_a_database_restored_from_a_backup_made_amid_a_load_never_goes_on_with_i
     assert len(switches) == len({seq for seq, _ in switches})
 
 
+def test_a_database_restored_from_a_backup_made_amid_a_switch_clears_nothing_that_is_read(rehearse):
+    """The switch has come to its end since, under the number that the backup was about to give out."""
+    rehearsal = rehearse(FACT, "slots")
+    rehearsal.again()
+    fault, params = AMID["the switch"]
+    rehearsal.sandbox.faults.arm("powerbi", fault, **params)
+    with pytest.raises(Closed):
+        rehearsal.deliver()
+    backup = rehearsal.backup()
+    rehearsal.heal()
+    rehearsal.sandbox.faults.arm("powerbi", "rate_limit", match=POSTS, after=1, retry_after=3392)
+    with pytest.raises(Closed):
+        rehearsal.ours.deliver([invoice(SAME, "7")])
+    rehearsal.restore(backup)
+    rehearsal.ours.clock.sleep(4_000)
+    read = max(rehearsal.world.rows("Visma ERP", "Measures"), key=lambda row: row["seq"])["slot"]
+    rehearsal.sandbox.log.reset()
+    rehearsal.sandbox.faults.arm("powerbi", "drop_connection", match=POSTS)
+    with pytest.raises(Closed):
+        rehearsal.deliver()
+    assert rehearsal.sandbox.log.count("powerbi", method="DELETE", match=f"invoices {read}/rows") == 0
+    rehearsal.heal()
+    rehearsal.check("in the end")
+
+
 UNDONE: dict[str, tuple[str, dict[str, Any]]] = {
     "locked out": ("rate_limit", {"retry_after": 3392}),
     "busy for all retries": ("server_error", {"status": 429, "times": 5}),
@@ -268,6 +293,17 @@ def test_a_dimension_that_was_cleared_is_loaded_with_the_next_delivery_of_any_co
     rehearsal.ours.heal(lambda: ours.deliver(elsewhere, name=DIMENSION, company="SE01"))
     rehearsal.after = [*SUPPLIERS_AFTER, *elsewhere]
     rehearsal.check(undone)
+
+
+def test_the_rows_of_a_dimension_s_load_that_goes_on_later_count_in_the_hour_they_go(rehearse):
+    rehearsal = rehearse(DIMENSION, "auto")
+    rehearsal.sandbox.faults.arm("powerbi", "rate_limit", match=POSTS, retry_after=3392)
+    with pytest.raises(Closed):
+        rehearsal.deliver()
+    rehearsal.heal()
+    rehearsal.ours.clock.sleep(600)
+    rows = rehearsal.ours.destination(DIMENSION)._limits.rows
+    assert rows.left() == rows.limit - len(SUPPLIERS_AFTER)
 
 
 def test_a_role_that_stays_away_amid_a_load_of_a_dimension_is_told_and_holds_its_batch(rehearse):

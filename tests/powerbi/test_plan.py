@@ -106,6 +106,22 @@ def test_a_load_larger_than_an_hour_goes_on_with_each_window_where_it_stopped(
     assert [part.split(":")[0] for part in told["posted"].split(", ")] == [f"no {at}" for at in range(1, 8)]
 
 
+def test_a_look_that_nobody_answers_leaves_a_load_where_it_stopped(
+    thousand_rows_an_hour, world, sandbox, monkeypatch
+):
+    monkeypatch.setattr(destination, "POST_ROWS", 300)
+    ours, rows = thousand_rows_an_hour, [invoice(str(number), "2") for number in range(1_300)]
+    with pytest.raises(Closed, match="rows are loaded") as closed:
+        ours.deliver(rows)
+    wait(ours, closed)
+    sandbox.faults.arm("powerbi", "server_error", match=".*/executeQueries", status=500, times=5)
+    with pytest.raises(Closed):
+        ours.deliver(rows)
+    ours.heal(lambda: ours.deliver(rows))
+    assert len(world.rows("Visma ERP", "Supplier invoices A")) == 1_300
+    assert sandbox.log.count("powerbi", method="DELETE") == 1
+
+
 def test_a_load_of_posts_larger_than_an_hour_is_made_of_smaller_ones(thousand_rows_an_hour, world, sandbox):
     ours = thousand_rows_an_hour
     ours.heal(lambda: ours.deliver([invoice(str(number), "2") for number in range(2_000)]))

@@ -147,6 +147,24 @@ def test_what_others_read_since_a_whole_read_was_killed_is_not_taken_for_deleted
     assert held(paged) == versions(paged)
 
 
+def test_one_deletion_is_no_empty_answer_though_others_have_read_all_the_rest_again(paged):
+    days = paged.days(back=1)
+    paged.read(INVOICES, days, first_day=days[0])
+    gone = next(
+        f"{row['documentType']}|{row['referenceNumber']}"
+        for row in paged.truth(INVOICES)
+        if row["status"] == "Open"
+    )
+    paged.visma.delete("NO01", "supplierInvoice", gone)
+    paged.clock.sleep(60)
+    read_until_killed(paged, days[:1], first_day=days[0], whole=True)
+    for key in paged.keys(INVOICES):
+        paged.visma.change("NO01", "supplierInvoice", key, {"description": "again"})
+    paged.read(INVOICES, days[1:], first_day=days[0])
+    report = paged.read(INVOICES, days[:1], first_day=days[0], whole=True)
+    assert report.deleted == (gone,)
+
+
 def test_a_split_batch_whose_parts_came_in_two_windows_is_whole(new_erp):
     erp = new_erp(scale=0.05, page_size=100)
     lock(erp, 3, r"journaltransaction\?")

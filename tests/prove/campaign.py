@@ -239,7 +239,7 @@ class Round:
             if set(ends) == {ENDED_WELL}:
                 self._told = self._task("verify") or {}
                 settled = self._told and not self._left() and received == self._office.receipts()
-                if settled and not self._partners_asked_again():
+                if settled and not self._office.unread() and not self._partners_asked_again():
                     if not (to_repair and self._told["unlike"]):
                         return
                     self._task("repair")

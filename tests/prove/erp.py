@@ -213,6 +213,11 @@ class Office:
             self._world.control("POST", "/cleo/control/files", body)
         return bool(silent)
 
+    def unread(self) -> bool:
+        """Whether a supplier's file lies in the mailbox: one that may still grow is for the next look."""
+        box = self._world.control("GET", "/cleo/control/mailbox")
+        return any(file["name"].startswith("suppliers_") for file in box["download"])
+
     def suppliers_say_again(self) -> bool:
         """Somebody took a supplier's file out of the mailbox before it was read. The log names the file, and
         its sender is asked for it: what is not out of date is said once more. Whether anything was.

@@ -69,12 +69,13 @@ def test_a_suppliers_file_that_somebody_took_away_unread_is_said_again_once(
     body = {"company": "NO01", "number": row["number"]}
     first = held.control("POST", "/cleo/control/supplier-change", body)
     office = Office(held, Random(1))
-    assert not office.suppliers_say_again()
+    assert (office.unread(), office.suppliers_say_again()) == (True, False)
     box.remove("download", first["file"], "portal")
     assert [office.suppliers_say_again(), office.suppliers_say_again()] == [True, False]
     [again] = [file for file in box.files("download") if file.name.startswith("suppliers_")]
     assert first["row"]["address_line1"] in again.content.decode()
     box.remove("download", again.name, "client")
+    assert not office.unread()
     sandbox.cleo.world.suppliers.changes.clear()
 
 

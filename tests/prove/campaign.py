@@ -239,7 +239,7 @@ class Round:
             if set(ends) == {ENDED_WELL}:
                 self._told = self._task("verify") or {}
                 settled = self._told and not self._left() and received == self._office.receipts()
-                if settled and not self._office.unread() and not self._partners_asked_again():
+                if settled and not self._unread() and not self._partners_asked_again():
                     if not (to_repair and self._told["unlike"]):
                         return
                     self._task("repair")
@@ -250,6 +250,9 @@ class Round:
         self.wrong += [
             f"the last run of {self.world.pairs[n]} failed" for n, end in enumerate(ends) if end != ENDED_WELL
         ]
+
+    def _unread(self) -> bool:
+        return "cleo" in self.world.pairs and self._office.unread()
 
     def _partners_asked_again(self) -> bool:
         if "cleo" not in self.world.pairs:

@@ -222,14 +222,14 @@ class Inbox:
     def _take_suppliers(self, name: str, content: bytes, done: Received) -> list[str]:
         # Files of suppliers have no sender and no numbers: their bytes alone tell them apart.
         digest = hashlib.sha256(content).hexdigest()
-        taken_before = self._files_of(SUPPLIERS, "", 0, digest)
         if digest == self._newest_suppliers():
             done.repeated += 1
             return []
         if self._suppliers is None:
             return ["Nobody here takes in suppliers."]
         try:
-            taken = self._suppliers(name, content, bool(taken_before))
+            came_before = bool(self._files_of(SUPPLIERS, "", 0, digest))
+            taken = self._suppliers(name, content, came_before)
         except Unreadable as words:
             return [str(words)]
         done.add(taken)

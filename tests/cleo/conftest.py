@@ -12,7 +12,10 @@ from mlc_sandbox.cleo import CleoVendor
 from mlc_sandbox.cleo.world import World
 from mlc_sandbox.core import CallLog, Faults, SandboxClock
 from mlc_sandbox.server import Sandbox, serving
+from tests.cleo.dock import COMPANY as DOCKED
+from tests.cleo.dock import Dock, open_dock
 from tests.cleo.tenant import Installation
+from tests.support.house import running_sandbox
 from tests.support.postgres import engine
 from tests.support.sandbox_time import SandboxTime, from_noon
 
@@ -41,6 +44,16 @@ def sandbox(server: Sandbox, empty: Any) -> Sandbox:
     server.faults.clear()
     server.log.reset()
     return server
+
+
+@pytest.fixture(scope="module")
+def dock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dock]:
+    """An ERP with its mailbox; files of tests that need it otherwise have one of their own."""
+    with (
+        running_sandbox(seed=3, scale=0.5, companies=(DOCKED,)) as sandbox,
+        open_dock(sandbox, tmp_path_factory.mktemp("dock")) as dock,
+    ):
+        yield dock
 
 
 @pytest.fixture

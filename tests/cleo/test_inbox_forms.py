@@ -1,6 +1,5 @@
 """Notices in forms the sandbox never writes: packages, several orders, other kinds, TA1s asked for."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -25,21 +24,11 @@ from mlc_dagster.x12.documents import (
     ShippedItem,
 )
 from mlc_dagster.x12.writer import write
-from tests.cleo.dock import COMPANY, Dock, open_dock
-from tests.support.house import running_sandbox
+from tests.cleo.dock import COMPANY, Dock
 
 NOW = datetime(2026, 11, 20, 12, 0)  # noqa: DTZ001 - X12's times have no zone
 UNITS = {"STK": "EA", "KG": "KG", "M": "MR", "TIMER": "HR", "ESK": "BX"}
 numbers = count(900_000)
-
-
-@pytest.fixture(scope="module")
-def dock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dock]:
-    with (
-        running_sandbox(seed=3, scale=0.5, companies=(COMPANY,)) as sandbox,
-        open_dock(sandbox, tmp_path_factory.mktemp("dock")) as dock,
-    ):
-        yield dock
 
 
 def item(dock: Dock, order: str, quantity: str, **changes: Any) -> ShippedItem:

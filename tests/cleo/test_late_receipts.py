@@ -1,6 +1,5 @@
 """A receipt that the ERP makes when everybody has heard of a failure is waited for, and made once."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -9,17 +8,7 @@ from mlc_dagster.cleo.shipments import Worked
 from mlc_dagster.inbound import mailbox
 from mlc_dagster.inbound.mailbox import VismaErp
 from mlc_dagster.transport.errors import InDoubt
-from tests.cleo.dock import COMPANY, Dock, open_dock
-from tests.support.house import running_sandbox
-
-
-@pytest.fixture(scope="module")
-def dock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dock]:
-    with (
-        running_sandbox(seed=3, scale=0.5, companies=(COMPANY,)) as sandbox,
-        open_dock(sandbox, tmp_path_factory.mktemp("dock")) as dock,
-    ):
-        yield dock
+from tests.cleo.dock import Dock
 
 
 def late(dock: Dock) -> None:

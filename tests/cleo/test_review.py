@@ -1,23 +1,10 @@
 """`mlc cleo receive`, `held` and `release`: what a person sees and decides."""
 
-from collections.abc import Iterator
-
-import pytest
 from typer.testing import CliRunner, Result
 
 from mlc_dagster.cli.main import app
 from mlc_dagster.inbound.mailbox import NothingWaits
-from tests.cleo.dock import COMPANY, Dock, open_dock
-from tests.support.house import running_sandbox
-
-
-@pytest.fixture(scope="module")
-def dock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dock]:
-    with (
-        running_sandbox(seed=3, scale=0.5, companies=(COMPANY,)) as sandbox,
-        open_dock(sandbox, tmp_path_factory.mktemp("dock")) as dock,
-    ):
-        yield dock
+from tests.cleo.dock import COMPANY, Dock
 
 
 def mlc(*words: str) -> Result:

@@ -129,17 +129,23 @@ def read_until_killed(erp: Erp, days: list[date], **options) -> None:
     erp.clock.sleep(60)
 
 
-def test_what_others_read_since_a_whole_read_was_killed_is_not_taken_for_deleted(paged):
-    days = paged.days(back=1)
-    paged.read(INVOICES, days, first_day=days[0])
+def killed_amid_a_whole_read(erp: Erp) -> tuple[list[date], str]:
+    """Its days, and an invoice that was deleted since the last read; all its pages are put aside."""
+    days = erp.days(back=1)
+    erp.read(INVOICES, days, first_day=days[0])
     gone = next(
         f"{row['documentType']}|{row['referenceNumber']}"
-        for row in paged.truth(INVOICES)
+        for row in erp.truth(INVOICES)
         if row["status"] == "Open"
     )
-    paged.visma.delete("NO01", "supplierInvoice", gone)
-    paged.clock.sleep(60)
-    read_until_killed(paged, days[:1], first_day=days[0], whole=True)
+    erp.visma.delete("NO01", "supplierInvoice", gone)
+    erp.clock.sleep(60)
+    read_until_killed(erp, days[:1], first_day=days[0], whole=True)
+    return days, gone
+
+
+def test_what_others_read_since_a_whole_read_was_killed_is_not_taken_for_deleted(paged):
+    days, gone = killed_amid_a_whole_read(paged)
     paged.visma.add("NO01", "supplierInvoice")
     paged.read(INVOICES, days[1:], first_day=days[0])
     report = paged.read(INVOICES, days[:1], first_day=days[0], whole=True)
@@ -148,16 +154,7 @@ def test_what_others_read_since_a_whole_read_was_killed_is_not_taken_for_deleted
 
 
 def test_one_deletion_is_no_empty_answer_though_others_have_read_all_the_rest_again(paged):
-    days = paged.days(back=1)
-    paged.read(INVOICES, days, first_day=days[0])
-    gone = next(
-        f"{row['documentType']}|{row['referenceNumber']}"
-        for row in paged.truth(INVOICES)
-        if row["status"] == "Open"
-    )
-    paged.visma.delete("NO01", "supplierInvoice", gone)
-    paged.clock.sleep(60)
-    read_until_killed(paged, days[:1], first_day=days[0], whole=True)
+    days, gone = killed_amid_a_whole_read(paged)
     for key in paged.keys(INVOICES):
         paged.visma.change("NO01", "supplierInvoice", key, {"description": "again"})
     paged.read(INVOICES, days[1:], first_day=days[0])

@@ -46,7 +46,7 @@ bench: $(VENV)/dev $(DLT)/ready  ## Measure beside two floors and dlt; or ROWS="
 	$(BIN)/python -m benchmarks.run $(ROWS) --scale $(or $(SCALE),1) $(if $(ROWS)$(SCALE),,--write)
 
 prove: $(VENV)/dev       ## Run the campaigns of docs/reliability.md; or SEED=123 ROUNDS=1 ENGINE=0, or LONG=1
-	$(BIN)/python -m tests.prove --seed $(or $(SEED),1) $(if $(POSTGRES),--postgres) \
+	$(BIN)/python -m tests.prove --seed $(or $(SEED),1) $(if $(POSTGRES),--postgres) $(if $(AT_ONCE),--at-once $(AT_ONCE)) \
 		--engine $(or $(ENGINE),$(if $(LONG),1000,200)) --rounds $(or $(ROUNDS),$(if $(LONG),200,4))
 
 lock:                    ## Compile the lock files from pyproject.toml (needs uv)

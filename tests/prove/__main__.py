@@ -24,6 +24,8 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="mlc-prove-", dir=MEMORY if MEMORY.is_dir() else None))
     first, failed = options.seed, 0
     if options.engine:
+        last = first + options.engine - 1
+        print(f"engine, seeds {first} to {last}", flush=True)
         failed += _run("engine", engine.rounds(folder, first, options.engine), "ROUNDS=0 ENGINE=1")
     if options.rounds:
         ending = Event()
@@ -32,7 +34,9 @@ def main() -> int:
         lives = campaign.Campaign(folder, options.postgres).rounds(
             first, options.rounds, options.at_once, ending
         )
-        again = "ROUNDS=1 ENGINE=0" + (" POSTGRES=1" if options.postgres else "")
+        # As many beside it as before: how fast processes are decides what a kill meets.
+        again = f"ROUNDS={options.at_once} AT_ONCE={options.at_once} ENGINE=0"
+        again += " POSTGRES=1" if options.postgres else ""
         failed += _run("processes", lives, again)
     if failed:
         print(f"What the rounds with differences left behind is in {folder}.")

@@ -4,22 +4,25 @@ What should be there is computed here from the ERP's records, by no code of the 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Set
-from decimal import Decimal
+from collections.abc import Iterable, Iterator, Mapping, Set
 from itertools import chain
 from typing import Any
 
 from tests.prove.erp import BOARDS, Office, key_of
 from tests.prove.further import Rows, further
+from tests.prove.partners import partners
 from tests.prove.readers import Anaplan, Asana, Facts, Held, PowerBi, Tableau, Twice, by_key, money
 from tests.prove.world import World
 
-# An 810 is not taken back: only what is released goes to a partner (docs/cleo.md).
-UNRELEASED = ("Hold", "Balanced", "PendingApproval", "Rejected", "Scheduled", "Voided")
-OPEN_ORDERS = ("Open", "PendingPrint", "PendingEmail", "Printed", "Closed")
-# What a document shows that the ERP no longer has, where its row stays: that it is gone, and nothing to pay.
+# Nobody has to do anything about such a document any more: its task is completed.
+ENDED = ("Closed", "Completed", "Cancelled", "Canceled", "Voided")
+# What shows of a record that the ERP no longer has, where its row stays (docs/deletions.md).
 GONE = {"status": "Deleted"}
-GONE_INVOICE = {**GONE, "balance": money(0)}
+GONE_ORDER = {**GONE, "amount": money(0)}
+GONE_INVOICE = {**GONE_ORDER, "balance": money(0)}
+GONE_TASK = {**GONE, "completed": True}
+# A task keeps the amount: people see what it was about.
+GONE_INVOICE_TASK = {**GONE_TASK, "balance": money(0)}
 
 
 class Erp:
@@ -30,8 +33,6 @@ class Erp:
         self.orders: Held = {}
         self.order_lines: Held = {}
         self.suppliers: Held = {}
-        self.told_invoices: dict[tuple[str, str], tuple[str, Decimal]] = {}
-        self.told_orders: dict[tuple[str, str], tuple[str, Decimal]] = {}
         for company in world.companies:
             names = {row["number"]: row["name"] for row in world.truth(company, "supplier")}
             for row in world.truth(company, "supplier"):
@@ -49,46 +50,45 @@ class Erp:
             "amount": money(row["amount"]),
             "balance": money(row["balanceInCurrency"]),
             "status": row["status"],
+            "completed": row["status"] in ENDED,
             "supplier": names[row["supplier"]["number"]],
         }
-        if row["status"] not in UNRELEASED and row.get("invoiceLines"):
-            number = row.get("supplierReference") or row["referenceNumber"]
-            self.told_invoices[row["supplier"]["number"], number] = key, money(row["amount"])
 
     def _order(self, company: str, row: Facts, names: dict[str, str]) -> None:
         key = f"{company}|{key_of('purchaseorder', row)}"
         self.orders[key] = {
             "amount": money(row["orderTotal"]),
             "status": row["status"],
+            "completed": row["status"] in ENDED,
             "supplier": names[row["supplier"]["number"]],
         }
-        lines = row.get("lines") or []
-        for line in lines:
+        for line in row.get("lines") or []:
             self.order_lines[f"{key}|{line['lineNbr']}"] = {
                 "amount": money(line["amount"]),
                 "status": row["status"],
             }
-        if row["status"] in OPEN_ORDERS and row["orderType"] == "RegularOrder":
-            total = sum((money(line["amount"]) for line in lines if not line.get("canceled")), Decimal(0))
-            self.told_orders[company, row["orderNbr"]] = key, total
 
 
 def differences(
-    world: World, refused: Iterable[str], *, asked: Set[tuple[str, str]], office: Office
+    world: World, refused: Mapping[str, str], *, asked: Set[tuple[str, str]], office: Office
 ) -> tuple[int, list[str]]:
     """How many rows were compared, and every difference.
 
-    refused: `<destination> <key>` of the quarantine; asked: company and number of what partners sent and a
-    person is asked about.
+    refused: the quarantine, with its reasons by `<destination> <key>`; asked: company and number of what
+    partners sent and a person is asked about.
     """
-    erp, refused = Erp(world), set(refused)
-    found: list[str] = []
+    erp = Erp(world)
+    found = [*unexcused(refused)]
     count = 0
     for table in chain(_tables(world, erp), further(world) if world.whole else ()):
         count += len(table[1])
-        found += [line for line in compared(*table) if line.split(": ")[0] not in refused]
+        found += compared(*table)
     if "cleo" in world.pairs:
-        for compare in (partners(world, erp, refused, office), mailbox(world, erp, asked, office)):
+        for compare in (
+            partners(world, refused, office),
+            other_side(world, erp),
+            mailbox(world, erp, asked, office),
+        ):
             count += compare[0]
             found += compare[1]
     if "asana" in world.pairs:
@@ -119,7 +119,7 @@ def _in_anaplan(world: World, erp: Erp) -> Iterator[Table]:
         "anaplan/purchase_orders",
         erp.orders,
         _shown(anaplan.rows("DAT01 Purchase Orders.All"), **orders),
-        GONE,
+        GONE_ORDER,
     )
 
 
@@ -129,13 +129,13 @@ def _in_asana(world: World, erp: Erp) -> Iterator[Table]:
         "asana/supplier_invoices",
         erp.invoices,
         _tasks(asana.tasks("supplier_invoices"), "SupplierInvoiceId", "Amount", "Balance"),
-        GONE_INVOICE,
+        GONE_INVOICE_TASK,
     )
     yield (
         "asana/purchase_orders",
         erp.orders,
         _tasks(asana.tasks("purchase_orders"), "PurchaseOrderId", "Amount"),
-        GONE,
+        GONE_TASK,
     )
 
 
@@ -218,8 +218,9 @@ def _tasks(tasks: Iterable[dict[str, Any]], key: str, *amounts: str) -> Iterator
     for task in tasks:
         fields = {field["name"]: field["display_value"] for field in task["custom_fields"]}
         if fields.get(key):
-            facts = {amount.lower(): money(fields[amount]) for amount in amounts}
-            yield fields[key], {**facts, "status": fields["ERP status"], "supplier": fields["Vendor"]}
+            facts: Facts = {amount.lower(): money(fields[amount]) for amount in amounts}
+            facts |= {"status": fields["ERP status"], "supplier": fields["Vendor"]}
+            yield fields[key], {**facts, "completed": task["completed"]}
 
 
 def compared(name: str, should: Held, shown: Rows, gone: Facts | None) -> Iterator[str]:
@@ -241,35 +242,21 @@ def compared(name: str, should: Held, shown: Rows, gone: Facts | None) -> Iterat
             yield f"{name} {key}: is no record of the ERP ({facts})"
 
 
-def partners(world: World, erp: Erp, refused: Set[str], office: Office) -> tuple[int, list[str]]:
-    """What partners took in: every released document once, with its total, and nothing they had to refuse."""
-    received = world.control("GET", "/cleo/control/received")
-    # A file without an answer is filed again, and told by its number (docs/cleo.md, section 6).
-    refusals = [each for each in received["refused"] if "with the same bytes" not in each["why"]]
-    wrong = [f"cleo: a partner refused {each}" for each in refusals]
-    if office.known_notices is not None:
-        wrong = []  # a restored database does not know what it told since: docs/cleo.md, section 6
-    for kind, destination, should, place in (
-        ("850", "purchase_orders", erp.told_orders, "buyer"),
-        ("810", "supplier_invoices", erp.told_invoices, "seller"),
-    ):
-        arrived = {(each[place], each["number"]): each for each in received["documents"][kind]}
-        for (party, number), (key, total) in should.items():
-            if f"cleo/{destination} {key}" in refused:
-                continue
-            names = [party, *office.former.get((key.partition("|")[0], party), [])]
-            document = next((arrived[name, number] for name in names if (name, number) in arrived), None)
-            if document is None:
-                wrong.append(f"cleo/{destination} {key}: no {kind} arrived")
-            elif kind == "850" and money(document["total"]) != total:
-                wrong.append(f"cleo/{destination} {key}: {document['total']} in place of {total}")
+def unexcused(refused: Mapping[str, str]) -> Iterator[str]:
+    """What is in quarantine, though nothing happens here that its destination could not take."""
+    for place, reason in refused.items():
+        if not place.startswith("cleo/"):
+            yield f"{place}: is in quarantine: {reason}"
+
+
+def other_side(world: World, erp: Erp) -> tuple[int, list[str]]:
+    """The names of suppliers on the other side of the mailbox."""
     names = {f"{row['company']}|{row['number']}": row["name"] for row in _suppliers(world)["held"]}
-    wrong += [
+    return len(erp.suppliers), [
         f"cleo/suppliers {key}: {names.get(key)!r} in place of {facts['name']!r}"
         for key, facts in erp.suppliers.items()
         if names.get(key) != facts["name"]
     ]
-    return len(erp.told_orders) + len(erp.told_invoices) + len(erp.suppliers), wrong
 
 
 def mailbox(world: World, erp: Erp, asked: Set[tuple[str, str]], office: Office) -> tuple[int, list[str]]:

@@ -37,6 +37,8 @@ class Office:
         self._world, self._chance = world, chance
         # Company and number of a supplier -> the numbers it had before.
         self.former: dict[tuple[str, str], list[str]] = {}
+        # What was deleted, as it was: company, entity and row.
+        self.gone: list[tuple[str, str, dict[str, Any]]] = []
         # The ship notices that were taken in when the database was copied; None: it never was.
         self.known_notices: set[str] | None = None
         self.comments: list[Comment] = []
@@ -248,6 +250,19 @@ class Office:
             for row in self._world.truth(company, "purchaseReceipt")
         ]
 
+    def numbers(self, company: str, number: str) -> set[str]:
+        """All the numbers of a party that has this one, or had it."""
+        every = {number}
+        for (place, now), before in self.former.items():
+            if place == company and number in (now, *before):
+                every |= {now, *before}
+        return every
+
+    @property
+    def restored(self) -> bool:
+        """Whether the database was put back to an earlier copy."""
+        return self.known_notices is not None
+
     def note_backup(self) -> None:
         """The database is copied now."""
         notices = self._world.control("GET", "/cleo/control/notices")
@@ -309,6 +324,7 @@ class Office:
     def _delete(self, company: str, entity: str, row: dict[str, Any]) -> str:
         path = f"/control/visma/{company}/{entity}/delete"
         self._world.control("POST", path, {"key": key_of(entity, row)})
+        self.gone.append((company, entity, row))
         return f"deleted {entity}"
 
     def _change_draft(self, name: str, fields: dict[str, Any]) -> str:

@@ -9,15 +9,30 @@ from decimal import Decimal
 from itertools import islice
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
 
 import pytest
 import requests
 
+from mlc_dagster.delivery import State
 from mlc_sandbox.server import Sandbox
-from tests.prove.equal import Erp, compared, mailbox, partners
+from tests.prove.campaign import Round
+from tests.prove.equal import (
+    GONE_INVOICE,
+    GONE_INVOICE_TASK,
+    GONE_ORDER,
+    GONE_TASK,
+    Erp,
+    _tasks,
+    compared,
+    mailbox,
+    unexcused,
+)
 from tests.prove.erp import Office
 from tests.prove.further import PLACES, Place, actuals
-from tests.prove.readers import Facts, Held
+from tests.prove.partners import KINDS, UNUSED, Kind, Told, partners
+from tests.prove.readers import Facts, Held, money
+from tests.prove.worker import _left
 from tests.prove.world import World
 from tests.support.house import running_sandbox
 
@@ -52,14 +67,190 @@ def _wrong(held: World, asked: set[tuple[str, str]] = frozenset(), **office: obj
     return mailbox(held, Erp(held), asked, at_work)[1]
 
 
-def test_a_refused_file_is_a_difference_unless_it_is_the_same_once_more(
-    sandbox: Sandbox, held: World
+Documents = dict[str, dict[str, Facts]]
+
+
+@pytest.fixture
+def taken(sandbox: Sandbox, held: World, monkeypatch: pytest.MonkeyPatch) -> Documents:
+    """What partners hold once they have every document: by kind, then by destination and key."""
+    documents: Documents = {UNUSED: {}}
+    for kind in KINDS:
+        told = [kind.told("NO01", row, Office(held, Random(1))) for row in held.truth("NO01", kind.entity)]
+        documents[kind.code] = {each.place: _as_arrived(kind, each) for each in told if each and each.must}
+    monkeypatch.setattr(sandbox.cleo.world.receiver, "view", documents)
+    monkeypatch.setattr(sandbox.cleo.world.receiver, "refused", [])
+    return documents
+
+
+def _as_arrived(kind: Kind, told: Told) -> Facts:
+    [(company, party, number)] = told.names
+    parts = ("order", "line", "quantity") if kind.code == "856" else ("line", "quantity", "price")
+    lines = [dict(zip(parts, line, strict=True)) for line in told.facts["lines"].elements()]
+    return {**told.facts, "company": company, kind.party: party, "number": number, "lines": lines}
+
+
+def _at_partners(held: World, refused: dict[str, str] | None = None, **office: object) -> list[str]:
+    """What is wrong with what partners hold."""
+    at_work = Office(held, Random(1))
+    vars(at_work).update(office)
+    return partners(held, refused or {}, at_work)[1]
+
+
+OF_EACH_KIND = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.code)
+
+
+@OF_EACH_KIND
+def test_a_document_that_is_missing_or_says_something_else_is_a_difference(
+    held: World, taken: Documents, kind: Kind
 ) -> None:
-    receiver = sandbox.cleo.world.receiver
-    for which in ("the same", "other"):
-        receiver._refuse("850.edi", f"Interchange 1 was here before, with {which} bytes.", isa13="1")
-    wrong = partners(held, Erp(held), set(), Office(held, Random(1)))[1]
-    assert ["other bytes" in line for line in wrong if "refused" in line] == [True]
+    assert _at_partners(held) == []
+    documents = taken[kind.code]
+    place, document = next(iter(documents.items()))
+    del documents[place]
+    assert _at_partners(held) == [f"{place}: no {kind.code} arrived"]
+    first, *others = document["lines"]
+    otherwise = {
+        "status": "cancelled",
+        "total": document.get("total", 0) + 1,
+        "type": "CR",
+        "lines": [{**first, "quantity": first["quantity"] + 1}, *others],
+    }
+    for fact in otherwise.keys() & document.keys():
+        documents[place] = {**document, fact: otherwise[fact]}
+        [line] = _at_partners(held)
+        assert line.startswith(f"{place}: {fact} is ")
+
+
+@OF_EACH_KIND
+def test_a_document_that_no_record_justifies_is_a_difference(
+    held: World, taken: Documents, kind: Kind
+) -> None:
+    documents = taken[kind.code]
+    one = next(iter(documents.values()))
+    documents["besides"] = {**one, "number": "besides"}
+    documents["of another company"] = {**one, "company": "SE01"}
+    assert [line.partition(": ")[2] for line in _at_partners(held)] == ["is no record of the ERP"] * 2
+
+
+def test_a_draft_that_a_partner_has_is_a_difference(held: World, taken: Documents) -> None:
+    [_, kind, _] = KINDS
+    draft = next(row for row in held.truth("NO01", kind.entity) if row["status"] == "Hold")
+    told = kind.told("NO01", {**draft, "status": "Open"}, Office(held, Random(1)))
+    taken[kind.code]["draft"] = _as_arrived(kind, told)
+    [line] = _at_partners(held)
+    assert line.endswith("is no record of the ERP")
+
+
+def test_a_document_of_a_kind_that_was_not_agreed_on_is_a_difference(held: World, taken: Documents) -> None:
+    taken[UNUSED]["one"] = {"number": "NO01-1"}
+    assert _at_partners(held) == ["cleo: a partner has an 861: NO01-1"]
+
+
+@OF_EACH_KIND
+def test_a_document_whose_record_was_deleted_is_a_difference_unless_a_person_is_asked(
+    held: World, taken: Documents, kind: Kind
+) -> None:
+    row = next(row for row in held.truth("NO01", kind.entity) if _is_told(kind, row, held))
+    number = {"850": "orderNbr", "810": "referenceNumber", "856": "receiptNbr"}[kind.code]
+    row = {**row, number: "deleted", "supplierReference": ""}
+    told = kind.told("NO01", row, Office(held, Random(1)))
+    taken[kind.code]["gone"] = _as_arrived(kind, told)
+    gone = [("NO01", kind.entity, row)]
+    [line] = _at_partners(held, gone=gone)
+    assert line.endswith("is no record of the ERP")
+    assert _at_partners(held, {told.place: "7 is gone from the ERP, or ..."}, gone=gone) == []
+    assert _at_partners(held, gone=gone, known_notices=set()) == []
+
+
+def _is_told(kind: Kind, row: Facts, held: World) -> bool:
+    told = kind.told("NO01", row, Office(held, Random(1)))
+    return told is not None and told.must
+
+
+@OF_EACH_KIND
+def test_what_waits_for_a_person_without_need_is_a_difference(
+    held: World, taken: Documents, kind: Kind
+) -> None:
+    place = next(iter(taken[kind.code]))
+    for reason in ("7 is gone from the ERP, or ...", "the unit 'ST' has no X12 code"):
+        assert _at_partners(held, {place: reason}) == [f"{place}: is in quarantine: {reason}"]
+
+
+@pytest.mark.parametrize("kind", KINDS[1:], ids=lambda kind: kind.code)
+def test_a_document_may_go_by_a_number_its_supplier_had_but_not_by_two(
+    held: World, taken: Documents, kind: Kind
+) -> None:
+    place, document = next(iter(taken[kind.code].items()))
+    former = {("NO01", document[kind.party]): ["1"]}
+    taken[kind.code][place] = {**document, kind.party: "1"}
+    assert _at_partners(held, former=former) == []
+    taken[kind.code]["again"] = document
+    assert _at_partners(held, former=former) == [f"{place}: is there 2 times, by its supplier's numbers"]
+
+
+@pytest.mark.usefixtures("taken")
+@pytest.mark.parametrize(
+    ("why", "otherwise", "restored"),
+    [
+        ("Interchange 1 was here before, with the same bytes.", False, False),
+        ("Interchange 1 was here before, with other bytes.", True, True),
+        ("850 NO01 1 was received before, with the same content.", True, False),
+        ("850 NO01 1 was received before, with other content.", True, False),
+        ("850 NO01 1 is not here: nothing to change.", True, True),
+        ("group rejected: 1", True, True),
+    ],
+)
+def test_what_a_partner_refuses_is_a_difference_unless_it_had_to_come_again(
+    sandbox: Sandbox, held: World, why: str, *, otherwise: bool, restored: bool
+) -> None:
+    sandbox.cleo.world.receiver._refuse("850.edi", why)
+    assert [why in line for line in _at_partners(held)] == [True] * otherwise
+    assert [why in line for line in _at_partners(held, known_notices=set())] == [True] * restored
+
+
+def test_what_is_in_quarantine_elsewhere_is_a_difference() -> None:
+    refused = {"asana/purchase_orders NO01|1": "too long", "cleo/purchase_orders NO01|1": "is judged there"}
+    assert list(unexcused(refused)) == ["asana/purchase_orders NO01|1: is in quarantine: too long"]
+
+
+def test_a_row_that_waits_is_left_over_unless_a_person_is_asked_about_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    counts = {"pending": 2, "failed": 1, "in doubt": 1, "quarantined": 2}
+    monkeypatch.setattr("tests.prove.worker.left_behind", lambda *_: counts)
+    states = {"asked": State.PENDING, "delivered before": State.DELIVERED, "waits": State.PENDING}
+    known = {key: SimpleNamespace(state=state) for key, state in states.items()}
+    in_quarantine = [SimpleNamespace(key=key) for key in ("asked", "delivered before", "never sent")]
+    suite = SimpleNamespace(
+        quarantine=SimpleNamespace(open=lambda *_: in_quarantine),
+        ledger=SimpleNamespace(known=lambda *_, **__: known),
+    )
+    left = _left(suite, "cleo/purchase_orders", "NO01")
+    assert left == {"pending": 1, "failed": 1, "in doubt": 1}
+    lived = SimpleNamespace(_told={"left": {"cleo/purchase_orders NO01": left}})
+    assert Round._left(lived) == [f"cleo/purchase_orders NO01: 1 {state}" for state in sorted(left)]
+
+
+def test_a_task_of_a_deleted_record_has_to_be_completed_and_what_lives_as_the_erp_says() -> None:
+    def wrong(should: Held, gone: Facts, *, completed: bool, balance: str = "0") -> list[str]:
+        fields = {"Id": "7", "Amount": "5", "Balance": balance, "ERP status": "Deleted", "Vendor": "A"}
+        shown = [{"name": name, "display_value": value} for name, value in fields.items()]
+        tasks = _tasks([{"custom_fields": shown, "completed": completed}], "Id", "Amount", "Balance")
+        return list(compared("there", should, tasks, gone))
+
+    for gone in (GONE_TASK, GONE_INVOICE_TASK):
+        assert wrong({}, gone, completed=True) == []
+        assert len(wrong({}, gone, completed=False)) == 1
+    assert len(wrong({}, GONE_INVOICE_TASK, completed=True, balance="5")) == 1
+    facts = {"amount": money(5), "balance": money(0), "status": "Deleted", "supplier": "A"}
+    lives = {"7": {**facts, "completed": False}}
+    assert wrong(lives, GONE_TASK, completed=True) == ["there 7: completed is True in place of False"]
+
+
+@pytest.mark.parametrize("gone", [GONE_ORDER, GONE_INVOICE], ids=["order", "invoice"])
+def test_an_amount_of_a_deleted_record_is_a_difference(gone: Facts) -> None:
+    assert list(compared("there", {}, [("7", {**gone, "supplier": "A"})], gone)) == []
+    assert len(list(compared("there", {}, [("7", {**gone, "amount": money(5)})], gone))) == 1
 
 
 def test_a_suppliers_file_that_somebody_took_away_unread_is_said_again_once(

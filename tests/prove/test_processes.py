@@ -2,7 +2,9 @@
 
 import os
 import signal
+import sqlite3
 import time
+from contextlib import closing
 from multiprocessing import forkserver
 from pathlib import Path
 from random import Random
@@ -28,13 +30,20 @@ def test_after_a_wave_of_trouble_the_board_is_equal_to_the_erp_and_what_is_lost_
         lived.live(first=True)
         assert lived.wrong == []
         assert lived.done["rows compared with the ERP"] > 10
+        assert lived._task("verify")["unlike"] == []
+        with closing(sqlite3.connect(tmp_path / "mlc.db")) as ledger, ledger:
+            noted = "destination = 'asana/purchase_orders' AND state = 'delivered'"
+            [key] = ledger.execute(f"SELECT min(key) FROM records WHERE {noted}").fetchone()
+            ledger.execute("UPDATE records SET hash = 'of another row' WHERE key = ?", [key])
+        [unlike] = lived._task("verify")["unlike"]
+        assert unlike.startswith(f"asana/purchase_orders {key} is to be changed by what the lake holds")
         project = held.settings["pairs"]["asana"]["destinations"]["supplier_invoices"]["project"]
         task, other = held.control("GET", f"/asana/control/projects/{project}/tasks")[:2]
         held.control("POST", f"/asana/control/tasks/{task['gid']}/trash", {})
         at_work = Office(held, Random(5))
         key = other["custom_fields"]["SupplierInvoiceId"].partition("|")[2]
         at_work.comments = [Comment(other["gid"], "NO01", "supplierInvoice", key, "Never carried back")]
-        _, found = differences(held, (), asked=set(), office=at_work)
+        _, found = differences(held, {}, asked=set(), office=at_work)
         assert [line.partition(": ")[2] for line in found] == [
             "missing",
             "'Never carried back' is there 0 times",

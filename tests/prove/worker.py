@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -23,7 +24,7 @@ from mlc_dagster import flow
 from mlc_dagster.cleo.held import PLACE
 from mlc_dagster.cli.reconcile import show_reconcile
 from mlc_dagster.definitions import defs
-from mlc_dagster.delivery import distrust, reconcile
+from mlc_dagster.delivery import Comparison, distrust, reconcile
 from mlc_dagster.delivery.errors import Closed as DeliveryClosed
 from mlc_dagster.graph.run import run_pair
 from mlc_dagster.inbound.mailbox import receive
@@ -262,20 +263,34 @@ def _verify(suite: Suite) -> dict[str, Any]:
     for name in suite.destinations():
         read_back, tombstone = suite.read_back(name), suite.mappings.models[name].tombstone
         for company in suite.settings.companies_of(name.split("/")[0]):
-            if left := left_behind(suite, name, company):
+            if left := _left(suite, name, company):
                 found["left"][f"{name} {company}"] = left
             entries = suite.quarantine.open(name, company)
             found["refused"] |= {f"{name} {entry.key or entry.source_key}": entry.reason for entry in entries}
+            compared = Comparison(name, company)
             if read_back is not None:
                 compared = reconcile(suite.ledger, read_back, name, company, tombstone=tombstone)
-                found["rows"] += compared.expected
-                found["unlike"] += [
-                    f"{name} {unlike.key} {unlike.words} {dict(unlike.columns)}"
-                    for unlike in compared.differences
-                ]
+            compared.beside_the_lake(flow.strays(suite, name, company))
+            found["rows"] += compared.expected
+            found["unlike"] += [
+                f"{name} {unlike.key} {unlike.words} {dict(unlike.columns)}"
+                for unlike in compared.differences
+            ]
     found["waiting"] = [f"{each.pair} {each.company}: {each.reason}" for each in suite.deferrals.waiting()]
     found["held"] = [[each.company, each.number, each.reason] for each in suite.quarantine.open(PLACE)]
     return found
+
+
+def _left(suite: Suite, name: str, company: str) -> dict[str, int]:
+    """What is left behind by state, without the rows in quarantine: a person is asked about those, and
+    until then they stay as they are, also where they were to be sent again.
+    """
+    left = Counter(left_behind(suite, name, company))
+    asked = {entry.key for entry in suite.quarantine.open(name, company)}
+    known = suite.ledger.known(name, company, keys=asked, source_keys=())
+    left.subtract(known[key].state.value for key in asked & known.keys())
+    del left["quarantined"]
+    return dict(+left)
 
 
 TASKS: dict[str, Callable[[Suite], Any]] = {

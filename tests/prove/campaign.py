@@ -221,14 +221,19 @@ class Round:
         faults.heal(self.world)
         # Events that Asana lost are made up for once a day.
         self.world.advance(DAY_SECONDS)
-        if self.done["task edited by people"] or self.done["task put into the trash"]:
+        edited = self.done["task edited by people"] or self.done["task put into the trash"]
+        # Drawn whether anybody edited or not: how much they edit depends on how far processes are.
+        looked_for = self._chance.random() < 0.5
+        if edited and not looked_for:
             self._task("resend asana")
+        if edited:
+            self.done["edits put right by " + ("reconcile" if looked_for else "resend")] += 1
         if self.done["fault: cleo flow_fails"]:
             self._task("resend cleo")
         self._task("sweep")
         by_dagster = self._chance.choice(self.world.pairs)
         self._told: dict[str, Any] = {}
-        to_repair = self.restored
+        to_repair = self.restored or (edited and looked_for)
         for _ in range(CALM_RUNS):
             received = self._office.receipts()
             orders = [self._order(pair) for pair in self.world.pairs]
@@ -244,7 +249,7 @@ class Round:
                         return
                     self._task("repair")
                     to_repair = False
-                    self.done["repaired after a restore"] += 1
+                    self.done["repaired after " + ("a restore" if self.restored else "edits of people")] += 1
             self.world.advance(4000)
         self.wrong += [f"still left after {CALM_RUNS} calm runs: {each}" for each in self._left()]
         self.wrong += [
@@ -262,12 +267,11 @@ class Round:
         return any(asked)
 
     def _left(self) -> list[str]:
-        """What the product says is not done. What is refused is done: quarantine explains it."""
+        """What the product says is not done. What is in quarantine is compared, with its reason."""
         left = {
             f"{place}: {count} {state}"
             for place, states in self._told.get("left", {"everything": {"unknown": 1}}).items()
             for state, count in states.items()
-            if state != "quarantined" and not place.startswith("cleo/")
         }
         return sorted(left) + self._told.get("waiting", [])
 

@@ -14,7 +14,6 @@ from types import SimpleNamespace
 import pytest
 import requests
 
-from mlc_dagster.delivery import State
 from mlc_sandbox.server import Sandbox
 from tests.prove.campaign import Round
 from tests.prove.equal import (
@@ -218,7 +217,7 @@ def test_a_row_that_waits_is_left_over_unless_a_person_is_asked_about_it(
 ) -> None:
     counts = {"pending": 2, "failed": 1, "in doubt": 1, "quarantined": 2}
     monkeypatch.setattr("tests.prove.worker.left_behind", lambda *_: counts)
-    states = {"asked": State.PENDING, "delivered before": State.DELIVERED, "waits": State.PENDING}
+    states = {"asked": "pending", "delivered before": "delivered", "waits": "pending"}
     known = {key: SimpleNamespace(state=state) for key, state in states.items()}
     in_quarantine = [SimpleNamespace(key=key) for key in ("asked", "delivered before", "never sent")]
     suite = SimpleNamespace(

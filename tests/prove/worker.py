@@ -288,7 +288,7 @@ def _left(suite: Suite, name: str, company: str) -> dict[str, int]:
     left = Counter(left_behind(suite, name, company))
     asked = {entry.key for entry in suite.quarantine.open(name, company)}
     known = suite.ledger.known(name, company, keys=asked, source_keys=())
-    left.subtract(known[key].state.value for key in asked & known.keys())
+    left.subtract(str(known[key].state) for key in asked & known.keys())
     del left["quarantined"]
     return dict(+left)
 

@@ -30,7 +30,7 @@ from mlc_dagster.powerbi.auth import ServicePrincipal
 from mlc_dagster.settings import REPOSITORY
 from mlc_dagster.settings.cleo import Rest, SupplierConnections
 from mlc_dagster.tableau import hyper, wire
-from mlc_dagster.transport import CallCounter, Http, InDoubt, Misconfigured, Refused
+from mlc_dagster.transport import Again, CallCounter, Http, InDoubt, Misconfigured, Refused
 from mlc_dagster.transport.budget import Unlimited
 from mlc_dagster.transport.errors import CallFailed
 from tests.transport.clocks import ManualClock
@@ -224,6 +224,13 @@ def test_an_answer_without_end_is_not_read_to_its_end(vendor: Vendor, clock: Man
         http(vendor, clock, largest=2**20).call("GET", "/x")
     with pytest.raises(InDoubt):
         http(vendor, clock, largest=2**20).call("POST", "/x")
+
+
+def test_a_login_that_trickles_for_ever_is_given_up(vendor: Vendor, clock: ManualClock) -> None:
+    vendor.decide = lambda _: Answer(body="x" * 20, each_byte=lambda: clock.advance(60))
+    principal = ServicePrincipal(vendor.url, "tenant", "id", "secret", scope="s/.default", clock=clock)
+    with pytest.raises(Again, match="ReadTimeout"):
+        principal.fetch()
 
 
 def test_a_bomb_in_gzip_is_not_unpacked(clock: ManualClock) -> None:

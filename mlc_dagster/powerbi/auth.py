@@ -10,7 +10,7 @@ import requests
 from mlc_dagster.clock import Clock
 from mlc_dagster.transport.auth import CachedAuth, Token
 from mlc_dagster.transport.errors import Again, Misconfigured
-from mlc_dagster.transport.session import no_authorities
+from mlc_dagster.transport.session import answer_ends, no_authorities, read_whole
 
 PUBLIC = "https://login.microsoftonline.com"
 TIMEOUT = (10, 60)
@@ -75,7 +75,7 @@ class ServicePrincipal:
                 authority=f"{PUBLIC if http else self._login_url}/{self._tenant_id}",
                 client_credential=self._secret,
                 instance_discovery=False,
-                http_client=_Channel(self._login_url if http else None),
+                http_client=_Channel(self._login_url if http else None, self._clock),
             )
         # The cache is ours, so that an expired token is dropped as soon as Power BI says so.
         self._app.remove_tokens_for_client()
@@ -91,18 +91,21 @@ def login(principal: ServicePrincipal, clock: Clock) -> CachedAuth:
 class _Channel(requests.Session):
     """msal's way to Entra, with a timeout, and on this machine with another host."""
 
-    def __init__(self, instead: str | None) -> None:
+    def __init__(self, instead: str | None, clock: Clock) -> None:
         super().__init__()
-        self._instead = instead
+        self._instead, self._clock = instead, clock
         # What goes to this machine has no TLS: a proxy of the environment would read it.
         self.trust_env = instead is None
 
     def request(self, method: str | bytes, url: str | bytes, *args: Any, **options: Any) -> requests.Response:
-        """Send one request."""
+        """Send one request and read its answer, which has an end."""
         address = url.decode() if isinstance(url, bytes) else url
         if self._instead is not None and address.startswith(PUBLIC):
             address = self._instead + address.removeprefix(PUBLIC)
-        return super().request(method, address, *args, **{"timeout": TIMEOUT, **options})
+        until = answer_ends(self._clock, TIMEOUT)
+        response = super().request(method, address, *args, **{"timeout": TIMEOUT, **options, "stream": True})
+        read_whole(response, self._clock, until)
+        return response
 
 
 def _refusal(answer: Mapping[str, Any]) -> Misconfigured:

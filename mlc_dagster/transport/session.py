@@ -15,6 +15,7 @@ import requests
 import tenacity
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
+from urllib3.exceptions import HTTPError
 
 from mlc_dagster.clock import Clock, SystemClock
 from mlc_dagster.transport.auth import Auth
@@ -28,6 +29,9 @@ PARALLEL_CONNECTIONS = 16
 # Far more than any page; a bomb in gzip or a server gone wrong would fill the memory.
 LARGEST_ANSWER = 256 * 2**20
 PIECE = 2**16
+# A read timeout begins anew with every byte: a server that trickles would hold us for ever. An answer has so
+# many of them in all, with 60 s enough for the largest one at 450 kB a second.
+TIMEOUTS_AN_ANSWER = 10
 # Headers that prove who we are, under whatever name a vendor has chosen; shorter words are no proof.
 PROOF = re.compile(r"auth|token|key|secret|cookie", re.IGNORECASE)
 PROOF_CHARACTERS = 8
@@ -110,7 +114,7 @@ class Http:
     """Calls to one vendor under one base address. One instance may serve many threads.
 
     Our token goes to that host and no other, whatever address an answer names. An answer of more than
-    ``largest`` bytes is not read to its end.
+    ``largest`` bytes is not read to its end, nor one that takes ten times its read timeout.
     """
 
     def __init__(
@@ -222,6 +226,7 @@ class Http:
         if call.leaving is not None:
             call.leaving()
         self.counter.add(calls=call.cost, bytes_out=len(call.body or b""))
+        until = answer_ends(self.clock, self._timeout)
         try:
             response = self._session.request(
                 call.method,
@@ -235,7 +240,7 @@ class Http:
                 allow_redirects=call.method in ("GET", "HEAD"),
                 stream=True,
             )
-            self._read(response)
+            read_whole(response, self.clock, until, self._largest)
         except requests.RequestException as error:
             # "from None": the text of a requests exception carries the whole URL with its query.
             raise self._no_answer(call, error) from None
@@ -253,17 +258,6 @@ class Http:
         if _origin(address) != _origin(self.base_url):
             raise _Elsewhere
         return address
-
-    def _read(self, response: requests.Response) -> None:
-        """Read the body, as `requests` would, but not without end."""
-        pieces, size = [], 0
-        for piece in response.iter_content(PIECE):
-            size += len(piece)
-            if size > self._largest:
-                response.close()
-                raise _TooLarge
-            pieces.append(piece)
-        response._content = b"".join(pieces)
 
     def _fill_in(
         self, response: requests.Response, lockout: int | Callable[[requests.Response], int]
@@ -316,6 +310,42 @@ class Http:
             state.attempt_number,
             state.outcome and state.outcome.exception(),
         )
+
+
+def answer_ends(clock: Clock, timeout: tuple[float, float]) -> float:
+    """When (monotonic) the answer to a call that leaves now has to be there, by its timeouts."""
+    return clock.monotonic() + TIMEOUTS_AN_ANSWER * timeout[1]
+
+
+def read_whole(
+    response: requests.Response, clock: Clock, until: float, largest: int = LARGEST_ANSWER
+) -> None:
+    """Read the body, as `requests` would, but not without end: neither in bytes nor in time (monotonic).
+
+    Raises RequestException.
+    """
+    pieces, size = [], 0
+    while piece := _arrived(response):
+        size += len(piece)
+        if size > largest:
+            response.close()
+            raise _TooLarge
+        if clock.monotonic() > until:
+            response.close()
+            raise requests.ReadTimeout
+        pieces.append(piece)
+    response._content = b"".join(pieces)
+
+
+def _arrived(response: requests.Response) -> bytes:
+    """What has arrived of a body, unpacked; waits for some. Empty at its end.
+
+    `iter_content` would wait until a whole piece has come.
+    """
+    try:
+        return response.raw.read1(PIECE, decode_content=True) or b""
+    except HTTPError as error:
+        raise requests.ConnectionError(error) from None
 
 
 def no_authorities(error: OSError, vendor: str, method: str, path: str) -> Misconfigured:

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -20,6 +21,8 @@ class Answer:
     body: str = "{}"
     headers: dict[str, str] = field(default_factory=dict)
     drop: bool = False  # close the connection after reading the request, without an answer
+    silent: str = ""  # "before the headers" or "in the body": from there on it says nothing
+    each_byte: Callable[[], object] | None = None  # the body goes byte by byte, with this after each
 
 
 @dataclass
@@ -70,12 +73,32 @@ class Vendor:
                 if answer.drop:
                     self.close_connection = True
                     return
+                if answer.silent == "before the headers":
+                    self._until_the_client_goes()
+                    return
                 payload = answer.body.encode()
                 self.send_response(answer.status)
                 for name, value in {"Content-Length": str(len(payload)), **answer.headers}.items():
                     self.send_header(name, value)
                 self.end_headers()
-                self.wfile.write(payload)
+                if answer.silent:
+                    self.wfile.write(payload[: len(payload) // 2])
+                    self._until_the_client_goes()
+                elif answer.each_byte is not None:
+                    self._trickle(payload, answer.each_byte)
+                else:
+                    self.wfile.write(payload)
+
+            def _until_the_client_goes(self) -> None:
+                self.rfile.read()
+                self.close_connection = True
+
+            def _trickle(self, payload: bytes, after: Callable[[], object]) -> None:
+                self.close_connection = True
+                with suppress(ConnectionError):
+                    for byte in payload:
+                        self.wfile.write(bytes([byte]))
+                        after()
 
             do_GET = do_POST = do_PUT = do_DELETE = handle_any  # noqa: N815
 

@@ -65,6 +65,46 @@ def test_a_post_without_a_clear_answer_is_in_doubt_and_never_sent_twice(vendor, 
     assert len(vendor.received) == 1
 
 
+SILENT = pytest.mark.parametrize("silent", ["before the headers", "in the body"])
+
+
+@SILENT
+def test_a_server_that_falls_silent_is_asked_again(vendor, clock, silent):
+    vendor.answers(Answer(silent=silent))
+    assert http(vendor, clock, timeout=(10, 0.1)).call("GET", "/x").text == "{}"
+    assert len(vendor.received) == 2
+
+
+@SILENT
+def test_a_server_that_stays_silent_is_given_up(vendor, clock, silent):
+    vendor.decide = lambda _: Answer(silent=silent)
+    with pytest.raises(Again, match="no answer"):
+        http(vendor, clock, timeout=(10, 0.1), attempts=2).call("GET", "/x")
+    assert len(vendor.received) == 2
+
+
+@SILENT
+def test_a_post_at_a_server_that_falls_silent_is_in_doubt(vendor, clock, silent):
+    vendor.answers(Answer(silent=silent))
+    with pytest.raises(InDoubt, match="no answer"):
+        http(vendor, clock, timeout=(10, 0.1)).call("POST", "/x", json={})
+    assert len(vendor.received) == 1
+
+
+@pytest.mark.parametrize(("method", "kind"), [("GET", Again), ("POST", InDoubt)])
+def test_an_answer_that_trickles_is_given_up_though_the_server_is_never_silent_for_long(
+    vendor, clock, method, kind
+):
+    vendor.decide = lambda _: Answer(body="x" * 20, each_byte=lambda: clock.advance(60))
+    with pytest.raises(kind, match="no answer"):
+        http(vendor, clock, timeout=(10, 100), attempts=1).call(method, "/x")
+
+
+def test_a_slow_answer_is_read_to_its_end(vendor, clock):
+    vendor.answers(Answer(body="x" * 20, each_byte=lambda: clock.advance(40)))
+    assert http(vendor, clock, timeout=(10, 100)).call("GET", "/x").text == "x" * 20
+
+
 def test_a_refused_connection_is_repeated_also_for_a_post_because_nothing_was_sent(clock):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -11,9 +11,12 @@ from starlette.routing import Route
 from mlc_sandbox import state
 from mlc_sandbox.asked import Asked, Handler, control_route
 from mlc_sandbox.echo import NAME as ECHO
+from mlc_sandbox.stall import STALL, TRICKLE
 
 if TYPE_CHECKING:
     from mlc_sandbox.server import Sandbox
+
+OF_EVERY_VENDOR = (ECHO, STALL, TRICKLE)
 
 
 class ControlRoutes:
@@ -102,8 +105,9 @@ class ControlRoutes:
         wanted = dict(asked.body)
         vendor, name, params = wanted.pop("vendor"), wanted.pop("name"), wanted.pop("params", {})
         known = getattr(self.sandbox.vendors[vendor], "fault_names", None)
-        if known is not None and name not in (*known, ECHO):
-            raise ValueError(f"{vendor} has no fault {name!r}; there are: {', '.join((*known, ECHO))}.")
+        if known is not None and name not in (*known, *OF_EVERY_VENDOR):
+            names = ", ".join((*known, *OF_EVERY_VENDOR))
+            raise ValueError(f"{vendor} has no fault {name!r}; there are: {names}.")
         unknown = set(wanted) - {"times", "after", "match", "probability", "seed"}
         if unknown:
             raise ValueError(

@@ -73,12 +73,24 @@ class Dropped(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Say nothing until the client gives up or the time is over; end when the server has noticed."""
         await send({"type": UNANSWERED})
-        try:
-            async with asyncio.timeout(self.after_seconds):
-                await _client_gone(receive)
-        except TimeoutError:
-            scope["transport"].close()
+        await fall_silent(scope, receive, self.after_seconds)
+
+
+async def fall_silent(scope: Scope, receive: Receive, seconds: float) -> None:
+    """Say nothing until the client gives up, or the time is over and the connection is closed."""
+    if not await client_goes(receive, within=seconds):
+        scope["transport"].close()
+        await _client_gone(receive)
+
+
+async def client_goes(receive: Receive, *, within: float) -> bool:
+    """Whether the client gives up in these seconds; waits for it."""
+    try:
+        async with asyncio.timeout(within):
             await _client_gone(receive)
+    except TimeoutError:
+        return False
+    return True
 
 
 async def _client_gone(receive: Receive) -> None:

@@ -24,6 +24,7 @@ from mlc_sandbox.control import ControlRoutes
 from mlc_sandbox.core import UNANSWERED, Call, CallLog, Faults, SandboxClock, Vendor
 from mlc_sandbox.echo import Echo
 from mlc_sandbox.powerbi import PowerBIVendor
+from mlc_sandbox.stall import Stalling
 from mlc_sandbox.tableau import TableauVendor
 from mlc_sandbox.visma import VismaVendor
 
@@ -78,7 +79,7 @@ def create_app(
     """The sandbox as an ASGI app: `/<vendor>/...` for each vendor, `/control/...` besides."""
     routes: list[BaseRoute] = [Mount(f"/{vendor.name}", routes=vendor.routes()) for vendor in vendors]
     routes.append(Mount("/control", routes=list(control)))
-    return Logged(Echo(Starlette(routes=routes), faults), log, clock)
+    return Logged(Stalling(Echo(Starlette(routes=routes), faults), faults), log, clock)
 
 
 def uvicorn_server(app: ASGIApp, **options: Any) -> uvicorn.Server:

@@ -105,6 +105,42 @@ def test_a_call_is_in_the_log_before_its_client_sees_the_end_of_it(answer: Respo
     assert all(known == [status] for known in known_at_the_end)
 
 
+def test_a_stalled_connection_runs_into_the_clients_timeout(sandbox: Sandbox, erp: Erp) -> None:
+    sandbox.faults.arm("visma", "stall")
+    with pytest.raises(requests.ReadTimeout):
+        erp.http.get(f"{sandbox.url}/visma/api/v1/branch", timeout=0.1)
+
+
+@pytest.mark.parametrize(("when", "note"), [("before", None), ("after", "Skrevet")])
+def test_a_stalled_connection_is_closed_in_the_end_and_leaves_the_write_undone_or_done(
+    sandbox: Sandbox, erp: Erp, when: str, note: str | None
+) -> None:
+    sandbox.faults.arm("visma", "stall", match="^PUT", when=when, seconds=0)
+    with pytest.raises(requests.ConnectionError):
+        erp.call("PUT", "v1/supplier/50001", json={"note": {"value": "Skrevet"}})
+    assert erp.get("v1/supplier/50001").json().get("note") == note
+    assert sandbox.log.calls("visma", method="PUT")[-1].status == 0
+
+
+def test_an_answer_may_stall_in_its_body(sandbox: Sandbox, erp: Erp) -> None:
+    sandbox.faults.arm("visma", "stall", half=True, seconds=0)
+    with pytest.raises(requests.exceptions.ChunkedEncodingError, match="bytes read"):
+        erp.get("v1/supplier")
+    assert sandbox.log.calls("visma")[-1].status == 200
+
+
+def test_an_answer_that_trickles_is_whole_in_the_end(sandbox: Sandbox, erp: Erp) -> None:
+    sandbox.faults.arm("visma", "trickle", seconds=0)
+    assert erp.get("v1/supplier").json() == erp.get("v1/supplier").json()
+
+
+@pytest.mark.parametrize("vendor", ["visma", "anaplan", "asana", "cleo", "tableau", "powerbi"])
+def test_every_vendor_may_stall(sandbox: Sandbox, vendor: str) -> None:
+    sandbox.faults.arm(vendor, "stall", seconds=0)
+    with pytest.raises(requests.ConnectionError):
+        requests.get(f"{sandbox.url}/{vendor}/anything", timeout=60)
+
+
 def test_slow_answers_run_into_the_clients_timeout(sandbox: Sandbox, erp: Erp) -> None:
     sandbox.faults.arm("visma", "slow", seconds=2)
     with pytest.raises(requests.ReadTimeout):

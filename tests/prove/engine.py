@@ -116,7 +116,9 @@ class Life:
             if self.random.random() < 0.15:
                 self._repair()
             wrong += self._twice()
-        return wrong + self._calm()
+        wrong += self._calm()
+        self.done.update(self.shelf.met)
+        return wrong
 
     def fill_disk(self) -> None:
         """From now on the database cannot grow. Freed pages are still used, as they are on a full disk."""
@@ -161,7 +163,6 @@ class Life:
                 amount = f"{self.random.randint(-9999, 99999)}.{self.random.randint(0, 99):02}"
                 self.rows[company][key] = (amount, self.random.choice(RECORDS))
         faults = [self.random.choice((None, *SENDING)) for _ in range(self.random.randint(0, 3))]
-        self.done.update(fault for fault in faults if fault)
         self.shelf.faults.extend(faults)
         self.shelf.refuse = self._some("Supplier is closed")
         self.shelf.unfit = self._some("61 characters")

@@ -5,7 +5,7 @@ asked what it took. Faults are given one per call; the file survives the sender.
 """
 
 import sqlite3
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from datetime import timedelta
@@ -42,8 +42,9 @@ ERRORS: Mapping[str, Callable[[], Exception]] = {
 
 
 class Shelf:
-    """faults: for each coming send one of ERRORS, "lose answer", "late", None. piecemeal: a commit a row.
+    """faults: for each coming send one of ERRORS, "lose answer", "late", None; met: how many came to one.
 
+    piecemeal: a commit a row.
     leaves: a refused new row leaves an item with nothing but its code, as a list import does.
     """
 
@@ -68,6 +69,7 @@ class Shelf:
         self.tombstone, self.exclusive, self.piecemeal, self.leaves = tombstone, exclusive, piecemeal, leaves
         self.faults, self.refuse, self.unfit = deque(faults), dict(refuse or {}), dict(unfit or {})
         self.preflight_error, self.target = preflight_error, target
+        self.met: Counter[str] = Counter()
         self._file = file
         self._run(TABLES)
 
@@ -83,6 +85,7 @@ class Shelf:
     def send(self, batch: Batch) -> Outcome:
         self._called("send", batch)
         fault = self.faults.popleft() if self.faults else None
+        self.met.update([fault] if fault else [])
         if fault in ERRORS:
             raise ERRORS[fault]()
         if fault == "late":

@@ -19,7 +19,7 @@ from mlc_sandbox.anaplan import hub
 from mlc_sandbox.anaplan.auth import LoginRefused, User
 from mlc_sandbox.anaplan.effects import VENDOR
 from mlc_sandbox.anaplan.world import World
-from mlc_sandbox.core import Dropped, JsonResponse
+from mlc_sandbox.core import Dropped, JsonResponse, gateway_page
 
 API = "/2/0"
 DEFAULT_PAGE = 5000
@@ -54,6 +54,10 @@ class ApiError(Exception):
     ) -> None:
         super().__init__(message or MESSAGES.get(status, "Error"))
         self.status, self.headers = status, headers or {}
+
+
+class GatewayError(ApiError):
+    """The same, told by the gateway in front of the API: a page."""
 
 
 @dataclass(slots=True)
@@ -156,7 +160,8 @@ class Gate:
             raise self._too_many(limited.get("retry_after", 10), limited.get("form"))
         broken = world.faults.take(VENDOR, "server_error", call.line)
         if broken is not None:
-            raise ApiError(int(broken.get("status", 500)), broken.get("message"))
+            kind = GatewayError if broken.get("html", False) else ApiError
+            raise kind(int(broken.get("status", 500)), broken.get("message"))
         refused = world.faults.take(VENDOR, "http_status", call.line)
         if refused is not None:
             raise ApiError(int(refused.get("status", 409)), refused.get("message"))
@@ -286,7 +291,9 @@ def _with_extras(call: ApiCall, world: World, body: dict[str, Any]) -> dict[str,
 
 
 def failure(call: ApiCall, error: ApiError, world: World) -> Response:
-    """The failure envelope."""
+    """The failure envelope, or the gateway's page."""
+    if isinstance(error, GatewayError):
+        return gateway_page(error.status)
     stamp = world.real_now().strftime("%Y-%m-%dT%H:%M:%S.%f") + "000Z"
     body = {"status": {"code": error.status, "message": str(error)}, "path": call.path, "timestamp": stamp}
     return JsonResponse(body, error.status, headers=error.headers)

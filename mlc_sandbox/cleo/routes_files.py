@@ -118,7 +118,7 @@ def read_file(world: World, folder: str, name: str) -> bytes:
     if world.switches["download_deletes"] and folder == DOWNLOAD:
         world.mailbox.remove(folder, name, "download")
     if folder == DOWNLOAD and (again := world.fault("rewritten_file", f"READ {name}")) is not None:
-        world.drop_file(name, again["text"].encode())
+        world.drop_file(name, again["text"].encode() if "text" in again else 2 * file.content)
     return content
 
 

@@ -43,6 +43,12 @@ def test_any_status_can_be_armed_for_chosen_calls(tenant: Tenant, status: int) -
     assert tenant.model("GET", "/imports").status_code == 200
 
 
+def test_a_gateway_in_front_answers_with_a_page(tenant: Tenant) -> None:
+    tenant.faults.arm("anaplan", "server_error", status=502, html=True)
+    reply = tenant.model("GET", "/imports")
+    assert (reply.status_code, reply.headers["Content-Type"]) == (502, "text/html; charset=utf-8")
+
+
 def test_a_token_dies_in_the_middle_of_a_run(tenant: Tenant) -> None:
     tenant.faults.arm("anaplan", "token_expired", after=1)
     assert [tenant.call("GET", "/models").status_code for _ in range(3)] == [200, 401, 401]

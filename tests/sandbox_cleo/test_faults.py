@@ -129,6 +129,13 @@ class TestFiles:
         assert first.startswith(b"ISA")
         assert then == b"More of it"
 
+    def test_a_file_whose_sender_writes_it_once_more(self, mailbox: Mailbox) -> None:
+        mailbox.upload(order())
+        (name,) = mailbox.listed()
+        mailbox.faults.arm("cleo", "rewritten_file")
+        first, then = mailbox.get(name).content, mailbox.get(name).content
+        assert then == first * 2
+
     def test_line_breaks_a_mark_and_a_name(self, mailbox: Mailbox) -> None:
         for fault in ("crlf", "bom", "odd_name"):
             mailbox.faults.arm("cleo", fault)

@@ -227,7 +227,7 @@ def test_an_answer_without_end_is_not_read_to_its_end(vendor: Vendor, clock: Man
 
 
 def test_a_login_that_trickles_for_ever_is_given_up(vendor: Vendor, clock: ManualClock) -> None:
-    vendor.decide = lambda _: Answer(body="x" * 20, each_byte=lambda: clock.advance(60))
+    vendor.decide = lambda _: Answer(body="x" * 20, by_drops=lambda: clock.advance(60))
     principal = ServicePrincipal(vendor.url, "tenant", "id", "secret", scope="s/.default", clock=clock)
     with pytest.raises(Again, match="ReadTimeout"):
         principal.fetch()

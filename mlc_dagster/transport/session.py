@@ -30,8 +30,8 @@ PARALLEL_CONNECTIONS = 16
 LARGEST_ANSWER = 256 * 2**20
 PIECE = 2**16
 # A read timeout begins anew with every byte: a server that trickles would hold us for ever. An answer has so
-# many of them in all, with 60 s enough for the largest one at 450 kB a second.
-TIMEOUTS_AN_ANSWER = 10
+# many of them, and the time that its bytes take on a slow line, at so many a second.
+TIMEOUTS_AN_ANSWER, SLOW_LINE = 3, 100_000
 # Headers that prove who we are, under whatever name a vendor has chosen; shorter words are no proof.
 PROOF = re.compile(r"auth|token|key|secret|cookie", re.IGNORECASE)
 PROOF_CHARACTERS = 8
@@ -114,7 +114,7 @@ class Http:
     """Calls to one vendor under one base address. One instance may serve many threads.
 
     Our token goes to that host and no other, whatever address an answer names. An answer of more than
-    ``largest`` bytes is not read to its end, nor one that takes ten times its read timeout.
+    ``largest`` bytes is not read to its end, nor one that trickles.
     """
 
     def __init__(
@@ -313,14 +313,14 @@ class Http:
 
 
 def answer_ends(clock: Clock, timeout: tuple[float, float]) -> float:
-    """When (monotonic) the answer to a call that leaves now has to be there, by its timeouts."""
+    """When (monotonic) the answer to a call that leaves now has to be there, but for what its bytes take."""
     return clock.monotonic() + TIMEOUTS_AN_ANSWER * timeout[1]
 
 
 def read_whole(
     response: requests.Response, clock: Clock, until: float, largest: int = LARGEST_ANSWER
 ) -> None:
-    """Read the body, as `requests` would, but not without end: neither in bytes nor in time (monotonic).
+    """Read the body, as `requests` would, but not without end. until: by `answer_ends`, before the call left.
 
     Raises RequestException.
     """
@@ -330,7 +330,7 @@ def read_whole(
         if size > largest:
             response.close()
             raise _TooLarge
-        if clock.monotonic() > until:
+        if clock.monotonic() > until + size / SLOW_LINE:
             response.close()
             raise requests.ReadTimeout
         pieces.append(piece)

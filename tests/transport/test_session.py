@@ -95,14 +95,15 @@ def test_a_post_at_a_server_that_falls_silent_is_in_doubt(vendor, clock, silent)
 def test_an_answer_that_trickles_is_given_up_though_the_server_is_never_silent_for_long(
     vendor, clock, method, kind
 ):
-    vendor.decide = lambda _: Answer(body="x" * 20, each_byte=lambda: clock.advance(60))
+    vendor.decide = lambda _: Answer(body="x" * 20, by_drops=lambda: clock.advance(60))
     with pytest.raises(kind, match="no answer"):
         http(vendor, clock, timeout=(10, 100), attempts=1).call(method, "/x")
 
 
-def test_a_slow_answer_is_read_to_its_end(vendor, clock):
-    vendor.answers(Answer(body="x" * 20, each_byte=lambda: clock.advance(40)))
-    assert http(vendor, clock, timeout=(10, 100)).call("GET", "/x").text == "x" * 20
+@pytest.mark.parametrize(("size", "timeout"), [(20, 70), (40_000_000, 20)])
+def test_a_slow_answer_is_read_to_its_end_for_as_long_as_a_slow_line_needs(vendor, clock, size, timeout):
+    vendor.answers(Answer(body="x" * size, by_drops=lambda: clock.advance(10)))
+    assert len(http(vendor, clock, timeout=(10, timeout)).call("GET", "/x").content) == size
 
 
 def test_a_refused_connection_is_repeated_also_for_a_post_because_nothing_was_sent(clock):

@@ -23,14 +23,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from mlc_dagster.database import connect
 from tests.prove import faults
 from tests.prove.equal import differences
 from tests.prove.erp import Office
 from tests.prove.lives import begin, ended, lives
 from tests.prove.worker import ENDED_BADLY, ENDED_WELL, Order, work
 from tests.prove.world import PAIRS, World, world
-from tests.support.postgres import copy_postgres, drop_postgres, fresh_postgres
+from tests.support.postgres import copy_postgres, drop_postgres, fresh_postgres, let_in, throw_out
 
 CALM_RUNS = 6
 DAY_SECONDS = 86_400
@@ -141,7 +140,7 @@ class Round:
         return Order(name, self.world.url, dict(self.world.environment), self._log(name))
 
     def _troubled(self, name: str) -> Order:
-        order = self._order(name)
+        order = replace(self._order(name), hasty=True)
         if self._chance.random() < 0.1:
             order = replace(order, file_limit=self._chance.randint(*FULL_DISK))
             self.done["full disk"] += 1
@@ -163,13 +162,10 @@ class Round:
             moment = self._chance.uniform(0.0, life), self._chance.uniform(0.0, LAST_WAIT_SECONDS)
             if self._chance.random() < 0.4:
                 doomed[process] = moment
-        restart = self.postgres and self._chance.random() < 0.6
-        begun, later = time.monotonic(), self._chance.uniform(0.3, 3.0)
-        meanwhile = sorted(self._chance.uniform(*WORK_SECONDS) for _ in range(self._chance.randint(1, 4)))
-        while doomed or restart or meanwhile:
-            while meanwhile and time.monotonic() > begun + meanwhile[0]:
-                del meanwhile[0]
-                self._work()
+        begun, plan = time.monotonic(), self._plan()
+        while doomed or plan:
+            while plan and time.monotonic() > begun + plan[0][0]:
+                plan.pop(0)[1]()
             for process, (life, wait) in list(doomed.items()):
                 if not lives(process):
                     del doomed[process]
@@ -178,31 +174,41 @@ class Round:
                     time.sleep(wait)
                     self.done["killed"] += lives(process)
                     process.kill()
-            if restart and time.monotonic() > begun + later:
-                self._restart_database()
-                restart = False
             time.sleep(LOOK_SECONDS)
 
-    def _restart_database(self) -> None:
-        """Every connection to the database breaks, as when PostgreSQL restarts."""
-        self._close_connections()
+    def _plan(self) -> list[tuple[float, Callable[[], None]]]:
+        """What happens while processes run, by the seconds since: work, and PostgreSQL restarts, at once or
+        after seconds in which it lets nobody in.
+        """
+        plan: list[tuple[float, Callable[[], None]]] = [
+            (self._chance.uniform(*WORK_SECONDS), self._work) for _ in range(self._chance.randint(1, 4))
+        ]
+        if self.postgres and self._chance.random() < 0.6:
+            ends, away = self._chance.uniform(0.3, 3.0), self._chance.choice([0, self._chance.uniform(2, 4)])
+            if away:
+                plan += [(ends, self._database_stops), (ends + away, self._database_starts)]
+            else:
+                plan.append((ends, self._database_restarts))
+        return sorted(plan, key=lambda each: each[0])
+
+    def _database_restarts(self) -> None:
+        throw_out(self.world.environment["MLC_DATABASE_URL"])
         self.done["database restart"] += 1
 
-    def _close_connections(self) -> None:
-        engine = connect(self.world.environment["MLC_DATABASE_URL"])
-        with engine.begin() as connection:
-            others = "datname = current_database() AND pid <> pg_backend_pid()"
-            connection.execute(
-                sa.text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")
-            )
-        engine.dispose()
+    def _database_stops(self) -> None:
+        let_in(self.world.environment["MLC_DATABASE_URL"], anybody=False)
+        throw_out(self.world.environment["MLC_DATABASE_URL"])
+        self.done["database away for seconds"] += 1
+
+    def _database_starts(self) -> None:
+        let_in(self.world.environment["MLC_DATABASE_URL"], anybody=True)
 
     def _backup(self) -> str:
         """A copy of the database as it is now; its URL."""
         url = self.world.environment["MLC_DATABASE_URL"]
         self._office.note_backup()
         if self.postgres:
-            self._close_connections()
+            throw_out(url)
             return copy_postgres(url)
         copy, path = self.world.folder / "backup.db", sa.make_url(url).database
         with closing(sqlite3.connect(str(path))) as database, closing(sqlite3.connect(copy)) as target:
@@ -228,7 +234,7 @@ class Round:
             self._task("resend asana")
         if edited:
             self.done["edits put right by " + ("reconcile" if looked_for else "resend")] += 1
-        if self.done["fault: cleo flow_fails"]:
+        if self.done["fault: cleo flow_fails"] or self.done["fault: cleo same_isa13"]:
             self._task("resend cleo")
         self._task("sweep")
         by_dagster = self._chance.choice(self.world.pairs)

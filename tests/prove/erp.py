@@ -16,6 +16,8 @@ BOARDS = {
     "supplier_invoices": ("SupplierInvoiceId", "supplierInvoice"),
     "purchase_orders": ("PurchaseOrderId", "purchaseorder"),
 }
+# Where an interchange has its number, and numbers that no partner has come to.
+ISA13, OTHER_NUMBERS = slice(90, 99), 900_000_000
 Doing = Callable[["Office"], str]
 
 
@@ -43,6 +45,7 @@ class Office:
         self.known_notices: set[str] | None = None
         self.comments: list[Comment] = []
         self._again = 0
+        self._asked_again: set[str] = set()
 
     def work(self) -> str:
         """Do something; its name, or empty when there was nothing to do it to."""
@@ -206,12 +209,18 @@ class Office:
         return "wrong change of a supplier" if "invalid" in body else "supplier moves"
 
     def partners_ask_again(self) -> bool:
-        """Whoever heard nothing of a notice sends the same bytes in another file; whether anybody did."""
+        """Whoever heard nothing of a notice sends the same bytes in another file, and then with another
+        number, as its own may have been used before; whether anybody did.
+        """
         notices = self._world.control("GET", "/cleo/control/notices")
         silent = [notice for notice in notices if notice["state"] == "sent"]
         for notice in silent:
+            text = notice["text"]
+            if notice["number"] in self._asked_again:
+                text = text.replace(text[ISA13], f"{OTHER_NUMBERS + self._again}")
+            self._asked_again.add(notice["number"])
             self._again += 1
-            body = {"name": f"again_{self._again:03d}_{notice['files'][0]}", "text": notice["text"]}
+            body = {"name": f"again_{self._again:03d}.edi", "text": text}
             self._world.control("POST", "/cleo/control/files", body)
         return bool(silent)
 

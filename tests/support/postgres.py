@@ -55,6 +55,17 @@ def drop_postgres(url: str) -> None:
     _administer(server_url(), f"DROP DATABASE {sa.make_url(url).database} WITH (FORCE)")
 
 
+def throw_out(url: str) -> None:
+    """End every connection to a database of fresh_postgres, as a restart of the server does."""
+    others = f"datname = '{sa.make_url(url).database}'"
+    _administer(server_url(), f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")
+
+
+def let_in(url: str, *, anybody: bool) -> None:
+    """Whether a database of fresh_postgres takes connections; whoever has one keeps it."""
+    _administer(server_url(), f"ALTER DATABASE {sa.make_url(url).database} ALLOW_CONNECTIONS {anybody}")
+
+
 @pytest.fixture
 def sqlite_url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'database' / 'mlc.db'}"

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 import sqlalchemy as sa
@@ -30,8 +31,8 @@ class Unlike:
 @dataclass(frozen=True, slots=True)
 class Compared:
     """What a comparison found for one company. waiting: rows that were not compared, in words. totals: of
-    amounts that differ, by column, delivered and shown. differences: the first few. stale: rows the lake has
-    otherwise, and that no run would send.
+    amounts that differ, by column, delivered and shown. differences: the first few of each kind. stale: rows
+    the lake has otherwise, and that no run would send.
     """
 
     destination: str
@@ -88,7 +89,7 @@ class Comparisons:
 
 
 def _lines(found: Comparison) -> Iterator[tuple[str, str, str, str, str]]:
-    for difference in found.differences:
+    for difference in chain.from_iterable(found.by_kind().values()):
         columns = difference.columns or {"": (None, None)}
         for name, (ours, theirs) in columns.items():
             yield difference.key, difference.words, name, _text(ours), _text(theirs)

@@ -19,7 +19,7 @@ from mlc_dagster.delivery.rows import Change, Op, decode
 
 # Rows looked up at once: memory stays flat however many the target shows.
 _AT_ONCE = 500
-# Differences that are named; all are counted.
+# Differences of each kind that are named; all are counted.
 NAMED = 20
 _DONE = {Op.CREATE: "made", Op.UPDATE: "changed", Op.DELETE: "deleted"}
 
@@ -60,11 +60,12 @@ class Comparison:
     that show the values that mark them deleted. waiting: rows that are not compared, by the reason. Of the
     different rows, emptied are those that show nothing but their key, and revived those that were deleted.
     columns: how many rows differ in a column; unseen: delivered columns that the target does not show.
-    totals: of each decimal column, what was delivered and what is shown. differences: the first few. stale:
-    rows the lake has otherwise than the ledger, and that no run would send; 0 where nobody looked. wrong: the
-    keys of all rows that can be sent again: missing, different or stale. surplus: the rows that can be taken
-    away again, by key: deleted ones that show, and those that nobody sent. copies: how many rows are there
-    more than once, which nobody but people can tell apart.
+    totals: of each decimal column, what was delivered and what is shown. differences: of each kind the first
+    ones, `named` at most. stale: rows the lake has otherwise than the ledger, and that no run would send; 0
+    where nobody looked. wrong: the keys of all rows that can be sent again: missing, different or stale.
+    surplus: the rows that can be taken away again, by key: deleted ones that show, and those that nobody
+    sent. copies: how many rows are there more than once, which nobody but people can tell apart. read: False
+    where the target shows nothing, so that only the lake can be compared with the ledger.
     """
 
     destination: str
@@ -86,18 +87,28 @@ class Comparison:
     wrong: set[str] = field(default_factory=set)
     surplus: dict[str, Surplus] = field(default_factory=dict)
     copies: int = 0
+    named: int = NAMED
+    read: bool = True
 
     @property
     def equal(self) -> bool:
-        """Whether the target shows every row as it was delivered, none besides, and none is stale."""
+        """Whether the target shows every row as it was delivered, none besides, and none is stale.
+
+        Of one that was not read it says only that none is stale.
+        """
         return not (self.missing or self.different or self.extra or self.stale)
 
     def add(self, difference: Difference) -> None:
-        """Name a difference, unless enough are named."""
+        """Name a difference that was counted, unless enough of its kind are named."""
         if difference.kind is not Kind.EXTRA:
             self.wrong.add(difference.key)
-        if len(self.differences) < NAMED:
+        if getattr(self, difference.kind) <= self.named:
             self.differences.append(difference)
+
+    def by_kind(self, at_most: int = NAMED) -> dict[Kind, list[Difference]]:
+        """The named differences, so many of each kind there is any of."""
+        kinds = {kind: [each for each in self.differences if each.kind is kind] for kind in Kind}
+        return {kind: found[:at_most] for kind, found in kinds.items() if found}
 
     def beside_the_lake(self, changes: Sequence[Change]) -> None:
         """Note the changes that a look at all records would make and the next delivery would not."""
@@ -115,14 +126,16 @@ def reconcile(
     company: str,
     *,
     tombstone: Mapping[str, Any] | None,
+    named: int = NAMED,
 ) -> Comparison:
     """Read the target and compare it with what it was last sent. Writes nothing and holds no lease.
 
     Deliveries may go on meanwhile: a row is looked up after it was read, and left out when a delivery carries
     it or has confirmed it since we began. `tombstone`: as of the destination; deleted rows may show its
-    values, or be gone; where `read_back.removes` they must be gone. Raises what `read_back.rows` raises.
+    values, or be gone; where `read_back.removes` they must be gone. `named`: so many differences of each kind
+    are named. Raises what `read_back.rows` raises.
     """
-    looking = _Looking(ledger, read_back, destination, company, tombstone)
+    looking = _Looking(ledger, read_back, Comparison(destination, company, named=named), tombstone)
     for rows in _batched(read_back.rows(company), _AT_ONCE):
         looking.judge(rows)
     looking.miss()
@@ -146,11 +159,10 @@ class _Looking:
         self,
         ledger: Ledger,
         read_back: ReadBack,
-        destination: str,
-        company: str,
+        comparison: Comparison,
         tombstone: Mapping[str, Any] | None,
     ) -> None:
-        self.comparison = Comparison(destination, company)
+        self.comparison = comparison
         self._ledger, self._read_back = ledger, read_back
         kept = None if read_back.removes else tombstone
         self._gone = None if kept is None else read_back.as_shown(kept)

@@ -1,6 +1,7 @@
 """The proof as an asset check: what a target shows is what it was last sent."""
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 import dagster as dg
@@ -204,13 +205,13 @@ def _totals(compared: Sequence[Comparison]) -> dg.TableMetadataValue:
 
 
 def _differences(compared: Sequence[Comparison]) -> dg.TableMetadataValue:
-    """The first few differences, a line for each column."""
+    """The first few differences of each kind, a line for each column."""
     return table(
         ("company", "record", "what", "column", "delivered", "shown"),
         (
             (found.company, difference.key, difference.words, column, _text(ours), _text(theirs))
             for found in compared
-            for difference in found.differences
+            for difference in chain.from_iterable(found.by_kind().values())
             for column, (ours, theirs) in (difference.columns or {"": (None, None)}).items()
         ),
     )

@@ -1,5 +1,6 @@
 """What a target shows, compared with the ledger: every way the two can differ, and what is left out."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
@@ -42,9 +43,11 @@ class ShelfWindow:
 
 @pytest.fixture
 def compare(ledger: Ledger, shelf: Shelf) -> Compare:
-    def compared(*rows: FoundRow, target: Shelf = shelf, company: str = "NO01", **options: Any) -> Comparison:
+    def compared(
+        *rows: FoundRow, target: Shelf = shelf, company: str = "NO01", named: int = NAMED, **options: Any
+    ) -> Comparison:
         window = ShelfWindow(target, *rows, **options)
-        return reconcile(ledger, window, target.name, company, tombstone=target.tombstone)
+        return reconcile(ledger, window, target.name, company, tombstone=target.tombstone, named=named)
 
     return compared
 
@@ -296,3 +299,17 @@ def test_the_first_differences_are_named_and_all_are_counted(
     edit(shelf, "DELETE FROM items WHERE key >= '0010'")
     found = compare()
     assert (found.missing, len(found.differences)) == (1_090, NAMED)
+
+
+def test_no_kind_of_difference_hides_another(run: Deliver, shelf: Shelf, compare: Compare) -> None:
+    """What is missing is known last, when all was read."""
+    run(shelf, *(row(f"{number:02}", "10.00") for number in range(60)))
+    edit(shelf, "DELETE FROM items WHERE key >= '30'")
+    edit(shelf, "UPDATE items SET payload = replace(payload, '10.00', '11.00')")
+    nobodys = [shown(f"hand {number}", "5.00") for number in range(30)]
+    found = compare(*nobodys)
+    assert (found.missing, found.different, found.extra) == (30, 30, 30)
+    assert Counter(each.kind for each in found.differences) == dict.fromkeys(
+        ["missing", "different", "extra"], NAMED
+    )
+    assert len(compare(*nobodys, named=30).differences) == 90

@@ -219,18 +219,22 @@ def reconcile(
     destination: Annotated[
         str | None, typer.Argument(help="Such as asana/purchase_orders, or a pair; all by default.")
     ] = None,
+    *,
     company: Annotated[str | None, typer.Option(help="One company; all by default.")] = None,
     entity: Annotated[
         str | None,
         typer.Option(help="Such as supplier_invoices: what carries these records; all by default."),
     ] = None,
+    all_: Annotated[
+        bool, typer.Option("--all", help="Name every row that differs, not the first 20 of each kind.")
+    ] = False,
     repair: Annotated[bool, typer.Option("--repair", help="Put exactly the wrong rows right.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Read targets back and compare them with what was delivered, row by row. Changes nothing by itself."""
     from mlc_dagster.cli.reconcile import show_reconcile
 
-    sys.exit(show_reconcile(destination, company, entity, repair=repair, yes=yes))
+    sys.exit(show_reconcile(destination, company, entity, repair=repair, yes=yes, name_all=all_))
 
 
 @app.command()

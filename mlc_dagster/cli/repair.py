@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from heapq import nsmallest
 
 import typer
 
@@ -66,17 +67,19 @@ def _unwanted(suite: Suite, destination: str, surplus: Mapping[str, Surplus]) ->
 
 
 def _tell(repair: Repair, found: Comparison) -> None:
-    if repair.again:
-        console.print(f"{repair.place}: rows to be sent again: {len(repair.again)}.")
-    if repair.away:
-        named = ", ".join(sorted(repair.away)[:NAMED])
-        more = f" and {len(repair.away) - NAMED} more" if len(repair.away) > NAMED else ""
-        console.print(f"{repair.place}: rows to be taken away: {len(repair.away)}: {named}{more}.")
+    for what, keys in (("sent again", repair.again), ("taken away", repair.away)):
+        if keys:
+            console.print(f"{repair.place}: rows to be {what}: {len(keys)}: {_first(keys)}.")
     if found.copies:
         console.print(
             f"{repair.place}: rows that are there more than once: {found.copies}. Remove the copies at the "
             "target: nobody else can tell which one is used."
         )
+
+
+def _first(keys: Collection[str]) -> str:
+    more = f" and {len(keys) - NAMED} more" if len(keys) > NAMED else ""
+    return ", ".join(nsmallest(NAMED, keys)) + more
 
 
 def _send_again(suite: Suite, repairs: Sequence[Repair], *, yes: bool) -> None:

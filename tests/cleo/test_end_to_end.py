@@ -13,7 +13,9 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from typer.testing import CliRunner
 
+from mlc_dagster.cli.main import app
 from mlc_dagster.graph.answers import NAME
 from mlc_dagster.graph.automation import chain
 from mlc_dagster.graph.partitions import RANGE_END, RANGE_START, key
@@ -219,3 +221,15 @@ def test_the_check_sees_every_answer_that_came_before_the_run(story: dict[str, C
 def test_a_day_without_changes_sends_nothing(story: dict[str, Chapter]) -> None:
     assert story["first load"].uploads > 0
     assert story["nothing new"].uploads == 0
+
+
+def test_the_ledger_is_equal_to_the_lake_where_only_acknowledgments_tell_the_rest(
+    story: dict[str, Chapter],
+) -> None:
+    told = CliRunner().invoke(app, ["reconcile", ORDERS])
+    count = sum(story["nothing new"].states[ORDERS].values())
+    assert (
+        f"{ORDERS} cannot be read back: the ledger is compared with the lake, and not with what the target "
+        f"holds. Its documents by what partners said of them: {count} acknowledged ("
+    ) in told.output
+    assert CliRunner().invoke(app, ["reconcile", "cleo"]).exit_code == 0

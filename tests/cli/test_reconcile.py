@@ -12,7 +12,7 @@ from mlc_dagster import flow
 from mlc_dagster.cli.main import app
 from mlc_dagster.cli.reconcile import NotCarried
 from mlc_dagster.database.schema import records
-from mlc_dagster.delivery import State
+from mlc_dagster.delivery import Change, State
 from mlc_dagster.settings import UnknownCompany, load_settings
 from mlc_dagster.suite import Suite, UnknownDestination
 from tests.support.house import House, open_house, running_sandbox
@@ -43,6 +43,13 @@ def edit_one(house: House) -> str:
     return next(code for code, row in house.modules()[MODULE].items() if row["name"] == "edited by hand")
 
 
+def lose_a_confirmation(house: House) -> None:
+    """The ledger knows an older row than the target holds and the lake makes."""
+    mine = (records.c.destination == NAME, records.c.key == min(house.modules()[MODULE]))
+    with house.suite().engine.begin() as connection:
+        assert connection.execute(records.update().where(*mine).values(hash="older")).rowcount == 1
+
+
 def test_an_equal_target_is_told_so(house: House) -> None:
     told = mlc("reconcile", "anaplan")
     assert told.exit_code == 0, told.output
@@ -50,18 +57,50 @@ def test_an_equal_target_is_told_so(house: House) -> None:
     assert told.stderr == f"Reading {NAME} NO01 ...\n"
 
 
-def test_what_was_never_delivered_to_is_told_as_that(
-    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    settings = yaml.safe_load(house.settings.file.read_text())
-    del settings["pairs"]["anaplan"]["destinations"]["suppliers"]["read_back"]
-    file = tmp_path / "mlc.yaml"
-    file.write_text(yaml.safe_dump({**settings, "home": str(tmp_path)}))
-    monkeypatch.setenv("MLC_CONFIG", str(file))
+@pytest.fixture
+def unread(house: House) -> Iterator[None]:
+    """The installation without a view to read back by."""
+    settings = house.settings.file.read_text()
+    given = yaml.safe_load(settings)["pairs"]["anaplan"]["destinations"]["suppliers"]
+    del given["read_back"]
+    house.set("pairs", "anaplan", "destinations", "suppliers", value=given)
+    yield
+    house.settings.file.write_text(settings)
+
+
+@pytest.mark.usefixtures("unread")
+def test_what_was_never_delivered_to_is_told_as_that_and_is_no_success(house: House, tmp_path: Path) -> None:
+    house.set("home", value=str(tmp_path))
     told = mlc("reconcile")
     assert f"{NAME} was never delivered to: there is nothing to compare." in told.output
-    file.write_text(yaml.safe_dump({**settings, "home": str(house.settings.folder)}))
-    assert f"{NAME} cannot be read back." in mlc("reconcile").output
+    assert (told.exit_code, told.output.endswith("Nothing was compared.\n")) == (1, True)
+
+
+@pytest.mark.usefixtures("unread")
+def test_where_nothing_is_read_back_the_ledger_is_compared_with_the_lake(house: House) -> None:
+    kept = house.suite().comparisons.all()
+    told = mlc("reconcile")
+    assert f"{NAME} cannot be read back: the ledger is compared with the lake, and not with" in told.output
+    assert (told.exit_code, told.output.split()[-1]) == (0, "read"), "and not called equal"
+    lose_a_confirmation(house)
+    told = mlc("reconcile")
+    assert told.exit_code == 1
+    assert "is to be changed by what the lake holds, and no run would do it" in told.output
+    mlc("reconcile", "--repair", "--yes")
+    assert house.run("NO01").success
+    assert mlc("reconcile").exit_code == 0
+    assert house.suite().comparisons.all() == kept, "the pages show only what was read back"
+
+
+@pytest.mark.usefixtures("unread")
+def test_without_target_and_lake_nothing_is_compared(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    def incomplete(_: Suite, name: str, company: str) -> list[Change]:
+        raise flow.LakeIncomplete(name, company, {"suppliers": [house.today]}, "no rows were made")
+
+    monkeypatch.setattr("mlc_dagster.cli.reconcile.strays", incomplete)
+    told = mlc("reconcile")
+    assert "The ledger was not compared with the lake." in told.output
+    assert (told.exit_code, told.output.endswith("Nothing was compared.\n")) == (1, True)
 
 
 @pytest.fixture
@@ -207,9 +246,7 @@ def test_an_edited_cell_is_named_with_both_values_and_repaired_alone(house: Hous
 def test_a_row_that_no_run_would_send_is_found_beside_the_lake_and_repaired(house: House) -> None:
     """Such as one whose confirmation was lost with a part of the database."""
     suite, before = house.suite(), house.modules()
-    with suite.engine.begin() as connection:
-        mine = (records.c.destination == NAME, records.c.key == sorted(before[MODULE])[0])
-        assert connection.execute(records.update().where(*mine).values(hash="older")).rowcount == 1
+    lose_a_confirmation(house)
     told = mlc("reconcile", NAME)
     assert told.exit_code == 1
     assert "is to be changed by what the lake holds, and no run would do it" in told.output
@@ -231,6 +268,30 @@ def test_a_row_that_the_ledger_has_lost_is_sent_again(house: House) -> None:
     assert house.run("NO01").success
     assert house.modules() == before
     assert mlc("reconcile").exit_code == 0
+
+
+@pytest.mark.usefixtures("surplus")
+def test_the_first_of_each_kind_are_named_and_all_when_asked_for(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows that nobody sent are met first; they hide none that is missing."""
+    monkeypatch.setattr("mlc_dagster.cli.reconcile.NAMED", 1)
+    items = house.sandbox.anaplan.world.model.named("lists", "Suppliers").items
+    lost = [each for each in items.values() if each.code and each.code.startswith("NO01|5")][:2]
+    for item in lost:
+        del items[item.id]
+    try:
+        first, every = mlc("reconcile", NAME).output, mlc("reconcile", NAME, "--all").output
+        asked = mlc("reconcile", NAME, "--repair", answer="n\nn\n").output
+    finally:
+        items.update({item.id: item for item in lost})
+    assert f"{NAME} NO01: 2 missing, of which these are the first 1:\n  NO01|5" in first
+    assert f"{NAME} NO01: 1 extra:\n  NO01|9999 was never sent" in first
+    assert f"{NAME} NO01: 2 missing:\n" in every
+    assert [f"  {item.code} was delivered and is not shown\n" in every for item in lost] == [True, True]
+    assert [f"  {item.code} was delivered" in first for item in lost].count(True) == 1
+    keys = ", ".join(sorted(str(item.code) for item in lost))
+    assert f"{NAME} NO01: rows to be sent again: 2: {keys}.\n" in asked
 
 
 @pytest.mark.usefixtures("house")

@@ -133,6 +133,8 @@ def test_what_runs_by_itself(house: House) -> None:
     schedules = {schedule.name: schedule for schedule in repository.schedule_defs}
     sensors = {sensor.name: sensor for sensor in repository.sensor_defs}
     assert set(schedules) == {"visma_anaplan", "reconcile_anaplan", "visma_keys"}
+    unasked = {name for name, schedule in schedules.items() if schedule.default_status.value == "RUNNING"}
+    assert unasked == {"reconcile_anaplan", "visma_keys"}, "an operator switches deliveries on"
     assert (schedules["visma_anaplan"].cron_schedule, schedules["visma_anaplan"].execution_timezone) == (
         "0 6 * * *",
         "Europe/Oslo",

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from mlc_dagster.clock import Clock
 from mlc_dagster.database import reading, upsert
-from mlc_dagster.database.schema import comparisons
+from mlc_dagster.database.schema import UtcDateTime, batches, comparisons
 from mlc_dagster.delivery.reconcile import Comparison
 
 COUNTS = ("expected", "found", "missing", "different", "extra")
@@ -80,6 +80,18 @@ class Comparisons:
         }
         with self._engine.begin() as connection:
             upsert(connection, comparisons, row)
+
+    def uncompared_since(self, destination: str, company: str) -> datetime | None:
+        """When a destination was compared last, or its first batch was made; None where nothing was sent."""
+        with reading(self._engine) as connection:
+            for table, time in ((comparisons, comparisons.c.at), (batches, batches.c.created_at)):
+                query = sa.select(sa.func.min(time, type_=UtcDateTime)).where(
+                    table.c.destination == destination, table.c.company == company
+                )
+                since: datetime | None = connection.execute(query).scalar()
+                if since is not None:
+                    return since
+        return None
 
     def all(self) -> list[Compared]:
         """All of them, by destination and company."""

@@ -1,6 +1,7 @@
 """The proof as an asset check: what a target shows is what it was last sent."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
 from itertools import chain
 from typing import Any
 
@@ -22,13 +23,16 @@ NAME = "equals_the_ledger"
 COUNTS = ("expected", "found", "deleted", "missing", "different", "emptied", "revived", "extra", "stale")
 # Marks a run of checks alone: then there is time to make every row of the lake again and compare those, too.
 SLOW_TAG = "mlc/reconcile"
+# Longer than two of the usual weekly rounds: by then it is no passing trouble that a target cannot be read.
+UNCOMPARED_AT_MOST = timedelta(days=15)
 
 
 def equality_check(model: Model) -> dg.AssetChecksDefinition:
     """Reads a destination back after its delivery and compares it with the ledger. Never blocks anything.
 
     Where the target cannot be read now, because a window is closed or it is busy, the check is skipped: the
-    next delivery's check looks again.
+    next delivery's check looks again. It does not go on by itself when the window opens: a reading that needs
+    more than a window would begin anew each time, and leave deliveries none. It warns when that lasts.
     """
     spec = dg.AssetCheckSpec(
         NAME,
@@ -56,6 +60,8 @@ def equality_check(model: Model) -> dg.AssetChecksDefinition:
                     found.beside_the_lake(strays(house, model.key, found.company))
         except (Closed, Again) as later:
             context.log.warning(f"{model.key} was not compared with the ledger. {later}")
+            if overdue := _overdue(house, model.key, partitions.company_days(context)):
+                yield _result(spec, f"{overdue} {later}", passed=False)
         except (CallFailed, Stop, LakeIncomplete) as trouble:
             yield _result(spec, str(trouble), passed=False)
         else:
@@ -67,16 +73,19 @@ def equality_check(model: Model) -> dg.AssetChecksDefinition:
 
 
 def reconcile_schedule(target: str, settings: PairSettings) -> dg.ScheduleDefinition | None:
-    """Compares all of a pair on a slow schedule, deliveries or not; None where nothing is read back."""
-    keys = [dg.AssetCheckKey(dg.AssetKey([target, name]), NAME) for name in settings.proven()]
+    """Compares all that was delivered of a pair, on a slow schedule; None where nothing is read back."""
+    keys = {
+        f"{target}/{name}": dg.AssetCheckKey(dg.AssetKey([target, name]), NAME) for name in settings.proven()
+    }
     if not keys:
         return None
 
     @dg.schedule(
         name=f"reconcile_{target}",
-        target=dg.AssetSelection.checks(*keys),
+        target=dg.AssetSelection.checks(*keys.values()),
         cron_schedule=settings.reconcile,
         execution_timezone=settings.timezone,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
         description=f"Reads {TITLES[target]} back and compares it with the ledger, and that with the lake.",
     )
     def scheduled(
@@ -87,12 +96,19 @@ def reconcile_schedule(target: str, settings: PairSettings) -> dg.ScheduleDefini
         if waiting := house.deferrals.waiting(target):
             opens = max(item.opens_at for item in waiting)
             return dg.SkipReason(f"{target} waits for a vendor's window until {opens:%Y-%m-%d %H:%M} UTC.")
+        companies = {name: house.ledger.companies(name) for name in keys}
+        asked = {
+            company: [key for name, key in keys.items() if company in companies[name]]
+            for company in house.settings.companies_of(target)
+        }
         return [
             dg.RunRequest(
                 run_key=f"reconcile:{target}:{company}:{at}",
                 tags={**partitions.range_tags(company, last, last), SLOW_TAG: target},
+                asset_check_keys=delivered,
             )
-            for company in house.settings.companies_of(target)
+            for company, delivered in asked.items()
+            if delivered
         ]
 
     return scheduled
@@ -120,6 +136,16 @@ def verdict(
         **shown,
         differences=_differences(compared),
         what_to_do=dg.MetadataValue.md("\n".join(f"- {line}" for line in _remedies(compared))),
+    )
+
+
+def _overdue(house: Suite, name: str, companies: Iterable[str]) -> str:
+    """For how long nobody has looked; empty where that is not long."""
+    last = {company: house.comparisons.uncompared_since(name, company) for company in companies}
+    return " ".join(
+        f"{company}: not compared with the ledger since {at:%Y-%m-%d}."
+        for company, at in last.items()
+        if at is not None and house.clock.now() - at > UNCOMPARED_AT_MOST
     )
 
 

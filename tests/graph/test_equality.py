@@ -11,6 +11,7 @@ from mlc_dagster.database.schema import records
 from mlc_dagster.definitions import defs
 from mlc_dagster.delivery import Comparison
 from mlc_dagster.graph.equality import NAME, SLOW_TAG, verdict
+from mlc_dagster.graph.partitions import RANGE_START, key
 from mlc_dagster.graph.resource import SuiteResource
 from mlc_dagster.settings import load_settings
 from mlc_sandbox.anaplan import hub
@@ -34,10 +35,14 @@ def proving(house: House, view: str | None = f"{MODULE}.All") -> House:
     return house
 
 
+def told_by(feed: str) -> dg.AssetCheckKey:
+    return dg.AssetCheckKey(dg.AssetKey(["anaplan", feed]), NAME)
+
+
 def told(house: House, feed: str = "suppliers") -> Any:
     """The newest evaluation of the check; None when it was skipped."""
-    key = dg.AssetCheckKey(dg.AssetKey(["anaplan", feed]), NAME)
-    record, *_ = house.instance.event_log_storage.get_asset_check_execution_history(key, limit=1)
+    storage = house.instance.event_log_storage
+    record, *_ = storage.get_asset_check_execution_history(told_by(feed), limit=1)
     event = record.event and record.event.dagster_event
     return (
         event.asset_check_evaluation_data
@@ -150,6 +155,23 @@ def test_a_target_that_cannot_be_read_now_is_not_compared_and_nothing_is_red(
     assert told(house).passed
 
 
+def test_a_target_that_cannot_be_read_for_two_weeks_is_told(house: House) -> None:
+    house.sandbox.faults.arm("anaplan", "rate_limit", match="/views", times=None, retry_after=3600)
+    assert house.run().success
+    assert told(house) is None, "it was delivered to a moment ago"
+    house.clock.sleep(16 * 86_400)
+    assert house.run().success
+    assert (told(house).passed, told(house).severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert f"NO01: not compared with the ledger since {house.today}." in told(house).description
+    house.sandbox.faults.clear()
+    house.clock.sleep(3601)
+    assert house.run().success
+    assert told(house).passed
+    house.sandbox.faults.arm("anaplan", "rate_limit", match="/views", times=None, retry_after=3600)
+    assert house.run().success
+    assert told(house) is None, "it was compared a moment ago"
+
+
 def test_a_view_that_is_not_there_warns_with_who_must_act(make_house: MakeHouse) -> None:
     house = proving(make_house(), "DAT01 Suppliers.Nothing")
     assert house.run().success
@@ -177,17 +199,20 @@ def slowly(house: House) -> list[dg.RunRequest]:
 
 
 def test_on_its_schedule_every_company_is_compared_without_a_delivery(house: House) -> None:
+    assert slowly(house) == [], "nothing was delivered yet"
     assert house.run().success
+    assert [request.tags[RANGE_START] for request in slowly(house)] == [key("NO01", house.today)]
+    assert house.run("SE01").success
     first, second = slowly(house)
     assert [request.tags[SLOW_TAG] for request in (first, second)] == ["anaplan", "anaplan"]
-    assert house.run("SE01").success
+    assert first.asset_check_keys == second.asset_check_keys == [told_by("suppliers")]
     with house.suite().engine.begin() as connection:
         lost = records.update().where(records.c.key == "NO01|50001").values(hash="of an older row")
         assert connection.execute(lost).rowcount == 1
     imports = house.imports()
     done = (
         house.definitions.resolve_implicit_global_asset_job_def()
-        .get_subset(asset_check_selection={dg.AssetCheckKey(dg.AssetKey(["anaplan", "suppliers"]), NAME)})
+        .get_subset(asset_check_selection={told_by("suppliers")})
         .execute_in_process(instance=house.instance, tags=first.tags, run_config=QUIET)
     )
     assert done.success

@@ -117,7 +117,7 @@ class Asana:
         if model not in self.settings.destinations:
             return None
         part, shape = self._part(model), self._shape(model)
-        return TaskReadBack(self._projects(part, shape), shape, part.people_may_change)
+        return TaskReadBack(self.client, self._projects(part, shape), shape, part.people_may_change)
 
     def delivered(self, report: Report, *, last: bool) -> None:
         """Nothing follows."""

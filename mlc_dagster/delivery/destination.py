@@ -129,12 +129,14 @@ class FoundRow:
     """A row as its target shows it. key: as in the ledger; values: the columns the target shows of it.
 
     company: whose row it says it is; None where it does not say. target_id: the target's own id of it.
+    copy_of: the key of the row it is a copy of, where it has none of its own; `key` is the target's id then.
     """
 
     key: str
     values: Mapping[str, Any]
     company: str | None = None
     target_id: str | None = None
+    copy_of: str | None = None
 
 
 class ReadBack(Protocol):

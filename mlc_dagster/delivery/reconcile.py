@@ -21,6 +21,7 @@ from mlc_dagster.delivery.rows import Change, Op, decode
 _AT_ONCE = 500
 # Differences of each kind that are named; all are counted.
 NAMED = 20
+KEYLESS = "is there without a key, as a copy of"
 _DONE = {Op.CREATE: "made", Op.UPDATE: "changed", Op.DELETE: "deleted"}
 
 
@@ -177,7 +178,10 @@ class _Looking:
         carried, records = self._carried(keys), self._records(keys)
         for row in rows:
             self._shown = row.values.keys()
-            if row.key in self._seen:
+            if row.copy_of is not None:
+                self.comparison.copies += 1
+                self._extra(row, f"{KEYLESS} {row.copy_of}")
+            elif row.key in self._seen:
                 self.comparison.copies += 1
                 self._extra(row, "is shown more than once")
             elif row.key in carried:

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from mlc_dagster.database.schema import records
 from mlc_dagster.delivery import Comparison, condemn, reconcile
-from mlc_sandbox.asana.store import Task
+from mlc_sandbox.asana.store import Task, User
 from mlc_sandbox.asana.world import World
 from mlc_sandbox.server import Sandbox
 from tests.asana.tenant import INVOICES, Card, Installation, card_of, cards, invoice
@@ -84,6 +84,35 @@ def test_a_copy_of_a_task_is_left_to_people(ours: Installation, world: World) ->
     twin = ours.asana.client.create("/tasks", {"name": "Twin", "projects": [project]})
     world.get(Task, twin["gid"]).values = dict(task.values)
     assert (compared(ours).copies, compared(ours).surplus) == (1, {})
+
+
+def test_a_second_task_of_one_create_is_named_and_left_to_people(
+    ours: Installation, sandbox: Sandbox, world: World
+) -> None:
+    """It has none of its fields, so no key either."""
+    sandbox.faults.arm("asana", "double_create", times=1)
+    ours.deliver([DRAFT])
+    task, twin = [task for task in world.all(Task) if task.places]
+    found = compared(ours)
+    assert (found.extra, found.copies, found.surplus) == (1, 1, {})
+    assert [(each.key, each.words) for each in found.differences] == [
+        (twin.gid, f"is there without a key, as a copy of {DRAFT.key}")
+    ]
+    sandbox.asana.people.trash(twin.gid)
+    assert compared(ours).equal
+    assert task.trashed is None
+
+
+@pytest.mark.parametrize("who", ["people, with our name", "we, with another name"])
+def test_other_tasks_without_a_key_are_nobodys_copies(ours: Installation, world: World, who: str) -> None:
+    ours.deliver([DRAFT])
+    (task,) = [task for task in world.all(Task) if task.places]
+    name = task.name if who.startswith("people") else "Read me first"
+    other = ours.asana.client.create("/tasks", {"name": name, "projects": [next(iter(task.places))]})
+    if who.startswith("people"):
+        person = next(user.gid for user in world.all(User) if user.gid != world.members["integration"])
+        world.get(Task, other["gid"]).created_by = person
+    assert compared(ours).equal
 
 
 def copied(ours: Installation, sandbox: Sandbox, world: World) -> tuple[Task, Task]:

@@ -289,6 +289,9 @@ class Round:
             office=self._office,
         )
         self.wrong += found + self._told["unlike"]
+        if (twins := set(self._told["twins"])) and not self.done["fault: asana double_create"]:
+            self.wrong.append(f"tasks without a key that nobody asked Asana for: {sorted(twins)}")
+        self.done["second tasks of one create named"] += len(twins)
         self.done["rows compared with the ERP"] += count
         self.done["rows compared with the ledger"] += self._told["rows"]
         self.done["rows in quarantine"] += len(self._told["refused"])

@@ -26,6 +26,7 @@ from mlc_dagster.cli.reconcile import show_reconcile
 from mlc_dagster.definitions import defs
 from mlc_dagster.delivery import Comparison, distrust, reconcile
 from mlc_dagster.delivery.errors import Closed as DeliveryClosed
+from mlc_dagster.delivery.reconcile import KEYLESS
 from mlc_dagster.graph.run import run_pair
 from mlc_dagster.inbound.mailbox import receive
 from mlc_dagster.inbound.wayback import carry_back
@@ -283,7 +284,7 @@ def _repair(suite: Suite) -> None:
 
 def _verify(suite: Suite) -> dict[str, Any]:
     """What the product itself says: what is left, waits or is refused, and what targets show otherwise."""
-    found: dict[str, Any] = {"left": {}, "unlike": [], "refused": {}, "rows": 0}
+    found: dict[str, Any] = {"left": {}, "unlike": [], "twins": [], "refused": {}, "rows": 0}
     for name in suite.destinations():
         read_back, tombstone = suite.read_back(name), suite.mappings.models[name].tombstone
         for company in suite.settings.companies_of(name.split("/")[0]):
@@ -296,10 +297,11 @@ def _verify(suite: Suite) -> dict[str, Any]:
                 compared = reconcile(suite.ledger, read_back, name, company, tombstone=tombstone)
             compared.beside_the_lake(flow.strays(suite, name, company))
             found["rows"] += compared.expected
-            found["unlike"] += [
-                f"{name} {unlike.key} {unlike.words} {dict(unlike.columns)}"
-                for unlike in compared.differences
-            ]
+            for unlike in compared.differences:
+                if unlike.words.startswith(KEYLESS):
+                    found["twins"].append(unlike.key)
+                else:
+                    found["unlike"].append(f"{name} {unlike.key} {unlike.words} {dict(unlike.columns)}")
     found["waiting"] = [f"{each.pair} {each.company}: {each.reason}" for each in suite.deferrals.waiting()]
     found["held"] = [[each.company, each.number, each.reason] for each in suite.quarantine.open(PLACE)]
     return found

@@ -139,7 +139,11 @@ class ControlRoutes:
 
     def _change(self, asked: Asked) -> Any:
         record = self.sandbox.visma.change(
-            asked.path["company"], asked.path["entity"], asked.body["key"], asked.body["fields"]
+            asked.path["company"],
+            asked.path["entity"],
+            asked.body["key"],
+            asked.body["fields"],
+            days_ago=float(asked.body.get("days_ago", 0)),
         )
         return {"key": record.key, "stamp": record.stamp}
 
@@ -153,7 +157,8 @@ class ControlRoutes:
 
     def _renumber(self, asked: Asked) -> Any:
         place = (asked.path["company"], asked.path["entity"])
-        return {"key": self.sandbox.visma.renumber(*place, asked.body["key"], asked.body["number"]).key}
+        wanted = asked.body["key"], asked.body["number"], asked.body.get("type")
+        return {"key": self.sandbox.visma.renumber(*place, *wanted).key}
 
     def _subscribe(self, asked: Asked) -> Any:
         self.sandbox.visma.webhooks.subscribe(asked.body["url"], asked.body["secret"])

@@ -114,22 +114,29 @@ class VismaVendor:
             records = table.sorted() if keys is None else [self.record(company, entity, key) for key in keys]
             return table.restamp(records, self.clock.now())
 
-    def change(self, company: str, entity: str, key: str, fields: Row) -> Record:
-        """Replace top-level fields of a row as of now, whatever the API's rules say."""
+    def change(self, company: str, entity: str, key: str, fields: Row, *, days_ago: float = 0) -> Record:
+        """Replace top-level fields of a row, whatever the API's rules say. days_ago: how old the stamp is."""
         with self.lock:
             record = self.record(company, entity, key)
-            self.table(company, entity).change(record, fields, self.clock.now())
+            stamp = self.clock.now() - timedelta(days=days_ago)
+            self.table(company, entity).change(record, fields, stamp)
             self._tell(company, entity, "changed", key)
             return record
 
-    def renumber(self, company: str, entity: str, key: str, number: str) -> Record:
-        """Give a record another number, as the ERP's change-number actions do: one vanishes, one appears."""
+    def renumber(self, company: str, entity: str, key: str, number: str, kind: str | None = None) -> Record:
+        """Give a record another number, as the ERP's change-number actions do: one vanishes, one appears.
+
+        kind: another type of document as well. Raises KeyError: there is such a record already.
+        """
         with self.lock:
             declared, table = self.entity(entity), self.table(company, entity)
             old = self.record(company, entity, key)
-            row = {**table.row(old), declared.key[-1]: number}
+            parts = [*key.split("|")[:-1], number] if kind is None else [kind, number]
+            new_key = "|".join(parts)
+            if new_key in table:
+                raise KeyError(f"{entity} {new_key} exists already")
+            row = {**table.row(old), **dict(zip(declared.key, parts, strict=True))}
             table.delete(key)
-            new_key = "|".join([*key.split("|")[:-1], number])
             record = table.add(new_key, old.facts, self.clock.now(), row=row)
             self._tell(company, entity, "renumbered", new_key)
             return record

@@ -102,7 +102,7 @@ class Round:
     def _wave(self) -> None:
         """The ERP changes, people work, faults wait; the pairs run, and some of their processes die."""
         self._work(self._office.partner_ships)
-        for _ in range(self._chance.randint(2, 7) * self._more):
+        for _ in range(self._chance.randint(3, 10) * self._more):
             self._work()
         armed: Counter[str] = Counter()
         for _ in range(self._chance.randint(2, 8)):

@@ -3,14 +3,21 @@
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from mlc_sandbox.visma.entities import ENTITIES
 from tests.prove.world import World
 
 DRAFTS = ("Hold", "Balanced")
+# A stamp that no daily run looks at any more.
+LONG_AGO_DAYS = 40
+CENT = Decimal("0.01")
 # Orders a company has besides, so that partners have goods to ship: about half of them are open.
 MORE_ORDERS = 6
+BOUGHT = ("supplierInvoice", "purchaseorder")
+# A company keeps some, so that there is something to happen to.
+FEWEST_SUPPLIERS = 5
 # The models with tasks: the field of a task that holds the key, and the ERP's entity.
 BOARDS = {
     "supplier_invoices": ("SupplierInvoiceId", "supplierInvoice"),
@@ -44,7 +51,7 @@ class Office:
         # The ship notices that were taken in when the database was copied; None: it never was.
         self.known_notices: set[str] | None = None
         self.comments: list[Comment] = []
-        self._again = 0
+        self._again = self._count = 0
         self._asked_again: set[str] = set()
 
     def work(self) -> str:
@@ -76,6 +83,104 @@ class Office:
     def renamed_supplier(self) -> str:
         company, row = self._a("supplier")
         return self._change(company, "supplier", row, "renamed supplier", {"name": self._text()})
+
+    def released_draft(self) -> str:
+        """From now on it may go to a partner."""
+        fields = {"status": "Open", "hold": False, "approvalStatus": "ApprovedInApproval"}
+        return self._change_draft("released draft", fields)
+
+    def paid_invoice(self) -> str:
+        """All of it, or half."""
+        company, row = self._a("supplierInvoice", ("Open",))
+        if row is None:
+            return ""
+        whole = self._chance.random() < 0.5
+        fields = {
+            name: Decimal(0) if whole else (row[name] / 2).quantize(CENT)
+            for name in ("balance", "balanceInCurrency")
+        }
+        status = {"status": "Closed"} if whole else {}
+        return self._change(company, "supplierInvoice", row, "paid invoice", {**fields, **status})
+
+    def voided_invoice(self) -> str:
+        company, row = self._a("supplierInvoice", ("Open",))
+        fields = {"status": "Voided", "balance": 0, "balanceInCurrency": 0}
+        return self._change(company, "supplierInvoice", row, "voided invoice", fields)
+
+    def changed_order(self) -> str:
+        """More or less of its first line, or another price, or all of it: its partner is to hear of that."""
+        company, row = self._a("purchaseorder", ("Open", "Hold"))
+        if row is None or not row["lines"]:
+            return ""
+        line, *rest = row["lines"]
+        name = self._chance.choice(["orderQty", "unitCost"])
+        least = line["qtyOnReceipts"] if name == "orderQty" else 0
+        line = {**line, name: Decimal(least) + self._chance.randint(1, 500)}
+        amount = (line["orderQty"] * line["unitCost"]).quantize(CENT, ROUND_HALF_UP)
+        line |= {"baseOrderQty": line["orderQty"], "extCost": amount, "amount": amount}
+        more = amount - row["lines"][0]["amount"]
+        totals = {name: row[name] + more for name in ("lineTotal", "orderTotal", "controlTotal")}
+        fields = {"lines": [line, *rest], **totals}
+        return self._change(company, "purchaseorder", row, f"changed order: {name}", fields)
+
+    def cancelled_order(self) -> str:
+        """One of which nothing came yet."""
+        company = self._company()
+        rows = [
+            row
+            for row in self._world.truth(company, "purchaseorder")
+            if row["status"] == "Open" and not any(line["qtyOnReceipts"] for line in row["lines"])
+        ]
+        if not rows:
+            return ""
+        row = self._chance.choice(rows)
+        lines = [{**line, "canceled": True, "completed": True} for line in row["lines"]]
+        fields = {"status": "Cancelled", "lines": lines, "openQuantity": 0, "openBalance": 0}
+        return self._change(company, "purchaseorder", row, "cancelled order", fields)
+
+    def retyped_document(self) -> str:
+        """An invoice is a credit note from now on, or the other way round, under the same number."""
+        company, row = self._a("supplierInvoice", ("Open", "Closed"))
+        other = {"Invoice": "CreditAdj", "CreditAdj": "Invoice"}
+        if row is None or row["documentType"] not in other:
+            return ""
+        wanted = {"number": row["referenceNumber"], "type": other[row["documentType"]]}
+        if self._there(company, "supplierInvoice", f"{wanted['type']}|{wanted['number']}"):
+            return ""
+        self._number_anew(company, "supplierInvoice", row, wanted)
+        return "retyped document"
+
+    def renumbered_document(self) -> str:
+        entity = self._chance.choice(["supplierInvoice", "purchaseorder"])
+        company, row = self._a(entity)
+        if row is None:
+            return ""
+        self._count += 1
+        self._number_anew(company, entity, row, {"number": str(900_000 + self._count)})
+        return f"renumbered {entity}"
+
+    def merged_suppliers(self) -> str:
+        """One is taken into another, and its documents with it; they have stamps of long ago."""
+        company, other = self._a("supplier")
+        documents = [row for entity in BOUGHT for row in self._world.truth(company, entity)]
+        named = {row["supplier"]["number"] for row in documents} - {(other or {}).get("number")}
+        rows = [row for row in self._world.truth(company, "supplier") if row["number"] in named]
+        if other is None or len(rows) < FEWEST_SUPPLIERS:
+            return ""
+        merged = self._chance.choice(rows)
+        now = {"number": other["number"], "name": other["name"]}
+        self._name_anew(company, "supplier", merged["number"], now, days_ago=LONG_AGO_DAYS)
+        self._delete(company, "supplier", merged)
+        former = self.former.pop((company, merged["number"]), [])
+        self.former.setdefault((company, other["number"]), []).extend([merged["number"], *former])
+        return "merged suppliers"
+
+    def stamped_long_ago(self) -> str:
+        """A change with a stamp that no daily run looks at: the key sweep finds it."""
+        company, row = self._a("supplierInvoice")
+        fields = {"description": self._text()}
+        name = "changed with an old stamp"
+        return self._change(company, "supplierInvoice", row, name, fields, days_ago=LONG_AGO_DAYS)
 
     def restamped(self) -> str:
         company, entity = self._company(), self._chance.choice(["supplierInvoice", "supplier"])
@@ -126,16 +231,27 @@ class Office:
         if row is None:
             return ""
         old = key_of(party, row)
-        new = str(80000 + sum(map(len, self.former.values())))
-        path = f"/control/visma/{company}/{party}/renumber"
-        self._world.control("POST", path, {"key": old, "number": new})
+        self._count += 1
+        new = str(80_000 + self._count)
+        self._number_anew(company, party, row, {"number": new})
+        self._name_anew(company, party, old, {"number": new})
+        self.former[company, new] = [*self.former.pop((company, old), []), old]
+        return f"renumbered {party}"
+
+    def _number_anew(self, company: str, entity: str, row: dict[str, Any], wanted: dict[str, str]) -> None:
+        path = f"/control/visma/{company}/{entity}/renumber"
+        self._world.control("POST", path, {"key": key_of(entity, row), **wanted})
+
+    def _name_anew(
+        self, company: str, party: str, old: str, now: dict[str, str], *, days_ago: int = 0
+    ) -> None:
+        """Every document of a party shows another one, or the same by its new number."""
         for entity in KEYS:
             for document in self._world.truth(company, entity):
                 named = document.get(party)
                 if named is not None and named["number"] == old:
-                    self._change(company, entity, document, "", {party: {**named, "number": new}})
-        self.former[company, new] = [*self.former.pop((company, old), []), old]
-        return f"renumbered {party}"
+                    fields = {party: {**named, **now}}
+                    self._change(company, entity, document, "", fields, days_ago=days_ago)
 
     def further_arrives(self) -> str:
         """A payment, a receipt, a sale, hours worked; what is released is posted, and moves balances."""
@@ -341,13 +457,23 @@ class Office:
         return self._change(company, "supplierInvoice", row, name, fields)
 
     def _change(
-        self, company: str, entity: str, row: dict[str, Any] | None, name: str, fields: dict[str, Any]
+        self,
+        company: str,
+        entity: str,
+        row: dict[str, Any] | None,
+        name: str,
+        fields: dict[str, Any],
+        *,
+        days_ago: int = 0,
     ) -> str:
         if row is None:
             return ""
         path, key = f"/control/visma/{company}/{entity}/change", key_of(entity, row)
-        self._world.control("POST", path, {"key": key, "fields": fields})
+        self._world.control("POST", path, {"key": key, "fields": fields, "days_ago": days_ago})
         return name
+
+    def _there(self, company: str, entity: str, key: str) -> bool:
+        return any(key_of(entity, row) == key for row in self._world.truth(company, entity))
 
     def _a(self, entity: str, statuses: tuple[str, ...] = ()) -> tuple[str, dict[str, Any] | None]:
         company = self._company()
@@ -366,6 +492,15 @@ class Office:
 DOINGS: list[Doing] = [
     *[Office.new_document] * 3,
     *[Office.changed_amount] * 2,
+    *[Office.released_draft] * 2,
+    *[Office.paid_invoice] * 2,
+    Office.voided_invoice,
+    *[Office.changed_order] * 3,
+    *[Office.cancelled_order] * 2,
+    Office.retyped_document,
+    Office.renumbered_document,
+    Office.merged_suppliers,
+    Office.stamped_long_ago,
     Office.back_dated,
     Office.described,
     Office.renamed_supplier,

@@ -26,6 +26,8 @@ from mlc_dagster.delivery.rows import decode, encode
 from mlc_dagster.x12.documents import Purpose
 
 LAST_NUMBER = 999_999_999
+# Among the control numbers: what those begin after that were never given.
+FIRST = "first"
 # GS01 of an 860, which tells only what changed; every other change carries the whole document.
 LINE_BY_LINE = "PC"
 
@@ -171,6 +173,13 @@ class Outbox:
                 rows = [{"interchange_id": row["id"], **_values(entry)} for entry in made.documents]
                 connection.execute(interchange_documents.insert(), rows)
         return next(iter(self.find(id=str(row["id"]))))
+
+    def skip_numbers(self, count: int) -> None:
+        """Go on so much higher with all control numbers, also with those that were never given."""
+        with self._engine.begin() as connection:
+            insert_missing(connection, control_numbers, {"name": FIRST, "last": 0})
+            last = control_numbers.c.last + count
+            connection.execute(control_numbers.update().values(last=last))
 
     def of_batch(self, batch_id: str) -> list[Stored]:
         """The interchanges a batch was made into, in the order of their numbers."""
@@ -345,8 +354,10 @@ def _overtaken() -> sa.ColumnElement[bool]:
 
 
 def _next(connection: sa.Connection, name: str) -> int:
-    insert_missing(connection, control_numbers, {"name": name, "last": 0})
-    mine = control_numbers.c.name == name
+    numbers = control_numbers.c
+    before = connection.scalar(sa.select(numbers.last).where(numbers.name == FIRST))
+    insert_missing(connection, control_numbers, {"name": name, "last": before or 0})
+    mine = numbers.name == name
     # On SQLite the insert above has taken the write lock, elsewhere this takes the row's.
     last = connection.execute(sa.select(control_numbers.c.last).where(mine).with_for_update()).scalar_one()
     number = int(last) % LAST_NUMBER + 1

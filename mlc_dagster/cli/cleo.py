@@ -34,6 +34,16 @@ def settle(
 
 
 @cleo_app.command()
+def skip_numbers(
+    count: Annotated[int, typer.Option(min=1, help="More than were given since the backup.")] = 100_000,
+) -> None:
+    """Once the database was restored: leave out the control numbers that partners may have seen since."""
+    from mlc_dagster.cli.partners import skip_control_numbers
+
+    skip_control_numbers(count)
+
+
+@cleo_app.command()
 def receive() -> None:
     """Take in what lies in the mailbox now: acknowledgments, ship notices, changes of suppliers."""
     from mlc_dagster.cli.review import receive_now

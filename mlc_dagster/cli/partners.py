@@ -70,6 +70,15 @@ def settle_document(number: str, reason: str, by: str | None) -> None:
         )
 
 
+def skip_control_numbers(count: int) -> None:
+    """Let a restored database give no number that a partner has seen."""
+    Suite(load_settings()).cleo.outbox.skip_numbers(count)
+    console.print(
+        f"All control numbers go on {count} higher. Partners take them with gaps. Now look at `mlc plan`: "
+        "what it would send again may have been sent after the backup (docs/cleo.md, section 6)."
+    )
+
+
 class NothingToSettle(Exception):
     """No document of this number waits that its partner has."""
 

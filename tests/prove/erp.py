@@ -15,6 +15,7 @@ LONG_AGO_DAYS = 40
 CENT = Decimal("0.01")
 # Orders a company has besides, so that partners have goods to ship: about half of them are open.
 MORE_ORDERS = 6
+INVOICES = ("Invoice", "CreditAdj", "DebitAdj")
 BOUGHT = ("supplierInvoice", "purchaseorder")
 # A company keeps some, so that there is something to happen to.
 FEWEST_SUPPLIERS = 5
@@ -46,8 +47,10 @@ class Office:
         self._world, self._chance = world, chance
         # Company and number of a supplier -> the numbers it had before.
         self.former: dict[tuple[str, str], list[str]] = {}
-        # What was deleted, as it was: company, entity and row.
+        # What was deleted, voided or is another record now, as it was: company, entity and row.
         self.gone: list[tuple[str, str, dict[str, Any]]] = []
+        # The records that have another number or type now: company, entity and key.
+        self.renamed: set[tuple[str, str, str]] = set()
         # The ship notices that were taken in when the database was copied; None: it never was.
         self.known_notices: set[str] | None = None
         self.comments: list[Comment] = []
@@ -103,7 +106,10 @@ class Office:
         return self._change(company, "supplierInvoice", row, "paid invoice", {**fields, **status})
 
     def voided_invoice(self) -> str:
+        """Its partner keeps it, and a person is asked."""
         company, row = self._a("supplierInvoice", ("Open",))
+        if row is not None:
+            self.gone.append((company, "supplierInvoice", row))
         fields = {"status": "Voided", "balance": 0, "balanceInCurrency": 0}
         return self._change(company, "supplierInvoice", row, "voided invoice", fields)
 
@@ -139,12 +145,12 @@ class Office:
         return self._change(company, "purchaseorder", row, "cancelled order", fields)
 
     def retyped_document(self) -> str:
-        """An invoice is a credit note from now on, or the other way round, under the same number."""
+        """An invoice is a credit note from now on, or the like, under the same number."""
         company, row = self._a("supplierInvoice", ("Open", "Closed"))
-        other = {"Invoice": "CreditAdj", "CreditAdj": "Invoice"}
-        if row is None or row["documentType"] not in other:
+        if row is None:
             return ""
-        wanted = {"number": row["referenceNumber"], "type": other[row["documentType"]]}
+        other = self._chance.choice([kind for kind in INVOICES if kind != row["documentType"]])
+        wanted = {"number": row["referenceNumber"], "type": other}
         if self._there(company, "supplierInvoice", f"{wanted['type']}|{wanted['number']}"):
             return ""
         self._number_anew(company, "supplierInvoice", row, wanted)
@@ -240,7 +246,9 @@ class Office:
 
     def _number_anew(self, company: str, entity: str, row: dict[str, Any], wanted: dict[str, str]) -> None:
         path = f"/control/visma/{company}/{entity}/renumber"
-        self._world.control("POST", path, {"key": key_of(entity, row), **wanted})
+        new = self._world.control("POST", path, {"key": key_of(entity, row), **wanted})["key"]
+        self.gone.append((company, entity, row))
+        self.renamed.add((company, entity, new))
 
     def _name_anew(
         self, company: str, party: str, old: str, now: dict[str, str], *, days_ago: int = 0

@@ -26,9 +26,10 @@ CREDIT_NOTE = "DebitAdj"
 SAME_BYTES = "with the same bytes"
 # A restored database does not know what it told since, and tells it again (docs/cleo.md, section 6). Its
 # numbers were raised, so other bytes under a number that came before stay a difference.
-CAME_BEFORE = "was received before"
-# Nothing else that happens here needs a person: no partner judges, and what it was told is never changed.
-GONE = "is gone from the ERP"
+CAME_BEFORE, CALLED_OFF_BEFORE = "was received before", "was cancelled before"
+# What else needs a person: a record is gone, or has another number or type, and its document the name that the
+# former one has at its partner; or it changed, and its supplier has another number.
+GONE, TAKEN, RENAMED = "is gone from the ERP", "for a repetition", "tells documents apart by these"
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,8 @@ def partners(world: World, refused: Mapping[str, str], office: Office) -> tuple[
     wrong = [*refusals(received["refused"], restored=office.restored)]
     wrong += [f"cleo: a partner has an {UNUSED}: {each['number']}" for each in received["documents"][UNUSED]]
     wrong += unexcused(refused, office)
+    # What a restored database told again stays at its partner as it was: a person settles that.
+    told_again = {each["number"] for each in received["refused"] if CAME_BEFORE in each["why"]}
     count = 0
     for kind in KINDS:
         told = [
@@ -105,12 +108,19 @@ def partners(world: World, refused: Mapping[str, str], office: Office) -> tuple[
         }
         count += len(told)
         for each in told:
+            if each.place in refused:
+                continue  # a person is asked, and until then its partner keeps what it has
             documents = [arrived[name] for name in sorted(each.names) if name in arrived]
             if len(documents) > 1 and not office.restored:
                 wrong.append(f"{each.place}: is there {len(documents)} times, by its supplier's numbers")
             if not documents and each.must:
                 wrong.append(f"{each.place}: no {kind.code} arrived")
-            wrong += [line for document in documents for line in _compared(kind, each, document)]
+            wrong += [
+                line
+                for document in documents
+                if document["number"] not in told_again
+                for line in _compared(kind, each, document)
+            ]
         known = {name for each in told for name in each.names} | _gone(kind, refused, office)
         wrong += [
             f"cleo/{kind.model} {name}: is no record of the ERP" for name in sorted(arrived.keys() - known)
@@ -120,29 +130,40 @@ def partners(world: World, refused: Mapping[str, str], office: Office) -> tuple[
 
 def refusals(refused: Iterable[Mapping[str, Any]], *, restored: bool) -> Iterator[str]:
     """What partners refused and should not have had to."""
-    forgiven = (SAME_BYTES, CAME_BEFORE) if restored else (SAME_BYTES,)
+    forgiven = (SAME_BYTES, CAME_BEFORE, CALLED_OFF_BEFORE) if restored else (SAME_BYTES,)
     for each in refused:
         if not any(words in each["why"] for words in forgiven):
             yield f"cleo: a partner refused {each}"
 
 
 def unexcused(refused: Mapping[str, str], office: Office) -> Iterator[str]:
-    """What waits for a person for no reason: a partner may have what the ERP deleted, and that is all."""
+    """What waits for a person for no reason."""
     gone = {
         kind.place(company, row)
         for kind in KINDS
         for company, entity, row in office.gone
         if entity == kind.entity
     }
+    renamed = {
+        f"cleo/{kind.model} {company}|{key}"
+        for kind in KINDS
+        for company, entity, key in office.renamed
+        if entity == kind.entity
+    }
     for place, reason in refused.items():
-        if place.startswith("cleo/") and not (GONE in reason and place in gone):
+        excused = (
+            (GONE in reason and place in gone)
+            or (TAKEN in reason and place in renamed)
+            or (RENAMED in reason and bool(office.former))
+        )
+        if place.startswith("cleo/") and not excused:
             yield f"{place}: is in quarantine: {reason}"
 
 
 def _compared(kind: Kind, told: Told, document: Facts) -> Iterator[str]:
     shown = _shown(kind, document)
     for fact, value in told.facts.items():
-        if shown[fact] != value:
+        if fact in shown and shown[fact] != value:
             yield f"{told.place}: {fact} is {shown[fact]!r} in place of {value!r}"
 
 
@@ -169,15 +190,17 @@ def _invoice_number(row: Facts) -> str:
 
 
 def _order(row: Facts) -> Made | None:
+    if row["status"] in CALLED_OFF:
+        return {"status": "cancelled"}, False
     lines = [line for line in row.get("lines") or () if not line.get("canceled")]
     facts = {
-        "status": "cancelled" if row["status"] in CALLED_OFF else "open",
+        "status": "open",
         "total": sum((money(line["amount"]) for line in lines), Decimal(0)),
         "lines": Counter(
             (str(line["lineNbr"]), money(line["orderQty"]), money(line["unitCost"])) for line in lines
         ),
     }
-    known = row["status"] in (*OPEN_ORDERS, *ENDED_ORDERS, *CALLED_OFF)
+    known = row["status"] in (*OPEN_ORDERS, *ENDED_ORDERS)
     return (facts, row["status"] in OPEN_ORDERS) if known else None
 
 
@@ -227,7 +250,9 @@ def _shown(kind: Kind, document: Facts) -> Facts:
         lines = ((line["order"], line["line"], money(line["quantity"])) for line in document["lines"])
         return {**told, "lines": Counter(lines)}
     lines = ((line["line"], money(line["quantity"]), money(line["price"])) for line in document["lines"])
-    return {**told, "total": money(document["total"]), "lines": Counter(lines)}
+    # An 860 tells lines and no total.
+    total = {"total": money(document["total"])} if len(document.get("isa13", ())) < 2 else {}
+    return {**told, **total, "lines": Counter(lines)}
 
 
 KINDS = (

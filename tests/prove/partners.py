@@ -27,8 +27,8 @@ SAME_BYTES = "with the same bytes"
 # A restored database does not know what it told since, and tells it again (docs/cleo.md, section 6). Its
 # numbers were raised, so other bytes under a number that came before stay a difference.
 CAME_BEFORE, CALLED_OFF_BEFORE = "was received before", "was cancelled before"
-# What else needs a person: a record is gone, or has another number or type, and its document the name that the
-# former one has at its partner; or it changed, and its supplier has another number.
+# What else needs a person: a record is gone, or has another number or type, and its document the name that
+# the former one has at its partner; or it changed, and its supplier has another number.
 GONE, TAKEN, RENAMED = "is gone from the ERP", "for a repetition", "tells documents apart by these"
 
 
@@ -96,36 +96,29 @@ def partners(world: World, refused: Mapping[str, str], office: Office) -> tuple[
     told_again = {each["number"] for each in received["refused"] if CAME_BEFORE in each["why"]}
     count = 0
     for kind in KINDS:
-        told = [
-            found
-            for company in world.companies
-            for row in world.truth(company, kind.entity)
-            if (found := kind.told(company, row, office)) is not None
-        ]
+        told = list(_told(world, kind, office))
         arrived = {
             (each["company"], each[kind.party], each["number"]): each
             for each in received["documents"][kind.code]
         }
-        count += len(told)
-        for each in told:
-            if each.place in refused:
-                continue  # a person is asked, and until then its partner keeps what it has
-            documents = [arrived[name] for name in sorted(each.names) if name in arrived]
-            if len(documents) > 1 and not office.restored:
-                wrong.append(f"{each.place}: is there {len(documents)} times, by its supplier's numbers")
-            if not documents and each.must:
-                wrong.append(f"{each.place}: no {kind.code} arrived")
-            wrong += [
-                line
-                for document in documents
-                if document["number"] not in told_again
-                for line in _compared(kind, each, document)
-            ]
         known = {name for each in told for name in each.names} | _gone(kind, refused, office)
+        besides = sorted(arrived.keys() - known)
+        count += len(told)
         wrong += [
-            f"cleo/{kind.model} {name}: is no record of the ERP" for name in sorted(arrived.keys() - known)
+            line
+            for each in told
+            if each.place not in refused  # a person is asked, and until then its partner keeps what it has
+            for line in _judged(kind, each, arrived, office, told_again)
         ]
+        wrong += [f"cleo/{kind.model} {name}: is no record of the ERP" for name in besides]
     return count, wrong
+
+
+def _told(world: World, kind: Kind, office: Office) -> Iterator[Told]:
+    for company in world.companies:
+        for row in world.truth(company, kind.entity):
+            if (told := kind.told(company, row, office)) is not None:
+                yield told
 
 
 def refusals(refused: Iterable[Mapping[str, Any]], *, restored: bool) -> Iterator[str]:
@@ -160,11 +153,22 @@ def unexcused(refused: Mapping[str, str], office: Office) -> Iterator[str]:
             yield f"{place}: is in quarantine: {reason}"
 
 
-def _compared(kind: Kind, told: Told, document: Facts) -> Iterator[str]:
-    shown = _shown(kind, document)
-    for fact, value in told.facts.items():
-        if fact in shown and shown[fact] != value:
-            yield f"{told.place}: {fact} is {shown[fact]!r} in place of {value!r}"
+def _judged(
+    kind: Kind, told: Told, arrived: Mapping[Name, Facts], office: Office, told_again: Set[str]
+) -> Iterator[str]:
+    """What is wrong with one document. A restored database tells it again, and where its supplier got another
+    number meanwhile, the partner has it by both and cannot know.
+    """
+    documents = [arrived[name] for name in sorted(told.names) if name in arrived]
+    if len(documents) > 1 and not office.restored:
+        yield f"{told.place}: is there {len(documents)} times, by its supplier's numbers"
+    if not documents and told.must:
+        yield f"{told.place}: no {kind.code} arrived"
+    for document in documents:
+        shown = {} if document["number"] in told_again else _shown(kind, document)
+        for fact, value in told.facts.items():
+            if fact in shown and shown[fact] != value:
+                yield f"{told.place}: {fact} is {shown[fact]!r} in place of {value!r}"
 
 
 def _gone(kind: Kind, refused: Mapping[str, str], office: Office) -> Set[Name]:

@@ -13,6 +13,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Lock
 
 import pytest
 import sqlalchemy as sa
@@ -20,11 +21,18 @@ import sqlalchemy as sa
 from mlc_dagster.database import connect, migrate
 
 _numbers = itertools.count(1)
+_starting = Lock()
+
+
+def server_url() -> str:
+    """The PostgreSQL of this process. Of threads that ask first at the same moment, one starts it."""
+    with _starting:
+        return _started()
 
 
 @functools.cache
-def server_url() -> str:
-    """Start PostgreSQL, once a process; it stops, and its files go, when the process ends.
+def _started() -> str:
+    """Start PostgreSQL; it stops, and its files go, when the process ends.
 
     As root the server package makes a system user `pgserver` to run it under; that user must reach the data
     folder, so it lies directly in the temporary folder. The server listens on a socket there, on no port.

@@ -59,8 +59,9 @@ lock:                    ## Compile the lock files from pyproject.toml (needs uv
 	uv pip compile benchmarks/dlt-requirements.in --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header --quiet -o benchmarks/dlt-requirements.lock
 
-clean:                   ## Remove the environment and all state
-	rm -rf $(VENV) $(DLT) .mlc .mypy_cache .ruff_cache .pytest_cache build *.egg-info
+# What else lies in .mlc may be an installation's: its database, its lake, the key of its vault.
+clean:                   ## Remove the environments, the demo and what builds left
+	rm -rf $(VENV) $(DLT) $(AUDIT) .mlc/demo .mypy_cache .ruff_cache .pytest_cache build *.egg-info
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

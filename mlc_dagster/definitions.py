@@ -54,7 +54,7 @@ def _built(file: Path, settings_text: str, mappings: Mappings, version: int) -> 
         *pairs,
         way_back(settings),
         mailbox(settings),
-        alerts(settings),
+        alerts(),
         signals(settings),
         site(settings, mappings),
         retention_of(settings),

@@ -22,9 +22,8 @@ def show_alerts() -> int:
         console.print(Text("\n".join(others)))
     if not found:
         console.print("Nothing is wrong that the database or Dagster's finished runs tell of.")
-    if settings.alerts.channels:
-        console.print("Failed runs and checks are as the sensor `alerts` last read them, every minute.")
-    else:
+    console.print("Failed runs and checks are as the sensor `alerts` last read them, every minute.")
+    if not settings.alerts.channels:
         console.print("Nobody is told: mlc.yaml names no channel (docs/alerts.md).")
     return 1 if found else 0
 

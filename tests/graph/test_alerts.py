@@ -284,25 +284,40 @@ def test_a_check_that_a_run_has_planned_says_nothing_until_it_is_evaluated(
     assert book.open() == []
 
 
+def tick(instance: dg.DagsterInstance, suite: Suite, cursor: str | None) -> dg.SensorResult:
+    resource = SuiteResource(settings_file=str(suite.settings.file))
+    with dg.build_sensor_context(instance=instance, cursor=cursor, resources={"suite": resource}) as context:
+        return alert_sensor(context)  # type: ignore[return-value]
+
+
+def said(result: dg.SensorResult) -> str | None:
+    """What a tick shows in Dagster's UI."""
+    return result.skip_reason.skip_message if result.skip_reason else None
+
+
 def test_a_tick_of_the_sensor_tells_and_keeps_its_place(
     work: type[Work], instance: dg.DagsterInstance, suite: Suite, chat: Postbox
 ) -> None:
-    resource = SuiteResource(settings_file=str(suite.settings.file))
-
-    def tick(cursor: str | None) -> dg.SensorResult:
-        with dg.build_sensor_context(
-            instance=instance, cursor=cursor, resources={"suite": resource}
-        ) as context:
-            return alert_sensor(context)  # type: ignore[return-value]
-
     work.failure = "It broke."
     run(instance)
-    first = tick(None)
-    assert str(first.skip_reason.skip_message if first.skip_reason else "") == "Told 1 alerts."
+    first = tick(instance, suite, None)
+    assert said(first) == "Told 1 alerts."
     assert "A run fails: anaplan NO01" in chat.last
-    again = tick(first.cursor)
-    assert str(again.skip_reason.skip_message if again.skip_reason else "") == "Nothing new."
+    again = tick(instance, suite, first.cursor)
+    assert said(again) == "Nothing new."
     assert again.cursor == first.cursor
+
+
+def test_without_a_channel_a_failed_run_is_written_down_all_the_same(
+    work: type[Work], instance: dg.DagsterInstance, suite: Suite, chat: Postbox
+) -> None:
+    file = suite.settings.file
+    file.write_text(file.read_text("utf-8").replace(CHANNELS, ""), "utf-8")
+    work.failure = "It broke."
+    run(instance)
+    assert said(tick(instance, suite, None)) == "Nobody is told: there is no channel."
+    assert [alert.finding.subject for alert in look(suite).open()] == ["anaplan NO01"]
+    assert chat.titles == []
 
 
 def test_a_run_that_was_stopped_is_told_as_that(instance: dg.DagsterInstance, suite: Suite) -> None:

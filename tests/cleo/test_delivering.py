@@ -229,9 +229,9 @@ def test_a_credit_note_is_one(install: Install, world: World, sign: str) -> None
 
 def credit_note(number: str, **changes: Any) -> Row:
     """A credit note of a number that an invoice may have too: the ERP tells them apart by type."""
-    code = f"NO01|CreditAdj|{number}"
+    code = f"NO01|DebitAdj|{number}"
     row = invoice(number, **{"code": code, "credit": True, **changes})
-    return replace(row, key=code, source_key=f"CreditAdj|{number}")
+    return replace(row, key=code, source_key=f"DebitAdj|{number}")
 
 
 @pytest.mark.parametrize("at_once", [True, False])

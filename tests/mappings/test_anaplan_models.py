@@ -262,7 +262,7 @@ def test_invoices_are_in_the_documents_currency_and_name_their_supplier_as_it_is
     assert (found["supplier"], found["supplier_name"]) == ("NO01|50000", "Blåbær & Sønn AS")
     assert (found["date"], found["description"]) == (date(2026, 11, 20), LONG)
     credit = payload(mapped, "NO01|CreditAdj|10024")
-    assert (credit["document_type"], credit["supplier_name"]) == ("Credit note", "Gone AB")
+    assert (credit["document_type"], credit["supplier_name"]) == ("Credit adjustment", "Gone AB")
     warned = {check.name for check in mapped.checks if not check.passed}
     assert warned == {"supplier_in_suppliers_code"}
 

@@ -13,8 +13,8 @@ Hub = dict[str, dict[str, Row]]
 
 DOCUMENT_TYPES = {
     "Invoice": "Invoice",
-    "CreditAdj": "Credit note",
-    "DebitAdj": "Debit adjustment",
+    "CreditAdj": "Credit adjustment",
+    "DebitAdj": "Purchase credit note",
     "Prepayment": "Prepayment",
     "QuickCheck": "Cash purchase",
     "VoidQuickCheck": "Voided cash purchase",

@@ -79,7 +79,7 @@ class Identity(Section):
 
 
 class Partner(Identity):
-    """What is agreed with one partner (vendors/x12.md: a partner's guideline beats the sheet).
+    """What is agreed with one partner, whose guideline beats the standard (vendors/x12.md).
 
     `file`: the interchange inside a JSON document with its business fields, or as it is. `acknowledge`: ask
     for a TA1. `overdue_hours`: when a missing 997 is told. `order_change`, `invoice_change`,

@@ -13,6 +13,8 @@ from mlc_dagster.settings.whole import Settings
 DIALECT = "http://json-schema.org/draft-07/schema#"
 VARIABLE_NAME = {"type": "string", "pattern": VARIABLE.pattern, "description": "An environment variable."}
 FROM_ENVIRONMENT = {"$ref": "#/definitions/Variable"}
+# Our notes on the vendors' documents, which who writes mlc.yaml does not have.
+NOTES = re.compile(r"\s*\(vendors/[^)]*\)")
 # What the name of a variable does not meet, though its value may.
 NARROW = ("enum", "format", "maxLength", "minLength", "pattern")
 
@@ -26,6 +28,8 @@ def json_schema() -> dict[str, Any]:
     sections = whole.pop("$defs")
     for kind in _sections(Settings):
         section = sections[kind.__name__]
+        if "description" in section:
+            section["description"] = NOTES.sub("", section["description"])
         for field, schema in section.get("properties", {}).items():
             section["properties"][field] = _lenient(schema) | _told(kind, field)
     top = sections.pop("Settings")
@@ -66,7 +70,7 @@ def _lenient(schema: Any) -> Any:
 
 def _told(kind: type[BaseModel], field: str) -> dict[str, str]:
     """What the docstrings of a section say of a field: each sentence that names it."""
-    texts = [cleandoc(each.__doc__ or "") for each in kind.__mro__ if issubclass(each, Section)]
+    texts = [NOTES.sub("", cleandoc(each.__doc__ or "")) for each in kind.__mro__ if issubclass(each, Section)]
     sentences = re.split(r"(?<=\.)\s+", "\n\n".join(texts))
     said = [" ".join(each.split()) for each in sentences if re.search(rf"`{field}\b|\b{field}:", each)]
     return {"description": " ".join(said)} if said else {}

@@ -185,6 +185,7 @@ def test_the_schema_in_the_repository_is_the_one_of_the_settings() -> None:
     printed = CliRunner().invoke(app, ["schema"]).output
     assert printed == SCHEMA.read_text(), "run `mlc schema > docs/schema/mlc.schema.json`"
     assert len(printed) < 200_000
+    assert "vendors/" not in printed, "it names no file that who writes mlc.yaml does not have"
     Draft7Validator.check_schema(json.loads(printed))
 
 

@@ -1,12 +1,14 @@
 """What the UI shows before anything ran: assets, partitions, pools, checks, schedules and sensors by name."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import dagster as dg
 import pytest
+import yaml
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 
 from mlc_dagster.definitions import defs
@@ -143,6 +145,33 @@ def test_what_runs_by_itself(house: House) -> None:
     assert set(sensors) == {"visma_anaplan_changes", "alerts", *resuming}
     running = {name for name, sensor in sensors.items() if sensor.default_status.value == "RUNNING"}
     assert running == {"alerts", *resuming}, "an operator switches the others on"
+
+
+def test_the_guide_tells_of_each_schedule_and_sensor_whether_it_is_on_by_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = yaml.safe_load((REPOSITORY / "mlc.yaml").read_text("utf-8"))
+    whole["retention"] = {"runs_days": 90}
+    whole["receiver"] = {"url": "https://hooks.example.com", "visma": {"secret": "${VISMA_HOOKS}"}}
+    whole["pairs"]["asana"]["destinations"]["supplier_invoices"]["way_back"] = {"comments": True}
+    (tmp_path / "mlc.yaml").write_text(yaml.safe_dump(whole), "utf-8")
+    monkeypatch.setenv("MLC_CONFIG", str(tmp_path / "mlc.yaml"))
+    repository = defs().get_repository_def()
+    there = {
+        each.name: each.default_status.value == "RUNNING"
+        for each in [*repository.schedule_defs, *repository.sensor_defs]
+    }
+    guide = (REPOSITORY / "docs" / "deploy.md").read_text("utf-8")
+    told = {
+        name.replace("<pair>", pair): on == "yes"
+        for names, on in re.findall(
+            r"^\| (?:schedule|sensor)s? (`.+?) \|.*\| (yes|no) \|$", guide, re.MULTILINE
+        )
+        for name in re.findall("`(.+?)`", names)
+        for pair in (whole["pairs"] if "<pair>" in name else [""])
+    }
+    del told["reconcile_cleo"]  # no partner shows what it holds
+    assert told == there
 
 
 def test_a_sensor_waits_for_no_vendor() -> None:

@@ -70,7 +70,9 @@ def _lenient(schema: Any) -> Any:
 
 def _told(kind: type[BaseModel], field: str) -> dict[str, str]:
     """What the docstrings of a section say of a field: each sentence that names it."""
-    texts = [NOTES.sub("", cleandoc(each.__doc__ or "")) for each in kind.__mro__ if issubclass(each, Section)]
+    texts = [
+        NOTES.sub("", cleandoc(each.__doc__ or "")) for each in kind.__mro__ if issubclass(each, Section)
+    ]
     sentences = re.split(r"(?<=\.)\s+", "\n\n".join(texts))
     said = [" ".join(each.split()) for each in sentences if re.search(rf"`{field}\b|\b{field}:", each)]
     return {"description": " ".join(said)} if said else {}

@@ -38,16 +38,22 @@ def first_open_day(suite: Suite, entity: Entity, company: str, last: date) -> da
     return day
 
 
-def days_to_read(suite: Suite, entity: Entity, company: str, days: Sequence[date]) -> Sequence[date]:
+def days_to_read(
+    suite: Suite, entity: Entity, company: str, days: Sequence[date], *, anew: bool
+) -> Sequence[date]:
     """The days a run of some days has to read of an entity: of master data also those it never read.
 
     Documents of the newest days refer to suppliers and accounts of any day: a new company may have its
     current days delivered before its history, and none of them lacks a name or an address.
+
+    What was wholly read is left alone, unless days are asked for `anew`: a first load of many windows would
+    spend each on the entities that are done.
     """
     axis = span(suite.settings.start_day, max(days))
-    if not entity.is_master_data or suite.lake.notes(entity.name, company).keys() >= set(axis):
-        return days
-    return axis
+    if entity.is_master_data and not suite.lake.notes(entity.name, company).keys() >= set(axis):
+        days = axis
+    begin = days[0] if anew else first_open_day(suite, entity, company, max(days))
+    return [day for day in days if day >= begin]
 
 
 def span(first: date, last: date) -> list[date]:

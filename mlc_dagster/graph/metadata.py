@@ -12,6 +12,7 @@ from mlc_dagster.delivery.destination import Destination, Reviewed
 from mlc_dagster.graph.partitions import Days
 from mlc_dagster.mappings import Mappings, Model
 from mlc_dagster.mappings.model import IDENTITY
+from mlc_dagster.operations.backlog import Interrupted
 from mlc_dagster.visma.entities import Entity
 
 PREVIEW_ROWS = 5
@@ -51,6 +52,13 @@ def table(names: Sequence[str], rows: Iterable[Sequence[str]]) -> dg.TableMetada
 def reasons(found: Sequence[tuple[str, str]]) -> dict[str, dg.MetadataValue[Any]]:
     """The first few refused records with their reasons; nothing when there are none."""
     return {"quarantine": table(("record", "reason"), found[:REASONS_SHOWN])} if found else {}
+
+
+def interrupted(company: str, left: Interrupted, hours: int | None) -> dict[str, Any]:
+    """How far a read came before a window closed. `hours`: of the ERP's, until it has all its pages."""
+    shown = {"pages": left.pages, "hours_to_go": None if left.pages is None or hours is None else hours - 1}
+    known = {name: value for name, value in shown.items() if value is not None}
+    return {"company": company, "days_not_read": left.days, "pages_here": left.here, **known}
 
 
 def calls_per_change(totals: Mapping[str, int], calls: int) -> dict[str, float]:

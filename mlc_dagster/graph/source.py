@@ -10,8 +10,10 @@ from mlc_dagster import flow
 from mlc_dagster.graph import metadata, partitions
 from mlc_dagster.graph.policies import RETRY
 from mlc_dagster.graph.resource import SuiteResource
-from mlc_dagster.graph.steps import AGAIN_TAG, by_company
+from mlc_dagster.graph.steps import AGAIN_TAG, asked_anew, by_company
+from mlc_dagster.operations import backlog
 from mlc_dagster.outlook import days_to_read
+from mlc_dagster.transport.errors import Closed
 from mlc_dagster.visma.entities import Entity
 
 POOL = "visma"
@@ -58,17 +60,27 @@ def entity_asset(
                     {"dagster/partition_row_count": rows}, partition_key=partitions.key(company, day)
                 )
 
-            report = flow.read(
-                house,
-                entity,
-                company,
-                days_to_read(house, entity, company, days),
-                run_id=context.run.run_id,
-                whole=config.whole,
-                allow_deletes=config.allow_deletes,
-                again=AGAIN_TAG in context.run.tags,
-                on_day=show_rows,
-            )
+            anew = config.whole or asked_anew(context.run)
+            due = days_to_read(house, entity, company, days, anew=anew)
+            try:
+                report = flow.read(
+                    house,
+                    entity,
+                    company,
+                    due,
+                    run_id=context.run.run_id,
+                    whole=config.whole,
+                    allow_deletes=config.allow_deletes,
+                    again=AGAIN_TAG in context.run.tags,
+                    on_day=show_rows,
+                )
+            except Closed:
+                left = backlog.how_far(house, entity, company, due, whole=config.whole)
+                backlog.note_interrupted(house, company, left)
+                shown = metadata.interrupted(company, left, backlog.hours(house, company, left.calls))
+                context.log_event(dg.AssetObservation(context.asset_key, metadata=shown))
+                raise
+            backlog.note_ended(house, entity, company)
             context.log.info(f"{entity.place} {company} {days[0]} to {days[-1]}: {report}")
             refused.extend(
                 (f"{company} {bad.key or 'without a key'}", bad.reason) for bad in report.quarantined

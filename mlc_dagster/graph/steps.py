@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -14,11 +14,13 @@ from mlc_dagster.flow import ContractBroken, LakeIncomplete
 from mlc_dagster.graph import partitions
 from mlc_dagster.logs import about
 from mlc_dagster.operations.overview import SOURCE
+from mlc_dagster.outlook import first_open_day
 from mlc_dagster.problems import ProblemsFound
 from mlc_dagster.settings import SecretMissing
 from mlc_dagster.suite import Suite
 from mlc_dagster.transport.errors import Closed, Misconfigured, Refused
 from mlc_dagster.vault import VaultLocked
+from mlc_dagster.visma.entities import ENTITIES
 
 PAIR_TAG = "mlc/pair"
 COMPANY_TAG = "mlc/company"
@@ -47,6 +49,11 @@ def pairs_of(run: dg.DagsterRun, pairs: Iterable[str]) -> list[str]:
         return [tag]
     selected = {key.path[0] for key in run.asset_selection or ()}
     return [pair for pair in pairs if pair in selected]
+
+
+def asked_anew(run: dg.DagsterRun) -> bool:
+    """Whether a person or a replay named the run's days, and means also those that were wholly read."""
+    return COMPANY_TAG not in run.tags or AGAIN_TAG in run.tags
 
 
 def by_company(context: dg.AssetExecutionContext, suite: Suite, work: Work) -> Counter[str] | None:
@@ -125,8 +132,11 @@ def _defer(
     pair, config = _pair(context, suite), _configured(context)
     waits: list[tuple[str, str, str | None]] = []
     if config is None or pair != SOURCE:
-        again = json.dumps({"again": True}) if AGAIN_TAG in context.run.tags else None
-        waits += [(pair, company, again) for company in days]
+        for company, listed in days.items():
+            again = AGAIN_TAG in context.run.tags or (
+                asked_anew(context.run) and _wholly_read(context, suite, company, listed)
+            )
+            waits.append((pair, company, json.dumps({"again": True}) if again else None))
     if config is not None:
         waits += [(SOURCE, company, config) for company in days if company not in done]
     for owner, company, asked in waits:
@@ -144,6 +154,12 @@ def _defer(
         f"{window} {', '.join(days)}: the rest goes on by itself after {window.opens_at:%Y-%m-%d %H:%M} UTC "
         f"if Dagster's daemon runs and the sensor {sensors} is on; else start it again then."
     )
+
+
+def _wholly_read(context: dg.AssetExecutionContext, suite: Suite, company: str, days: Sequence[date]) -> bool:
+    """Whether all that the run reads was wholly read on its first day: then it is no load that goes on."""
+    read = [ENTITIES[key.path[-1]] for key in context.selected_asset_keys if key.path[0] == SOURCE]
+    return all(first_open_day(suite, entity, company, days[-1]) > days[0] for entity in read)
 
 
 def _configured(context: dg.AssetExecutionContext) -> str | None:

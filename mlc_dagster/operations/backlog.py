@@ -1,15 +1,16 @@
 """What of the ERP has still to be read: days, pages, calls, and how many of the ERP's hours that takes."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from mlc_dagster.delivery.memory import Memory
 from mlc_dagster.outlook import entities, open_days, span, today
 from mlc_dagster.suite import Suite
 from mlc_dagster.visma.connect import company_budget
 from mlc_dagster.visma.entities import ENTITIES, Entity, Paging
-from mlc_dagster.visma.reader import pages_kept
+from mlc_dagster.visma.reader import Received, received
 from mlc_dagster.visma.wall import day_begin
 
 
@@ -75,8 +76,16 @@ def _backlog(suite: Suite, entity: Entity, company: str, first: date) -> Backlog
         records = told.total
         size = min(client.page_size, told.cap or client.page_size)
         pages = max(1, math.ceil((records or 0) / size))
-    kept = pages_kept(
-        client,
+    return Backlog(
+        entity.name, company, missing, records, pages, _received(suite, entity, company, days).here
+    )
+
+
+def _received(
+    suite: Suite, entity: Entity, company: str, days: Sequence[date], *, whole: bool = False
+) -> Received:
+    return received(
+        suite.visma(company),
         suite.lake,
         entity,
         company,
@@ -84,5 +93,48 @@ def _backlog(suite: Suite, entity: Entity, company: str, first: date) -> Backlog
         first_day=suite.settings.start_day,
         clock=suite.clock,
         zone=suite.settings.timezone,
+        whole=whole,
     )
-    return Backlog(entity.name, company, missing, records, pages, kept)
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """A read that a closed window interrupted: `here` of its `pages`, None before the ERP told how many."""
+
+    entity: str
+    days: int
+    here: int
+    pages: int | None
+
+    @property
+    def calls(self) -> int:
+        """The calls still to be made, as far as they are known."""
+        return max(0, (self.pages or 0) - self.here)
+
+
+def how_far(suite: Suite, entity: Entity, company: str, days: Sequence[date], *, whole: bool) -> Interrupted:
+    """How far a read of some days came. Makes no call."""
+    held, came = suite.lake.notes(entity.name, company), _received(suite, entity, company, days, whole=whole)
+    return Interrupted(entity.name, sum(day not in held for day in days), came.here, came.pages)
+
+
+def note_interrupted(suite: Suite, company: str, read: Interrupted) -> None:
+    """Note how far a read came: people look on while the window is closed, and nobody can be asked then."""
+    _noted(suite).change(company, lambda now: {**now, read.entity: [read.days, read.here, read.pages]})
+
+
+def note_ended(suite: Suite, entity: Entity, company: str) -> None:
+    """A read that ended is no interrupted one any more."""
+    _noted(suite).change(company, lambda now: {name: one for name, one in now.items() if name != entity.name})
+
+
+def interrupted(suite: Suite) -> dict[str, list[Interrupted]]:
+    """The reads of each company that closed windows interrupted, as they were noted. Asks nobody."""
+    return {
+        company: [Interrupted(name, *one) for name, one in sorted(noted.value.items())]
+        for company, noted in _noted(suite).all().items()
+    }
+
+
+def _noted(suite: Suite) -> Memory:
+    return Memory(suite.engine, suite.clock, "visma/interrupted")

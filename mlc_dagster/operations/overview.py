@@ -14,6 +14,7 @@ from mlc_dagster.database import reading
 from mlc_dagster.database.schema import UtcDateTime, batches, deliveries, quarantine, records
 from mlc_dagster.delivery.deferrals import Deferral
 from mlc_dagster.delivery.ledger import BatchState, State
+from mlc_dagster.operations.backlog import Interrupted, hours, interrupted
 from mlc_dagster.operations.health import budgets_left
 from mlc_dagster.settings import pair_of
 from mlc_dagster.suite import Suite
@@ -60,7 +61,8 @@ class PairHealth:
 
     stale_after: None for the source, whose entities may have gone out of use. deferred: the work that waits
     longest for a vendor's window, None when none waits. budgets_left: calls left of our share by budget, None
-    while its limit is unknown.
+    while its limit is unknown. interrupted: of the source, the reads that closed windows interrupted; hours:
+    in how many hours of the ERP's they have all the pages that are known of, None when nobody knows.
     """
 
     pair: str
@@ -70,6 +72,8 @@ class PairHealth:
     places: Sequence[PlaceHealth]
     deferred: Deferral | None
     budgets_left: Mapping[str, int | None]
+    interrupted: Sequence[Interrupted] = ()
+    hours: int | None = None
 
     @property
     def last_success(self) -> datetime | None:
@@ -130,12 +134,13 @@ def overview(suite: Suite, now: datetime) -> list[PairHealth]:
     """Every pair that is switched on, by company, after the reading of the ERP."""
     facts = _Facts.of(suite)
     left = budgets_left(suite)
-    waiting = suite.deferrals.waiting()
+    waiting, reads = suite.deferrals.waiting(), interrupted(suite)
     found = []
     for pair, company in _pairs(suite):
         settings = suite.settings.pairs.on().get(pair)
         names = [f"{pair}/{name}" for name in settings.names()] if settings else facts.read(company)
         own = f"{SOURCE} {company}" if pair == SOURCE else pair
+        unread = reads.get(company, []) if pair == SOURCE else []
         found.append(
             PairHealth(
                 pair=pair,
@@ -151,6 +156,8 @@ def overview(suite: Suite, now: datetime) -> list[PairHealth]:
                 budgets_left={
                     name: calls for name, calls in left.items() if f"{name} ".startswith(f"{own} ")
                 },
+                interrupted=unread,
+                hours=hours(suite, company, sum(each.calls for each in unread)) if unread else None,
             )
         )
     return found

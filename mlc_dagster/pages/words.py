@@ -1,12 +1,13 @@
 """What states and events are called on the pages, and how times and numbers are written."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from mlc_dagster.delivery import Kind
+from mlc_dagster.operations.backlog import Interrupted
 from mlc_dagster.settings import TITLES
 
 SYSTEMS = {**TITLES, "visma": "the ERP"}
@@ -110,6 +111,22 @@ def ago(age: timedelta | None) -> str:
     if minutes < 48 * 60:
         return f"{minutes // 60} h ago"
     return f"{minutes // (24 * 60)} days ago"
+
+
+def interrupted(read: Interrupted) -> str:
+    """How far a read came before the ERP's limit was used up."""
+    what = kind_of(read.entity).capitalize()
+    if read.pages is None:
+        return f"{what}: {read.days:,} days to read" if read.days else f"{what}: the newest changes to read"
+    return f"{what}: {read.here:,} of {read.pages:,} pages here"
+
+
+def to_go(reads: Sequence[Interrupted], hours: int | None) -> str:
+    """When the pages that are known of will all be here; hours: of the ERP's, this one included."""
+    if hours is None or all(read.pages is None for read in reads):
+        return "it goes on by itself"
+    bound = "at least" if any(read.pages is None for read in reads) else "about"
+    return f"it goes on by itself, {bound} {hours - 1:,} h more"
 
 
 def local(at: datetime | None, zone: ZoneInfo) -> str:

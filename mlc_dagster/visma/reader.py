@@ -1,5 +1,6 @@
 """Reads what changed in the ERP into the lake, by company and modified day: one sweep for many days."""
 
+import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -150,7 +151,15 @@ def read_days(
     return report
 
 
-def pages_kept(
+@dataclass(frozen=True, slots=True)
+class Received:
+    """How many pages of a pass over a list are here, and how many it has; None before the first has told."""
+
+    here: int = 0
+    pages: int | None = None
+
+
+def received(
     client: VismaClient,
     lake: Lake,
     entity: Entity,
@@ -160,12 +169,18 @@ def pages_kept(
     first_day: date,
     clock: Clock,
     zone: str = ZONE,
-) -> int:
-    """How many pages a read of some days that was cut off has left; the next read of them goes on there."""
+    whole: bool = False,
+) -> Received:
+    """What a read of some days that was cut off has left of its last pass; the next one goes on there."""
     reading = _Reading(
         client, lake, entity, company, _Axis(days, first_day, zone), clock, allow_deletes=False
     )
-    return len(reading.spool(whole=not entity.has_filter).notes())
+    notes = reading.spool(whole=whole or not entity.has_filter).notes().values()
+    newest = max((note["pass"] for note in notes), default=0)
+    told = {note["page"]: note["told"] for note in notes if note["pass"] == newest}
+    totals = [total for _, total, _ in told.values() if total is not None]
+    size = min([client.page_size, *(cap for *_, cap in told.values() if cap)])
+    return Received(len(told), math.ceil(max(totals) / size) if totals else None)
 
 
 def _read_after_others(

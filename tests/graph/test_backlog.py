@@ -1,11 +1,15 @@
 """A company with a long history: how much is to be read, how far it is, and when it ends."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 
+import dagster as dg
 import pytest
 
-from mlc_dagster.operations.backlog import backlogs, hours, total
+from mlc_dagster.operations.backlog import Interrupted, backlogs, hours, interrupted, total
+from mlc_dagster.operations.overview import overview
 from tests.graph.conftest import MakeHouse
+from tests.graph.test_lockouts import asked_to_run, launch, refused, resume
 from tests.support.house import House
 from tests.support.planning import expected
 
@@ -77,3 +81,65 @@ def test_the_current_days_may_go_first_and_the_history_after_them(make_house: Ma
     wanted, found = expected(house.sandbox, ["NO01"]), house.modules()
     for module in (SUPPLIERS, INVOICES):
         assert found[module] == wanted[module]
+
+
+SHARE = 8
+
+
+@pytest.fixture
+def ten_years(make_house: MakeHouse) -> Iterator[House]:
+    """A company with changes of ten years. The ERP gives two records a page; 8 calls an hour are ours."""
+    house = make_house(destinations=["suppliers", "supplier_invoices"], patience=0)
+    table = house.sandbox.visma.table("NO01", "supplierInvoice")
+    for years, record in enumerate(list(table)[:10], start=1):
+        table.change(record, {}, house.clock.now() - timedelta(days=365 * years))
+    switches = house.sandbox.visma.switches
+    before = dict(switches)
+    switches["page_cap"], switches["rate_limit"] = 2, 10
+    yield house
+    for name, value in before.items():
+        switches[name] = value
+
+
+def used(house: House) -> int:
+    """The calls of this hour, by the ERP's own count."""
+    return max(window.used for window in house.sandbox.visma.limits.windows.values())
+
+
+def test_ten_years_of_a_new_company_come_hour_by_hour_and_then_all_is_delivered(ten_years: House) -> None:
+    house, hour = ten_years, timedelta(hours=1, seconds=1)
+    backlog = [total(backlogs(house.suite(), "NO01"))]
+    assert house.run().success
+    while interrupted(house.suite())["NO01"]:
+        assert used(house) <= SHARE
+        assert house.imports() == 0, "a part is not delivered"
+        assert isinstance(resume(house), dg.SkipReason), "the hour is not over"
+        house.sandbox.clock.advance(hour)
+        backlog.append(total(backlogs(house.suite(), "NO01")))
+        assert backlog[-1] < backlog[-2]
+        [request] = asked_to_run(resume(house))
+        assert launch(house, request).success
+    assert used(house) <= SHARE
+    assert refused(house) == []
+    assert len(backlog) > 3
+    assert isinstance(resume(house), dg.SkipReason), "nothing waits"
+    wanted, found = expected(house.sandbox, ["NO01"]), house.modules()
+    for module in (SUPPLIERS, INVOICES):
+        assert found[module] == wanted[module]
+
+
+def test_how_far_a_read_came_is_told_while_the_hour_is_closed_and_nobody_can_be_asked(
+    ten_years: House,
+) -> None:
+    house = ten_years
+    assert house.read("supplier_invoices").success
+    house.sandbox.log.reset()
+    [reading, *_] = overview(house.suite(), house.clock.now())
+    assert reading.interrupted == [Interrupted("supplier_invoices", days=4, here=8, pages=10)]
+    assert reading.hours == 2, "this one, which is used up, and one more"
+    assert house.sandbox.log.count("visma") == 0
+    seen = house.instance.fetch_observations(dg.AssetKey(["visma", "supplier_invoices"]), limit=1).records
+    observed = seen[0].asset_observation
+    assert observed is not None
+    told = {name: value.value for name, value in observed.metadata.items()}
+    assert told == {"company": "NO01", "days_not_read": 4, "pages_here": 8, "pages": 10, "hours_to_go": 1}

@@ -99,6 +99,29 @@ def test_the_rest_goes_on_by_itself_when_the_window_opens(house: House) -> None:
     assert tick.skip_message == "Nothing waits."
 
 
+def test_what_was_wholly_read_before_the_lockout_is_not_read_again(house: House) -> None:
+    """Else a load of many windows would spend each on what the first ones brought, and never end."""
+    assert house.read("suppliers").success
+    lock_visma(house, "/supplierInvoice")
+    house.run()
+    let_it_open(house)
+    house.sandbox.log.reset()
+    [request] = asked_to_run(resume(house))
+    assert launch(house, request).success
+    asked = house.sandbox.log.calls("visma", match=r"/supplier\?")
+    assert asked
+    assert all("lastModifiedDateTime=" in call.path for call in asked), "only what changed since"
+
+
+def test_days_wholly_read_that_a_person_wants_again_are_still_read_after_a_lockout(house: House) -> None:
+    house.run()
+    lock_visma(house, r"/supplier\?")
+    assert house.materialize("visma/suppliers", tags=range_tags("NO01", *house.days[:2])).success
+    let_it_open(house)
+    [request] = asked_to_run(resume(house, "visma"))
+    assert request.tags.items() >= AGAIN.items()
+
+
 def test_a_replay_that_was_locked_out_goes_on_as_one(house: House) -> None:
     lock_visma(house, "/supplierInvoice")
     tags = {**range_tags("NO01", house.today, house.today), PAIR_TAG: "anaplan", **AGAIN}

@@ -13,9 +13,12 @@ from mlc_dagster.alerts.finding import Finding, Kind, Severity
 from mlc_dagster.cli.quarantine_app import Stage
 from mlc_dagster.cli.webhooks import app_of
 from mlc_dagster.delivery import Kind as Event
+from mlc_dagster.operations.backlog import Interrupted, note_ended, note_interrupted
 from mlc_dagster.operations.replay import Replays
 from mlc_dagster.pages import words
 from mlc_dagster.settings import REPOSITORY
+from mlc_dagster.visma.connect import company_budget
+from mlc_dagster.visma.entities import ENTITIES
 from tests.lake.examples import note, row, table
 from tests.pages.conftest import NASTY, TOKEN, Installation, a_day, open_suite
 from tests.receiver.conftest import in_public
@@ -138,6 +141,27 @@ def test_before_the_first_run_the_overview_does_not_say_that_all_is_up_to_date(
         told = text(Installation(suite, ManualClock(), url, tmp_path).page("/"))
     assert "Not everything is loaded yet" in told
     assert "Every pair is up to date" not in told
+
+
+def test_the_overview_says_how_far_a_reading_came_that_the_erps_limit_interrupted(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mlc_dagster.pages.app.OVERVIEW_SECONDS", -1)
+    suite = installation.suite
+    budget = company_budget(suite.settings.visma, "NO01", suite.budgets)
+    headers = {"X-RateLimit-Limit": "1000", "X-RateLimit-Remaining": "200", "X-RateLimit-Reset": "1800"}
+    budget.learn(headers, 200)
+    assert budget.left() == 0
+    note_interrupted(suite, "NO01", Interrupted("supplier_invoices", days=21, here=800, pages=4000))
+    assert "Supplier invoices: 800 of 4,000 pages here it goes on by itself, about 4 h more" in text(
+        installation.page("/")
+    )
+    note_interrupted(suite, "NO01", Interrupted("suppliers", days=21, here=0, pages=None))
+    told = text(installation.page("/"))
+    assert "Suppliers: 21 days to read it goes on by itself, at least 4 h more" in told
+    for entity in ("supplier_invoices", "suppliers"):
+        note_ended(suite, ENTITIES[entity], "NO01")
+    assert "goes on by itself" not in text(installation.page("/"))
 
 
 def test_the_overview_shows_open_alerts_of_what_it_does_not_count_itself(installation: Installation) -> None:

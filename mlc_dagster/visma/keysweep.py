@@ -45,14 +45,19 @@ class TooMuchGone(Exception):
 
 @dataclass(frozen=True)
 class Limit:
-    """How much may be missing: `share` of what the lake holds, or as many as a person has confirmed."""
+    """How much may be missing: `share` of what the lake holds, or as many as a person has confirmed.
+
+    Of a short list a few may be more than the share, so some are believed while half of it is there. A share
+    of nothing asks about each record.
+    """
 
     share: float = BELIEVED_SHARE
     confirmed: int = 0
 
     def check(self, entity: Entity, company: str, *, held: int, missing: int) -> None:
         """Raise TooMuchGone when more is missing; everything never goes without a person's word."""
-        believed = max(BELIEVED_COUNT, held * self.share) if missing < held else 0
+        few = min(BELIEVED_COUNT, held / 2) if self.share else 0
+        believed = max(few, held * self.share) if missing < held else 0
         if missing > max(believed, self.confirmed):
             raise TooMuchGone(entity.name, company, held=held, missing=missing)
 

@@ -125,6 +125,26 @@ def test_many_missing_records_need_a_persons_word_and_are_then_asked_for_page_by
     assert erp.calls("supplier_payments") == 2, "the list twice, not each of 25"
 
 
+@pytest.mark.parametrize(
+    ("percent", "held", "believed"),
+    [
+        (10, 1000, 100),
+        (10, 100, 20),  # a few, though more than the share
+        (10, 30, 15),  # never more than half
+        (10, 3, 1),
+        (60, 30, 18),  # unless the share itself says so
+        (0, 1000, 0),
+    ],
+)
+def test_more_than_the_share_and_more_than_a_few_need_a_persons_word(
+    percent: int, held: int, believed: int
+) -> None:
+    limit, entity = Limit(percent / 100), ENTITIES["gl_accounts"]
+    limit.check(entity, "NO01", held=held, missing=believed)
+    with pytest.raises(TooMuchGone):
+        limit.check(entity, "NO01", held=held, missing=believed + 1)
+
+
 def test_everything_missing_is_never_believed_by_its_share(new_erp: Any) -> None:
     erp = new_erp(company_header="required")
     erp.read("branches")

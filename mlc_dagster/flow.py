@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mlc_dagster.delivery import Change, Plan, Refused, Report, Row, deliver, plan
 from mlc_dagster.delivery.destination import Advised, Paced
 from mlc_dagster.delivery.errors import Overtaken
-from mlc_dagster.outlook import held_days, known_elsewhere, span, unreadable
+from mlc_dagster.outlook import held_days, known_elsewhere, seen, span, stands_for, unreadable
 from mlc_dagster.settings import pair_of
 from mlc_dagster.suite import Suite
 from mlc_dagster.visma.client import VismaClient
@@ -70,8 +70,8 @@ def rows(suite: Suite, model: str, company: str, days: Sequence[date]) -> Mapped
     """The rows a delivery of these days needs: made anew, or as saved when nothing has moved on since.
 
     Besides the days' records they cover the days that were read and never sent, what is still outstanding at
-    the destination, and everything when the model, a lookup or a joined entity changed since the last
-    finished delivery.
+    the destination, and everything when the model, a lookup, a joined entity or the target changed since the
+    last finished delivery.
 
     Raises:
         LakeIncomplete: the model adds up all records, and the lake has not all of them.
@@ -102,15 +102,16 @@ def _send(suite: Suite, name: str, company: str, days: Sequence[date], *, run_id
     mapped = rows(suite, name, company, days)
     if mapped.blocked:
         raise ContractBroken(mapped)
+    destination = suite.destination(name)
     report = deliver(
-        suite.destination(name),
+        destination,
         company,
         _rows(mapped),
         mapped.scope,
         mapped.refused,
         ledger=suite.ledger,
         run_id=run_id,
-        fingerprint=mapped.fingerprint,
+        fingerprint=stands_for(mapped.fingerprint, destination.target),
         whole=mapped.whole,
         generation=generation,
         clock=suite.clock,
@@ -244,7 +245,7 @@ def _asked(suite: Suite, model: str, company: str, days: Sequence[date]) -> dict
     return {
         "days": sorted({*days, *unsent}),
         "also": suite.ledger.outstanding(model, company),
-        "seen": suite.ledger.seen(model, company),
+        "seen": seen(suite, model, company),
     }
 
 

@@ -1,5 +1,6 @@
 """What is still to be done: days not wholly read, news in the ERP, records left behind."""
 
+import hashlib
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -71,7 +72,8 @@ def news(suite: Suite, pair: str, company: str) -> bool:
 def unsent(suite: Suite, pair: str, company: str) -> bool:
     """Whether a destination of the pair has yet to receive something that is in the lake.
 
-    It was read for another pair, or by a run that ended before it delivered; or a model or lookup is another.
+    It was read for another pair, or by a run that ended before it delivered; or a model, a lookup or the
+    target is another.
     """
     return any(_behind(suite, name, company) for name in suite.destinations(pair))
 
@@ -79,9 +81,25 @@ def unsent(suite: Suite, pair: str, company: str) -> bool:
 def _behind(suite: Suite, name: str, company: str) -> bool:
     held = held_days(suite, name, company)
     return bool(held) and (
-        bool(suite.sent_days.missing(name, company, held))
-        or suite.ledger.seen(name, company) != suite.mappings.fingerprint(name, suite.lake, company)
+        bool(suite.sent_days.missing(name, company, held)) or seen(suite, name, company) is None
     )
+
+
+def seen(suite: Suite, name: str, company: str) -> str | None:
+    """The fingerprint of the mappings, where the last finished delivery was made by it, to today's target.
+
+    None: every record is to be looked at, as each of its rows may be another, or has to go elsewhere.
+    """
+    noted = suite.ledger.seen(name, company)
+    if noted is None:
+        return None  # before its first delivery a target is asked for nothing
+    fingerprint = suite.mappings.fingerprint(name, suite.lake, company)
+    return fingerprint if noted == stands_for(fingerprint, suite.destination(name).target) else None
+
+
+def stands_for(fingerprint: str, target: str) -> str:
+    """What a finished delivery is noted by: how its rows were made, and what they went into."""
+    return hashlib.sha256(f"{fingerprint}\n{target}".encode()).hexdigest()
 
 
 def held_days(suite: Suite, model: str, company: str) -> dict[date, datetime]:

@@ -1,0 +1,82 @@
+"""What a run of a few days does to other days' rows, when settings or another record touch them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlc_dagster import flow
+from mlc_dagster.outlook import entities, unsent
+from mlc_dagster.settings import load_settings
+from mlc_dagster.suite import Suite
+from mlc_sandbox.server import Sandbox
+from tests.support.house import House, open_house, running_sandbox
+
+COMPANY = "NO01"
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with running_sandbox(scale=0.02, companies=(COMPANY,)) as sandbox:
+        yield sandbox
+
+
+@contextmanager
+def delivered(sandbox: Sandbox, folder: Path, *destinations: str) -> Iterator[House]:
+    """An installation of some destinations of a pair, after its first load."""
+    pair = destinations[0].split("/")[0]
+    section: dict[str, Any] = getattr(sandbox, pair).config_section(sandbox.url)
+    wanted = [name.split("/")[1] for name in destinations]
+    section[pair]["destinations"] = {name: section[pair]["destinations"][name] for name in wanted}
+    with open_house(sandbox, folder, pairs=section) as house:
+        set_up(house, pair)
+        suite = now(house)
+        for entity in entities(suite, pair):
+            flow.read(suite, entity, COMPANY, house.days, run_id="first")
+        for name in destinations:
+            assert flow.send(suite, name, COMPANY, house.days, run_id="first").complete
+        assert not unsent(now(house), pair, COMPANY)
+        yield house
+
+
+def set_up(house: House, pair: str) -> None:
+    if pair != "anaplan":
+        setup = getattr(now(house), pair).setup
+        setup.apply(setup.plan())
+
+
+def now(house: House) -> Suite:
+    """What a run that starts now has, with the settings as they are."""
+    return Suite(load_settings(house.settings.file), house.clock)
+
+
+@pytest.mark.parametrize(
+    ("destinations", "setting", "value"),
+    [
+        (
+            ["anaplan/suppliers"],
+            ["destinations", "suppliers"],
+            {"process": "Suppliers load", "item_name": "name", "read_back": "DAT01 Suppliers.All"},
+        ),
+        (["powerbi/suppliers", "powerbi/currencies"], ["dataset"], "Another ERP"),
+        (["asana/purchase_orders"], ["destinations", "purchase_orders", "lines"], "subtasks"),
+    ],
+    ids=["anaplan", "powerbi", "asana"],
+)
+def test_a_change_of_target_lets_every_row_go_again_with_a_run_of_today_alone(
+    sandbox: Sandbox, tmp_path: Path, destinations: list[str], setting: list[str], value: Any
+) -> None:
+    pair = destinations[0].split("/")[0]
+    with delivered(sandbox, tmp_path, *destinations) as house:
+        house.set("pairs", pair, *setting, value=value)
+        set_up(house, pair)
+        suite = now(house)
+        assert unsent(suite, pair, COMPANY), "a sensor would start a run"
+        for name in destinations:
+            assert flow.send(suite, name, COMPANY, [house.today], run_id="today").complete
+            held = [held.row.key for held in suite.ledger.held(name, COMPANY)]
+            assert held
+            assert suite.ledger.unsure(name, COMPANY, held, suite.destination(name).target) == set()
+            assert not flow.rows(suite, name, COMPANY, [house.today]).whole, "and only once"

@@ -66,7 +66,7 @@ def alerts() -> dg.Definitions:
     name=NAME,
     minimum_interval_seconds=EVERY_SECONDS,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Writes down failed runs and checks, what is stale, in doubt, refused or ending; tells people.",
+    description="Writes down failed runs and checks, and what is stale, in doubt, refused or ending.",
 )
 def alert_sensor(context: dg.SensorEvaluationContext, suite: SuiteResource) -> dg.SensorResult:
     """One round. The cursor is how far Dagster's runs were read."""

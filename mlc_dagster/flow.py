@@ -6,9 +6,10 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from mlc_dagster.delivery import Change, Plan, Refused, Report, Row, deliver, plan
+from mlc_dagster.delivery import Change, Plan, Refused, Report, Row, State, deliver, plan
 from mlc_dagster.delivery.destination import Advised, Paced
 from mlc_dagster.delivery.errors import Overtaken
 from mlc_dagster.outlook import held_days, known_elsewhere, seen, span, stands_for, unreadable
@@ -78,7 +79,7 @@ def rows(suite: Suite, model: str, company: str, days: Sequence[date]) -> Mapped
     """
     from mlc_dagster.mappings import current
 
-    return current(suite.mappings, model, suite.lake, company, **_asked(suite, model, company, days))
+    return _made(suite, partial(current, suite.mappings), model, company, days)
 
 
 def send(suite: Suite, name: str, company: str, days: Sequence[date], *, run_id: str) -> Report:
@@ -131,7 +132,7 @@ def strays(suite: Suite, name: str, company: str) -> list[Change]:
     Raises:
         LakeIncomplete: as `rows`.
     """
-    due = suite.mappings.run(name, suite.lake, company, **_asked(suite, name, company, []))
+    due = _made(suite, suite.mappings.run, name, company, [])
     if due.whole:
         return []  # the next delivery looks at all records
     destination = suite.destination(name)
@@ -213,7 +214,7 @@ def forecast(suite: Suite, name: str, company: str, days: Sequence[date]) -> For
     Raises:
         LakeIncomplete: as `rows`.
     """
-    mapped = suite.mappings.run(name, suite.lake, company, **_asked(suite, name, company, days))
+    mapped = _made(suite, suite.mappings.run, name, company, days)
     destination = suite.destination(name)
     planned = plan(
         suite.ledger,
@@ -234,6 +235,35 @@ def forecast(suite: Suite, name: str, company: str, days: Sequence[date]) -> For
 
 def _rows(mapped: Mapped) -> Iterator[Row]:
     return (Row(row.key, row.source_key, row.number, row.payload) for row in mapped.rows())
+
+
+def _made(
+    suite: Suite, make: Callable[..., Mapped], model: str, company: str, days: Sequence[date]
+) -> Mapped:
+    """The rows of a delivery of these days, as `make` gives them.
+
+    A row may have the key of one that another record made, on other days. That record is then looked at too:
+    if both make the row, the contract refuses both.
+    """
+    asked = _asked(suite, model, company, days)
+    while True:
+        mapped = make(model, suite.lake, company, **asked)
+        if not (others := _other_owners(suite, mapped) - asked["also"]):
+            return mapped
+        asked["also"] |= others
+
+
+def _other_owners(suite: Suite, mapped: Mapped) -> set[str]:
+    """The records out of the rows' scope of which the destination holds rows by the same keys."""
+    if mapped.whole:
+        return set()
+    owners = mapped.owners()
+    known = suite.ledger.known(mapped.model, mapped.company, keys=owners, source_keys=())
+    return {
+        record.source_key
+        for key, record in known.items()
+        if key in owners and record.state != State.DELETED and record.source_key not in mapped.scope
+    }
 
 
 def _asked(suite: Suite, model: str, company: str, days: Sequence[date]) -> dict[str, Any]:

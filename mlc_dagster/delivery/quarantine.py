@@ -161,9 +161,9 @@ def settle(
     them whether its record was looked at and passed; it is released then. Returns how many were released.
     """
     standing = _standing(connection, visit)
-    entries = {(entry.stage, entry.key): entry for entry in standing if entry.resolved_at is None}
-    dismissed = {(entry.stage, entry.key): entry for entry in standing if entry.resolved_at is not None}
-    now = {(item.stage, item.key): item for item in refused}
+    entries = {_name(entry): entry for entry in standing if entry.resolved_at is None}
+    dismissed = {_name(entry): entry for entry in standing if entry.resolved_at is not None}
+    now = {_name(item): item for item in refused}
     settled = {name for name, entry in dismissed.items() if name in now and _same(entry, now[name])}
     fresh = [item for name, item in now.items() if name not in entries and name not in settled]
     changed = [
@@ -183,6 +183,11 @@ def settle(
         ],
     )
     return len(released)
+
+
+def _name(item: Entry | Refused) -> tuple[str, str, str | None]:
+    """What is refused anew when it is refused again. Two records may be refused because they share a key."""
+    return item.stage, item.key, item.source_key
 
 
 def _same(entry: Entry, item: Refused) -> bool:

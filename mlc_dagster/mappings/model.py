@@ -152,5 +152,14 @@ class Mapped:
             for values in batch.to_pylist():
                 number = values[self.number]
                 payload = {name: value for name, value in values.items() if name not in IDENTITY}
-                key = "|".join(str(values[name]) for name in self.key)
-                yield MappedRow(key, values["source_key"], "" if number is None else str(number), payload)
+                yield MappedRow(
+                    self._key(values), values["source_key"], "" if number is None else str(number), payload
+                )
+
+    def owners(self) -> dict[str, str]:
+        """The ERP record of each row, by the row's key."""
+        named = self.table.select(dict.fromkeys(("source_key", *self.key)))
+        return {self._key(values): values["source_key"] for values in named.to_pylist()}
+
+    def _key(self, values: Mapping[str, Any]) -> str:
+        return "|".join(str(values[name]) for name in self.key)

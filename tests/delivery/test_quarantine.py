@@ -100,6 +100,15 @@ def test_rows_without_a_key_do_not_hide_each_other(shelf: Shelf, run: Deliver, k
     assert len(kept.open()) == 2
 
 
+def test_of_two_records_with_one_key_each_waits_until_it_passes_itself(
+    shelf: Shelf, run: Deliver, kept: Quarantine, ledger: Ledger
+) -> None:
+    run(shelf, refused=[BadRow("a", "k"), BadRow("b", "k")], scope={"a", "b"})
+    assert ledger.outstanding("shelf/items", "NO01") == {"a", "b"}
+    run(shelf, row("k", source="b"), refused=[BadRow("a", "a")])
+    assert [entry.source_key for entry in kept.open()] == ["a"]
+
+
 def test_rows_the_destination_can_never_take_are_kept_apart_from_failures(
     shelf: Shelf, run: Deliver, kept: Quarantine
 ) -> None:

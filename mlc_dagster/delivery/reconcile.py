@@ -291,14 +291,14 @@ class _Looking:
                 self.comparison.totals[name] = (delivered + value * (1 - side), shown + value * side)
 
     def _records(self, keys: Sequence[str]) -> dict[str, _Record]:
-        """The ledger's records of these keys, of any company; our own company's wins."""
+        """The ledger's records of these keys, of any company; our own wins, unless it was deleted."""
         destination, company = self.comparison.destination, self.comparison.company
         # By company too: the records' index begins with destination and company.
         companies = self._ledger.companies(destination)
         query = sa.select(records).where(records.c.destination == destination, records.c.key.in_(keys))
         with reading(self._ledger.engine) as connection:
             found = connection.execute(query.where(records.c.company.in_(companies)))
-            rows = sorted(found, key=lambda row: row.company == company)
+            rows = sorted(found, key=lambda row: (row.state != State.DELETED, row.company == company))
         return {
             row.key: _Record(
                 row.company,

@@ -241,6 +241,10 @@ def test_a_company_of_a_shared_dimension_row_may_go_and_the_row_stays(ours, worl
     ours.deliver([supplier("1", company="X")], name=DIMENSION, company="SE01")
     ours.deliver([], name=DIMENSION, company="NO01", gone=[supplier("1", company="X")])
     assert len(world.rows("Visma ERP", "Suppliers")) == 1
+    read_back = ours.powerbi.read_back("suppliers")
+    for company in ("NO01", "SE01"):
+        found = reconcile(ours.ledger, read_back, DIMENSION, company, tombstone=None)
+        assert found.equal, found.differences
 
 
 def die_before_the_first_call(ours: Installation, rows: list[Row], name: str, company: str) -> None:

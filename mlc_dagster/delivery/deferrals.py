@@ -68,9 +68,9 @@ class Deferrals:
         return [deferral for deferral in self.waiting(pair) if deferral.opens_at <= now]
 
     def taken(self, deferral: Deferral) -> None:
-        """Note that a run carries the work on: it waits no more."""
+        """Note that a run carries the work on: it waits no more, unless that run has put it off again."""
         with self._engine.begin() as connection:
-            own = deferrals.c.id == deferral.id
+            own = sa.and_(deferrals.c.id == deferral.id, deferrals.c.opens_at == deferral.opens_at)
             connection.execute(deferrals.update().where(own).values(taken_at=self._clock.now()))
 
     def waiting(self, pair: str | None = None) -> list[Deferral]:

@@ -42,6 +42,16 @@ def test_the_same_work_stored_again_only_waits_longer(deferrals: Deferrals) -> N
     assert [work.opens_at for work in deferrals.waiting()] == [START + 2 * HOUR]
 
 
+def test_work_that_its_run_put_off_again_is_not_ticked_off_with_that_run(
+    deferrals: Deferrals,
+) -> None:
+    deferrals.store(**WORK, **DAYS, opens_at=START)  # type: ignore[arg-type]
+    [work] = deferrals.due("visma_anaplan")
+    deferrals.store(**WORK, **DAYS, opens_at=START + HOUR)  # type: ignore[arg-type]
+    deferrals.taken(work)
+    assert [work.opens_at for work in deferrals.waiting()] == [START + HOUR]
+
+
 def test_the_same_days_asked_for_otherwise_are_other_work(deferrals: Deferrals) -> None:
     for config in ("whole", None, "whole"):
         deferrals.store(**WORK, **DAYS, opens_at=START, config=config)  # type: ignore[arg-type]

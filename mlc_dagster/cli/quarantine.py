@@ -95,11 +95,13 @@ def retry(entry_id: int | None, *, yes: bool) -> int:
 def dismiss(entry_id: int, reason: str, by: str | None) -> int:
     """Settle a record by a person's word; 1 when it is not in quarantine."""
     suite = Suite(load_settings())
-    if not suite.quarantine.dismiss(entry_id, by=by or person(), reason=reason):
+    entry = suite.quarantine.entry(entry_id)
+    if entry is None or not suite.quarantine.dismiss(entry, by=by or person(), reason=reason):
         console.print(f"{entry_id} is not in quarantine (any more). `mlc quarantine list` shows what is.")
         return 1
     suite.seals.seal()
-    console.print(f"{entry_id} is dismissed. It comes back when the record changes or is refused otherwise.")
+    console.print(f"{_name(entry)} is dismissed. It was refused because: {entry.reason}")
+    console.print("It comes back when the record changes or is refused otherwise.")
     return 0
 
 

@@ -20,6 +20,7 @@ BUSY_SECONDS = 30
 CHOICES = "Use sqlite:///path or postgresql://..."
 # Any number works, as long as nobody else in the database uses it for an advisory lock.
 _MIGRATION_LOCK = 7_261_001
+_TURNS = 7_261_002
 _READ_ONLY = "mlc_read_only"
 
 
@@ -85,6 +86,12 @@ def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
         if connection.dialect.name == "postgresql":
             connection.execute(sa.text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
         yield connection
+
+
+def take_turns(connection: sa.Connection, name: str) -> None:
+    """Let transactions of one name go on from here one after the other. On SQLite all writers do."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_TURNS, sa.func.hashtext(name))))
 
 
 def upsert(

@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from mlc_dagster.clock import Clock
-from mlc_dagster.database import reading
+from mlc_dagster.database import reading, take_turns
 from mlc_dagster.database.schema import events, quarantine
 from mlc_dagster.database.trail import event
 from mlc_dagster.delivery.audit import Kind
@@ -134,20 +134,22 @@ class Quarantine:
             row = connection.execute(sa.select(quarantine).where(quarantine.c.id == entry_id)).first()
         return _entry(row) if row is not None else None
 
-    def dismiss(self, entry_id: int, *, by: str, reason: str) -> bool:
-        """Settle a record by a person's word; False when it is not in quarantine (any more).
+    def dismiss(self, entry: Entry, *, by: str, reason: str) -> bool:
+        """Settle a record by a person's word; False when it does not wait as `entry` shows it.
 
         It stays settled until the record changes. The audit trail says who, and why.
         """
-        at = self._clock.now()
-        own = sa.and_(quarantine.c.id == entry_id, quarantine.c.resolved_at.is_(None))
-        values = {"resolved_at": at, "dismissed_by": by, "dismissal": reason}
+        visit = Visit(entry.place, entry.company, f"dismissed by {by}", self._clock.now())
+        shown = sa.and_(
+            quarantine.c.id == entry.id,
+            quarantine.c.last_at == entry.last_at,
+            quarantine.c.resolved_at.is_(None),
+        )
+        values = {"resolved_at": visit.at, "dismissed_by": by, "dismissal": reason}
         with self._engine.begin() as connection:
-            found = connection.execute(quarantine.update().where(own).values(values).returning(quarantine))
-            if (row := found.first()) is None:
+            _take_turns(connection, visit)
+            if connection.execute(quarantine.update().where(shown).values(values)).rowcount == 0:
                 return False
-            entry = _entry(row)
-            visit = Visit(entry.place, entry.company, f"dismissed by {by}", at)
             _record(connection, visit, Kind.DISMISSED, [entry], by=by, because=reason)
         return True
 
@@ -160,6 +162,7 @@ def settle(
     refused: what was refused now; new or changed ones are written. passed: says of an entry that is not among
     them whether its record was looked at and passed; it is released then. Returns how many were released.
     """
+    _take_turns(connection, visit)
     standing = _standing(connection, visit)
     entries = {_name(entry): entry for entry in standing if entry.resolved_at is None}
     dismissed = {_name(entry): entry for entry in standing if entry.resolved_at is not None}
@@ -183,6 +186,13 @@ def settle(
         ],
     )
     return len(released)
+
+
+def _take_turns(connection: sa.Connection, visit: Visit) -> None:
+    """What was read of a place must still be so when it is written: two may keep the same record at once, and
+    a person may settle it meanwhile.
+    """
+    take_turns(connection, f"quarantine:{visit.place}:{visit.company}")
 
 
 def _name(item: Entry | Refused) -> tuple[str, str, str | None]:

@@ -270,7 +270,14 @@ class _Pages:
         if not reason or not name:
             return self._entry(request, "Nothing was settled: a reason is needed, and your name.", 400)
         number = request.path_params["id"]
-        self._suite.quarantine.dismiss(number, by=f"{name} (pages)", reason=reason)
+        entry = self._suite.quarantine.entry(number)
+        if entry is None:
+            return self._page(request, "missing.html", 404, title="Not found")
+        as_shown = fields.get("last_at") == entry.last_at.isoformat()
+        if not as_shown or not self._suite.quarantine.dismiss(entry, by=f"{name} (pages)", reason=reason):
+            return self._entry(
+                request, "Nothing was settled: the record has changed. This is how it is now.", 409
+            )
         self._suite.seals.seal()
         return go_to(f"/quarantine/{number}")
 

@@ -1,5 +1,6 @@
 """What is refused on the way is kept with its reason, blocks nobody, and is released when it passes."""
 
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,6 +9,7 @@ import sqlalchemy as sa
 
 from mlc_dagster.database.schema import events, quarantine
 from mlc_dagster.delivery import Audit, Kind, Ledger, Quarantine, Refused
+from mlc_dagster.delivery.quarantine import Visit, settle
 from tests.delivery.conftest import Deliver, row
 from tests.support.manual_clock import ManualClock
 from tests.support.shelf import Shelf, wanted
@@ -156,7 +158,30 @@ def _refuse(kept: Quarantine, raw: str = '{"amount": "abc"}', reason: str = "amo
 
 
 def _dismiss(kept: Quarantine) -> None:
-    assert kept.dismiss(kept.open()[0].id, by="controller", reason="Test data of 2019.")
+    assert kept.dismiss(kept.open()[0], by="controller", reason="Test data of 2019.")
+
+
+def test_what_changed_since_a_person_saw_it_is_not_dismissed(kept: Quarantine, clock: ManualClock) -> None:
+    _refuse(kept)
+    [shown] = kept.open()
+    clock.pass_time(1)
+    _refuse(kept, reason="no date")
+    assert not kept.dismiss(shown, by="controller", reason="Test data of 2019.")
+    assert [entry.reason for entry in kept.open()] == ["no date"]
+
+
+def test_a_record_that_two_refuse_at_once_is_kept_once(
+    kept: Quarantine, engine: sa.Engine, clock: ManualClock
+) -> None:
+    visit = Visit(SOURCE["place"], SOURCE["company"], "run-2", clock.now())
+    refused = Refused.at_source("visma", "7", "10023", "amount is text", '{"amount": "abc"}')
+    with ThreadPoolExecutor(1) as other, engine.begin() as connection:
+        settle(connection, visit, [refused], lambda _: False)
+        second = other.submit(_refuse, kept)
+        wait([second], timeout=0.2)
+        connection.commit()
+        second.result()
+    assert len(kept.open()) == 1
 
 
 def test_a_dismissed_record_stays_settled_while_it_is_refused_as_it_was(kept: Quarantine) -> None:
@@ -194,9 +219,9 @@ def test_a_record_without_a_readable_key_can_be_dismissed(kept: Quarantine) -> N
 
 def test_the_trail_says_who_dismissed_and_why(kept: Quarantine, engine: sa.Engine) -> None:
     _refuse(kept)
-    number = kept.open()[0].id
+    [entry] = kept.open()
     _dismiss(kept)
-    assert not kept.dismiss(number, by="auditor", reason="again"), "what is settled is not settled twice"
+    assert not kept.dismiss(entry, by="auditor", reason="again"), "what is settled is not settled twice"
     told = [event for event in Audit(engine).history("10023") if event.kind is Kind.DISMISSED]
     assert [(event.detail["by"], event.detail["because"]) for event in told] == [
         ("controller", "Test data of 2019.")

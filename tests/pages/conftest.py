@@ -56,9 +56,9 @@ class Installation:
                 clock=self.clock,
             )
 
-    def hold_back(self, place: str, number: str) -> Held:
+    def hold_back(self, place: str, number: str, why: str = "is too long") -> Held:
         """Put a record of NO01 into quarantine."""
-        refused = [Refused("preflight", number, number, number, "is too long", "{}")]
+        refused = [Refused("preflight", number, number, number, why, "{}")]
         self.suite.quarantine.settle(
             stage="preflight", place=place, company="NO01", passed=(), run_id="run-4", refused=refused
         )

@@ -314,6 +314,7 @@ def test_what_nobody_can_correct_is_settled_with_reason_and_name(
     entry = installation.hold_back("anaplan/supplier_invoices", "10040")
     url = f"{installation.url}/quarantine/{entry.id}"
     form = {"form": form_token(installation, browser), "name": "Controller", "reason": ""}
+    form |= shown(installation, entry.id)
     assert "a reason is needed" in browser.post(url, data=form, timeout=40).text
     assert browser.post(url, data={**form, "form": "x", "reason": "old"}, timeout=40).status_code == 403
     assert quarantine.open(number="10040") == [entry]
@@ -322,6 +323,28 @@ def test_what_nobody_can_correct_is_settled_with_reason_and_name(
     assert "Settle" not in told.split("The record as it came")[0].split("Settled")[1]
     assert quarantine.open(number="10040") == []
     assert installation.suite.seals.verify().unsealed == 0
+
+
+def test_what_changed_since_it_was_shown_is_not_settled_and_shown_as_it_is_now(
+    installation: Installation, browser: requests.Session
+) -> None:
+    entry = installation.hold_back("anaplan/supplier_invoices", "10041")
+    before = shown(installation, entry.id)
+    installation.clock.pass_time(1)
+    installation.hold_back("anaplan/supplier_invoices", "10041", "names no supplier")
+    form = {"form": form_token(installation, browser), "name": "Controller", "reason": "old", **before}
+    answer = browser.post(f"{installation.url}/quarantine/{entry.id}", data=form, timeout=40)
+    assert answer.status_code == 409
+    assert "Nothing was settled: the record has changed. This is how it is now. names no supplier" in text(
+        answer.text
+    )
+    assert len(installation.suite.quarantine.open(number="10041")) == 1
+
+
+def shown(installation: Installation, entry: int) -> dict[str, str]:
+    """What the form to settle a record says of the version that its page shows."""
+    page = installation.page(f"/quarantine/{entry}")
+    return {"last_at": unescape(re.findall(r'name="last_at" value="([^"]+)"', page)[0])}
 
 
 def form_token(installation: Installation, browser: requests.Session) -> str:

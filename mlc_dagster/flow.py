@@ -132,20 +132,29 @@ def strays(suite: Suite, name: str, company: str) -> list[Change]:
     Raises:
         LakeIncomplete: as `rows`.
     """
-    due = _made(suite, suite.mappings.run, name, company, [])
-    if due.whole:
-        return []  # the next delivery looks at all records
-    destination = suite.destination(name)
+    due = _due(suite, name, company)
+    if due is None:
+        return []
+    missed = [
+        change for change in _changes(suite, everything(suite, name, company)) if change.row.key not in due
+    ]
+    # A read may have brought something meanwhile: that is due by now.
+    due = _due(suite, name, company) if missed else set()
+    return [] if due is None else [change for change in missed if change.row.key not in due]
 
-    def changes(mapped: Mapped) -> Sequence[Change]:
-        planned = plan(
-            suite.ledger, destination, company, _rows(mapped), mapped.scope, refused=mapped.refused
-        )
-        return planned.changes
 
-    sent = {change.row.key for change in changes(due)}
-    everywhere = changes(everything(suite, name, company))
-    return [change for change in everywhere if change.row.key not in sent]
+def _due(suite: Suite, name: str, company: str) -> set[str] | None:
+    """The keys that a delivery of any days would change; None: it looks at all records."""
+    mapped = _made(suite, suite.mappings.run, name, company, [])
+    return None if mapped.whole else {change.row.key for change in _changes(suite, mapped)}
+
+
+def _changes(suite: Suite, mapped: Mapped) -> Sequence[Change]:
+    destination = suite.destination(mapped.model)
+    planned = plan(
+        suite.ledger, destination, mapped.company, _rows(mapped), mapped.scope, refused=mapped.refused
+    )
+    return planned.changes
 
 
 def unmade(suite: Suite, name: str, keys: Collection[str]) -> set[str]:

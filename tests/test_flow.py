@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from mlc_dagster import flow
+from mlc_dagster.mappings import Mapped
 from mlc_dagster.outlook import entities, unsent
 from mlc_dagster.settings import REPOSITORY, load_settings
 from mlc_dagster.suite import Suite
@@ -135,3 +136,20 @@ def test_a_record_with_the_key_of_one_that_is_not_in_the_run_is_refused_and_so_i
     rename(named, first, "Another name AS")
     assert refused(named, key) == {}
     assert whose(named, key) == second, "a key may pass on to another record"
+
+
+def test_what_a_read_brings_while_all_rows_are_looked_at_is_not_left_behind(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with delivered(sandbox, tmp_path, SUPPLIERS) as house:
+        suite, made = now(house), flow.everything
+        supplier = next(suite.ledger.held(SUPPLIERS, COMPANY)).row.source_key
+        sandbox.visma.change(COMPANY, "supplier", supplier, {"name": "Meanwhile AS"})
+
+        def everything_after_a_read(*asked: Any) -> Mapped:
+            flow.read(now(house), ENTITIES["suppliers"], COMPANY, house.days[-2:], run_id="meanwhile")
+            return made(*asked)
+
+        monkeypatch.setattr(flow, "everything", everything_after_a_read)
+        assert flow.strays(suite, SUPPLIERS, COMPANY) == []
+        assert flow.send(suite, SUPPLIERS, COMPANY, [], run_id="next").updated == 1

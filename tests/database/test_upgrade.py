@@ -1,12 +1,14 @@
 """A database that the first release wrote is migrated by today's code and runs on, and nothing is sent again.
 
-first_release/ holds such a database of both kinds, and the recipe that made it.
+first_release/ holds such a database of both kinds, the lake beside it, and the recipe that made them.
 """
 
 import multiprocessing
+import shutil
 import sqlite3
 from ast import Attribute, Call, parse, walk
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -22,13 +24,14 @@ from mlc_dagster.database import connect, migrate, reading
 from mlc_dagster.database.schema import REVISION, metadata
 from mlc_dagster.delivery import Ledger, Report, State, reconcile
 from mlc_dagster.delivery.audit import Audit
-from mlc_dagster.operations import replay
+from mlc_dagster.operations import replay, sweeps
 from mlc_dagster.operations.overview import overview
+from mlc_dagster.outlook import days_to_read
 from mlc_dagster.settings import load_settings
 from mlc_dagster.suite import Suite
 from mlc_dagster.visma.entities import ENTITIES
 from mlc_sandbox.server import Sandbox
-from tests.database.first_release.recipe import FEEDS, KEY
+from tests.database.first_release.recipe import BEGIN, FEEDS, KEY
 from tests.support.house import House, open_house, running_sandbox
 from tests.support.manual_clock import ManualClock
 from tests.support.sandbox_time import SandboxTime
@@ -61,14 +64,19 @@ def old(database_url: str) -> str:
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
-    with running_sandbox(companies=("NO01",), scale=0.02) as sandbox:
+    """The ERP as it was then, two hours later."""
+    with (
+        patch("tests.support.sandbox_time.SHIFT", datetime.now(UTC) - BEGIN),
+        running_sandbox(companies=("NO01",), scale=0.02) as sandbox,
+    ):
+        sandbox.clock.advance(timedelta(hours=2))
         yield sandbox
 
 
 @pytest.fixture(scope="module")
 def delivered(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """What Anaplan holds of the first release's delivery; its tasks of then are forgotten."""
-    with open_house(sandbox, tmp_path_factory.mktemp("then"), destinations=FEEDS) as house:
+    with open_house(sandbox, tmp_path_factory.mktemp("then"), destinations=FEEDS, days=8) as house:
         run(house)
         sandbox.anaplan.world.tasks.tasks.clear()
         return sandbox.anaplan.dump()
@@ -81,7 +89,7 @@ def house(sandbox: Sandbox, old: str, tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("MLC_VAULT_KEY", KEY)
     # Waiting for a task that may still appear passes here, too.
     monkeypatch.setattr(SandboxTime, "monotonic", lambda clock: clock.now().timestamp())
-    with open_house(sandbox, tmp_path, destinations=FEEDS) as house:
+    with open_house(sandbox, tmp_path, destinations=FEEDS, days=8) as house:
         for feed in FEEDS:
             view = f"DAT01 {feed.replace('_', ' ').title()}.All"
             house.set("pairs", "anaplan", "destinations", feed, "read_back", value=view)
@@ -89,10 +97,11 @@ def house(sandbox: Sandbox, old: str, tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def run(house: House) -> dict[str, Report]:
-    """Read and deliver what the first release knew."""
+    """Read and deliver what the first release knew, as a run of today does."""
     suite, days = Suite(load_settings(), house.clock), house.days
     for feed in FEEDS:
-        flow.read(suite, ENTITIES[feed], "NO01", days, run_id="run")
+        due = days_to_read(suite, ENTITIES[feed], "NO01", days, anew=False)
+        flow.read(suite, ENTITIES[feed], "NO01", due, run_id="run")
     return {name: flow.send(suite, name, "NO01", days, run_id="run") for name in (SUPPLIERS, INVOICES)}
 
 
@@ -176,11 +185,49 @@ def test_it_runs_on_and_sends_nothing_again_but_what_was_in_doubt(house: House, 
     assert (told.unchanged, told.updated, told.created, told.deleted) == (23, 1, 0, 0)
     assert suite.ledger.keys_in_doubt(SUPPLIERS, "NO01") == set()
     assert suite.quarantine.open("visma/supplier_invoices", "NO01") == []
+    assert_equal(house)
+
+
+def assert_equal(house: House) -> None:
+    """Anaplan shows what it was sent."""
     today = Suite(load_settings(), house.clock)
     for name in (SUPPLIERS, INVOICES):
         read_back = today.read_back(name)
         assert read_back is not None
-        assert reconcile(suite.ledger, read_back, name, "NO01", tombstone=None).equal, name
+        assert reconcile(today.ledger, read_back, name, "NO01", tombstone=None).equal, name
+
+
+def test_with_the_lake_of_then_it_reads_only_what_changed_since_and_sends_only_that(
+    house: House, delivered: Any
+) -> None:
+    shutil.copytree(FIXTURES / "lake", house.settings.lake_url)
+    house.sandbox.anaplan.load(delivered)
+    suite, erp = house.suite(), house.sandbox.visma
+    number = min(str(row["number"]) for row in erp.truth("NO01", "supplier"))
+    erp.change("NO01", "supplier", number, {"name": RENAMED})
+    [refused] = suite.quarantine.open("visma/supplier_invoices", "NO01")
+    erp.change("NO01", "supplierInvoice", str(refused.key), {"description": "Corrected"})
+    house.sandbox.log.reset()
+    told = run(house)
+    lists = [call.path for call in house.sandbox.log.calls("visma", match=r"/supplier(Invoice)?\?")]
+    whole = [path for path in lists if "lastModifiedDateTime=" not in path]
+    assert len(whole) < len(lists)
+    assert all("released=" in path.lower() or "status=" in path for path in whole), whole
+    named = [row for row in erp.truth("NO01", "supplierInvoice") if row["supplier"]["number"] == number]
+    assert [(report.updated, report.deleted) for report in told.values()] == [(1, 0), (len(named), 0)]
+    assert [report.created for report in told.values()] == [0, 1], "what the first release could not read"
+    assert suite.quarantine.open("visma/supplier_invoices", "NO01") == []
+    assert_equal(house)
+
+
+def test_a_look_at_all_keys_compares_with_the_lake_of_then(house: House) -> None:
+    shutil.copytree(FIXTURES / "lake", house.settings.lake_url)
+    suite, erp = house.suite(), house.sandbox.visma
+    gone = max(erp.truth("NO01", "supplier"), key=lambda row: str(row["number"]))
+    erp.delete("NO01", "supplier", str(gone["number"]))
+    swept = sweeps.sweep(suite, ENTITIES["suppliers"], "NO01", run_id="sweep")
+    left = len(erp.truth("NO01", "supplier"))
+    assert (swept.held, swept.listed, swept.vanished, swept.renumbered) == (24, left, 24 - left, 0)
 
 
 # What a process of the old version still reads or writes must stay while it runs beside the new one.

@@ -1,42 +1,42 @@
-r"""How sqlite.sql and postgresql.sql were made: the first release itself delivered, and was killed.
+r"""How sqlite.sql, postgresql.sql and lake/ were made: the first release itself delivered, and was killed.
 
 Unpack that release and run this file in it, with today's virtual environment:
 
     git archive f826852 | tar -x -C FOLDER
     cp tests/database/first_release/recipe.py FOLDER && cd FOLDER
     PYTHONPATH=. python recipe.py sqlite:////tmp/mlc.db        # or the URL of an empty PostgreSQL database
-    sqlite3 /tmp/mlc.db .dump > sqlite.sql
+    sqlite3 /tmp/mlc.db .dump > sqlite.sql && cp -r home/.mlc/lake .
     pg_dump --inserts --no-owner URL | grep -vE '^(--|SET |SELECT .*set_config|\\|$)' > postgresql.sql
 
-f826852 is the last commit before a table was dropped, and has ledger, trail and vault. The database knows a
-company's suppliers and supplier invoices. One invoice does not parse, and the process died between
-telling that it starts an import and starting it.
+f826852 is the last commit before a table was dropped, and has ledger, trail and vault. It knew Anaplan and
+the beginning of Power BI. The database knows a company's suppliers and supplier invoices at Anaplan; the lake
+is that of the SQLite database. Both begin at BEGIN, a noon of the ERP, and so does the ERP of the test. One
+invoice does not parse, and the process died between telling that it starts an import and starting it.
 """
 
 import base64
 import os
 import sys
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from tempfile import mkdtemp
 from unittest.mock import patch
 
 KEY = base64.urlsafe_b64encode(b"a key that keeps no secret at al").decode()
 FEEDS = ["suppliers", "supplier_invoices"]
+# Long ago, so that it stays the past wherever the test runs.
+BEGIN = datetime(2024, 11, 21, 11, tzinfo=UTC)
 
 
 def main(url: str) -> None:
     """Deliver, change a supplier, and die with its batch in doubt."""
     from mlc_dagster.anaplan.client.tasks import Tasks
     from tests.support.house import open_house, running_sandbox
-    from tests.support.sandbox_time import SHIFT
 
     os.environ |= {"MLC_DATABASE_URL": url, "MLC_VAULT_KEY": KEY}
     with (
-        # Long ago, so that it stays the past wherever the test runs.
-        patch("tests.support.sandbox_time.SHIFT", SHIFT + timedelta(days=730)),
+        patch("tests.support.house.SHIFT", datetime.now(UTC) - BEGIN),
         running_sandbox(companies=("NO01",), scale=0.02) as sandbox,
-        open_house(sandbox, Path(mkdtemp()), destinations=FEEDS) as house,
+        open_house(sandbox, Path("home"), destinations=FEEDS) as house,
     ):
         erp = sandbox.visma
         invoice = next(

@@ -27,6 +27,8 @@ from mlc_dagster.visma.entities import ENTITIES, Entity
 
 # Whom the audit trail names for marked rows.
 RUN_ID = "mlc replay"
+# Rows that can go again, or are marked to do so: what is planned once more after that is planned alike.
+THERE = (LedgerState.DELIVERED, LedgerState.PENDING)
 
 
 class By(StrEnum):
@@ -253,7 +255,7 @@ def _of_number(suite: Suite, what: What) -> Plan:
     ]
     rows: dict[tuple[str, str], set[str]] = defaultdict(set)
     for record in standing:
-        if record.state == LedgerState.DELIVERED:
+        if record.state in THERE:
             rows[record.destination, record.company].add(record.key)
     spans = {
         Span(pair, company, day, day)
@@ -383,13 +385,13 @@ def _sent(connection: sa.Connection, batch_ids: Sequence[str]) -> dict[tuple[str
 def _delivered(
     suite: Suite, sent: Mapping[tuple[str, str], set[str]]
 ) -> tuple[dict[tuple[str, str], set[str]], list[str]]:
-    """Of rows that were sent once those that count as delivered now, and what to say of the others."""
+    """Of rows that were sent once those that are there now, and what to say of the others."""
     rows: dict[tuple[str, str], set[str]] = {}
     deleted = 0
     for place, keys in sent.items():
         known = suite.ledger.known(*place, keys=keys, source_keys=())
         states = {key: known[key].state for key in keys & known.keys()}
-        rows[place] = {key for key, state in states.items() if state == LedgerState.DELIVERED}
+        rows[place] = {key for key, state in states.items() if state in THERE}
         deleted += sum(state == LedgerState.DELETED for state in states.values())
     return rows, _stay_deleted(deleted)
 

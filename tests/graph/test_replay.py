@@ -109,6 +109,18 @@ def test_the_rows_are_marked_once_whatever_becomes_of_the_daemon(
     assert LedgerState.PENDING not in house.suite().ledger.counts(NAME, "NO01")
 
 
+def test_a_run_that_dagster_has_forgotten_is_done_again_as_often_as_it_is_looked_at(
+    house: House, tick: Tick, asked: Replays
+) -> None:
+    run_id = house.run().run_id
+    house.instance.delete_run(run_id)
+    asked.ask(What(By.RUN, run_id), by="controller")
+    [request] = tick()
+    [again] = tick()
+    assert again.run_key == request.run_key
+    assert [replay.state for replay in asked.open()] == [State.READY]
+
+
 def test_a_run_that_fails_is_told(house: House, tick: Tick, asked: Replays) -> None:
     days = What.window("NO01", house.today - timedelta(days=1), house.today)
     asked.ask(days, by="controller")

@@ -14,7 +14,7 @@ from mlc_dagster.mappings.findings import check_infos
 from mlc_dagster.mappings.loading import Loaded, display, load_folder, order, reference_problems, stamps
 from mlc_dagster.mappings.model import CheckInfo, CheckResult, ColumnInfo, Mapped, Model
 from mlc_dagster.mappings.running import Catalog, run
-from mlc_dagster.mappings.sources import fingerprint, latest_entities
+from mlc_dagster.mappings.sources import everything, fingerprint, latest_entities
 from mlc_dagster.mappings.validation import COMPANY, validate
 from mlc_dagster.problems import Problem
 
@@ -78,6 +78,11 @@ class Mappings:
     def fingerprint(self, model: str, lake: Lake, company: str) -> str:
         """Of the model, contract, lookups, variables and joined entities: what `seen` is compared with."""
         return fingerprint(*self._find(model), lake, company)
+
+    @property
+    def digest(self) -> str:
+        """Of all SQL, lookups and variables: what a test may look into besides the lake."""
+        return everything(self._fresh())
 
     def inputs(self, model: str) -> list[str]:
         """Every entity a run reads: the model's own, and those its tests look into."""

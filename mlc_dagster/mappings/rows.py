@@ -36,6 +36,8 @@ def current(
     parts = [
         FORMAT,
         mappings.fingerprint(model, lake, company),
+        # Of what changes no row, but what a test that only blocks or warns has found.
+        mappings.digest,
         *(lake.fingerprint(entity, company) for entity in mappings.inputs(model)),
         *(day.isoformat() for day in sorted(days)),
         *sorted(also),

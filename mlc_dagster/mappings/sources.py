@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from mlc_dagster.lake import Lake
 from mlc_dagster.mappings.contract import Check
@@ -52,4 +53,18 @@ def fingerprint(model: Model, loaded: Loaded, lake: Lake, company: str) -> str:
     }
     if model.section is not None:
         parts["section"] = model.section.model_dump_json()
+    return _digest(parts)
+
+
+def everything(loaded: Loaded) -> str:
+    """Changes with any file that a test may look into, also of those tests that change no row."""
+    parts = {
+        "sql": {name: template.text for name, template in loaded.templates.items()},
+        "lookups": {name: lookup.digest for name, lookup in loaded.lookups.items()},
+        "variables": loaded.variables,
+    }
+    return _digest(parts)
+
+
+def _digest(parts: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()

@@ -12,6 +12,7 @@ from tests.mappings.examples import (
     INVOICES_SQL,
     INVOICES_YML,
     NEXT_DAY,
+    folder,
     invoice,
     invoices_folder,
     record,
@@ -75,6 +76,17 @@ def test_rows_are_mapped_again_when_anything_they_depend_on_moved(
     mapped(also={"1"})
     mapped(seen="other")
     assert len(runs) == 6
+
+
+def test_a_corrected_lookup_lifts_what_a_test_blocks(tmp_path: Path, lake: Lake) -> None:
+    query = "select code from {{ rows }} where number not in (select number from {{ lookup('known') }})"
+    tests = f'tests:\n  - sql: {{name: known, query: "{query}"}}\n'
+    models = invoices_folder(tmp_path / "models", yml=INVOICES_YML + tests)
+    folder(models, {"lookups/known.csv": "number\n2\n"})
+    mappings = Mappings.load(models, CATALOG)
+    assert [check.name for check in current(mappings, MODEL, lake, COMPANY, [DAY]).blocked] == ["known"]
+    folder(models, {"lookups/known.csv": "number\n1\n2\n"})
+    assert not current(mappings, MODEL, lake, COMPANY, [DAY]).blocked
 
 
 def test_rows_that_another_version_kept_in_its_own_format_are_made_again(

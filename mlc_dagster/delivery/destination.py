@@ -68,7 +68,10 @@ class Destination(Protocol):
 
     @property
     def target(self) -> str:
-        """What it writes into, such as a model's id: when this text changes, every row goes again."""
+        """What it writes into, such as a model's id: when this text changes, every row goes again.
+
+        Sensors look at it, so it is known without a call.
+        """
         ...
 
     @property

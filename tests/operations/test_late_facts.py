@@ -77,11 +77,11 @@ class Installation:
         at partners is looked at apart: they keep what they have.
         """
         suite = self.suite()
-        refused = [
-            f"{name} {entry.key or entry.source_key}"
+        refused = {
+            f"{name} {entry.key or entry.source_key}": entry.reason
             for name in suite.destinations()
             for entry in suite.quarantine.open(name, COMPANY)
-        ]
+        }
         shown = replace(self.world, pairs=tuple(pair for pair in PAIRS if pair != "cleo"))
         return differences(shown, refused, asked=frozenset(), office=Office(shown, Random(1)))[1]
 

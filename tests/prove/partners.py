@@ -93,7 +93,7 @@ def partners(world: World, refused: Mapping[str, str], office: Office) -> tuple[
     wrong += [f"cleo: a partner has an {UNUSED}: {each['number']}" for each in received["documents"][UNUSED]]
     wrong += unexcused(refused, office)
     # What a restored database told again stays at its partner as it was: a person settles that.
-    told_again = {each["number"] for each in received["refused"] if CAME_BEFORE in each["why"]}
+    told_again = {each.get("number") for each in received["refused"] if CAME_BEFORE in each["why"]}
     count = 0
     for kind in KINDS:
         told = list(_told(world, kind, office))

@@ -125,7 +125,11 @@ def test_what_is_new_names_no_number_that_is_gone(erp: Sandbox) -> None:
     parties = {
         row["supplier"]["number"]
         for row in rows
-        if keys & {f"Invoice|{row.get('referenceNumber')}", f"RegularOrder|{row.get('orderNbr')}"}
+        if keys
+        & {
+            f"{row.get('documentType')}|{row.get('referenceNumber')}",
+            f"{row.get('orderType')}|{row.get('orderNbr')}",
+        }
     }
     assert parties == {kept}
 

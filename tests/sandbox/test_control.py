@@ -107,6 +107,26 @@ class TestOverHttp:
         happened = control(sandbox.url, "POST", "pass-day")["happened"]["visma"]
         assert happened["NO01"]["changed"] > 0
 
+    def test_a_document_takes_another_type_and_a_change_may_have_an_old_stamp(
+        self, sandbox: Sandbox, erp: Erp
+    ) -> None:
+        (key, *_) = [record.key for record in erp.records("supplierInvoice")]
+        path = "visma/NO01/supplierInvoice"
+        wanted = {"key": key, "number": "777777", "type": "DebitAdj"}
+        assert control(sandbox.url, "POST", f"{path}/renumber", json=wanted) == {"key": "DebitAdj|777777"}
+        keys = {record.key for record in erp.records("supplierInvoice")}
+        assert "DebitAdj|777777" in keys
+        assert key not in keys
+        change = {"key": "DebitAdj|777777", "fields": {"description": "late"}, "days_ago": 40}
+        now = control(sandbox.url, "GET", "clock")["now"]
+        assert control(sandbox.url, "POST", f"{path}/change", json=change)["stamp"] < now[:10]
+        (other, *_) = sorted(keys - {"DebitAdj|777777"})
+        taken = requests.post(
+            f"{sandbox.url}/control/{path}/renumber", json={**wanted, "key": other}, timeout=5
+        )
+        assert taken.status_code == 404
+        assert "exists already" in taken.json()["error"]
+
     def test_truth_is_every_row_with_every_section(self, sandbox: Sandbox, erp: Erp) -> None:
         truth = control(sandbox.url, "GET", "visma/NO01/SUPPLIER")
         assert [row["number"] for row in truth] == [row["number"] for row in erp.rows("v1/supplier")]

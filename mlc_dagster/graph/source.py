@@ -11,7 +11,7 @@ from mlc_dagster.graph import metadata, partitions
 from mlc_dagster.graph.policies import RETRY
 from mlc_dagster.graph.resource import SuiteResource
 from mlc_dagster.graph.steps import AGAIN_TAG, asked_anew, by_company
-from mlc_dagster.operations import backlog
+from mlc_dagster.operations import backlog, sweeps
 from mlc_dagster.outlook import days_to_read
 from mlc_dagster.transport.errors import Closed
 from mlc_dagster.visma.entities import Entity
@@ -22,7 +22,10 @@ POOL = "visma"
 class ReadConfig(dg.Config):
     """What an operator may ask of one read in the launchpad."""
 
-    whole: bool = Field(default=False, description="Read every record and compare, to notice deleted ones.")
+    whole: bool = Field(
+        default=False,
+        description="Read every record and compare every field; the key sweep looks for what is missing.",
+    )
     allow_deletes: bool = Field(
         default=False, description="Believe the ERP when it lacks many records that the lake holds."
     )
@@ -82,6 +85,14 @@ def entity_asset(
                 raise
             backlog.note_ended(house, entity, company)
             context.log.info(f"{entity.place} {company} {days[0]} to {days[-1]}: {report}")
+            if report.missing:
+                believed = len(report.missing) if config.allow_deletes else 0
+                sweeps.ask_for(house, entity, company, confirmed=believed)
+                context.log.warning(
+                    f"The ERP did not list {len(report.missing)} records that are known. The sensor "
+                    f"`{sweeps.NAME}_resume` has them looked for, if Dagster's daemon runs; else: "
+                    f"mlc sweep --company {company} --entity {entity.name} --confirm {believed}"
+                )
             refused.extend(
                 (f"{company} {bad.key or 'without a key'}", bad.reason) for bad in report.quarantined
             )

@@ -214,14 +214,26 @@ def owed(suite: Suite, company: str) -> dict[str, int]:
 
 def put_off(suite: Suite, company: str, entities: Mapping[str, int], window: Closed) -> None:
     """Let entities, with what is confirmed for each, go on when a window opens: the sensor starts them."""
+    _ask_for(suite, company, entities, window.opens_at, str(window))
+
+
+def ask_for(suite: Suite, entity: Entity, company: str, *, confirmed: int = 0) -> None:
+    """Let an entity be swept as soon as the sensor looks: a read of everything missed some of its records."""
+    reason = f"A read of everything brought not all of {entity.name}."
+    _ask_for(suite, company, {entity.name: confirmed}, suite.clock.now(), reason)
+
+
+def _ask_for(
+    suite: Suite, company: str, entities: Mapping[str, int], opens_at: datetime, reason: str
+) -> None:
     _owed(suite).change(company, lambda now: {**now, **entities})
     suite.deferrals.store(
         pair=NAME,
         company=company,
         first_day=suite.settings.start_day,
         last_day=suite.settings.start_day,
-        opens_at=window.opens_at,
-        reason=str(window),
+        opens_at=opens_at,
+        reason=reason,
     )
 
 

@@ -46,6 +46,7 @@ class ReadReport:
 
     ``read`` counts the records received for the days asked, ``changed`` those the lake did not hold so,
     ``rows`` what each day's file holds now. ``keys`` are those of the records that came in good order.
+    ``missing`` are records that a read of everything did not bring, and that the key sweep has to look for.
     """
 
     entity: str
@@ -57,6 +58,7 @@ class ReadReport:
     quarantined: tuple[BadRecord, ...] = ()
     keys: pa.ChunkedArray = field(default_factory=lambda: pa.chunked_array([], pa.string()), repr=False)
     deleted: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
     calls: int = 0
     passes: int = 0
 
@@ -111,8 +113,9 @@ def read_days(
 
     The first day of the axis also holds everything older. A day that is read again is merged by key; a day
     without news is not written. Days are written in order, each as soon as it is known; ``on_day`` is told
-    the rows of its file. ``whole`` reads every record and compares, so that deleted and renumbered records
-    are noticed for any entity; entities without a change filter are always read so. ``again`` asks for the
+    the rows of its file. ``whole`` reads every record and compares every field; entities without a change
+    filter are always read so, and what vanished of them becomes a tombstone. Of others it is only told: where
+    it went, and who names it, is to be found out first. ``again`` asks for the
     days from their begin, also where an open one was read so far: what was refused then may pass now.
 
     ``gone`` are records that a look at all keys found deleted: they become tombstones of the newest day,
@@ -216,6 +219,7 @@ def _read(
     report = ReadReport(reading.entity.name, reading.company, passes=swept.passes)
     report.quarantined, report.keys = swept.bad, swept.keys
     report.deleted = tuple(found.tombstones.column("_key").to_pylist())
+    report.missing = found.missing
     report.read = len(swept.bad) + found.fresh.count
     # Before a day is written: a day that ended is read no more, and what did not parse of it were forgotten.
     settle(report)
@@ -298,13 +302,14 @@ class _Found:
     """What a read brought: fresh rows and tombstones to write, and the sweep.
 
     ``overtaken`` are the lake's newest versions, system columns only, of records that the ERP has again after
-    their deletion or shows in a version that looks older.
+    their deletion or shows in a version that looks older. ``missing`` are keys nobody has looked for yet.
     """
 
     fresh: _Fresh
     tombstones: pa.Table
     swept: Swept
     overtaken: pa.Table
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -353,15 +358,17 @@ class _Reading:
         raise NeverSettled(self.entity.name, self.company, MOST_PASSES, "documents were deleted each time")
 
     def whole(self, spool: Spool) -> _Found:
-        """Read everything and keep what differs from the lake; what vanished becomes tombstones."""
+        """Read everything and keep what differs from the lake."""
         swept = self._sweep(None, spool)
         nothing = self.entity.schema.empty_table()
         held = self.lake.latest(self.entity.name, self.company)
         latest = nothing if held is None else conform(held, self.entity.schema)
-        gone = self._vanished(swept, latest)
+        vanished = tuple(self._vanished(swept, latest))
+        # One of the others may have another number, and documents that name it: the key sweep knows.
+        gone, missing = ((), vanished) if self.entity.has_filter else (vanished, ())
         tombstones = deletes.tombstones(self.lake, self.entity, self.company, gone, self.clock.now())
         if held is None:
-            return _Found(_Fresh(swept, swept.index, self.axis), tombstones, swept, nothing)
+            return _Found(_Fresh(swept, swept.index, self.axis), tombstones, swept, nothing, missing)
         news, older = [], [latest.column("_key").filter(latest.column("_deleted"))]
         for table in swept.tables(swept.index):
             ordered = in_order(table, latest)
@@ -370,7 +377,7 @@ class _Reading:
             older.append(table.column("_key").filter(lifted))
         index = swept.index.filter(pc.is_in(swept.index.column("_key"), _joined(news)))
         overtaken = latest.filter(pc.is_in(latest.column("_key"), _joined(older))).select(SYSTEM.names)
-        return _Found(_Fresh(swept, index, self.axis), tombstones, swept, overtaken)
+        return _Found(_Fresh(swept, index, self.axis), tombstones, swept, overtaken, missing)
 
     def _vanished(self, swept: Swept, latest: pa.Table) -> list[str]:
         """Return what was known, to the lake or elsewhere, and a read of everything did not bring.

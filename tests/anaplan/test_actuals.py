@@ -13,7 +13,9 @@ import pytest
 
 from mlc_dagster import flow
 from mlc_dagster.definitions import defs
+from mlc_dagster.operations.sweeps import sweep
 from mlc_dagster.settings import load_settings
+from mlc_dagster.visma.entities import ENTITIES
 from mlc_sandbox.server import Sandbox
 from tests.graph.test_equality import told
 from tests.support.house import House, open_house, running_sandbox
@@ -48,10 +50,9 @@ def wanted(house: House, before: dict[str, Row] | None = None) -> dict[str, Row]
 
 
 def again(house: House) -> Row:
-    """Read what changed, look for what is gone, deliver both. The ERP's clock lags. Returns the counts."""
-    yesterday, whole = house.days[-2], {"visma__gl_balances": {"config": {"whole": True}}}
-    assert house.read("gl_balances", first=yesterday, ops=whole).success
-    run = house.run(first=yesterday)
+    """Look for what is gone, read what changed, deliver both. The ERP's clock lags. Returns the counts."""
+    sweep(house.suite(), ENTITIES["gl_balances"], COMPANY, run_id="sweep")
+    run = house.run(first=house.days[-2])
     assert run.success
     return dict(run.metadata["anaplan/gl_actuals"])
 

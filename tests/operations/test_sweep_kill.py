@@ -88,6 +88,8 @@ class World:
             (Kind.RENUMBERED.value, happened.renumbered): 1,
             (Kind.RENUMBERED.value, NEW_SUPPLIER): 1,
             (Kind.VANISHED.value, happened.merged): 1,
+            (Kind.VANISHED.value, happened.vanished): 1,
+            (Kind.VANISHED.value, happened.retyped): 1,
         }
 
     def _told(self, suite: Suite) -> Counter[tuple[str, str]]:

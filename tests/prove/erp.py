@@ -55,6 +55,8 @@ class Office:
         self.known_notices: set[str] | None = None
         self.comments: list[Comment] = []
         self._again = self._count = 0
+        # Drafts with another amount than their lines have: company and key.
+        self._unbalanced: set[tuple[str, str]] = set()
         self._asked_again: set[str] = set()
 
     def work(self) -> str:
@@ -74,7 +76,11 @@ class Office:
         return f"new {entity}"
 
     def changed_amount(self) -> str:
-        return self._change_draft("changed amount", {"amount": self._chance.randint(1, 10**7) / 100})
+        company, row = self._a("supplierInvoice", DRAFTS)
+        if row is not None:
+            self._unbalanced.add((company, key_of("supplierInvoice", row)))
+        fields = {"amount": self._chance.randint(1, 10**7) / 100}
+        return self._change(company, "supplierInvoice", row, "changed amount", fields)
 
     def back_dated(self) -> str:
         return self._change_draft("back-dated", {"date": "2026-01-15T00:00:00", "financialPeriod": "202601"})
@@ -88,9 +94,12 @@ class Office:
         return self._change(company, "supplier", row, "renamed supplier", {"name": self._text()})
 
     def released_draft(self) -> str:
-        """From now on it may go to a partner."""
+        """From now on it may go to a partner. The ERP releases none whose amount is not that of its lines."""
+        company, row = self._a("supplierInvoice", DRAFTS)
+        if row is None or (company, key_of("supplierInvoice", row)) in self._unbalanced:
+            return ""
         fields = {"status": "Open", "hold": False, "approvalStatus": "ApprovedInApproval"}
-        return self._change_draft("released draft", fields)
+        return self._change(company, "supplierInvoice", row, "released draft", fields)
 
     def paid_invoice(self) -> str:
         """All of it, or half."""
@@ -249,6 +258,8 @@ class Office:
         new = self._world.control("POST", path, {"key": key_of(entity, row), **wanted})["key"]
         self.gone.append((company, entity, row))
         self.renamed.add((company, entity, new))
+        if (company, key_of(entity, row)) in self._unbalanced:
+            self._unbalanced.add((company, new))
 
     def _name_anew(
         self, company: str, party: str, old: str, now: dict[str, str], *, days_ago: int = 0

@@ -69,6 +69,13 @@ def test_a_supplier_that_is_taken_into_another_leaves_no_document_behind(
     assert Erp(world).invoices, "every document names a supplier that is there"
 
 
+def test_no_draft_is_released_whose_amount_is_not_that_of_its_lines(world: World, office: Office) -> None:
+    assert {office.changed_amount() for _ in range(60)} == {"changed amount"}, "all of them"
+    before = _invoices(world)
+    assert {office.released_draft() for _ in range(60)} == {""}
+    assert _invoices(world) == before
+
+
 def test_an_invoice_is_paid_in_part_or_whole(world: World, office: Office) -> None:
     before = _invoices(world)
     assert office.paid_invoice() == "paid invoice"

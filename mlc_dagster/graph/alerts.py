@@ -14,7 +14,7 @@ from mlc_dagster.delivery.errors import LeaseHeld
 from mlc_dagster.graph import answers
 from mlc_dagster.graph.partitions import covered
 from mlc_dagster.graph.resource import SuiteResource
-from mlc_dagster.graph.steps import COMPANY_TAG, pairs_of
+from mlc_dagster.graph.steps import COMPANY_TAG, DEFERRED_TAG, pairs_of
 from mlc_dagster.operations.overview import SOURCE
 from mlc_dagster.redaction import redact
 from mlc_dagster.settings import Settings
@@ -143,10 +143,11 @@ def _read_run(
         pair = next((name for name in settings.pairs.on() if part.startswith(name)), None)
         for each in companies or [""]:
             subject = f"{part} {each}".rstrip()
-            if run.status is dg.DagsterRunStatus.SUCCESS:
-                book.over(Kind.RUN, subject, ended)
-            else:
+            if run.status is not dg.DagsterRunStatus.SUCCESS:
                 book.happened(Finding(Kind.RUN, subject, Severity.ERROR, cause, REMEDY, pair, 1, link), ended)
+            elif run.tags.get(DEFERRED_TAG) != run.run_id:
+                # Else it is green, and what failed before has not been tried.
+                book.over(Kind.RUN, subject, ended)
 
 
 def _read_check(

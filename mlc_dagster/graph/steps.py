@@ -27,6 +27,8 @@ COMPANY_TAG = "mlc/company"
 # A run with this tag reads open days from their begin, not from where their last reading ended.
 AGAIN_TAG = "mlc/again"
 AGAIN = {AGAIN_TAG: "true"}
+# A run with its own id here has left work to a later one. A run that is executed again keeps its parent's.
+DEFERRED_TAG = "mlc/deferred"
 Work = Callable[[str, list[date]], Mapping[str, int]]
 Window = Closed | DeliveryClosed
 
@@ -149,6 +151,7 @@ def _defer(
             reason=str(window),
             config=asked,
         )
+    context.instance.add_run_tags(context.run.run_id, {DEFERRED_TAG: context.run.run_id})
     sensors = " and ".join(f"`{owner}_resume`" for owner in sorted({owner for owner, _, _ in waits}))
     context.log.warning(
         f"{window} {', '.join(days)}: the rest goes on by itself after {window.opens_at:%Y-%m-%d %H:%M} UTC "

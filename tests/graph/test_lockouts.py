@@ -1,11 +1,14 @@
 """A vendor closes its window: what is done is kept, no call is made, no run is red, and the rest goes on."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import pytest
 
+from mlc_dagster.alerts.book import Book
+from mlc_dagster.alerts.finding import Kind
+from mlc_dagster.graph.alerts import ReadTo, read_runs
 from mlc_dagster.graph.automation import chain, polling_sensor, resume_sensor
 from mlc_dagster.graph.partitions import RANGE_END, RANGE_START, key, range_tags
 from mlc_dagster.graph.resource import SuiteResource
@@ -130,6 +133,26 @@ def test_a_replay_that_was_locked_out_goes_on_as_one(house: House) -> None:
     let_it_open(house)
     [request] = asked_to_run(resume(house))
     assert request.tags == {**tags, COMPANY_TAG: "NO01"}
+
+
+def open_alerts(house: House) -> list[str]:
+    """What failed runs people are told of, from all of Dagster's runs."""
+    book = Book(house.suite().engine)
+    read_runs(house.instance, book, house.settings, ReadTo(datetime(2000, 1, 1, tzinfo=UTC)))
+    return [alert.finding.subject for alert in book.open() if alert.finding.kind is Kind.RUN]
+
+
+def test_a_run_that_was_only_put_off_does_not_say_that_what_failed_before_is_well(house: House) -> None:
+    house.sandbox.faults.arm("visma", "unauthorized", times=None, match="/supplierInvoice")
+    assert not house.run().success
+    assert open_alerts(house) == ["anaplan NO01"]
+    house.sandbox.faults.clear()
+    lock_visma(house, "/supplierInvoice")
+    assert house.run().success
+    assert open_alerts(house) == ["anaplan NO01"]
+    let_it_open(house)
+    assert house.run().success
+    assert open_alerts(house) == []
 
 
 WHOLE = {"visma__employees": {"config": {"whole": True, "allow_deletes": True}}}

@@ -5,7 +5,7 @@ from datetime import date, datetime
 
 import dagster as dg
 
-from mlc_dagster.graph.partitions import range_tags
+from mlc_dagster.graph.partitions import loaded, not_loaded, range_tags
 from mlc_dagster.graph.resource import SuiteResource
 from mlc_dagster.graph.steps import COMPANY_TAG, PAIR_TAG, run_as_asked
 from mlc_dagster.graph.ticks import due, last_run, not_yet, waiting
@@ -37,7 +37,7 @@ def schedule(pair: str, settings: PairSettings) -> dg.ScheduleDefinition:
         at = context.scheduled_execution_time.isoformat()
         return [
             run_request(house, pair, company, f"{pair}:{company}:{at}")
-            for company in house.settings.companies_of(pair)
+            for company in loaded(context, house.settings.companies_of(pair))
         ]
 
     return scheduled
@@ -63,7 +63,7 @@ def polling_sensor(pair: str, settings: PairSettings) -> dg.SensorDefinition:
         failures: list[CallFailed] = []
         for company in house.settings.companies_of(pair):
             try:
-                reason = not_now(context.instance, house, pair, company) or _quiet(house, pair, company)
+                reason = not_now(context, house, pair, company) or _quiet(house, pair, company)
             except CallFailed as failure:
                 failures.append(failure)
                 reason = str(failure)
@@ -119,11 +119,13 @@ def _tags(pair: str, company: str, first: date, last: date) -> dict[str, str]:
     return {**range_tags(company, first, last), PAIR_TAG: pair, COMPANY_TAG: company}
 
 
-def not_now(instance: dg.DagsterInstance, house: Suite, pair: str, company: str) -> str | None:
+def not_now(context: dg.SensorEvaluationContext, house: Suite, pair: str, company: str) -> str | None:
     """Why no run may start for a company, whatever the ERP has: None when one may."""
+    if reason := not_loaded(context.repository_def, company):
+        return reason
     if opens_at := _opens_at(house, pair, company):
         return f"a vendor's window is closed until {opens_at:%Y-%m-%d %H:%M} UTC"
-    last = last_run(instance, dg.RunsFilter(tags={PAIR_TAG: pair, COMPANY_TAG: company}))
+    last = last_run(context.instance, dg.RunsFilter(tags={PAIR_TAG: pair, COMPANY_TAG: company}))
     return not_yet(last, house.clock.now())
 
 

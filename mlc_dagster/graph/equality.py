@@ -99,7 +99,7 @@ def reconcile_schedule(target: str, settings: PairSettings) -> dg.ScheduleDefini
         companies = {name: house.ledger.companies(name) for name in keys}
         asked = {
             company: [key for name, key in keys.items() if company in companies[name]]
-            for company in house.settings.companies_of(target)
+            for company in partitions.loaded(context, house.settings.companies_of(target))
         }
         return [
             dg.RunRequest(

@@ -2,12 +2,13 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 
 import dagster as dg
 
 from mlc_dagster.settings import Settings
+from mlc_dagster.visma.entities import ENTITIES
 
 PARTITION = "dagster/partition"
 RANGE_START = "dagster/asset_partition_range_start"
@@ -22,6 +23,29 @@ def company_day(settings: Settings) -> dg.MultiPartitionsDefinition:
     )
     companies = dg.StaticPartitionsDefinition(list(settings.companies))
     return dg.MultiPartitionsDefinition({"company": companies, "modified_day": days})
+
+
+def not_loaded(repository: dg.RepositoryDefinition | None, company: str) -> str | None:
+    """Why no run of a company may be asked for yet: mlc.yaml names it, and the loaded definitions do not.
+
+    Dagster would not create the run, and drop those that a tick asks for after it. None when it may.
+    """
+    if repository is None:
+        return None
+    days = repository.asset_graph.get(dg.AssetKey(["visma", next(iter(ENTITIES))])).partitions_def
+    assert isinstance(days, dg.MultiPartitionsDefinition)  # noqa: S101 - `company_day` made it
+    if company in days.get_partitions_def_for_dimension("company").get_partition_keys():
+        return None
+    return f"{company} is new in mlc.yaml: reload the code location in Dagster's UI"
+
+
+def loaded(context: dg.ScheduleEvaluationContext, companies: Sequence[str]) -> Iterator[str]:
+    """Those companies a schedule's tick may ask runs for; its log names the others."""
+    for company in companies:
+        if reason := not_loaded(context.repository_def, company):
+            context.log.warning(reason)
+        else:
+            yield company
 
 
 def company_days(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> Days:

@@ -20,10 +20,14 @@ REPLAY_TAG = "mlc/replay"
 POLL_SECONDS = 15
 
 
+class _NotLoaded(Exception):
+    """A company that Dagster's loaded definitions do not know yet."""
+
+
 def replay_sensor(settings: Settings) -> dg.SensorDefinition:
     """Turns what is asked for in the table `replays` into runs, and notes there what became of them.
 
-    Rows are marked before the first run is asked for, and a run's key holds the request's number, so a daemon
+    Rows are marked before the first run is asked for, and a run's key holds the request's name, so a daemon
     that dies at any point starts nothing twice.
     """
 
@@ -42,8 +46,8 @@ def replay_sensor(settings: Settings) -> dg.SensorDefinition:
         for replay in Replays(house.engine, house.clock).open():
             try:
                 wanted = _advance(context, house, replay)
-            except LeaseHeld as held:
-                reasons.append(f"Replay {replay.id} waits: {held}")
+            except (LeaseHeld, _NotLoaded) as waits:
+                reasons.append(f"Replay {replay.id} waits: {waits}")
             except Exception as failure:  # noqa: BLE001 - raised once the others had their turn
                 failures.append(failure)
             else:
@@ -81,11 +85,14 @@ def _advance(context: dg.SensorEvaluationContext, house: Suite, replay: Replay) 
     except NotAReplay as no:
         book.ended(replay, State.FAILED, str(no))
         return []
+    for span in planned.spans:
+        if reason := partitions.not_loaded(context.repository_def, span.company):
+            raise _NotLoaded(reason)
     if replay.state is State.ASKED:
         mark(house, planned, by=replay.asked_by, patience=0)
         book.ready(replay, str(planned))
     wanted = _requests(context, replay, planned)
-    runs = context.instance.get_runs(dg.RunsFilter(tags={REPLAY_TAG: str(replay.id)}))
+    runs = context.instance.get_runs(dg.RunsFilter(tags={REPLAY_TAG: replay.name}))
     if not {request.run_key for request in wanted} <= {run.tags.get(RUN_KEY_TAG) for run in runs}:
         return wanted
     book.running(replay, [run.run_id for run in runs])
@@ -97,13 +104,13 @@ def _requests(context: dg.SensorEvaluationContext, replay: Replay, planned: Plan
     graph = context.repository_def.asset_graph
     return [
         dg.RunRequest(
-            run_key=f"replay:{replay.id}:{number}:{span.pair}:{span.company}",
+            run_key=f"replay:{replay.name}:{number}:{span.pair}:{span.company}",
             asset_selection=list(chain(span.pair).resolve(graph)),
             tags={
                 **partitions.range_tags(span.company, span.first, span.last),
                 PAIR_TAG: span.pair,
                 COMPANY_TAG: span.company,
-                REPLAY_TAG: str(replay.id),
+                REPLAY_TAG: replay.name,
                 **AGAIN,
             },
         )
@@ -114,7 +121,7 @@ def _requests(context: dg.SensorEvaluationContext, replay: Replay, planned: Plan
 def _conclude(instance: dg.DagsterInstance, book: Replays, replay: Replay) -> None:
     """Note what came of a replay's runs, once all have ended; of a run that was retried any try counts."""
     tries: dict[str, list[dg.DagsterRun]] = defaultdict(list)
-    for run in instance.get_runs(dg.RunsFilter(tags={REPLAY_TAG: str(replay.id)})):
+    for run in instance.get_runs(dg.RunsFilter(tags={REPLAY_TAG: replay.name})):
         tries[run.root_run_id or run.run_id].append(run)
     if any(not run.is_finished for runs in tries.values() for run in runs):
         return

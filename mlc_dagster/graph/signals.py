@@ -72,7 +72,7 @@ def signal_sensor(target: dg.AssetSelection, look_seconds: int) -> dg.SensorDefi
         requests = []
         for code, company in memory.items():
             for pair in sorted(company.owed & house.settings.pairs.on().keys()):
-                if reason := not_now(context.instance, house, pair, code):
+                if reason := not_now(context, house, pair, code):
                     reasons.append(f"{pair} {code}: {reason}")
                     continue
                 company.owed.discard(pair)

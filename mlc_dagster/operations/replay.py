@@ -99,6 +99,11 @@ class Replay:
     said: str | None
     ended_at: datetime | None
 
+    @property
+    def name(self) -> str:
+        """What no other replay is called: a restored database gives the same numbers once more."""
+        return f"{self.id}:{self.asked_at.isoformat()}"
+
 
 class Replays:
     """What was asked for from outside Dagster. The sensor `replays` makes runs of it, once each."""

@@ -176,7 +176,10 @@ def schedule(house: House) -> list[dg.RunRequest]:
     suite = SuiteResource(settings_file=str(house.settings.file))
     at = datetime(2026, 11, 20, 5, tzinfo=UTC)
     with dg.build_schedule_context(
-        instance=house.instance, scheduled_execution_time=at, resources={"suite": suite}
+        instance=house.instance,
+        scheduled_execution_time=at,
+        resources={"suite": suite},
+        repository_def=house.definitions.get_repository_def(),
     ) as context:
         return automation.schedule("anaplan", settings)(context)  # type: ignore[no-any-return,operator]
 

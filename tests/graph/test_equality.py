@@ -194,6 +194,7 @@ def slowly(house: House) -> list[dg.RunRequest]:
         instance=house.instance,
         scheduled_execution_time=house.clock.now(),
         resources={"suite": SuiteResource(settings_file=str(house.settings.file))},
+        repository_def=house.definitions.get_repository_def(),
     )
     return list(schedule.evaluate_tick(context).run_requests or [])
 

@@ -8,7 +8,7 @@ import yaml
 
 from mlc_dagster.definitions import defs
 from mlc_dagster.graph.automation import polling_sensor, run_request
-from mlc_dagster.graph.partitions import key, range_tags
+from mlc_dagster.graph.partitions import RANGE_START, key, range_tags, split
 from mlc_dagster.graph.resource import SuiteResource
 from mlc_dagster.graph.steps import COMPANY_TAG
 from mlc_dagster.settings import load_settings
@@ -45,11 +45,43 @@ def partitions(house: House) -> set[str]:
     return set(asset.partitions_def.get_partition_keys(current_time=house.clock.now()))
 
 
-def test_the_next_tick_of_what_is_already_running_starts_the_new_companys_first_run(alone: House) -> None:
-    sensor = polling_sensor("anaplan", alone.settings.pairs.on()["anaplan"])
-    suite = SuiteResource(settings_file=str(alone.settings.file))
-    with dg.build_sensor_context(instance=alone.instance, resources={"suite": suite}) as context:
-        result = sensor(context)
+def tick(house: House, definitions: dg.Definitions) -> dg.SensorResult | dg.SkipReason:
+    """One tick of the polling sensor, in a code location that has loaded these definitions."""
+    sensor = polling_sensor("anaplan", house.settings.pairs.on()["anaplan"])
+    suite = SuiteResource(settings_file=str(house.settings.file))
+    with dg.build_sensor_context(
+        instance=house.instance,
+        resources={"suite": suite},
+        repository_def=definitions.get_repository_def(),
+    ) as context:
+        return sensor(context)  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("name", ["visma_anaplan", "reconcile_anaplan"])
+def test_until_the_reload_a_schedule_leaves_it_out_so_that_all_others_get_their_runs(
+    alone: House, name: str
+) -> None:
+    """Dagster does not create a run of a partition it does not know, nor those asked for after it."""
+    before = yaml.safe_load(alone.settings.file.read_text())["companies"]
+    alone.set("companies", value={"SE01": before["SE01"], "NO01": before["NO01"]})
+    context = dg.build_schedule_context(
+        instance=alone.instance,
+        scheduled_execution_time=alone.clock.now(),
+        resources={"suite": SuiteResource(settings_file=str(alone.settings.file))},
+        repository_def=alone.definitions.get_repository_def(),
+    )
+    asked = alone.definitions.resolve_schedule_def(name).evaluate_tick(context).run_requests or []
+    assert [split(request.tags[RANGE_START])[0] for request in asked] == ["NO01"]
+
+
+def test_until_the_reload_the_sensor_says_what_to_do(alone: House) -> None:
+    found = tick(alone, alone.definitions)
+    assert isinstance(found, dg.SkipReason)
+    assert "SE01 is new in mlc.yaml: reload the code location" in str(found.skip_message)
+
+
+def test_the_next_tick_after_the_reload_starts_the_new_companys_first_run(alone: House) -> None:
+    result = tick(alone, reloaded(alone).definitions)
     assert isinstance(result, dg.SensorResult)
     [request] = result.run_requests or []
     assert request.tags[COMPANY_TAG] == "SE01"

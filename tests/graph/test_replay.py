@@ -5,14 +5,16 @@ from datetime import timedelta
 
 import dagster as dg
 import pytest
+import yaml
 from dagster._core.test_utils import create_run_for_test
 
+from mlc_dagster.database.schema import replays
 from mlc_dagster.delivery import State as LedgerState
 from mlc_dagster.delivery.leases import Leases
 from mlc_dagster.graph.partitions import RANGE_END, RANGE_START, key
 from mlc_dagster.graph.replay import REPLAY_TAG, replay_sensor, spans_of
 from mlc_dagster.graph.resource import SuiteResource
-from mlc_dagster.graph.steps import PAIR_TAG
+from mlc_dagster.graph.steps import COMPANY_TAG, PAIR_TAG
 from mlc_dagster.operations.replay import By, Replays, Span, State, What
 from tests.support.house import House
 
@@ -58,7 +60,7 @@ def test_a_request_becomes_one_run_and_its_end_is_noted(house: House, tick: Tick
     number = a_supplier(house)
     asked.ask(What(By.NUMBER, number), by="controller")
     [request] = tick()
-    assert request.tags[REPLAY_TAG] == "1"
+    assert request.tags[REPLAY_TAG] == asked.open()[0].name
     assert {key.path[0] for key in request.asset_selection or ()} == {"visma", "anaplan"}
     assert house.suite().ledger.counts(NAME, "NO01")[LedgerState.PENDING] == 1
     [again] = tick()
@@ -121,6 +123,37 @@ def test_a_run_that_dagster_has_forgotten_is_done_again_as_often_as_it_is_looked
     assert [replay.state for replay in asked.open()] == [State.READY]
 
 
+def test_a_number_that_comes_again_after_a_restore_is_another_replay(
+    house: House, tick: Tick, asked: Replays
+) -> None:
+    days = What.window("NO01", house.today, house.today)
+    asked.ask(days, by="controller")
+    [request] = tick()
+    started(house, request, dg.DagsterRunStatus.SUCCESS)
+    with house.suite().engine.begin() as connection:
+        connection.execute(replays.delete())
+    house.clock.sleep(60)
+    assert asked.ask(days, by="controller") == 1, "the number it had before"
+    [request] = tick()
+    started(house, request, dg.DagsterRunStatus.STARTED)
+    tick()
+    tick()
+    [replay] = asked.recent()
+    assert replay.state is State.RUNNING
+
+
+def test_a_company_that_the_loaded_definitions_lack_waits_for_their_reload(
+    house: House, tick: Tick, asked: Replays
+) -> None:
+    companies = yaml.safe_load(house.settings.file.read_text())["companies"]
+    house.set("companies", value={**companies, "DK01": companies["SE01"]})
+    asked.ask(What.window("DK01", house.today, house.today), by="controller")
+    asked.ask(What.window("NO01", house.today, house.today), by="controller")
+    [request] = tick()
+    assert request.tags[COMPANY_TAG] == "NO01"
+    assert asked.open()[0].state is State.ASKED
+
+
 def test_a_run_that_fails_is_told(house: House, tick: Tick, asked: Replays) -> None:
     days = What.window("NO01", house.today - timedelta(days=1), house.today)
     asked.ask(days, by="controller")
@@ -152,8 +185,8 @@ def test_one_that_cannot_be_looked_at_holds_no_other_up(
     for name in house.settings.credentials():
         monkeypatch.delenv(name, raising=False)
     [request] = tick()
-    assert request.tags[REPLAY_TAG] == "2"
-    [first, _] = asked.open()
+    [first, second] = asked.open()
+    assert request.tags[REPLAY_TAG] == second.name
     assert first.state is State.ASKED
 
 

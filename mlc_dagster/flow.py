@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +38,7 @@ def read(
     allow_deletes: bool = False,
     again: bool = False,
     gone: Collection[str] = (),
+    looked: datetime | None = None,
     back: Collection[str] = (),
     client: VismaClient | None = None,
     on_day: Callable[[date, int], None] = lambda *_: None,
@@ -45,7 +46,8 @@ def read(
     """Read some days of an entity into the lake; what does not parse goes to quarantine.
 
     A read of the same days that was cut off is gone on with. For `whole`, `allow_deletes`, `again`, `gone`,
-    `back` and what is raised see `read_days`. `client` is another one of the company than the suite's own.
+    `looked`, `back` and what is raised see `read_days`. `client` is another one of the company than the
+    suite's own.
     """
     return read_days(
         client or suite.visma(company),
@@ -60,6 +62,7 @@ def read(
         allow_deletes=allow_deletes,
         again=again,
         gone=gone,
+        looked=looked,
         back=back,
         elsewhere=known_elsewhere(suite, entity, company) if whole or not entity.has_filter else (),
         on_day=on_day,

@@ -163,6 +163,7 @@ def sweep(suite: Suite, entity: Entity, company: str, *, run_id: str, confirmed:
             run_id=run_id,
             allow_deletes=confirmed > 0,
             gone=found.vanished,
+            looked=found.begun,
             back=found.back,
             client=client,
         )

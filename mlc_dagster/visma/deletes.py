@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from mlc_dagster.lake import Lake
 from mlc_dagster.lake.partitions import Listing
+from mlc_dagster.transport import Refused
 from mlc_dagster.visma.client import Page, VismaClient
 from mlc_dagster.visma.entity import STATUS, Entity
 from mlc_dagster.visma.fields import MOMENT
@@ -121,7 +122,8 @@ def gone(
 ) -> list[str]:
     """Return the unreleased documents that are gone: not listed, and 404 when read.
 
-    Raises ReadGuard when too many are missing, or when the ERP knows none of the witnesses either.
+    Where the address names no type, a 404 says so only of types of which a witness answers; the others are
+    left to the key sweep. Raises ReadGuard when too many are missing, or when no witness answers at all.
     """
     if entity.unreleased is None or not suspects:
         return []
@@ -135,16 +137,29 @@ def gone(
     company = client.company.code
     if not allow_deletes:
         guard(entity, company, held=len(suspects), missing=len(missing))
-    answers = in_parallel(lambda key: client.single(entity, key), missing)
-    lost = [key for key, answer in zip(missing, answers, strict=True) if answer is None]
-    if (
-        lost
-        and witnesses
-        and not allow_deletes
-        and all(client.single(entity, key) is None for key in witnesses)
-    ):
+    answers = in_parallel(lambda key: is_there(client, entity, key), missing)
+    lost = [key for key, there in zip(missing, answers, strict=True) if there is False]
+    if not lost or not witnesses or allow_deletes:
+        return lost
+    answering = {_type(key) for key in witnesses if is_there(client, entity, key)}
+    if not answering:
         raise ReadGuard(entity.name, company, held=len(suspects) + 1, missing=len(lost) + 1)
-    return lost
+    return [key for key in lost if entity.addressed or _type(key) in answering]
+
+
+def is_there(client: VismaClient, entity: Entity, key: str) -> bool | None:
+    """Ask for one record by its address; None when another record answers there (section 13.3)."""
+    try:
+        record = client.get(client.single_path(entity, key))
+    except Refused as refused:
+        if refused.status == 404:
+            return False
+        raise
+    return True if record_key(entity, record) == key else None
+
+
+def _type(key: str) -> str:
+    return key.partition("|")[0]
 
 
 def tombstones(

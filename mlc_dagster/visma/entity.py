@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
+from string import Formatter
 
 import pyarrow as pa
 
@@ -114,6 +115,15 @@ class Entity:
         for column in record:
             if pa.types.is_list(column.type) and _leads(column.type.value_type, steps):
                 yield column.name
+
+    @cached_property
+    def addressed(self) -> bool:
+        """Whether the path of one record names all of its key: then what answers there is that record.
+
+        Where the type is missing, a document of another one may answer, or only those of the main type.
+        """
+        named = {name for _, name, _, _ in Formatter().parse(self.single or "")}
+        return {name.removesuffix("?") for name in self.key} <= named
 
     def parts(self, key: str) -> dict[str, str]:
         """The fields of a key by name. A bar in the last one is part of it: people make up numbers."""

@@ -17,15 +17,14 @@ from mlc_dagster.clock import Clock
 from mlc_dagster.lake import Lake, Spool
 from mlc_dagster.lake.latest import NEWEST_FIRST
 from mlc_dagster.lake.partitions import Listing
-from mlc_dagster.transport import Refused
 from mlc_dagster.visma.client import Page, VismaClient
-from mlc_dagster.visma.deletes import BELIEVED_COUNT, BELIEVED_SHARE
+from mlc_dagster.visma.deletes import BELIEVED_COUNT, BELIEVED_SHARE, is_there
 from mlc_dagster.visma.entity import Entity
 from mlc_dagster.visma.fields import moments
 from mlc_dagster.visma.merge import newest, without
 from mlc_dagster.visma.pages import Kept, Pages
 from mlc_dagster.visma.parallel import in_parallel
-from mlc_dagster.visma.records import record_key, to_rows
+from mlc_dagster.visma.records import to_rows
 from mlc_dagster.visma.sweep import sweep
 from mlc_dagster.visma.wall import ZONE, days_of
 
@@ -64,7 +63,7 @@ class Limit:
 
 @dataclass(frozen=True)
 class Looked:
-    """What a look found.
+    """What a look found that ``begun`` then.
 
     ``held`` and ``listed`` count the records alive in the lake and in the ERP's list. ``vanished`` are keys
     the ERP has no more; ``renumbered`` names the new key of those whose own id it has under another. ``back``
@@ -73,6 +72,7 @@ class Looked:
     versions that the lake lacks.
     """
 
+    begun: datetime
     held: int
     listed: int
     vanished: tuple[str, ...]
@@ -163,6 +163,7 @@ class _Look:
             vanished = self._settled(missing.column("_key").to_pylist(), both[1])
         back, late = self._lacking(without(listed, unread), known, begun)
         return Looked(
+            begun=pages.begun,
             held=len(alive),
             listed=pc.count_distinct(listed.column("_key")).as_py(),
             vanished=tuple(vanished),
@@ -205,26 +206,16 @@ class _Look:
     def _settled(self, missing: Sequence[str], spool: Spool) -> list[str]:
         """Return the missing records that are really gone: the pages may have shifted while they were read.
 
-        A few are asked for by their address; many, and those without one, by a sweep that is trusted.
+        A few are asked for by their address; many, and those without one of their own, by a sweep that is
+        trusted.
         """
-        if self.entity.single and len(missing) <= BELIEVED_COUNT:
-            answers = dict(zip(missing, in_parallel(self._is_there, missing), strict=True))
-            if None not in answers.values():
-                return [key for key, there in answers.items() if not there]
+        if self.entity.addressed and len(missing) <= BELIEVED_COUNT:
+            answers = in_parallel(lambda key: is_there(self.client, self.entity, key), missing)
+            return [key for key, there in zip(missing, answers, strict=True) if there is False]
         swept = sweep(
             self.client, self.entity.keys_only, since=None, clock=self.clock, zone=self.zone, spool=spool
         )
         return sorted(set(missing).difference(swept.keys.to_pylist()))
-
-    def _is_there(self, key: str) -> bool | None:
-        """Ask for one record by its address; None when another record answers there (section 13.3)."""
-        try:
-            record = self.client.get(self.client.single_path(self.entity, key))
-        except Refused as refused:
-            if refused.status == 404:
-                return False
-            raise
-        return True if record_key(self.entity, record) == key else None
 
     def _renumbered(
         self, vanished: Sequence[str], known: pa.Table, pages: Pages, listed: pa.Table

@@ -104,6 +104,7 @@ def read_days(
     allow_deletes: bool = False,
     again: bool = False,
     gone: Collection[str] = (),
+    looked: datetime | None = None,
     back: Collection[str] = (),
     elsewhere: Collection[str] = (),
     on_day: Callable[[date, int], None] = lambda *_: None,
@@ -115,14 +116,14 @@ def read_days(
     without news is not written. Days are written in order, each as soon as it is known; ``on_day`` is told
     the rows of its file. ``whole`` reads every record and compares every field; entities without a change
     filter are always read so, and what vanished of them becomes a tombstone. Of others it is only told: where
-    it went, and who names it, is to be found out first. ``again`` asks for the
-    days from their begin, also where an open one was read so far: what was refused then may pass now.
+    it went, and who names it, is to be found out first. ``again`` asks for the days from their begin, also
+    where an open one was read so far: what was refused then may pass now.
 
     ``gone`` are records that a look at all keys found deleted: they become tombstones of the newest day,
-    unless this read brings them. ``back`` are records that it found again after their deletion, or in a
-    version that looks older than the lake's. ``elsewhere`` are records that destinations hold, or that did
-    not parse: what a read of everything does not bring of them becomes a tombstone too, though the lake never
-    saw it.
+    unless this read brings them, or another did since that look began (``looked``). ``back`` are records that
+    it found again after their deletion, or in a version that looks older than the lake's. ``elsewhere`` are
+    records that destinations hold, or that did not parse: what a read of everything does not bring of them
+    counts as vanished too, though the lake never saw it.
 
     ``settle`` is told before a day is written which records came in good order and which did not parse. At
     the end closed months are compacted.
@@ -142,7 +143,7 @@ def read_days(
     axis = _Axis(asked, first_day, zone)
     known = (frozenset(gone), frozenset(back), frozenset(elsewhere))
     clock = clock or SystemClock()
-    reading = _Reading(client, lake, entity, company, axis, clock, allow_deletes, *known, again=again)
+    reading = _Reading(client, lake, entity, company, axis, clock, allow_deletes, *known, again, looked)
     whole = whole or not entity.has_filter
     report, resumed = _read_after_others(reading, whole=whole, on_day=on_day, settle=settle)
     if resumed and not whole:
@@ -325,6 +326,7 @@ class _Reading:
     known_back: frozenset[str] = frozenset()
     elsewhere: frozenset[str] = frozenset()
     again: bool = False
+    looked: datetime | None = None
 
     def spool(self, *, whole: bool) -> Spool:
         """Return where the pages wait; what is named here makes two readings the same."""
@@ -431,7 +433,15 @@ class _Reading:
         return (self.entity.schema.empty_table() if held is None else held).select(SYSTEM.names)
 
     def _known_gone(self, swept: Swept, found: Collection[str]) -> Collection[str]:
-        return self.known_gone.difference(swept.keys.to_pylist(), found) if self.known_gone else ()
+        """Return those known to be gone that have not come since: a number may be used again."""
+        gone = self.known_gone.difference(swept.keys.to_pylist(), found) if self.known_gone else frozenset()
+        held = self.lake.latest(self.entity.name, self.company, gone) if gone and self.looked else None
+        if held is None:
+            return gone
+        alive = held.filter(pc.invert(held.column("_deleted")))
+        looked = pa.scalar(self.looked, alive.schema.field("_read_at").type)
+        came = alive.filter(pc.greater_equal(alive.column("_read_at"), looked)).column("_key")
+        return gone.difference(came.to_pylist())
 
     def _gone(self, swept: Swept, held: deletes.Held) -> list[str]:
         """Return the keys of documents that were deleted: known or received as unreleased, and gone now."""

@@ -16,7 +16,7 @@ from mlc_dagster.clock import Clock
 from mlc_dagster.lake import Spool
 from mlc_dagster.transport import decimal_json
 from mlc_dagster.visma.client import Page, VismaClient
-from mlc_dagster.visma.deletes import unreleased_in
+from mlc_dagster.visma.deletes import is_there, unreleased_in
 from mlc_dagster.visma.entity import Entity
 from mlc_dagster.visma.merge import newest, unite, without
 from mlc_dagster.visma.pages import Kept, Pages
@@ -214,10 +214,15 @@ class _Sweep:
         return united, bool(_old_keys(after.index, before.keys, horizon))
 
     def _without_gone(self, united: _Pass, seen: _Pass) -> _Pass:
-        """Drop documents that were deleted meanwhile: unreleased, not in the last pass, and 404."""
+        """Drop documents that were deleted meanwhile: unreleased, not in the last pass, and 404.
+
+        Where an address proves nothing they stay: the next read looks for what is unreleased.
+        """
+        if not self._entity.addressed:
+            return united
         suspects = sorted(unreleased_in(self._entity, united.index) - seen.keys)
-        answers = in_parallel(lambda key: self._client.single(self._entity, key), suspects)
-        gone = [key for key, answer in zip(suspects, answers, strict=True) if answer is None]
+        answers = in_parallel(lambda key: is_there(self._client, self._entity, key), suspects)
+        gone = [key for key, there in zip(suspects, answers, strict=True) if there is False]
         return replace(united, index=without(united.index, gone))
 
     def _swept(self, seen: _Pass, passes: int) -> Swept:

@@ -148,7 +148,8 @@ class Api:
             return self._told(entity, company, "added", writes.post(company, entity, call.body))
         if entity.name == "dimension":
             return self._json(dimension(company, call.rest, call.query))
-        record = None if wrong_company else find(company, entity, call.rest)
+        any_type = self.vendor.switches["untyped_address"] == "any"
+        record = None if wrong_company else find(company, entity, call.rest, any_type=any_type)
         if record is None:
             raise ApiError(404, f"'{call.rest[-1]}' cannot be found in the system.")
         if call.method == "GET":

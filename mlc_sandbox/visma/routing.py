@@ -87,13 +87,15 @@ def route(call: Call) -> Entity | None:
     return entity
 
 
-def find(company: Company, entity: Entity, rest: tuple[str, ...]) -> Record | None:
-    """By type and number, or by the number alone: then of the default type, else of the first that has it."""
+def find(company: Company, entity: Entity, rest: tuple[str, ...], *, any_type: bool) -> Record | None:
+    """By type and number, or by the number alone: then of the default type, else of the first that has it
+    (`any_type`; of supplier invoices the sheet says that there is no else).
+    """
     table = company.table(entity.name)
     if len(entity.key) == 1 or len(rest) > 1:
         return table.get("|".join(rest))
     found = table.get(f"{entity.default_type}|{rest[0]}")
-    if found is not None or entity.name == "supplierInvoice":
+    if found is not None or not any_type or entity.name == "supplierInvoice":
         return found
     return next((record for record in table if record.key.endswith(f"|{rest[0]}")), None)
 

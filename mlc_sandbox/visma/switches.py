@@ -13,6 +13,7 @@ DEFAULTS: dict[str, Any] = {
     "greater_than": "strict",  # strict | inclusive: whether ">" includes equality
     "stamp_form": "none",  # none | z | offset: zone of the system stamps in bodies
     "stamp_digits": 3,  # fraction digits of the system stamps: 0, 2, 3 or 7
+    "untyped_address": "any",  # any | main: which types a path with the number alone finds, where it is open
     "company_header": "ignored",  # ignored | required: ipp-company-id
     "error_body": "json",  # json | html | empty: body of errors other than 401 and gateway errors
     "background": "honoured",  # honoured | ignored: the erp-api-background header
@@ -28,6 +29,7 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "greater_than": ("strict", "inclusive"),
     "stamp_form": ("none", "z", "offset"),
     "stamp_digits": (0, 2, 3, 7),
+    "untyped_address": ("any", "main"),
     "company_header": ("ignored", "required"),
     "error_body": ("json", "html", "empty"),
     "background": ("honoured", "ignored"),

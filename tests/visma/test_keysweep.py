@@ -113,6 +113,32 @@ def test_a_document_of_another_type_is_another_key(erp: Erp) -> None:
     assert erp.held("purchase_orders").keys() == erp.keys("purchase_orders")
 
 
+@pytest.mark.parametrize("answers", ["any", "main"])
+def test_an_address_without_the_type_proves_nothing_so_the_list_is_read_once_more(
+    new_erp: Any, answers: str
+) -> None:
+    """It may find regular orders only."""
+    erp = new_erp(untyped_address=answers)
+    blanket = min(key for key in erp.keys("purchase_orders") if key.startswith("Blanket|"))
+    erp.read("purchase_orders")
+    erp.clock.sleep(60)
+    table, original = erp.visma.table(erp.company, "purchaseorder"), erp.client.call
+    missed = table.delete(blanket)
+
+    def moving(method: str, path: str, **options: Any) -> Any:
+        """The first page is told without it, as if it had moved meanwhile."""
+        answer = original(method, path, **options)
+        if blanket not in erp.keys("purchase_orders"):
+            table.add(blanket, missed.facts, missed.stamp, missed.created, row=missed.row)
+        return answer
+
+    erp.client.call = moving  # type: ignore[method-assign]
+    assert look_at(erp, "purchase_orders").vanished == ()
+    erp.client.call = original  # type: ignore[method-assign]
+    [gone] = take_away(erp, "purchase_orders")
+    assert look_at(erp, "purchase_orders").vanished == (gone,)
+
+
 def test_many_missing_records_need_a_persons_word_and_are_then_asked_for_page_by_page(erp: Erp) -> None:
     erp.read("supplier_payments")
     gone = take_away(erp, "supplier_payments", 25)

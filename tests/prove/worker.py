@@ -30,10 +30,11 @@ from mlc_dagster.graph.run import run_pair
 from mlc_dagster.inbound.mailbox import receive
 from mlc_dagster.inbound.wayback import carry_back
 from mlc_dagster.operations import sweeps
-from mlc_dagster.outlook import entities, left_behind, open_days, span
+from mlc_dagster.outlook import days_to_read, entities, left_behind, open_days, span
 from mlc_dagster.settings import load_settings
 from mlc_dagster.suite import Suite
 from mlc_dagster.transport.errors import Closed
+from mlc_dagster.visma.entities import Entity
 
 # Waiting is cut short: what is not there then is met again by the next run, hours later by the sandbox.
 LONGEST_SLEEP = 0.15
@@ -184,17 +185,17 @@ def _by_hand(suite: Suite, pair: str, company: str) -> bool:
             lacking.add(name)
             well = False
 
+    def read(entity: Entity) -> None:
+        due = days_to_read(suite, entity, company, span(first, last), anew=False)
+        flow.read(suite, entity, company, due, run_id=RUN_ID)
+
     def send(name: str) -> None:
         report = flow.send(suite, name, company, span(first, last), run_id=RUN_ID)
         if not report.complete:
             raise RuntimeError(f"not everything arrived: {report}")
 
     for entity in entities(suite, pair):
-        step(
-            f"visma/{entity.name}",
-            set(),
-            lambda entity=entity: flow.read(suite, entity, company, span(first, last), run_id=RUN_ID),
-        )
+        step(f"visma/{entity.name}", set(), lambda entity=entity: read(entity))
     for name in suite.destinations():
         if name.startswith(f"{pair}/"):
             model = suite.mappings.models[name]

@@ -16,7 +16,7 @@ from mlc_dagster.cli.progress import Progress
 from mlc_dagster.cli.report import Line, lines_of, table_of
 from mlc_dagster.cli.review import came
 from mlc_dagster.cli.sandbox import Sandbox
-from mlc_dagster.cli.signals import stop_on_signals
+from mlc_dagster.cli.signals import stoppable
 from mlc_dagster.cli.workers import Tell, side_by_side
 from mlc_dagster.definitions import defs
 from mlc_dagster.delivery import Kind
@@ -52,9 +52,8 @@ def run_demo(folder: Path, *, seed: int, scale: str, pairs: Sequence[str] = ()) 
         DemoFailed: a run failed; the text says where to look.
         DemoInterrupted: Ctrl-C or SIGTERM; the sandbox has been stopped.
     """
-    stop_on_signals()
     try:
-        with folders.hold(folder, "a demo"):
+        with stoppable(), folders.hold(folder, "a demo"):
             folders.empty(folder)
             _run(folder, seed, scale, pairs)
     except KeyboardInterrupt:

@@ -13,7 +13,7 @@ from mlc_dagster.cli.console import console, table_with
 from mlc_dagster.cli.instance import dagster_instance
 from mlc_dagster.cli.person import person
 from mlc_dagster.cli.report import Line, lines_of, table_of
-from mlc_dagster.cli.signals import stop_on_signals
+from mlc_dagster.cli.signals import stoppable
 from mlc_dagster.cli.workers import Tell, side_by_side
 from mlc_dagster.definitions import defs
 from mlc_dagster.graph.replay import spans_of
@@ -86,12 +86,12 @@ def run_now(suite: Suite, planned: Plan) -> int:
         LeaseHeld: a delivery is under way.
         ReplayInterrupted: Ctrl-C or SIGTERM; no process is left behind.
     """
-    stop_on_signals()
     with dagster_instance() as instance:
         end_orphans(instance)
         try:
-            mark(suite, planned, by=person())
-            return _tell_what_came(_by_pair(planned))
+            with stoppable():
+                mark(suite, planned, by=person())
+                return _tell_what_came(_by_pair(planned))
         except KeyboardInterrupt:
             raise ReplayInterrupted(
                 "The replay was interrupted. Rows that did not go yet go with their pair's next run."

@@ -4,26 +4,68 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sys import UnraisableHookArgs
 
 MOMENT_SECONDS = 0.05
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-def stop_on_signals() -> None:
-    """Let Ctrl-C and SIGTERM raise KeyboardInterrupt, also where our starter ignores them."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.default_int_handler)
-    sys.unraisablehook = _raise_again
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """A block that Ctrl-C and SIGTERM end with KeyboardInterrupt, also where our starter ignores them.
 
-
-def _raise_again(ignored: "UnraisableHookArgs") -> None:
-    """Python drops what is raised while it collects garbage, a stop too: let that come once more, when this
-    is over.
+    Raises:
+        KeyboardInterrupt: we were told to stop, even if a library made an error of its own of it.
     """
-    if isinstance(ignored.exc_value, KeyboardInterrupt):
-        threading.Timer(MOMENT_SECONDS, os.kill, (os.getpid(), signal.SIGINT)).start()
-    else:
-        sys.__unraisablehook__(ignored)
+    stop, hook = _Stop(), sys.unraisablehook
+    before = {number: signal.signal(number, stop.told) for number in SIGNALS}
+    sys.unraisablehook = stop.dropped
+    try:
+        yield
+    except Exception as error:
+        if stop.asked:
+            raise KeyboardInterrupt from error  # DuckDB, for one, says "Query interrupted"
+        raise
+    finally:
+        stop.end()
+        sys.unraisablehook = hook
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class _Stop:
+    """What is known of a stop while its block runs."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._over = False
+        self._reminders: list[threading.Timer] = []
+
+    def told(self, _number: int, _frame: FrameType | None) -> None:
+        """Take a signal."""
+        self.asked = True
+        if not self._over:
+            raise KeyboardInterrupt
+
+    def dropped(self, ignored: "UnraisableHookArgs") -> None:
+        """Python drops what is raised while it collects garbage, a stop too: let that come once more, when
+        this is over.
+        """
+        if isinstance(ignored.exc_value, KeyboardInterrupt):
+            self._reminders.append(threading.Timer(MOMENT_SECONDS, os.kill, (os.getpid(), signal.SIGINT)))
+            self._reminders[-1].start()
+        else:
+            sys.__unraisablehook__(ignored)
+
+    def end(self) -> None:
+        """A reminder that comes after the block would find nobody who knows what it is about."""
+        self._over = True
+        for reminder in self._reminders:
+            reminder.cancel()
+            reminder.join()

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from mlc_dagster.cli import folder as folders
 from mlc_dagster.cli.console import console
 from mlc_dagster.cli.sandbox import Sandbox
-from mlc_dagster.cli.signals import stop_on_signals
+from mlc_dagster.cli.signals import stoppable
 from mlc_dagster.settings import REPOSITORY, load_settings
 
 
@@ -39,7 +39,6 @@ def serve_ui(folder: Path, port: int) -> None:
 
 def _serve(port: int) -> None:
     """Run Dagster until it ends or we are told to stop."""
-    stop_on_signals()
     command = [
         str(Path(sys.executable).parent / "dagster"),
         "dev",
@@ -49,7 +48,7 @@ def _serve(port: int) -> None:
         "127.0.0.1",
     ]
     command += ["--workspace", str(REPOSITORY / "workspace.yaml")]
-    with subprocess.Popen(command) as process:  # noqa: S603 - our own command line, no shell
+    with stoppable(), subprocess.Popen(command) as process:  # noqa: S603 - our own command line, no shell
         try:
             process.wait()
         except KeyboardInterrupt:

@@ -42,7 +42,7 @@ def test_a_demo_that_is_told_to_stop_was_interrupted_and_did_not_fail(
             said += line
         demo.send_signal(number)
         rest, complained = demo.communicate(timeout=60)
-    assert demo.returncode == 1
+    assert demo.returncode == 1, complained
     assert "interrupted" in complained
     assert "fail" not in said + rest + complained
     assert "Traceback" not in complained

@@ -43,7 +43,6 @@ def mlc(house: House, monkeypatch: pytest.MonkeyPatch) -> Mlc:
     """The command on this house: its Dagster instance, its clock."""
     monkeypatch.setattr(dg.DagsterInstance, "get", lambda: Borrowed(house.instance))
     monkeypatch.setattr("mlc_dagster.cli.replay.side_by_side", here)
-    monkeypatch.setattr("mlc_dagster.cli.replay.stop_on_signals", lambda: None)
     for room in ("replay", "quarantine"):
         monkeypatch.setattr(f"mlc_dagster.cli.{room}.Suite", lambda _: house.suite())
 

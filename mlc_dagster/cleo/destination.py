@@ -62,6 +62,11 @@ RENAMED = (
     "{now} of seller {other}, so a change of it would reach nothing there. Tell the partner, then run "
     "`mlc cleo settle {number}`."
 )
+UNANSWERED = (
+    "{partner} has not answered {file} yet, which has {number}, and has no use for a change of what it may "
+    "not have. It goes with the first run after the answer. Where none comes, find out why, then run "
+    "`mlc resend {destination}`: it files that again."
+)
 # Why there is nothing to tell.
 UNHEARD = "The partner never heard of it."
 STANDS = "It is {standing} in the ERP."
@@ -95,12 +100,14 @@ class Draft:
 @dataclass
 class Drafts:
     """What becomes of changes. `refused`: why some cannot be told, by key. `quiet`: why there is nothing to
-    tell of others: the partner has them so, or need not know, or a person has settled it.
+    tell of others: the partner has them so, or need not know, or a person has settled it. `waiting`: why
+    others cannot go yet.
     """
 
     ready: list[Draft] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
     quiet: dict[str, str] = field(default_factory=dict)
+    waiting: dict[str, str] = field(default_factory=dict)
 
 
 class EdiFeed:
@@ -140,7 +147,7 @@ class EdiFeed:
         return refused
 
     def send(self, batch: Batch) -> Outcome:
-        """Build what was not built, file what was not filed; what is overdue is filed again as it was."""
+        """Build what was not built, and file what was not filed."""
         built = self._outbox.of_batch(batch.id)
         before = _places(built)
         rest = [change for change in batch.changes if change.row.key not in before]
@@ -149,17 +156,29 @@ class EdiFeed:
         for interchange in built:
             if interchange.state is State.BUILT:
                 self._file(interchange)
-        now = self._clock.now()
-        again = [interchange.renamed(now) for interchange in self._overdue(list(drafts.quiet))]
-        for interchange in again:
-            self._file(interchange)
-        files = [interchange.file for interchange in (*built, *again)]
         return Outcome(
             target_ids=_places(built),
             refused=drafts.refused,
             unsaid=drafts.quiet,
-            detail={"files": files},
+            waiting=drafts.waiting,
+            detail={"files": [interchange.file for interchange in built]},
         )
+
+    def overdue(self, company: str) -> list[Stored]:
+        """The interchanges whose answer is missing for longer than agreed, oldest first."""
+        now = self._clock.now()
+        told = self._outbox.standing(self.name, company)
+        late = dict.fromkeys(each.interchange_id for each in told if overdue(each, self._settings, now))
+        return [interchange for each in late for interchange in self._outbox.find(id=each)]
+
+    def file_again(self, interchange: Stored) -> str:
+        """File what the partner may not have, with the same bytes and numbers; the file's new name.
+
+        Raises what a delivery raises when the mailbox does not take it.
+        """
+        again = interchange.renamed(self._clock.now())
+        self._file(again)
+        return again.file
 
     def resolve(self, batch: Batch) -> Outcome:
         """Go on: the same bytes again are no second document."""
@@ -197,7 +216,14 @@ class EdiFeed:
                     drafts.refused[key] = str(words)
                     continue
                 draft = str(settled)
-            if isinstance(draft, Draft):
+            if isinstance(draft, Draft) and (before := told.get(key)) and not before.answered:
+                drafts.waiting[key] = UNANSWERED.format(
+                    partner=before.partner,
+                    file=before.file,
+                    number=change.row.number,
+                    destination=self.name,
+                )
+            elif isinstance(draft, Draft):
                 drafts.ready.append(draft)
             else:
                 drafts.quiet[key] = draft
@@ -315,13 +341,6 @@ class EdiFeed:
         if isinstance(document, ReceivingAdvice) and partner.receipt == "856":
             document = documents.as_notice(document)
         return Draft(change, name, purpose, document)
-
-    def _overdue(self, keys: Sequence[str]) -> list[Stored]:
-        """The interchanges whose answer is missing for too long, among those that carry these records."""
-        now = self._clock.now()
-        told = self._outbox.told(self.name, keys).values()
-        late = {found.interchange_id for found in told if overdue(found, self._settings, now)}
-        return [interchange for each in sorted(late) for interchange in self._outbox.find(id=each)]
 
     def _build(self, batch: Batch, drafts: Sequence[Draft]) -> Iterator[Stored]:
         """One interchange a partner and kind of set; changes as 860 are another kind than orders."""

@@ -23,13 +23,10 @@ from mlc_dagster.database.trail import event
 from mlc_dagster.delivery import Kind
 from mlc_dagster.delivery.ledger import chunks
 from mlc_dagster.delivery.rows import decode, encode
-from mlc_dagster.x12.documents import Purpose
 
 LAST_NUMBER = 999_999_999
 # Among the control numbers: what those begin after that were never given.
 FIRST = "first"
-# GS01 of an 860, which tells only what changed; every other change carries the whole document.
-LINE_BY_LINE = "PC"
 
 
 class State(StrEnum):
@@ -49,6 +46,7 @@ _KINDS = {
     State.REJECTED: Kind.REJECTED,
 }
 ACCEPTED = (State.ACKNOWLEDGED, State.WITH_ERRORS)
+_ACCEPTABLE = interchange_documents.c.state != State.REJECTED
 
 
 @dataclass(frozen=True)
@@ -116,6 +114,11 @@ class Standing:
     control: int
     sent_at: datetime | None
     entry: Entry
+
+    @property
+    def answered(self) -> bool:
+        """Whether the partner is known to have it: it answered, or said (TA1) that it came before."""
+        return self.entry.state not in (State.BUILT, State.SENT) or "ta1" in self.entry.detail
 
     @property
     def said(self) -> str:
@@ -267,11 +270,8 @@ class Outbox:
             connection.execute(held.update().where(*here).values(detail=text))
 
     def told(self, destination: str, keys: Collection[str]) -> dict[str, Standing]:
-        """Of each record the newest document that was not rejected, nor built on one that was: what the
-        partner has of it.
-        """
-        accepted = interchange_documents.c.state != State.REJECTED
-        here = interchange_documents.c.destination == destination, accepted, ~_overtaken()
+        """Of each record the newest document that was not rejected: what the partner has of it."""
+        here = interchange_documents.c.destination == destination, _ACCEPTABLE
         return {
             found.entry.key: found
             for some in chunks(sorted(keys))
@@ -284,18 +284,15 @@ class Outbox:
         What an earlier version stored without its name is found by its number in the ERP.
         """
         held = interchange_documents.c
-        here = held.destination == destination, held.state != State.REJECTED, ~_overtaken()
+        here = held.destination == destination, _ACCEPTABLE
         for some in chunks(sorted(names)):
             yield from self._newest(*here, held.name.in_(some))
         for some in chunks(sorted(numbers)):
             yield from self._newest(*here, held.name.is_(None), held.number.in_(some))
 
     def standing(self, destination: str, company: str | None = None) -> list[Standing]:
-        """The newest document of every record of a destination, oldest first.
-
-        Where that was built on one that turned out to be rejected, the rejected one: nothing made it good.
-        """
-        here = [interchange_documents.c.destination == destination, ~_overtaken()]
+        """The newest document of every record of a destination, oldest first."""
+        here = [interchange_documents.c.destination == destination]
         here += [interchanges.c.company == company] if company is not None else []
         return list(self._newest(*here))
 
@@ -328,29 +325,6 @@ class Outbox:
                 row.sent_at,
                 _entry(row),
             )
-
-
-def _overtaken() -> sa.ColumnElement[bool]:
-    """Whether a document changes one whose rejection we heard of only after it was built: the partner has
-    neither. A rejected original takes every such change with it; a rejected change only an 860, as others
-    carry the whole document.
-    """
-    change, its_file = interchange_documents, interchanges
-    lost, lost_file = change.alias("lost"), its_file.alias("lost_file")
-    found = (
-        sa.select(lost.c.key)
-        .join(lost_file, lost_file.c.id == lost.c.interchange_id)
-        .where(
-            lost.c.destination == change.c.destination,
-            lost.c.key == change.c.key,
-            lost.c.state == State.REJECTED,
-            lost_file.c.created_at < its_file.c.created_at,
-            lost_file.c.answered_at > its_file.c.created_at,
-            sa.or_(lost.c.purpose == Purpose.ORIGINAL.value, its_file.c.kind == LINE_BY_LINE),
-        )
-        .correlate(change, its_file)
-    )
-    return sa.and_(change.c.purpose == Purpose.CHANGE.value, found.exists())
 
 
 def _next(connection: sa.Connection, name: str) -> int:

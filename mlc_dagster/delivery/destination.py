@@ -45,13 +45,15 @@ class Outcome:
 
     target_ids: the destination's ids by key. refused: its own words by key. partial: what it may hold of
     refused rows all the same, as columns by key. unsaid: why nothing was sent of rows that landed all the
-    same, by key, where a partner has them so or need not know. detail: a few plain facts for the audit trail.
+    same, by key, where a partner has them so or need not know. waiting: why rows cannot go yet, by key; they
+    go with a later run. detail: a few plain facts for the audit trail.
     """
 
     target_ids: Mapping[str, str] = field(default_factory=dict)
     refused: Mapping[str, str] = field(default_factory=dict)
     partial: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     unsaid: Mapping[str, str] = field(default_factory=dict)
+    waiting: Mapping[str, str] = field(default_factory=dict)
     detail: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -274,9 +274,11 @@ class _Delivery:
 
     def _count_outcome(self, batch: Batch, outcome: Outcome) -> None:
         refused = [c for c in batch.changes if c.row.key in outcome.refused] if outcome.refused else []
+        waiting = [c for c in batch.changes if c.row.key in outcome.waiting] if outcome.waiting else []
         self._count_all(refused, "failed")
+        self._count_all(waiting, "waiting")
         done = Counter(change.op for change in batch.changes)
-        done.subtract(change.op for change in refused)
+        done.subtract(change.op for change in (*refused, *waiting))
         for op, column in ((Op.CREATE, "created"), (Op.UPDATE, "updated"), (Op.DELETE, "deleted")):
             self._add(done[op], column)
 

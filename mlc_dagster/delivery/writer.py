@@ -82,9 +82,12 @@ class Writer:
         batch.keep = self._keeper(batch.id)
 
     def confirm(self, batch: Batch, outcome: Outcome) -> None:
-        """Close a batch that landed: members delivered, deleted, or failed with the destination's words."""
+        """Close a batch that landed: members delivered or deleted, failed or waiting with the destination's
+        words.
+        """
         with self.transaction() as connection:
-            self._refuse(connection, batch, outcome.refused)
+            self._leave_out(connection, batch, outcome.refused, State.FAILED, Kind.FAILED)
+            self._leave_out(connection, batch, outcome.waiting, State.PENDING, Kind.PENDING)
             self._keep_partial(connection, outcome.partial, outcome.target_ids)
             _learn_ids(connection, batch.id, outcome.target_ids)
             self._deliver(connection, batch.id)
@@ -96,8 +99,9 @@ class Writer:
                     connection, unsaid, Kind.UNSAID, batch.id, lambda change: outcome.unsaid[change.row.key]
                 )
             self._close(connection, batch.id, BatchState.LANDED, None)
-            refused = {"refused": len(outcome.refused)} if outcome.refused else {}
-            detail = {"rows": len(batch.changes), **refused, **outcome.detail}
+            left = {"refused": len(outcome.refused), "waiting": len(outcome.waiting)}
+            left_out = {name: count for name, count in left.items() if count}
+            detail = {"rows": len(batch.changes), **left_out, **outcome.detail}
             self._note(connection, batch.id, Kind.LANDED, **detail)
 
     def abandon(self, batch: Batch, reason: str, partial: Mapping[str, Mapping[str, Any]]) -> None:
@@ -201,13 +205,16 @@ class Writer:
 
         return keep
 
-    def _refuse(self, connection: sa.Connection, batch: Batch, refused: Mapping[str, str]) -> None:
-        if not refused:
+    def _leave_out(
+        self, connection: sa.Connection, batch: Batch, words: Mapping[str, str], state: State, kind: Kind
+    ) -> None:
+        """Take members out of a batch that landed without them. words: why, by key."""
+        if not words:
             return
-        changes = [change for change in batch.changes if change.row.key in refused]
-        self._mark(connection, changes, State.FAILED, batch.id, lambda change: refused[change.row.key])
-        self._trace_each(connection, changes, Kind.FAILED, batch.id, lambda change: refused[change.row.key])
-        for keys in chunks(list(refused)):
+        changes = [change for change in batch.changes if change.row.key in words]
+        self._mark(connection, changes, state, batch.id, lambda change: words[change.row.key])
+        self._trace_each(connection, changes, kind, batch.id, lambda change: words[change.row.key])
+        for keys in chunks(list(words)):
             members = sa.and_(batch_members.c.batch_id == batch.id, batch_members.c.key.in_(keys))
             connection.execute(batch_members.delete().where(members))
 

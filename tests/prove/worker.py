@@ -22,6 +22,7 @@ import requests
 from mlc_dagster import flow
 from mlc_dagster.cleo.held import PLACE
 from mlc_dagster.cli.reconcile import show_reconcile
+from mlc_dagster.cli.resend import file_overdue
 from mlc_dagster.definitions import defs
 from mlc_dagster.delivery import Comparison, distrust, reconcile
 from mlc_dagster.delivery.errors import Closed as DeliveryClosed
@@ -258,6 +259,10 @@ def _recover(suite: Suite) -> None:
 def _resend_cleo(suite: Suite) -> None:
     """What nobody has answered for a day: a file can be lost behind the mailbox (docs/cleo.md, section 5)."""
     _resend(suite, "cleo/")
+    for name in suite.destinations():
+        for company in suite.settings.companies_of(name.partition("/")[0]):
+            for file in file_overdue(suite, name, company):
+                _say(f"filed again: {file}")
 
 
 def _resend(suite: Suite, prefix: str) -> None:

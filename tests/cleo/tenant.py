@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from mlc_dagster.cleo.connect import Cleo
+from mlc_dagster.cleo.destination import EdiFeed
 from mlc_dagster.cleo.inbox import Received
 from mlc_dagster.cleo.outbox import Standing
 from mlc_dagster.clock import Clock
@@ -177,6 +178,12 @@ class Installation(OurSide):
     def receive(self) -> Received:
         """One look into the mailbox."""
         return self.cleo.inbox_for({}, None).receive("run of the mailbox")
+
+    def file_overdue(self, name: str = ORDERS) -> list[str]:
+        """File again what nobody has answered for too long, as `mlc resend` does."""
+        feed = self.cleo.destination(name.split("/")[1])
+        assert isinstance(feed, EdiFeed)
+        return [feed.file_again(interchange) for interchange in feed.overdue("NO01")]
 
     def standing(self, name: str = ORDERS) -> list[tuple[str, Standing]]:
         """The newest document of each record with its state in words."""

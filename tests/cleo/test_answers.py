@@ -7,7 +7,6 @@ import pytest
 import sqlalchemy as sa
 
 from mlc_dagster.cleo.outbox import State
-from mlc_dagster.delivery import distrust
 from mlc_sandbox.cleo.mailbox import DOWNLOAD
 from mlc_sandbox.cleo.switches import CHOICES
 from mlc_sandbox.cleo.world import World
@@ -176,8 +175,7 @@ def test_what_is_overdue_goes_again_with_the_same_bytes_when_an_operator_asks(
     ours.deliver(order("1"))
     sandbox.clock.advance(timedelta(hours=25))
     assert world.received()["documents"]["850"] == []
-    distrust(ours.destination(), "NO01", ledger=ours.ledger, run_id="r", reason="asked")
-    ours.deliver(order("1"))
+    ours.file_overdue()
     ours.receive()
     (found,) = world.received()["documents"]["850"]
     assert found["isa13"] == ["000000001"]
@@ -191,8 +189,7 @@ def test_a_repetition_the_partner_refuses_as_one_rejects_nothing(
     answer(sandbox, "silent")
     ours.deliver(order("1"))
     sandbox.clock.advance(timedelta(hours=25))
-    distrust(ours.destination(), "NO01", ledger=ours.ledger, run_id="r", reason="asked")
-    ours.deliver(order("1"))
+    ours.file_overdue()
     ours.receive()
     assert ours.states() == {"1": "sent"}
     assert len(world.received()["documents"]["850"]) == 1

@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 
-from mlc_dagster.cleo.outbox import State
 from mlc_dagster.cleo.replies import Replies
 from mlc_dagster.database.schema import interchange_documents
-from mlc_dagster.delivery import Audit, Change, Op, Row, distrust
+from mlc_dagster.delivery import Audit, Change, Kind, Op, Row, distrust
 from mlc_sandbox.cleo.mailbox import UPLOAD
 from mlc_sandbox.cleo.switches import CHOICES
 from mlc_sandbox.cleo.world import World
@@ -114,12 +113,14 @@ def test_what_did_not_change_is_not_sent(ours: Installation, sandbox: Sandbox) -
 def test_a_changed_order_ends_as_it_is_in_the_erp(install: Install, world: World, form: str) -> None:
     ours = install(nordedi={"order_change": form})
     ours.deliver(order("1", line(1, "10"), line(2, "5"), line(3, "1")))
+    ours.receive()
     ours.deliver(order("1", line(1, "10"), line(2, "7"), line(4, "2")))
     assert quantities(held(world)["1"]) == {"1": Decimal(10), "2": Decimal(7), "4": Decimal(2)}
 
 
 def test_a_change_tells_of_each_line_what_is_left_to_receive(ours: Installation, world: World) -> None:
     ours.deliver(order("1", line(1, "10", open="10"), line(2, "5", open="5"), line(3, "1", open="1")))
+    ours.receive()
     ours.deliver(order("1", line(1, "10", open="4"), line(2, "7", open="7"), line(4, "2", open="2")))
     left = {each["line"]: each["open"] for each in held(world)["1"]["lines"] if "open" in each}
     assert left == {"1": Decimal(4), "2": Decimal(7), "4": Decimal(2)}
@@ -138,6 +139,7 @@ def test_a_cancelled_order_is_cancelled_once(
 ) -> None:
     ours = install(nordedi={"order_change": form})
     ours.deliver(order("1"))
+    ours.receive()
     ours.deliver(order("1", standing="cancelled", lines="[]", line_total=None))
     assert held(world)["1"]["status"] == "cancelled"
     sandbox.log.reset()
@@ -163,6 +165,7 @@ def test_an_order_on_hold_waits_and_then_goes_as_it_is(
 
 def test_who_puts_an_order_on_hold_to_edit_it_cancels_nothing(ours: Installation, world: World) -> None:
     ours.deliver(order("1", line(1, "10"), line(2, "5")))
+    ours.receive()
     ours.deliver(order("1", line(1, "10"), line(2, "6"), standing="held"))
     assert held(world)["1"]["status"] == "open"
     # Against what the partner has, not against what stood in the ERP meanwhile.
@@ -182,6 +185,7 @@ def test_a_supplier_that_moved_changes_none_of_its_documents(ours: Installation,
 
 def test_a_place_to_ship_to_that_changed_is_told(ours: Installation, world: World) -> None:
     ours.deliver(order("1"))
+    ours.receive()
     ours.deliver(order("1", ship_to="NO01-2", ship_to_city="Oslo"))
     assert len(held(world)["1"]["files"]) == 2
 
@@ -200,6 +204,7 @@ def test_an_order_that_vanishes_from_the_rows_is_left_to_a_person(
 
 def test_a_cancelled_order_is_not_brought_back_under_its_number(ours: Installation, sandbox: Sandbox) -> None:
     ours.deliver(order("1"))
+    ours.receive()
     ours.deliver(order("1", standing="cancelled"))
     sandbox.log.reset()
     assert ours.deliver(order("1")).quarantined == 1
@@ -208,6 +213,7 @@ def test_a_cancelled_order_is_not_brought_back_under_its_number(ours: Installati
 
 def test_a_document_stays_with_the_partner_that_has_it(ours: Installation, world: World) -> None:
     ours.deliver(order("1", line(1, "1")))
+    ours.receive()
     ours.deliver(order("1", line(1, "2"), partner="kontinent"))
     found = held(world)["1"]
     assert (found["to"], quantities(found)) == ("NORDEDI", {"1": Decimal(2)})
@@ -379,6 +385,7 @@ def test_a_partner_that_takes_changed_invoices_gets_the_whole_invoice_again(
 ) -> None:
     ours = install(nordedi={"invoice_change": "replace"})
     ours.deliver(invoice("7"), name=INVOICES)
+    ours.receive()
     ours.deliver(invoice("7", line(1, "11")), name=INVOICES)
     found = held(world, "810")["F-7"]
     assert (found["purpose"], found["total"]) == ("replace", Decimal("1725.62"))
@@ -443,6 +450,7 @@ def test_a_receipt_goes_in_the_form_the_partner_asks_for(install: Install, world
     ours.deliver(receipt("700001"), name=RECEIPTS)
     (found,) = held(world, form).values()
     assert [(each["order"], each["quantity"]) for each in found["lines"]] == [("500001", Decimal(10))]
+    ours.receive()
     ours.deliver(receipt("700001", standing="cancelled"), name=RECEIPTS)
     assert held(world, form)["NO01-700001"]["status"] == "cancelled"
 
@@ -559,6 +567,7 @@ def test_after_a_rejected_change_the_next_tells_everything_the_partner_lacks(
     ours: Installation, sandbox: Sandbox, world: World
 ) -> None:
     ours.deliver(order("1", line(1, "1"), line(2, "1")))
+    ours.receive()
     sandbox.faults.arm("cleo", "partner_answer", match="RECEIVE PC", answer="reject_group")
     ours.deliver(order("1", line(1, "2"), line(2, "1")))
     ours.receive()
@@ -592,47 +601,83 @@ def test_an_order_rejected_under_an_accepted_change_is_named_and_goes_again_whol
 
 
 @pytest.mark.parametrize("form", ["860", "850-04", "850-05"])
-def test_a_change_rejected_under_a_later_one_is_made_good_only_where_that_is_whole(
+def test_a_change_waits_for_the_answer_to_what_it_changes(
     install: Install, sandbox: Sandbox, world: World, form: str
 ) -> None:
     ours = install(nordedi={"order_change": form})
-    ours.deliver(order("1", line(1, "1"), line(2, "1")))
-    sandbox.faults.arm("cleo", "partner_answer", match="RECEIVE P", answer="reject_group")
-    ours.deliver(order("1", line(1, "2"), line(2, "1")))
-    last = order("1", line(1, "2"), line(2, "3"))
-    ours.deliver(last)
-    ours.receive()
-    assert ours.states() == {"1": "rejected" if form == "860" else "acknowledged"}
+    ours.deliver(order("1", line(1, "1")))
     sandbox.log.reset()
-    again(ours, last)
-    assert uploads(sandbox) == int(form == "860")
-    assert ours.states() == {"1": "acknowledged"}
-    [found] = world.received()["documents"]["850"]
-    assert quantities(found) == {"1": Decimal(2), "2": Decimal(3)}
+    report = ours.deliver(order("1", line(1, "2")), order("2"))
+    assert (report.waiting, report.created, report.complete, uploads(sandbox)) == (1, 1, True, 1)
+    (why,) = (event for event in Audit(ours.engine).history("1") if event.kind is Kind.PENDING)
+    assert "has not answered 850_nordedi_NO01_000000001" in why.detail["reason"]
+    ours.receive()
+    assert ours.deliver(order("1", line(1, "2")), order("2")).updated == 1
+    assert quantities(held(world)["1"]) == {"1": Decimal(2)}
 
 
-def test_a_rejection_that_is_told_twice_is_made_good_once(ours: Installation, sandbox: Sandbox) -> None:
-    sandbox.faults.arm("cleo", "partner_answer", match="RECEIVE PO", answer="reject_group")
+def test_a_change_that_waits_is_told_with_what_came_after_it(ours: Installation, world: World) -> None:
+    ours.deliver(order("1", line(1, "1")))
+    ours.deliver(order("1", line(1, "2")))
     ours.deliver(order("1", line(1, "3")))
     ours.receive()
-    ours.deliver(order("1", line(1, "4")))
-    last = order("1", line(1, "5"))
-    ours.deliver(last)
+    ours.deliver(order("1", line(1, "3")))
+    assert quantities(held(world)["1"]) == {"1": Decimal(3)}
+    assert len(held(world)["1"]["files"]) == 2
+
+
+def test_a_change_of_what_its_partner_rejected_is_told_with_the_whole(
+    ours: Installation, sandbox: Sandbox, world: World
+) -> None:
+    sandbox.faults.arm("cleo", "partner_answer", match="RECEIVE PO", answer="reject_group")
+    ours.deliver(order("1", line(1, "1")))
+    assert ours.deliver(order("1", line(1, "2"))).waiting == 1
     ours.receive()
-    outbox = ours.cleo.outbox
-    first = next(outbox.find())
-    outbox.answer(first, State.REJECTED, {"0001": (State.REJECTED, first.documents[0].detail)}, "r")
-    sandbox.log.reset()
-    again(ours, last)
-    assert (uploads(sandbox), ours.states()) == (0, {"1": "acknowledged"})
+    ours.deliver(order("1", line(1, "2")))
+    (found,) = world.received()["documents"]["850"]
+    assert (found["purpose"], quantities(found)) == ("original", {"1": Decimal(2)})
 
 
-def test_a_rejected_order_that_was_cancelled_lacks_nothing(ours: Installation, sandbox: Sandbox) -> None:
+def test_an_order_that_was_lost_and_then_cancelled_is_cancelled_once_it_is_there(
+    ours: Installation, sandbox: Sandbox, world: World
+) -> None:
+    sandbox.faults.arm("cleo", "flow_fails")
+    ours.deliver(order("1"))
+    cancelled = order("1", standing="cancelled")
+    assert ours.deliver(cancelled).waiting == 1
+    sandbox.clock.advance(timedelta(hours=25))
+    assert (ours.deliver(cancelled).waiting, ours.states()) == (1, {"1": "overdue"})
+    ours.file_overdue()
+    assert ours.deliver(cancelled).waiting == 1
+    ours.receive()
+    ours.deliver(cancelled)
+    assert held(world)["1"]["status"] == "cancelled"
+    assert world.received()["refused"] == []
+
+
+def test_a_change_goes_where_the_partner_says_that_the_file_came_before(
+    ours: Installation, sandbox: Sandbox, world: World
+) -> None:
+    """TA1 025: it had the order, and only its 997 was lost."""
+    sandbox.faults.arm("cleo", "partner_answer", answer="silent", times=1)
+    ours.deliver(order("1", line(1, "1")))
+    sandbox.clock.advance(timedelta(hours=25))
+    ours.file_overdue()
+    assert ours.deliver(order("1", line(1, "2"))).waiting == 1
+    ours.receive()
+    assert ours.deliver(order("1", line(1, "2"))).updated == 1
+    (found,) = world.received()["documents"]["850"]
+    assert quantities(found) == {"1": Decimal(2)}
+
+
+def test_a_rejected_order_that_was_cancelled_is_not_told(ours: Installation, sandbox: Sandbox) -> None:
     sandbox.faults.arm("cleo", "partner_answer", match="RECEIVE PO", answer="reject_group")
     ours.deliver(order("1"))
-    ours.deliver(order("1", standing="cancelled"))
+    assert ours.deliver(order("1", standing="cancelled")).waiting == 1
     ours.receive()
-    assert ours.states() == {"1": "acknowledged"}
+    sandbox.log.reset()
+    assert ours.deliver(order("1", standing="cancelled")).waiting == 0
+    assert uploads(sandbox) == 0
 
 
 def test_sending_all_again_tells_only_what_the_partner_lacks(

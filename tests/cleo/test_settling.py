@@ -105,6 +105,7 @@ def test_an_order_that_came_back_after_it_was_cancelled_can_be_settled(
     ours: Installation, commands: Commands
 ) -> None:
     ours.deliver(order("1"))
+    ours.receive()
     ours.deliver(order("1", standing="cancelled"))
     assert "no word to bring a document back" in waits(ours, order("1"), ORDERS)
     settle(commands, "1")

@@ -285,6 +285,7 @@ class Round:
         count, found = differences(
             self.world,
             self._told["refused"],
+            known=set(self._told["known"]),
             asked={(company, number) for company, number, _ in self._told["held"]},
             office=self._office,
         )

@@ -70,11 +70,17 @@ class Erp:
 
 
 def differences(
-    world: World, refused: Mapping[str, str], *, asked: Set[tuple[str, str]], office: Office
+    world: World,
+    refused: Mapping[str, str],
+    *,
+    known: Set[str],
+    asked: Set[tuple[str, str]],
+    office: Office,
 ) -> tuple[int, list[str]]:
     """How many rows were compared, and every difference.
 
-    refused: the quarantine, with its reasons by `<destination> <key>`; asked: company and number of what
+    refused: the quarantine, with its reasons by `<destination> <key>`; known: what our database knows as told
+    to partners, by the same; asked: company and number of what
     partners sent and a person is asked about.
     """
     erp = Erp(world)
@@ -85,7 +91,7 @@ def differences(
         found += compared(*table)
     if "cleo" in world.pairs:
         for compare in (
-            partners(world, refused, office),
+            partners(world, refused, office, known),
             other_side(world, erp),
             mailbox(world, erp, asked, office),
         ):

@@ -4,7 +4,7 @@ What should be there is computed here from the ERP's records, by no code of the 
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -84,9 +84,12 @@ class Kind:
 UNUSED = "861"
 
 
-def partners(world: World, refused: Mapping[str, str], office: Office) -> tuple[int, list[str]]:
+def partners(
+    world: World, refused: Mapping[str, str], office: Office, known: Set[str]
+) -> tuple[int, list[str]]:
     """How many documents were compared, and every difference: each is there once, as the ERP has it, nothing
-    besides, and none was refused. refused: what is in quarantine, with its reason.
+    besides, and none was refused. refused: what is in quarantine, with its reason; known: the records that
+    our database knows as told, both by place.
     """
     received = world.control("GET", "/cleo/control/received")
     wrong = [*refusals(received["refused"], restored=office.restored)]
@@ -96,19 +99,19 @@ def partners(world: World, refused: Mapping[str, str], office: Office) -> tuple[
     told_again = {each.get("number") for each in received["refused"] if CAME_BEFORE in each["why"]}
     count = 0
     for kind in KINDS:
-        told = list(_told(world, kind, office))
+        told, gone = list(_told(world, kind, office)), _gone(kind, refused, office)
         arrived = {
             (each["company"], each[kind.party], each["number"]): each
             for each in received["documents"][kind.code]
         }
-        known = {name for each in told for name in each.names} | _gone(kind, refused, office)
-        besides = sorted(arrived.keys() - known)
+        besides = sorted(arrived.keys() - gone - {name for each in told for name in each.names})
         count += len(told)
         wrong += [
             line
             for each in told
             if each.place not in refused  # a person is asked, and until then its partner keeps what it has
-            for line in _judged(kind, each, arrived, office, told_again)
+            and not _forgotten(each, known, office)
+            for line in _judged(kind, each, _of(kind, each, arrived, gone), office, told_again)
         ]
         wrong += [f"cleo/{kind.model} {name}: is no record of the ERP" for name in besides]
     return count, wrong
@@ -153,22 +156,42 @@ def unexcused(refused: Mapping[str, str], office: Office) -> Iterator[str]:
             yield f"{place}: is in quarantine: {reason}"
 
 
+def _forgotten(told: Told, known: Set[str], office: Office) -> bool:
+    """Whether it was told after the backup that the database was restored from, and cancelled since: nothing
+    is left that knows that it was told. An operator has to look for those (docs/cleo.md, section 6).
+    """
+    return office.restored and told.facts["status"] == "cancelled" and told.place not in known
+
+
+def _of(kind: Kind, told: Told, arrived: Mapping[Name, Facts], gone: Set[Name]) -> list[Facts]:
+    """The documents of a record, by all its names. A record of another type goes by the number of the gone
+    one that it was: where there are several, what says something else is what that one left.
+    """
+    found = [arrived[name] for name in sorted(told.names & arrived.keys())]
+    alike = [document for document in found if not any(_unlike(kind, told, document))]
+    return (alike or found) if told.names & gone else found
+
+
 def _judged(
-    kind: Kind, told: Told, arrived: Mapping[Name, Facts], office: Office, told_again: Set[str]
+    kind: Kind, told: Told, documents: Sequence[Facts], office: Office, told_again: Set[str]
 ) -> Iterator[str]:
     """What is wrong with one document. A restored database tells it again, and where its supplier got another
     number meanwhile, the partner has it by both and cannot know.
     """
-    documents = [arrived[name] for name in sorted(told.names) if name in arrived]
     if len(documents) > 1 and not office.restored:
         yield f"{told.place}: is there {len(documents)} times, by its supplier's numbers"
     if not documents and told.must:
         yield f"{told.place}: no {kind.code} arrived"
     for document in documents:
-        shown = {} if document["number"] in told_again else _shown(kind, document)
-        for fact, value in told.facts.items():
-            if fact in shown and shown[fact] != value:
-                yield f"{told.place}: {fact} is {shown[fact]!r} in place of {value!r}"
+        if document["number"] not in told_again:
+            yield from _unlike(kind, told, document)
+
+
+def _unlike(kind: Kind, told: Told, document: Facts) -> Iterator[str]:
+    shown = _shown(kind, document)
+    for fact, value in told.facts.items():
+        if fact in shown and shown[fact] != value:
+            yield f"{told.place}: {fact} is {shown[fact]!r} in place of {value!r}"
 
 
 def _gone(kind: Kind, refused: Mapping[str, str], office: Office) -> Set[Name]:

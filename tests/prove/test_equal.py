@@ -3,7 +3,7 @@
 import json
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import replace
 from decimal import Decimal
 from itertools import islice
@@ -88,11 +88,13 @@ def _as_arrived(kind: Kind, told: Told) -> Facts:
     return {**told.facts, "company": company, kind.party: party, "number": number, "lines": lines}
 
 
-def _at_partners(held: World, refused: dict[str, str] | None = None, **office: object) -> list[str]:
+def _at_partners(
+    held: World, refused: dict[str, str] | None = None, *, known: Set[str] = frozenset(), **office: object
+) -> list[str]:
     """What is wrong with what partners hold."""
     at_work = Office(held, Random(1))
     vars(at_work).update(office)
-    return partners(held, refused or {}, at_work)[1]
+    return partners(held, refused or {}, at_work, known)[1]
 
 
 OF_EACH_KIND = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.code)
@@ -129,6 +131,34 @@ def test_a_document_that_no_record_justifies_is_a_difference(
     documents["besides"] = {**one, "number": "besides"}
     documents["of another company"] = {**one, "company": "SE01"}
     assert [line.partition(": ")[2] for line in _at_partners(held)] == ["is no record of the ERP"] * 2
+
+
+def test_a_restored_database_may_not_know_that_it_told_what_is_cancelled_now(
+    held: World, taken: Documents
+) -> None:
+    kind = KINDS[0]
+    row = next(row for row in held.truth("NO01", kind.entity) if row["status"] == "Cancelled")
+    told = kind.told("NO01", {**row, "status": "Open"}, Office(held, Random(1)))
+    taken[kind.code]["before"] = _as_arrived(kind, told)
+    said = [f"{told.place}: status is 'open' in place of 'cancelled'"]
+    assert _at_partners(held) == said
+    assert _at_partners(held, known={told.place}, known_notices=set()) == said
+    assert _at_partners(held, known_notices=set()) == []
+
+
+def test_what_a_gone_record_left_is_not_what_came_in_its_place(held: World, taken: Documents) -> None:
+    """An invoice became a credit note, and its supplier got another number: the partner has both."""
+    [_, kind, _] = KINDS
+    row = next(row for row in held.truth("NO01", kind.entity) if _is_told(kind, row, held))
+    seller, place = row["supplier"]["number"], kind.place("NO01", row)
+    before = taken[kind.code][place]
+    taken[kind.code]["before"] = {**before, "seller": "former", "type": "was another"}
+    former = {("NO01", seller): ["former"]}
+    former_row = {**row, "documentType": "Adjustment", "supplier": {**row["supplier"], "number": "former"}}
+    gone = [("NO01", kind.entity, former_row)]
+    refused = {kind.place("NO01", former_row): "7 is gone from the ERP, or ..."}
+    assert _at_partners(held, refused, gone=gone, former=former) == []
+    assert f"{place}: is there 2 times, by its supplier's numbers" in _at_partners(held, former=former)
 
 
 def test_a_draft_that_a_partner_has_is_a_difference(held: World, taken: Documents) -> None:

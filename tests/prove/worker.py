@@ -295,6 +295,7 @@ def _verify(suite: Suite) -> dict[str, Any]:
         "unlike": [],
         "twins": [],
         "refused": {},
+        "known": [],
         "rows": 0,
         "waiting": waiting,
     }
@@ -317,6 +318,12 @@ def _verify(suite: Suite) -> dict[str, Any]:
                     found["twins"].append(unlike.key)
                 else:
                     found["unlike"].append(f"{name} {unlike.key} {unlike.words} {dict(unlike.columns)}")
+    if "cleo" in suite.settings.pairs.on():
+        found["known"] = [
+            f"{name} {told.entry.key}"
+            for name in suite.destinations("cleo")
+            for told in suite.cleo.outbox.standing(name)
+        ]
     found["held"] = [[each.company, each.number, each.reason] for each in suite.quarantine.open(PLACE)]
     return found
 

@@ -180,7 +180,8 @@ def resend(
     """Let every row go again with the next run: after a target was restored, emptied or edited.
 
     Also after our database was restored from a backup: what it says was delivered is not what the target
-    holds then. It shows how many rows that are and what they cost, and asks.
+    holds then. It shows how many rows that are and what they cost, and asks. What a partner of Cleo has not
+    answered for too long is filed again at once.
     """
     from mlc_dagster.cli.resend import resend as send_again
 

@@ -75,7 +75,8 @@ def skip_control_numbers(count: int) -> None:
     Suite(load_settings()).cleo.outbox.skip_numbers(count)
     console.print(
         f"All control numbers go on {count} higher. Partners take them with gaps. Now look at `mlc plan`: "
-        "what it would send again may have been sent after the backup (docs/cleo.md, section 6)."
+        "what it would send again may have been sent after the backup. What was cancelled in the ERP since "
+        "then may be open at its partner (docs/cleo.md, section 6)."
     )
 
 

@@ -83,7 +83,9 @@ class Installation:
             for entry in suite.quarantine.open(name, COMPANY)
         }
         shown = replace(self.world, pairs=tuple(pair for pair in PAIRS if pair != "cleo"))
-        return differences(shown, refused, asked=frozenset(), office=Office(shown, Random(1)))[1]
+        return differences(
+            shown, refused, known=frozenset(), asked=frozenset(), office=Office(shown, Random(1))
+        )[1]
 
 
 @pytest.fixture(scope="module")

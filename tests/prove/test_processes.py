@@ -43,7 +43,7 @@ def test_after_a_wave_of_trouble_the_board_is_equal_to_the_erp_and_what_is_lost_
         at_work = Office(held, Random(5))
         key = other["custom_fields"]["SupplierInvoiceId"].partition("|")[2]
         at_work.comments = [Comment(other["gid"], "NO01", "supplierInvoice", key, "Never carried back")]
-        _, found = differences(held, {}, asked=set(), office=at_work)
+        _, found = differences(held, {}, known=set(), asked=set(), office=at_work)
         assert [line.partition(": ")[2] for line in found] == [
             "missing",
             "'Never carried back' is there 0 times",

@@ -583,14 +583,14 @@ def again(ours: Installation, row: Row) -> None:
     ours.receive()
 
 
-def test_an_order_rejected_under_an_accepted_change_is_named_and_goes_again_whole(
+def test_a_rejected_order_whose_change_waits_is_named_and_goes_again_whole(
     ours: Installation, sandbox: Sandbox, world: World
 ) -> None:
-    """The change was built before the rejection was known, and the partner has nothing to be changed."""
+    """The partner has nothing to be changed."""
     sandbox.faults.arm("cleo", "partner_answer", match="RECEIVE PO", answer="reject_group")
     ours.deliver(order("1", line(1, "3")))
     changed = order("1", line(1, "4"))
-    ours.deliver(changed)
+    assert ours.deliver(changed).waiting == 1
     ours.receive()
     [(state, found)] = ours.standing()
     assert (state, found.file.split("_")[0], found.said) == ("rejected", "850", "group 1")

@@ -80,8 +80,7 @@ def differences(
     """How many rows were compared, and every difference.
 
     refused: the quarantine, with its reasons by `<destination> <key>`; known: what our database knows as told
-    to partners, by the same; asked: company and number of what
-    partners sent and a person is asked about.
+    to partners, by the same; asked: company and number of what partners sent and a person is asked about.
     """
     erp = Erp(world)
     found = [*unexcused(refused)]

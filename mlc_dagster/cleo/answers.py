@@ -104,7 +104,9 @@ class Answers:
 def overdue(found: Standing, settings: CleoSettings, now: datetime) -> bool:
     """Whether a document's answer is missing for longer than agreed with its partner."""
     partner = settings.partners.get(found.partner)
-    if partner is None or found.entry.state is not State.SENT or found.sent_at is None:
+    if partner is None or not partner.sends_997:
+        return False
+    if found.entry.state is not State.SENT or found.sent_at is None:
         return False
     return now - found.sent_at > timedelta(hours=partner.overdue_hours)
 

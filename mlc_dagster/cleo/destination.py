@@ -152,6 +152,7 @@ class EdiFeed:
         before = _places(built)
         rest = [change for change in batch.changes if change.row.key not in before]
         drafts = self._drafts(rest, batch.company)
+        self._outbox.withdraw(self.name, drafts.quiet)
         built += self._build(batch, drafts.ready)
         for interchange in built:
             if interchange.state is State.BUILT:
@@ -216,7 +217,7 @@ class EdiFeed:
                     drafts.refused[key] = str(words)
                     continue
                 draft = str(settled)
-            if isinstance(draft, Draft) and (before := told.get(key)) and not before.answered:
+            if isinstance(draft, Draft) and (before := told.get(key)) and self._awaited(before):
                 drafts.waiting[key] = UNANSWERED.format(
                     partner=before.partner,
                     file=before.file,
@@ -229,6 +230,10 @@ class EdiFeed:
                 drafts.quiet[key] = draft
         self._claim(drafts)
         return drafts
+
+    def _awaited(self, told: Standing) -> bool:
+        """Whether its partner is still to say that it has a document. Some never say anything."""
+        return self._settings.partners[told.partner].sends_997 and not told.answered
 
     def _claim(self, drafts: Drafts) -> None:
         """Refuse new documents under a name that another one has at their partner, of whatever company.

@@ -30,13 +30,17 @@ FIRST = "first"
 
 
 class State(StrEnum):
-    """Where an interchange or a document stands. Uploaded is not accepted: these are three states."""
+    """Where an interchange or a document stands. Uploaded is not accepted: these are three states.
+
+    Withdrawn is a document that its partner rejected, and that nobody is to tell any more.
+    """
 
     BUILT = "built"
     SENT = "sent"
     ACKNOWLEDGED = "acknowledged"
     WITH_ERRORS = "acknowledged with errors"
     REJECTED = "rejected"
+    WITHDRAWN = "withdrawn"
 
 
 # What the audit trail says of an answer.
@@ -46,7 +50,9 @@ _KINDS = {
     State.REJECTED: Kind.REJECTED,
 }
 ACCEPTED = (State.ACKNOWLEDGED, State.WITH_ERRORS)
-_ACCEPTABLE = interchange_documents.c.state != State.REJECTED
+# What a rejection does not change: it came to a repetition, or again.
+_JUDGED = (*ACCEPTED, State.WITHDRAWN)
+_ACCEPTABLE = interchange_documents.c.state.not_in((State.REJECTED, State.WITHDRAWN))
 
 
 @dataclass(frozen=True)
@@ -234,7 +240,7 @@ class Outbox:
             for entry in interchange.documents
             if entry.control in documents
             and documents[entry.control] != (entry.state, entry.detail)
-            and not (documents[entry.control][0] is State.REJECTED and entry.state in ACCEPTED)
+            and not (documents[entry.control][0] is State.REJECTED and entry.state in _JUDGED)
         }
         repetition = state is State.REJECTED and interchange.state in ACCEPTED
         with self._engine.begin() as connection:
@@ -268,6 +274,14 @@ class Outbox:
         here = (held.c.interchange_id == interchange.id, held.c.state == State.SENT)
         with self._engine.begin() as connection:
             connection.execute(held.update().where(*here).values(detail=text))
+
+    def withdraw(self, destination: str, keys: Collection[str]) -> None:
+        """Note that there is nothing to tell of records: what partners rejected of them lacks no more."""
+        held = interchange_documents
+        with self._engine.begin() as connection:
+            for some in chunks(sorted(keys)):
+                here = held.c.destination == destination, held.c.key.in_(some), held.c.state == State.REJECTED
+                connection.execute(held.update().where(*here).values(state=State.WITHDRAWN))
 
     def told(self, destination: str, keys: Collection[str]) -> dict[str, Standing]:
         """Of each record the newest document that was not rejected: what the partner has of it."""

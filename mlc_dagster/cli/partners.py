@@ -16,7 +16,15 @@ from mlc_dagster.suite import Suite
 
 RUN_ID = "mlc cleo settle"
 PREFLIGHT = "preflight"
-STATES = (State.BUILT, State.SENT, OVERDUE, State.ACKNOWLEDGED, State.WITH_ERRORS, State.REJECTED)
+STATES = (
+    State.BUILT,
+    State.SENT,
+    OVERDUE,
+    State.ACKNOWLEDGED,
+    State.WITH_ERRORS,
+    State.REJECTED,
+    State.WITHDRAWN,
+)
 
 
 def show_status() -> int:

@@ -287,22 +287,28 @@ class Lives:
             return Sentence(
                 system, "waits", "not sent yet", f"{what} for {name} is written and not sent yet."
             )
+        answers = known is None or known.sends_997
+        tone, label, said = _answered(newest, words.local(newest.answered_at, self._zone), answers=answers)
         sent = f"{what} went to {name} on {words.local(newest.sent_at, self._zone)}"
-        on = words.local(newest.answered_at, self._zone)
-        remark = f": {newest.said}" if newest.said else "."
-        match newest.state:
-            case "acknowledged":
-                return Sentence(system, "good", "accepted", f"{sent} and was accepted on {on}.")
-            case "acknowledged with errors":
-                return Sentence(
-                    system, "waits", "remarks", f"{sent} and was accepted with remarks on {on}{remark}"
-                )
-            case "rejected":
-                return Sentence(system, "bad", "rejected", f"{sent} and was rejected on {on}{remark}")
-        return Sentence(system, "waits", "no answer yet", f"{sent}; their system has not answered yet.")
+        return Sentence(system, tone, label, sent + said)
 
     def _at(self, rows: Sequence[Held]) -> str:
         return words.local(max(each.updated_at for each in rows), self._zone)
+
+
+def _answered(newest: Document, on: str, *, answers: bool) -> tuple[str, str, str]:
+    """A sentence's tone, label and end: what a partner said of a document, if its system says anything."""
+    remark = f": {newest.said}" if newest.said else "."
+    waits = ("waits", "no answer yet", "; their system has not answered yet.")
+    done = ("good", "sent", ". Their system sends no answers.")
+    gone = f" and was rejected on {on}. There is nothing to tell them any more."
+    judged = {
+        "acknowledged": ("good", "accepted", f" and was accepted on {on}."),
+        "acknowledged with errors": ("waits", "remarks", f" and was accepted with remarks on {on}{remark}"),
+        "rejected": ("bad", "rejected", f" and was rejected on {on}{remark}"),
+        "withdrawn": ("quiet", "withdrawn", gone),
+    }
+    return judged.get(newest.state, waits if answers else done)
 
 
 @dataclass(frozen=True)

@@ -82,9 +82,10 @@ class Partner(Identity):
     """What is agreed with one partner, whose guideline beats the standard (vendors/x12.md).
 
     `file`: the interchange inside a JSON document with its business fields, or as it is. `acknowledge`: ask
-    for a TA1. `overdue_hours`: when a missing 997 is told. `order_change`, `invoice_change`,
-    `receipt`, `tax_rate`, `credit_sign`, `hash_total`: as the partner wants them. `documents_from`: the first
-    date whose documents go; with what is older the partner was served otherwise, or not at all.
+    for a TA1. `sends_997`: whether the partner answers at all; `overdue_hours`: when a missing 997 is told.
+    `order_change`, `invoice_change`, `receipt`, `tax_rate`, `credit_sign`, `hash_total`: as the partner wants
+    them. `documents_from`: the first date whose documents go; with what is older the partner was served
+    otherwise, or not at all.
     """
 
     name: str
@@ -97,6 +98,7 @@ class Partner(Identity):
     file: Literal["json", "raw"] = "json"
     usage: Literal["test", "production"] = "test"
     acknowledge: bool = False
+    sends_997: bool = True
     overdue_hours: int = Field(default=24, ge=1)
     order_change: Literal["860", "850-04", "850-05"] = "860"
     invoice_change: Literal["none", "replace"] = "none"

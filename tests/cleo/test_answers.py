@@ -157,6 +157,21 @@ def test_an_answer_that_does_not_come_is_overdue_after_the_hours_agreed(
     assert ours.states() == {"1": "overdue"}
 
 
+def test_nothing_is_overdue_at_a_partner_that_sends_no_997(install: Install, sandbox: Sandbox) -> None:
+    answer(sandbox, "silent")
+    ours = install(nordedi={"sends_997": False})
+    ours.deliver(order("1"))
+    sandbox.clock.advance(timedelta(days=400))
+    assert (ours.states(), ours.file_overdue()) == ({"1": "sent"}, [])
+
+
+def test_an_answer_is_noted_also_where_none_was_expected(install: Install) -> None:
+    ours = install(nordedi={"sends_997": False})
+    ours.deliver(order("1"))
+    ours.receive()
+    assert ours.states() == {"1": "acknowledged"}
+
+
 def test_a_late_answer_is_an_answer(ours: Installation, sandbox: Sandbox, world: World) -> None:
     answer(sandbox, "late")
     ours.deliver(order("1"))
@@ -231,6 +246,18 @@ def test_a_rejection_after_an_acceptance_came_to_a_repetition(ours: Installation
     (interchange,) = ours.cleo.outbox.find()
     assert ours.cleo.outbox.answer(interchange, State.REJECTED, {"0001": (State.REJECTED, {})}, "r") == []
     assert ours.states() == {"1": "acknowledged"}
+
+
+def test_an_answer_after_a_document_was_withdrawn(ours: Installation, sandbox: Sandbox) -> None:
+    """The rejection again says nothing new. An acceptance does: what the partner has can be told to it."""
+    answer(sandbox, "reject_group")
+    ours.deliver(order("1"))
+    ours.receive()
+    ours.deliver(order("1", standing="cancelled"))
+    (interchange,) = ours.cleo.outbox.find()
+    for state, stands in ((State.REJECTED, "withdrawn"), (State.ACKNOWLEDGED, "acknowledged")):
+        ours.cleo.outbox.answer(interchange, state, {"0001": (state, {})}, "r")
+        assert ours.states() == {"1": stands}
 
 
 def test_only_the_newest_document_of_a_record_tells_where_it_stands(

@@ -670,6 +670,19 @@ def test_a_change_goes_where_the_partner_says_that_the_file_came_before(
     assert quantities(found) == {"1": Decimal(2)}
 
 
+def test_a_partner_that_sends_no_997_gets_changes_without_one(
+    install: Install, sandbox: Sandbox, world: World
+) -> None:
+    sandbox.cleo.switches["partner_answer"] = "silent"
+    ours = install(nordedi={"sends_997": False})
+    ours.deliver(order("1", line(1, "1")))
+    report = ours.deliver(order("1", line(1, "2")))
+    assert (report.waiting, report.updated, report.complete) == (0, 1, True)
+    assert quantities(held(world)["1"]) == {"1": Decimal(2)}
+    ours.deliver(order("1", line(1, "2"), standing="cancelled"))
+    assert held(world)["1"]["status"] == "cancelled"
+
+
 def test_a_rejected_order_that_was_cancelled_is_not_told(ours: Installation, sandbox: Sandbox) -> None:
     sandbox.faults.arm("cleo", "partner_answer", match="RECEIVE PO", answer="reject_group")
     ours.deliver(order("1"))
@@ -678,6 +691,38 @@ def test_a_rejected_order_that_was_cancelled_is_not_told(ours: Installation, san
     sandbox.log.reset()
     assert ours.deliver(order("1", standing="cancelled")).waiting == 0
     assert uploads(sandbox) == 0
+    assert ours.states() == {"1": "withdrawn"}
+
+
+def test_a_rejected_order_that_is_put_on_hold_is_withdrawn_until_it_is_released(
+    ours: Installation, sandbox: Sandbox, world: World
+) -> None:
+    sandbox.faults.arm("cleo", "partner_answer", match="RECEIVE PO", answer="reject_group")
+    ours.deliver(order("1"))
+    ours.receive()
+    ours.deliver(order("1", standing="held"))
+    assert ours.states() == {"1": "withdrawn"}
+    ours.deliver(order("1"))
+    ours.receive()
+    assert ours.states() == {"1": "acknowledged"}
+    assert [found["purpose"] for found in world.received()["documents"]["850"]] == ["original"]
+
+
+def test_a_rejected_change_that_the_erp_takes_back_is_withdrawn(
+    ours: Installation, sandbox: Sandbox, world: World
+) -> None:
+    ours.deliver(order("1", line(1, "1")))
+    ours.receive()
+    sandbox.faults.arm("cleo", "partner_answer", match="RECEIVE PC", answer="reject_group")
+    ours.deliver(order("1", line(1, "2")))
+    ours.receive()
+    assert ours.states() == {"1": "rejected"}
+    sandbox.log.reset()
+    ours.deliver(order("1", line(1, "1")))
+    assert (uploads(sandbox), ours.states()) == (0, {"1": "withdrawn"})
+    ours.deliver(order("1", line(1, "3")))
+    (found,) = world.received()["documents"]["850"]
+    assert quantities(found) == {"1": Decimal(3)}
 
 
 def test_sending_all_again_tells_only_what_the_partner_lacks(

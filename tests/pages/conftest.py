@@ -10,7 +10,7 @@ import pytest
 import requests
 import yaml
 
-from mlc_dagster.cleo.outbox import Entry, Made, Outbox, State
+from mlc_dagster.cleo.outbox import Entry, Made, Outbox, State, Stored
 from mlc_dagster.cli.webhooks import app_of
 from mlc_dagster.delivery import Comparison, Difference, Refused, Row, deliver
 from mlc_dagster.delivery import Entry as Held
@@ -101,6 +101,7 @@ def open_suite(folder: Path, clock: ManualClock, **receiver: object) -> Suite:
     """A suite over the repository's own mlc.yaml, with a receiver and state of its own."""
     settings = yaml.safe_load((REPOSITORY / "mlc.yaml").read_text("utf-8"))
     settings["pairs"] = {name: settings["pairs"][name] for name in ("anaplan", "asana", "cleo")}
+    settings["pairs"]["cleo"]["partners"]["kontinent"]["sends_997"] = False
     settings |= {"home": "state", "mappings": str(REPOSITORY / "dbt_like_mappings"), "receiver": receiver}
     file = folder / "mlc.yaml"
     file.write_text(yaml.safe_dump(settings), "utf-8")
@@ -157,18 +158,29 @@ def a_day(made: Installation) -> None:
 
 
 def edi(made: Installation) -> None:
-    """Order 20001 was accepted by its partner, 20002 rejected."""
+    """Order 20001 was accepted by its partner, 20002 rejected, 20003 rejected and called off, 20004 went to
+    a partner that does not answer.
+    """
     outbox = Outbox(made.suite.engine, made.clock)
-    for control, number, state in (("0001", "20001", State.ACKNOWLEDGED), ("0002", "20002", State.REJECTED)):
+
+    def told(number: str, partner: str, control: str = "0001") -> Stored:
         entry = Entry(control, "cleo/purchase_orders", f"NO01|{number}", number, "00", {"order": number})
         stored = outbox.build(
-            partner="nordedi", company="NO01", kind="PO", pair="MLC NORD", batch_id=f"batch-{number}",
-            make=lambda isa, gs, entry=entry: Made(f"850_{isa}.x12", b"ISA*", [entry]),  # type: ignore[misc]
+            partner=partner, company="NO01", kind="PO", pair=f"MLC {partner}", batch_id=f"batch-{number}",
+            make=lambda isa, gs: Made(f"850_{isa}.x12", b"ISA*", [entry]),
         )  # fmt: skip
         outbox.sent(stored)
         made.clock.pass_time(60)
+        return stored
+
+    for control, number, state in (("0001", "20001", State.ACKNOWLEDGED), ("0002", "20002", State.REJECTED)):
+        stored = told(number, "nordedi", control)
         said = {} if state is State.ACKNOWLEDGED else {"codes": ["5"], "errors": ["PO1 at 7: code 8"]}
         outbox.answer(stored, state, {control: (state, said)}, "run-3")
+    withdrawn = told("20003", "nordedi")
+    outbox.answer(withdrawn, State.REJECTED, {"0001": (State.REJECTED, {})}, "run-3")
+    outbox.withdraw("cleo/purchase_orders", ["NO01|20003"])
+    told("20004", "kontinent")
 
 
 @pytest.fixture

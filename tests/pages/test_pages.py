@@ -77,6 +77,8 @@ def test_where_is_an_invoice_is_answered_with_one_sentence_for_each_target(
             "accepted The purchase order went to Nordisk EDI-hub on 20 Nov 2026 13:00 and was accepted",
         ),
         ("20002", "rejected on 20 Nov 2026 13:02: codes: 5; errors: PO1 at 7: code 8"),
+        ("20003", "was rejected on 20 Nov 2026 13:03. There is nothing to tell them any more."),
+        ("20004", "went to Kontinent Logistik GmbH on 20 Nov 2026 13:03. Their system sends no answers."),
     ],
 )
 def test_what_stands_in_the_way_is_said_with_its_reason(

@@ -62,8 +62,11 @@ RENAMED = (
     "{now} of seller {other}, so a change of it would reach nothing there. Tell the partner, then run "
     "`mlc cleo settle {number}`."
 )
+# By these words a row that waits for its partner is told from one that waits for a window.
+AWAITS = "has not answered"
 UNANSWERED = (
-    "{partner} has not answered {file} yet, which has {number}, and has no use for a change of what it may "
+    f"{{partner}} {AWAITS} {{file}} yet, "
+    "which has {number}, and has no use for a change of what it may "
     "not have. It goes with the first run after the answer. Where none comes, find out why, then run "
     "`mlc resend {destination}`: it files that again."
 )
@@ -181,6 +184,12 @@ class EdiFeed:
         self._file(again)
         return again.file
 
+    def has_news(self, pending: Mapping[str, str]) -> bool:
+        """Whether a partner has answered what a change waits for. pending: why rows wait, by key."""
+        waiting = [key for key, reason in pending.items() if AWAITS in reason]
+        told = self._outbox.told(self.name, waiting)
+        return any(key not in told or not self._awaited(told[key]) for key in waiting)
+
     def resolve(self, batch: Batch) -> Outcome:
         """Go on: the same bytes again are no second document."""
         return self.send(batch)
@@ -233,7 +242,8 @@ class EdiFeed:
 
     def _awaited(self, told: Standing) -> bool:
         """Whether its partner is still to say that it has a document. Some never say anything."""
-        return self._settings.partners[told.partner].sends_997 and not told.answered
+        partner = self._settings.partners.get(told.partner)
+        return (partner is None or partner.sends_997) and not told.answered
 
     def _claim(self, drafts: Drafts) -> None:
         """Refuse new documents under a name that another one has at their partner, of whatever company.

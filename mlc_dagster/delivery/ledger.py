@@ -112,6 +112,14 @@ class Ledger:
         with reading(self.engine) as connection:
             return set(connection.execute(sa.union(waiting, unresolved, refused)).scalars())
 
+    def pending(self, destination: str, company: str) -> dict[str, str]:
+        """Why rows wait for a next run, by key."""
+        query = sa.select(records.c.key, records.c.reason).where(
+            *_of(records, destination, company), records.c.state == State.PENDING
+        )
+        with reading(self.engine) as connection:
+            return {row.key: row.reason or "" for row in connection.execute(query)}
+
     def source_keys(self, destination: str, company: str) -> set[str]:
         """The records of the ERP that the destination holds rows of."""
         query = sa.select(records.c.source_key).where(

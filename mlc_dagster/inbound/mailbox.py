@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
+from mlc_dagster.cleo.destination import EdiFeed
 from mlc_dagster.cleo.held import PLACE, Held, Review
 from mlc_dagster.cleo.inbox import Received
 from mlc_dagster.cleo.shipments import Agreement, Announced, Record, Shipments, Worked
@@ -16,6 +17,7 @@ from mlc_dagster.cleo.suppliers import SupplierChanges, Values
 from mlc_dagster.delivery.leases import PATIENCE_SECONDS
 from mlc_dagster.delivery.quarantine import Entry
 from mlc_dagster.mappings.lookups import read_lookup
+from mlc_dagster.outlook import open_days
 from mlc_dagster.problems import ProblemsFound
 from mlc_dagster.suite import Suite
 from mlc_dagster.transport.retry import quiet_time
@@ -53,7 +55,7 @@ class Released:
 
 
 def receive(suite: Suite, *, run_id: str) -> Received:
-    """Take in everything that lies in the mailbox.
+    """Take in everything that lies in the mailbox, and let what waits for a partner's answer go on.
 
     Raises:
         CallFailed: the mailbox or the ERP cannot be asked now; the next look goes on where this one ended.
@@ -70,6 +72,7 @@ def receive(suite: Suite, *, run_id: str) -> Received:
         done = suite.cleo.inbox_for({"SH": notice}, suppliers.take).receive(run_id)
         if suite.cleo.connections is not None:
             done.add(suppliers.take_in(suite.cleo.connections.rows()))
+        _go_on(suite)
         return done
 
 
@@ -205,6 +208,27 @@ class VismaErp:
             return _supplier_body(new) if new else None
 
         update(self._suite.visma(company), SUPPLIERS, number, change)
+
+
+def _go_on(suite: Suite) -> None:
+    """Let the pair run, as soon as its sensor looks, where partners have answered what changes wait for."""
+    for company in suite.settings.companies_of("cleo"):
+        if not any(_answered(suite, name, company) for name in suite.destinations("cleo")):
+            continue
+        first, last = open_days(suite, "cleo", company)
+        suite.deferrals.store(
+            pair="cleo",
+            company=company,
+            first_day=first,
+            last_day=last,
+            opens_at=suite.clock.now(),
+            reason="Partners have answered what changes wait for.",
+        )
+
+
+def _answered(suite: Suite, name: str, company: str) -> bool:
+    feed = suite.destination(name)
+    return isinstance(feed, EdiFeed) and feed.has_news(suite.ledger.pending(name, company))
 
 
 def _receipts(client: VismaClient, kind: str, number: str) -> list[Record]:

@@ -638,6 +638,22 @@ def test_a_change_of_what_its_partner_rejected_is_told_with_the_whole(
     assert (found["purpose"], quantities(found)) == ("original", {"1": Decimal(2)})
 
 
+@pytest.mark.parametrize(
+    ("how", "news"), [("accept", True), ("accept_errors", True), ("reject_group", True), ("silent", False)]
+)
+def test_any_answer_is_news_for_a_change_that_waits(
+    ours: Installation, sandbox: Sandbox, how: str, news: bool
+) -> None:
+    sandbox.cleo.switches["partner_answer"] = how
+    ours.deliver(order("1", line(1, "1")), order("2"))
+    ours.deliver(order("1", line(1, "2")))
+    feed = ours.destination()
+    assert not feed.has_news(ours.ledger.pending(ORDERS, "NO01"))
+    ours.receive()
+    assert feed.has_news(ours.ledger.pending(ORDERS, "NO01")) is news
+    assert not feed.has_news({"NO01|RegularOrder|2": "The mailbox is closed until 12:00."})
+
+
 def test_an_order_that_was_lost_and_then_cancelled_is_cancelled_once_it_is_there(
     ours: Installation, sandbox: Sandbox, world: World
 ) -> None:

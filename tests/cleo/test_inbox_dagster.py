@@ -10,11 +10,14 @@ import pytest
 from mlc_dagster.definitions import defs
 from mlc_dagster.graph.answers import NAME
 from mlc_dagster.graph.mailbox import JOB
+from mlc_dagster.outlook import today
 from mlc_dagster.suite import Suite
 from mlc_dagster.tallies import ALL
 from tests.cleo.dock import COMPANY, Dock, open_dock
 from tests.support.house import QUIET, running_sandbox
 from tests.support.sandbox_time import SandboxTime
+
+ORDERS = "cleo/purchase_orders"
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +35,13 @@ def dock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dock]:
 def instance() -> Iterator[dg.DagsterInstance]:
     with dg.DagsterInstance.ephemeral() as instance:
         yield instance
+
+
+def cancelled(dock: Dock) -> str:
+    """The number of an order that the ERP has cancelled just now."""
+    number = dock.order()
+    dock.sandbox.visma.change(COMPANY, "purchaseorder", f"RegularOrder|{number}", {"status": "Cancelled"})
+    return number
 
 
 def run(instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
@@ -70,12 +80,38 @@ def test_a_mailbox_that_cannot_be_reached_fails_the_run_and_the_next_goes_on(
     assert len(dock.receipts(notice.number)) == 1
 
 
+def test_the_pair_runs_as_soon_as_a_partner_has_answered_what_a_change_waits_for(
+    dock: Dock, instance: dg.DagsterInstance
+) -> None:
+    dock.settle(destinations={"purchase_orders": {}, "suppliers": {}})
+    dock.deliver(ORDERS)
+    number = cancelled(dock)
+    dock.deliver(ORDERS)
+    suite = dock.suite()
+    (reason,) = suite.ledger.pending(ORDERS, COMPANY).values()
+    assert "goes with the first run after the answer" in reason
+    assert suite.deferrals.due("cleo") == []
+    assert run(instance).success
+    (due,) = suite.deferrals.due("cleo")
+    assert (due.company, due.last_day, due.config) == (COMPANY, today(suite), None)
+    assert due.reason == "Partners have answered what changes wait for."
+    suite.deferrals.taken(due)
+    dock.deliver(ORDERS)
+    orders = dock.world.receiver.view["850"].values()
+    assert [order["status"] for order in orders if order["number"] == number] == ["cancelled"]
+    assert run(instance).success
+    assert suite.deferrals.due("cleo") == []
+
+
 def test_a_missing_acknowledgment_is_told_though_nobody_delivers_any_more(
     dock: Dock, instance: dg.DagsterInstance
 ) -> None:
     dock.settle(destinations={"purchase_orders": {}, "suppliers": {}})
+    dock.deliver(ORDERS)
+    dock.receive()
+    cancelled(dock)
     dock.sandbox.cleo.switches["partner_answer"] = "silent"
-    dock.deliver("cleo/purchase_orders")
+    dock.deliver(ORDERS)
     assert run(instance).success
     assert acknowledged(instance) == (True, dg.AssetCheckSeverity.WARN)
     dock.sandbox.clock.advance(timedelta(hours=25))

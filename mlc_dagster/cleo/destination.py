@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from mlc_dagster.cleo import documents
 from mlc_dagster.cleo.answers import overdue
 from mlc_dagster.cleo.mailbox import Mailbox
-from mlc_dagster.cleo.outbox import Entry, Made, Outbox, Standing, State, Stored
+from mlc_dagster.cleo.outbox import Entry, Made, Outbox, Place, Standing, State, Stored
 from mlc_dagster.cleo.settlements import Settlements
 from mlc_dagster.clock import Clock
 from mlc_dagster.delivery import errors as delivery
@@ -104,13 +104,14 @@ class Draft:
 class Drafts:
     """What becomes of changes. `refused`: why some cannot be told, by key. `quiet`: why there is nothing to
     tell of others: the partner has them so, or need not know, or a person has settled it. `waiting`: why
-    others cannot go yet.
+    others cannot go yet. done: where rejected documents lie of which there is nothing left to tell.
     """
 
     ready: list[Draft] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
     quiet: dict[str, str] = field(default_factory=dict)
     waiting: dict[str, str] = field(default_factory=dict)
+    done: list[Place] = field(default_factory=list)
 
 
 class EdiFeed:
@@ -155,7 +156,7 @@ class EdiFeed:
         before = _places(built)
         rest = [change for change in batch.changes if change.row.key not in before]
         drafts = self._drafts(rest, batch.company)
-        self._outbox.withdraw(self.name, drafts.quiet)
+        self._outbox.withdraw(drafts.done)
         built += self._build(batch, drafts.ready)
         for interchange in built:
             if interchange.state is State.BUILT:
@@ -184,11 +185,18 @@ class EdiFeed:
         self._file(again)
         return again.file
 
-    def has_news(self, pending: Mapping[str, str]) -> bool:
-        """Whether a partner has answered what a change waits for. pending: why rows wait, by key."""
+    def answered(self, pending: Mapping[str, str]) -> set[str]:
+        """What partners have answered of that which changes wait for, each in words of its own.
+
+        pending: why rows wait, by key.
+        """
         waiting = [key for key, reason in pending.items() if AWAITS in reason]
         told = self._outbox.told(self.name, waiting)
-        return any(key not in told or not self._awaited(told[key]) for key in waiting)
+        return {
+            f"{key} {told[key].file if key in told else ''}"
+            for key in waiting
+            if key not in told or not self._awaited(told[key])
+        }
 
     def resolve(self, batch: Batch) -> Outcome:
         """Go on: the same bytes again are no second document."""
@@ -212,7 +220,10 @@ class EdiFeed:
 
         What the partner has, and cannot be told, a person may have settled: it keeps what it has then.
         """
-        told = self._outbox.told(self.name, {change.row.key for change in changes})
+        keys = {change.row.key for change in changes}
+        # Before it is asked what was told: a rejection that comes in between was not weighed.
+        rejected = self._outbox.rejected(self.name, keys)
+        told = self._outbox.told(self.name, keys)
         drafts = Drafts()
         for change in changes:
             key = change.row.key
@@ -237,6 +248,7 @@ class EdiFeed:
                 drafts.ready.append(draft)
             else:
                 drafts.quiet[key] = draft
+                drafts.done += rejected.get(key, ())
         self._claim(drafts)
         return drafts
 

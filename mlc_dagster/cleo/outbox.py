@@ -23,6 +23,7 @@ from mlc_dagster.database.trail import event
 from mlc_dagster.delivery import Kind
 from mlc_dagster.delivery.ledger import chunks
 from mlc_dagster.delivery.rows import decode, encode
+from mlc_dagster.x12.documents import Purpose
 
 LAST_NUMBER = 999_999_999
 # Among the control numbers: what those begin after that were never given.
@@ -52,7 +53,10 @@ _KINDS = {
 ACCEPTED = (State.ACKNOWLEDGED, State.WITH_ERRORS)
 # What a rejection does not change: it came to a repetition, or again.
 _JUDGED = (*ACCEPTED, State.WITHDRAWN)
-_ACCEPTABLE = interchange_documents.c.state.not_in((State.REJECTED, State.WITHDRAWN))
+_REFUSED = (State.REJECTED, State.WITHDRAWN)
+ORIGINAL = Purpose.ORIGINAL.value
+# Where a document lies: its interchange and ST02.
+Place = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -250,7 +254,9 @@ class Outbox:
                 connection.execute(interchanges.update().where(mine).values(state=state, answered_at=now))
             for control, entry in news.items():
                 said, detail = documents[control]
-                here = (held.c.interchange_id == interchange.id, held.c.control == control)
+                here = [held.c.interchange_id == interchange.id, held.c.control == control]
+                if said is State.REJECTED:
+                    here.append(held.c.state.not_in(_JUDGED))
                 text = json.dumps(dict(detail), ensure_ascii=False)
                 connection.execute(held.update().where(*here).values(state=said, detail=text))
                 told = {"file": interchange.file, "set": control, **detail}
@@ -275,21 +281,37 @@ class Outbox:
         with self._engine.begin() as connection:
             connection.execute(held.update().where(*here).values(detail=text))
 
-    def withdraw(self, destination: str, keys: Collection[str]) -> None:
-        """Note that there is nothing to tell of records: what partners rejected of them lacks no more."""
+    def rejected(self, destination: str, keys: Collection[str]) -> dict[str, list[Place]]:
+        """Where documents lie that partners have rejected, by the key of their record."""
+        held, found = interchange_documents.c, dict[str, list[Place]]()
+        query = sa.select(held.key, held.interchange_id, held.control)
+        with reading(self._engine) as connection:
+            for some in chunks(sorted(keys)):
+                here = held.destination == destination, held.key.in_(some), held.state == State.REJECTED
+                for key, *place in connection.execute(query.where(*here)):
+                    found.setdefault(key, []).append((place[0], place[1]))
+        return found
+
+    def withdraw(self, places: Collection[Place]) -> None:
+        """Note of rejected documents that there is nothing left to tell of their records."""
         held = interchange_documents
         with self._engine.begin() as connection:
-            for some in chunks(sorted(keys)):
-                here = held.c.destination == destination, held.c.key.in_(some), held.c.state == State.REJECTED
-                connection.execute(held.update().where(*here).values(state=State.WITHDRAWN))
+            for interchange_id, control in places:
+                here = held.c.interchange_id == interchange_id, held.c.control == control
+                connection.execute(
+                    held.update().where(*here, held.c.state == State.REJECTED).values(state=State.WITHDRAWN)
+                )
 
     def told(self, destination: str, keys: Collection[str]) -> dict[str, Standing]:
-        """Of each record the newest document that was not rejected: what the partner has of it."""
-        here = interchange_documents.c.destination == destination, _ACCEPTABLE
+        """Of each record the newest document that was not rejected: what the partner has of it.
+
+        A change of what the partner rejected is none, whatever it was answered: it told of nothing.
+        """
+        here = interchange_documents.c.destination == destination
         return {
             found.entry.key: found
             for some in chunks(sorted(keys))
-            for found in self._newest(*here, interchange_documents.c.key.in_(some))
+            for found in self._newest(here, interchange_documents.c.key.in_(some), without=_REFUSED)
         }
 
     def named(self, destination: str, names: Collection[str], numbers: Collection[str]) -> Iterator[Standing]:
@@ -298,32 +320,52 @@ class Outbox:
         What an earlier version stored without its name is found by its number in the ERP.
         """
         held = interchange_documents.c
-        here = held.destination == destination, _ACCEPTABLE
+        here = held.destination == destination
         for some in chunks(sorted(names)):
-            yield from self._newest(*here, held.name.in_(some))
+            yield from self._newest(here, held.name.in_(some), without=_REFUSED)
         for some in chunks(sorted(numbers)):
-            yield from self._newest(*here, held.name.is_(None), held.number.in_(some))
+            yield from self._newest(here, held.name.is_(None), held.number.in_(some), without=_REFUSED)
 
     def standing(self, destination: str, company: str | None = None) -> list[Standing]:
-        """The newest document of every record of a destination, oldest first."""
+        """The newest document of every record of a destination, oldest first; also a rejected one."""
         here = [interchange_documents.c.destination == destination]
         here += [interchanges.c.company == company] if company is not None else []
         return list(self._newest(*here))
 
-    def _newest(self, *where: sa.ColumnElement[bool]) -> Iterator[Standing]:
-        held = interchange_documents
-        order = (interchanges.c.created_at.desc(), interchanges.c.control.desc())
-        place = sa.func.row_number().over(partition_by=(held.c.destination, held.c.key), order_by=order)
+    def _newest(self, *where: sa.ColumnElement[bool], without: Collection[State] = ()) -> Iterator[Standing]:
+        """Of each record the newest document in another state, that is no change of a rejected one."""
+        held, whose = interchange_documents, ("destination", "key")
+        original = held.c.purpose == ORIGINAL
+        # Every original begins anew: the changes after it are changes of it.
+        place = sa.func.sum(sa.case((original, 1), else_=0)).over(
+            partition_by=[held.c[name] for name in whose],
+            order_by=(interchanges.c.created_at, interchanges.c.control),
+        )
         names = ("partner", "company", "file", "sent_at", "created_at")
-        ranked = (
+        sequence = (
             sa.select(
                 held,
                 *(interchanges.c[name] for name in names),
                 interchanges.c.control.label("isa_control"),
-                place.label("place"),
+                place.label("origin"),
+                sa.case((sa.and_(original, held.c.state.in_(_REFUSED)), 1), else_=0).label("refused"),
             )
             .join(interchanges, interchanges.c.id == held.c.interchange_id)
             .where(interchanges.c.direction == "out", *where)
+            .subquery()
+        )
+        of_one = [sequence.c[name] for name in (*whose, "origin")]
+        built_on = sa.select(
+            sequence, sa.func.max(sequence.c.refused).over(partition_by=of_one).label("void")
+        )
+        judged = built_on.subquery()
+        newest = sa.func.row_number().over(
+            partition_by=[judged.c[name] for name in whose],
+            order_by=(judged.c.created_at.desc(), judged.c.isa_control.desc()),
+        )
+        ranked = (
+            sa.select(judged, newest.label("place"))
+            .where(sa.or_(judged.c.void == 0, judged.c.purpose == ORIGINAL), judged.c.state.not_in(without))
             .subquery()
         )
         query = sa.select(ranked).where(ranked.c.place == 1)

@@ -4,7 +4,7 @@ Here the mailbox and the ERP meet: neither knows the other. What cannot be carri
 person, who carries it out, or settles it in the ERP and says so.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -15,9 +15,10 @@ from mlc_dagster.cleo.inbox import Received
 from mlc_dagster.cleo.shipments import Agreement, Announced, Record, Shipments, Worked
 from mlc_dagster.cleo.suppliers import SupplierChanges, Values
 from mlc_dagster.delivery.leases import PATIENCE_SECONDS
+from mlc_dagster.delivery.memory import Memory
 from mlc_dagster.delivery.quarantine import Entry
 from mlc_dagster.mappings.lookups import read_lookup
-from mlc_dagster.outlook import open_days
+from mlc_dagster.outlook import today
 from mlc_dagster.problems import ProblemsFound
 from mlc_dagster.suite import Suite
 from mlc_dagster.transport.retry import quiet_time
@@ -69,10 +70,12 @@ def receive(suite: Suite, *, run_id: str) -> Received:
             return shipments.take(Announced.of(company, partner, found))
 
         suppliers = _suppliers(suite, run_id)
-        done = suite.cleo.inbox_for({"SH": notice}, suppliers.take).receive(run_id)
-        if suite.cleo.connections is not None:
-            done.add(suppliers.take_in(suite.cleo.connections.rows()))
-        _go_on(suite)
+        try:
+            done = suite.cleo.inbox_for({"SH": notice}, suppliers.take).receive(run_id)
+            if suite.cleo.connections is not None:
+                done.add(suppliers.take_in(suite.cleo.connections.rows()))
+        finally:
+            _go_on(suite)
         return done
 
 
@@ -211,24 +214,35 @@ class VismaErp:
 
 
 def _go_on(suite: Suite) -> None:
-    """Let the pair run, as soon as its sensor looks, where partners have answered what changes wait for."""
+    """Let the pair run, as soon as its sensor looks, where partners have answered what changes wait for.
+
+    Once for each answer: the change may be one that nobody can be told. Today is enough for what waits.
+    """
+    memory, day = Memory(suite.engine, suite.clock, "cleo answers"), today(suite)
+    deferred = {item.company for item in suite.deferrals.waiting("cleo")}
     for company in suite.settings.companies_of("cleo"):
-        if not any(_answered(suite, name, company) for name in suite.destinations("cleo")):
-            continue
-        first, last = open_days(suite, "cleo", company)
-        suite.deferrals.store(
-            pair="cleo",
-            company=company,
-            first_day=first,
-            last_day=last,
-            opens_at=suite.clock.now(),
-            reason="Partners have answered what changes wait for.",
-        )
+        if company in deferred:
+            continue  # that run brings what waits
+        known, answered = memory.read(company), sorted(_answered(suite, company))
+        before = known.value.get("answered", [])
+        if set(answered) - set(before):
+            suite.deferrals.store(
+                pair="cleo",
+                company=company,
+                first_day=day,
+                last_day=day,
+                opens_at=suite.clock.now(),
+                reason="Partners have answered what changes wait for.",
+            )
+        if answered != before:
+            memory.write(company, known, {"answered": answered})
 
 
-def _answered(suite: Suite, name: str, company: str) -> bool:
-    feed = suite.destination(name)
-    return isinstance(feed, EdiFeed) and feed.has_news(suite.ledger.pending(name, company))
+def _answered(suite: Suite, company: str) -> Iterator[str]:
+    for name in suite.destinations("cleo"):
+        feed = suite.destination(name)
+        if isinstance(feed, EdiFeed):
+            yield from feed.answered(suite.ledger.pending(name, company))
 
 
 def _receipts(client: VismaClient, kind: str, number: str) -> list[Record]:

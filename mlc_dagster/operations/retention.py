@@ -188,7 +188,7 @@ def _rules(suite: Suite) -> Iterator[_Rule]:
             "edi_days",
             "contents of interchanges",
             interchanges,
-            _answered(_before(suite, keep.edi_days)),
+            _answered(suite, _before(suite, keep.edi_days)),
             ("content", b""),
         )
     if keep.deleted_records_days is not None:
@@ -200,14 +200,17 @@ def _rules(suite: Suite) -> Iterator[_Rule]:
         )
 
 
-def _answered(before: datetime) -> sa.ColumnElement[bool]:
-    """Interchanges nobody sends again: answered ones of ours, and what came."""
+def _answered(suite: Suite, before: datetime) -> sa.ColumnElement[bool]:
+    """Interchanges nobody sends again: what came, and ours that are answered, or that nobody answers."""
+    cleo = suite.settings.pairs.cleo
+    silent = [name for name, partner in cleo.partners.items() if not partner.sends_997] if cleo else []
+    sent = sa.and_(interchanges.c.partner.in_(silent), interchanges.c.sent_at.is_not(None))
     told = sa.select(interchange_documents.c.interchange_id).where(
         interchange_documents.c.number.in_(HELD_NUMBERS)
     )
     return sa.and_(
         interchanges.c.created_at < before,
-        sa.or_(interchanges.c.direction == "in", interchanges.c.answered_at.is_not(None)),
+        sa.or_(interchanges.c.direction == "in", interchanges.c.answered_at.is_not(None), sent),
         sa.func.length(interchanges.c.content) > 0,
         interchanges.c.company.not_in(HELD_COMPANIES),
         interchanges.c.id.not_in(told),

@@ -1,7 +1,7 @@
 """Documents on their way out: what each partner gets, when, and what it holds then."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from mlc_dagster.cleo.outbox import Outbox, Place, State
 from mlc_dagster.cleo.replies import Replies
 from mlc_dagster.database.schema import interchange_documents
 from mlc_dagster.delivery import Audit, Change, Kind, Op, Row, distrust
@@ -648,10 +649,10 @@ def test_any_answer_is_news_for_a_change_that_waits(
     ours.deliver(order("1", line(1, "1")), order("2"))
     ours.deliver(order("1", line(1, "2")))
     feed = ours.destination()
-    assert not feed.has_news(ours.ledger.pending(ORDERS, "NO01"))
+    assert not feed.answered(ours.ledger.pending(ORDERS, "NO01"))
     ours.receive()
-    assert feed.has_news(ours.ledger.pending(ORDERS, "NO01")) is news
-    assert not feed.has_news({"NO01|RegularOrder|2": "The mailbox is closed until 12:00."})
+    assert bool(feed.answered(ours.ledger.pending(ORDERS, "NO01"))) is news
+    assert not feed.answered({"NO01|RegularOrder|2": "The mailbox is closed until 12:00."})
 
 
 def test_an_order_that_was_lost_and_then_cancelled_is_cancelled_once_it_is_there(
@@ -722,6 +723,51 @@ def test_a_rejected_order_that_is_put_on_hold_is_withdrawn_until_it_is_released(
     ours.receive()
     assert ours.states() == {"1": "acknowledged"}
     assert [found["purpose"] for found in world.received()["documents"]["850"]] == ["original"]
+
+
+def test_a_rejection_that_comes_while_a_delivery_is_under_way_is_not_withdrawn(
+    ours: Installation, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The delivery found that the partner has the order as it is; it knew of no rejection."""
+    sandbox.faults.arm("cleo", "partner_answer", match="RECEIVE PO", answer="reject_group")
+    ours.deliver(order("1"))
+    distrust(ours.destination(), "NO01", ledger=ours.ledger, run_id="r", reason="asked")
+    withdraw = Outbox.withdraw
+
+    def late(outbox: Outbox, places: Collection[Place]) -> None:
+        ours.receive()
+        withdraw(outbox, places)
+
+    monkeypatch.setattr(Outbox, "withdraw", late)
+    ours.deliver(order("1"))
+    assert ours.states() == {"1": "rejected"}
+
+
+@pytest.mark.parametrize("answered", [State.SENT, State.ACKNOWLEDGED])
+@pytest.mark.parametrize("told_without_a_997", [{"sends_997": False}, {}])
+def test_a_change_of_what_is_rejected_after_it_is_none(
+    install: Install, sandbox: Sandbox, world: World, told_without_a_997: dict[str, Any], answered: State
+) -> None:
+    """A partner that sends no 997 rejected an order all the same; another said that it came before."""
+    sandbox.cleo.switches["partner_answer"] = "silent"
+    ours = install(nordedi=told_without_a_997)
+    ours.deliver(order("1", line(1, "1")))
+    [first] = ours.cleo.outbox.find()
+    ours.cleo.outbox.remark(first, {"ta1": "025"})
+    assert ours.deliver(order("1", line(1, "2"))).updated == 1
+    [first, change] = ours.cleo.outbox.find()
+    ours.cleo.outbox.answer(first, State.REJECTED, {"0001": (State.REJECTED, {})}, "r")
+    ours.cleo.outbox.answer(change, answered, {"0001": (answered, {})}, "r")
+    [(state, found)] = ours.standing()
+    assert (state, found.entry.purpose) == ("rejected", "original")
+    ours.deliver(order("1", line(1, "3")))
+    [(state, found)] = ours.standing()
+    assert (state, found.entry.purpose) == ("sent", "original")
+    ours.deliver(order("1", line(1, "3")))
+    ours.cleo.outbox.remark(list(ours.cleo.outbox.find())[-1], {"ta1": "025"})
+    ours.deliver(order("1", line(1, "4")))
+    [(state, found)] = ours.standing()
+    assert (state, found.entry.purpose) == ("sent", "change")
 
 
 def test_a_rejected_change_that_the_erp_takes_back_is_withdrawn(

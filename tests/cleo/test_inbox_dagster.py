@@ -37,11 +37,9 @@ def instance() -> Iterator[dg.DagsterInstance]:
         yield instance
 
 
-def cancelled(dock: Dock) -> str:
-    """The number of an order that the ERP has cancelled just now."""
-    number = dock.order()
-    dock.sandbox.visma.change(COMPANY, "purchaseorder", f"RegularOrder|{number}", {"status": "Cancelled"})
-    return number
+def change(dock: Dock, order: str, **fields: str) -> None:
+    """The ERP changes an order."""
+    dock.sandbox.visma.change(COMPANY, "purchaseorder", f"RegularOrder|{order}", fields)
 
 
 def run(instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
@@ -80,27 +78,66 @@ def test_a_mailbox_that_cannot_be_reached_fails_the_run_and_the_next_goes_on(
     assert len(dock.receipts(notice.number)) == 1
 
 
-def test_the_pair_runs_as_soon_as_a_partner_has_answered_what_a_change_waits_for(
-    dock: Dock, instance: dg.DagsterInstance
-) -> None:
+@pytest.fixture
+def waiting(dock: Dock) -> Iterator[str]:
+    """The number of an order that was told, and whose cancellation waits for the answer in the mailbox."""
     dock.settle(destinations={"purchase_orders": {}, "suppliers": {}})
     dock.deliver(ORDERS)
-    number = cancelled(dock)
+    dock.receive()
+    number = dock.order()
+    change(dock, number, description="Lever til port 7")
     dock.deliver(ORDERS)
+    change(dock, number, status="Cancelled")
+    dock.deliver(ORDERS)
+    yield number
+    for each in dock.suite().deferrals.waiting():
+        dock.suite().deferrals.taken(each)
+
+
+def test_the_pair_runs_once_for_the_answer_that_a_change_waits_for(
+    dock: Dock, instance: dg.DagsterInstance, waiting: str
+) -> None:
     suite = dock.suite()
     (reason,) = suite.ledger.pending(ORDERS, COMPANY).values()
     assert "goes with the first run after the answer" in reason
     assert suite.deferrals.due("cleo") == []
     assert run(instance).success
     (due,) = suite.deferrals.due("cleo")
-    assert (due.company, due.last_day, due.config) == (COMPANY, today(suite), None)
-    assert due.reason == "Partners have answered what changes wait for."
+    day = today(suite)
+    assert (due.company, due.first_day, due.last_day, due.config) == (COMPANY, day, day, None)
     suite.deferrals.taken(due)
+    assert run(instance).success
+    assert suite.deferrals.due("cleo") == [], "that run may have left the row as it was"
     dock.deliver(ORDERS)
     orders = dock.world.receiver.view["850"].values()
-    assert [order["status"] for order in orders if order["number"] == number] == ["cancelled"]
+    assert [order["status"] for order in orders if order["number"] == waiting] == ["cancelled"]
+
+
+def test_what_waits_for_a_window_is_left_to_it(
+    dock: Dock, instance: dg.DagsterInstance, waiting: str
+) -> None:
+    suite = dock.suite()
+    later, day = suite.clock.now() + timedelta(hours=2), today(suite)
+    suite.deferrals.store(
+        pair="cleo", company=COMPANY, first_day=day, last_day=day, opens_at=later, reason="closed"
+    )
     assert run(instance).success
-    assert suite.deferrals.due("cleo") == []
+    [window] = suite.deferrals.waiting("cleo")
+    assert window.opens_at == later
+    suite.deferrals.taken(window)
+    assert run(instance).success
+    assert len(suite.deferrals.due("cleo")) == 1
+
+
+def test_another_file_that_cannot_be_worked_off_keeps_no_answer_back(
+    dock: Dock, instance: dg.DagsterInstance, waiting: str
+) -> None:
+    dock.ship(dock.order())
+    dock.sandbox.faults.arm("visma", "server_error", times=None)
+    assert not run(instance).success
+    dock.sandbox.faults.clear()
+    assert len(dock.suite().deferrals.due("cleo")) == 1
+    assert run(instance).success
 
 
 def test_a_missing_acknowledgment_is_told_though_nobody_delivers_any_more(
@@ -109,7 +146,7 @@ def test_a_missing_acknowledgment_is_told_though_nobody_delivers_any_more(
     dock.settle(destinations={"purchase_orders": {}, "suppliers": {}})
     dock.deliver(ORDERS)
     dock.receive()
-    cancelled(dock)
+    change(dock, dock.order(), status="Cancelled")
     dock.sandbox.cleo.switches["partner_answer"] = "silent"
     dock.deliver(ORDERS)
     assert run(instance).success

@@ -50,12 +50,15 @@ def make(engine: sa.Engine, clock: ManualClock) -> MakeSuite:
     """The parts retention needs, with rules of one's own."""
     models = {REALLY: SimpleNamespace(tombstone=None), MARKED: SimpleNamespace(tombstone={"deleted": True})}
 
+    partners = {"p": SimpleNamespace(sends_997=True), "silent": SimpleNamespace(sends_997=False)}
+    cleo = SimpleNamespace(partners=partners)
+
     def suite(**days: int) -> Any:
         return SimpleNamespace(
             engine=engine,
             clock=clock,
             seals=Seals(engine, clock),
-            settings=SimpleNamespace(retention=RetentionSettings(**days)),
+            settings=SimpleNamespace(retention=RetentionSettings(**days), pairs=SimpleNamespace(cleo=cleo)),
             mappings=SimpleNamespace(models=models),
             destinations=lambda: list(models),
         )
@@ -106,11 +109,13 @@ def _entry(connection: sa.Connection, resolved: datetime | None, name: str, by: 
     connection.execute(quarantine.insert(), {**row, "resolved_at": resolved, "dismissed_by": by})
 
 
-def _interchange(connection: sa.Connection, name: str, at: datetime, answered: datetime | None) -> None:
+def _interchange(
+    connection: sa.Connection, name: str, at: datetime, answered: datetime | None, **columns: Any
+) -> None:
     row = {"id": name, "direction": "out", "partner": "p", "company": "NO01", "kind": "IN", "control": 1}
     row |= {"group_control": 1, "file": "f", "content": b"ISA*", "digest": "d", "state": "sent"}
     row |= {"detail": "{}", "created_at": at, "answered_at": answered}
-    connection.execute(interchanges.insert(), row)
+    connection.execute(interchanges.insert(), {**row, **columns})
     held = {"interchange_id": name, "control": "0001", "destination": "cleo/x", "key": name, "number": name}
     held |= {"purpose": "00", "payload": "{}", "state": "sent", "detail": "{}"}
     connection.execute(interchange_documents.insert(), held)
@@ -153,6 +158,17 @@ def test_what_is_old_goes_and_what_is_state_stays(make: MakeSuite, engine: sa.En
     assert left(engine, records.c.key) == {"new", "kept id", "marked", "delivered"}
     assert left(engine, events.c.key, events.c.key.is_not(None)) == {"new", "noted"}
     assert counts(remove(suite, by="controller")) == dict.fromkeys(expected, 0)
+
+
+def test_what_went_to_a_partner_that_answers_nothing_goes_too(
+    make: MakeSuite, engine: sa.Engine, clock: ManualClock
+) -> None:
+    long_ago = clock.now() - timedelta(days=100)
+    with engine.begin() as connection:
+        _interchange(connection, "sent", long_ago, answered=None, partner="silent", sent_at=long_ago)
+        _interchange(connection, "unsent", long_ago, answered=None, partner="silent")
+    assert counts(remove(make(edi_days=90), by="controller")) == {"edi": 1}
+    assert left(engine, interchanges.c.id, sa.func.length(interchanges.c.content) > 0) == {"unsent"}
 
 
 @pytest.mark.usefixtures("world")

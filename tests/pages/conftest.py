@@ -179,7 +179,7 @@ def edi(made: Installation) -> None:
         outbox.answer(stored, state, {control: (state, said)}, "run-3")
     withdrawn = told("20003", "nordedi")
     outbox.answer(withdrawn, State.REJECTED, {"0001": (State.REJECTED, {})}, "run-3")
-    outbox.withdraw("cleo/purchase_orders", ["NO01|20003"])
+    outbox.withdraw([(withdrawn.id, "0001")])
     told("20004", "kontinent")
 
 

@@ -17,6 +17,7 @@ from mlc_sandbox.asana.store import Webhook
 from mlc_sandbox.config import write_config
 from mlc_sandbox.server import Sandbox
 from tests.cli.conftest import MLC
+from tests.support.serving import free_port
 
 OAUTH = {
     "method": "oauth",
@@ -94,13 +95,13 @@ def test_the_login_takes_the_pasted_address_and_shows_no_secret(installation: In
 
 
 def test_webhooks_are_made_listed_and_deleted_by_commands_beside_the_receiver(
-    installation: Installation, sandbox: Sandbox, free_port: int
+    installation: Installation, sandbox: Sandbox, receiver_port: int
 ) -> None:
-    installation.use(receiver=f"http://127.0.0.1:{free_port}")
-    with installation.start("receiver", "serve", "--port", str(free_port)) as door:
+    installation.use(receiver=f"http://127.0.0.1:{receiver_port}")
+    with installation.start("receiver", "serve", "--port", str(receiver_port)) as door:
         try:
             assert door.stdout is not None
-            assert f"http://127.0.0.1:{free_port}/hooks" in door.stdout.readline()
+            assert f"http://127.0.0.1:{receiver_port}/hooks" in door.stdout.readline()
             made = installation.run("asana", "webhooks", "create")
             assert made.stdout.count("made the webhook of project") == 2, made.stdout + made.stderr
             assert installation.run("asana", "webhooks", "list").stdout.count("active") == 2
@@ -130,9 +131,5 @@ def test_webhooks_without_an_address_are_refused_with_the_setting(installation: 
 
 
 @pytest.fixture
-def free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def receiver_port() -> int:
+    return free_port()

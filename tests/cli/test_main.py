@@ -20,7 +20,7 @@ def test_a_database_that_goes_away_in_the_middle_of_a_command_is_told_in_a_sente
     monkeypatch.setenv("MLC_DATABASE_URL", postgres_url)
     monkeypatch.setattr("sys.argv", ["mlc", "quarantine", "list"])
     administrator = connect(postgres_url)
-    others = "datname = current_database() AND pid <> pg_backend_pid()"
+    others = "datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
     ended: list[int] = []
 
     def restart(*call: Any) -> None:

@@ -17,7 +17,7 @@ import yaml
 from dagster import DagsterEventType, DagsterInstance
 
 from mlc_dagster.settings import REPOSITORY
-from tests.support.serving import free_listener
+from tests.support.serving import free_port
 
 PATIENCE = 120.0
 STOPPING = 30.0
@@ -117,7 +117,7 @@ def running(folder: Path, environment: dict[str, str], dagster_url: str) -> Iter
     """Start all processes but the daemon; they are told to stop, and have to, when the block ends."""
     home = folder / "dagster"
     home.mkdir(exist_ok=True)
-    grpc, webserver, read_only, receiver = (_free_port() for _ in range(4))
+    grpc, webserver, read_only, receiver = (free_port() for _ in range(4))
     instance = yaml.safe_load((REPOSITORY / "docker" / "dagster.yaml").read_text())
     # The test's PostgreSQL listens on a socket, for which Dagster's other form of settings has no word.
     instance["storage"] = {"postgres": {"postgres_url": dagster_url}}
@@ -172,11 +172,6 @@ def _process(folder: Path, environment: dict[str, str], *command: str) -> Iterat
             finally:
                 process.kill()
                 process.wait()
-
-
-def _free_port() -> int:
-    with free_listener() as listener:
-        return int(listener.getsockname()[1])
 
 
 def _answers(url: str) -> bool:

@@ -57,6 +57,7 @@ def open_page(chromium: Browser, installation: Installation) -> Iterator[Any]:
         page.fill("#token", TOKEN)
         page.press("#token", "Enter")
         page.wait_for_selector("h1:text('Overview')")
+        page.wait_for_load_state("load")
         return page
 
     yield logged_in

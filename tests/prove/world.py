@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -21,6 +20,7 @@ import requests
 import yaml
 
 from tests.prove.worker import PATIENCE_SECONDS
+from tests.support.serving import free_port
 
 START_SECONDS, CALL_SECONDS = 90, 120
 JSON_BODY = {"Content-Type": "application/json"}
@@ -92,7 +92,7 @@ def world(
     database: a SQLAlchemy URL, of an empty database unless `loaded` is the folder of such a world, of the
     same seed and on SQLite, to go on from. whole: all destinations of all pairs, not the main documents.
     """
-    port = _free_port()
+    port = free_port()
     command = [sys.executable, "-m", "mlc_sandbox", "serve", "--seed", str(seed), "--scale", scale]
     command += ["--port", str(port), "--state", str(folder), "--days-behind", "0"]
     command += ["--companies", ",".join(companies)]
@@ -163,9 +163,3 @@ def _wait(url: str, process: "subprocess.Popen[bytes]") -> None:
         else:
             return
     raise RuntimeError(f"The sandbox did not start: see sandbox.log beside mlc.yaml. {url}")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -88,7 +88,7 @@ def test_rates_remember_no_more_callers_than_there_is_room_for() -> None:
 def test_callers_who_never_end_their_request_are_hung_up_on_and_others_get_in(
     public: Serve, engine: sa.Engine
 ) -> None:
-    url = public(Vendor(), connections={"seconds": 0.3})
+    url = public(Vendor(), connections={"seconds": 2})
     slow = [socket.create_connection(("127.0.0.1", urlsplit(url).port or 0)) for _ in range(20)]
     try:
         for caller in slow:

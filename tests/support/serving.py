@@ -1,9 +1,10 @@
 """An ASGI app of ours on a free port of this machine."""
 
+import secrets
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -12,6 +13,18 @@ from starlette.types import ASGIApp
 def free_listener() -> socket.socket:
     """A listening socket on a free port of this machine."""
     return socket.create_server(("127.0.0.1", 0))
+
+
+def free_port() -> int:
+    """A port for a process that will listen on it soon.
+
+    Not one of those that systems give away by themselves: until it is bound nobody else may get it.
+    """
+    while True:
+        port = 20_000 + secrets.randbelow(12_768)
+        with suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 @contextmanager

@@ -71,7 +71,7 @@ SILENT = pytest.mark.parametrize("silent", ["before the headers", "in the body"]
 @SILENT
 def test_a_server_that_falls_silent_is_asked_again(vendor, clock, silent):
     vendor.answers(Answer(silent=silent))
-    assert http(vendor, clock, timeout=(10, 0.1)).call("GET", "/x").text == "{}"
+    assert http(vendor, clock, timeout=(10, 1)).call("GET", "/x").text == "{}"
     assert len(vendor.received) == 2
 
 
@@ -79,7 +79,7 @@ def test_a_server_that_falls_silent_is_asked_again(vendor, clock, silent):
 def test_a_server_that_stays_silent_is_given_up(vendor, clock, silent):
     vendor.decide = lambda _: Answer(silent=silent)
     with pytest.raises(Again, match="no answer"):
-        http(vendor, clock, timeout=(10, 0.1), attempts=2).call("GET", "/x")
+        http(vendor, clock, timeout=(10, 1), attempts=2).call("GET", "/x")
     assert len(vendor.received) == 2
 
 
@@ -87,7 +87,7 @@ def test_a_server_that_stays_silent_is_given_up(vendor, clock, silent):
 def test_a_post_at_a_server_that_falls_silent_is_in_doubt(vendor, clock, silent):
     vendor.answers(Answer(silent=silent))
     with pytest.raises(InDoubt, match="no answer"):
-        http(vendor, clock, timeout=(10, 0.1)).call("POST", "/x", json={})
+        http(vendor, clock, timeout=(10, 1)).call("POST", "/x", json={})
     assert len(vendor.received) == 1
 
 

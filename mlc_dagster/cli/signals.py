@@ -37,6 +37,16 @@ def stoppable() -> Iterator[None]:
         sys.unraisablehook = hook
         for number, handler in before.items():
             signal.signal(number, handler)
+        _forget()
+
+
+def _forget() -> None:
+    """Let Python end with our exit code, though a stop came while it ran code made of a text.
+
+    Dataclasses and named tuples are made so, at any import. CPython notes such a stop as one that nobody
+    handled, and at its end kills itself by SIGINT. It forgets that with the next code made of a text.
+    """
+    eval("None")  # noqa: S307 - a constant
 
 
 class _Stop:

@@ -37,6 +37,18 @@ except KeyboardInterrupt:
 """
 
 
+IN_CODE_FROM_A_TEXT = """
+import os, signal
+from mlc_dagster.cli.signals import stoppable
+
+try:
+    with stoppable():
+        exec("os.kill(os.getpid(), signal.SIGINT); sum(range(1000))")
+except KeyboardInterrupt:
+    print("stopped")
+"""
+
+
 @pytest.mark.parametrize(
     "program",
     [
@@ -45,6 +57,7 @@ except KeyboardInterrupt:
             CAUGHT_BY_THE_COLLECTOR.format(then="raise KeyboardInterrupt"), id="it comes before its reminder"
         ),
         pytest.param(TAKEN_BY_A_LIBRARY, id="a library makes an error of it"),
+        pytest.param(IN_CODE_FROM_A_TEXT, id="it comes while a dataclass is made"),
     ],
 )
 def test_a_stop_ends_the_block_once(program: str) -> None:

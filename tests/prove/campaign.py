@@ -236,7 +236,7 @@ class Round:
             self.done["edits put right by " + ("reconcile" if looked_for else "resend")] += 1
         if self.done["fault: cleo flow_fails"] or self.done["fault: cleo same_isa13"]:
             self._task("resend cleo")
-        self._task("sweep")
+        self._task("confirmed sweep")
         by_dagster = self._chance.choice(self.world.pairs)
         self._told: dict[str, Any] = {}
         to_repair = self.restored or (edited and looked_for)

@@ -8,9 +8,12 @@ from contextlib import closing
 from multiprocessing import forkserver
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
 
 import pytest
 
+from mlc_dagster.visma.keysweep import TooMuchGone
+from tests.prove import worker
 from tests.prove.campaign import Round
 from tests.prove.equal import differences
 from tests.prove.erp import Comment, Office
@@ -48,6 +51,26 @@ def test_after_a_wave_of_trouble_the_board_is_equal_to_the_erp_and_what_is_lost_
             "missing",
             "'Never carried back' is there 0 times",
         ]
+
+
+def test_a_sweep_that_asks_about_a_company_s_only_record_is_confirmed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def sweep(
+        _suite: object, entity: SimpleNamespace, company: str, *, run_id: str, confirmed: int = 0
+    ) -> int:
+        if confirmed < entity.gone:
+            raise TooMuchGone(entity.name, company, held=1, missing=entity.gone)
+        return confirmed
+
+    notes, invoices = SimpleNamespace(name="credit notes", gone=1), SimpleNamespace(name="invoices", gone=0)
+    monkeypatch.setattr(worker.sweeps, "sweep", sweep)
+    monkeypatch.setattr(worker.sweeps, "entities_of", lambda *_: [notes, invoices])
+    suite = SimpleNamespace(settings=SimpleNamespace(companies=["NO01"]))
+    worker.TASKS["confirmed sweep"](suite)  # type: ignore[arg-type]
+    assert capsys.readouterr().out == "NO01 credit notes: 1\nNO01 invoices: 0\n"
+    with pytest.raises(TooMuchGone):
+        worker.TASKS["sweep"](suite)  # type: ignore[arg-type]
 
 
 def test_an_exit_code_is_read_by_one_look_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -165,11 +165,14 @@ def _forgotten(told: Told, known: Set[str], office: Office) -> bool:
 
 def _of(kind: Kind, told: Told, arrived: Mapping[Name, Facts], gone: Set[Name]) -> list[Facts]:
     """The documents of a record, by all its names. A record of another type goes by the number of the gone
-    one that it was: where there are several, what says something else is what that one left.
+    one that it was: where there are several, one that says something else is what that one left, or one of
+    those that say the same.
     """
     found = [arrived[name] for name in sorted(told.names & arrived.keys())]
     alike = [document for document in found if not any(_unlike(kind, told, document))]
-    return (alike or found) if told.names & gone else found
+    if not told.names & gone or not alike:
+        return found
+    return alike if len(alike) < len(found) else alike[1:] or alike
 
 
 def _judged(

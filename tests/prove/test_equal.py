@@ -146,19 +146,26 @@ def test_a_restored_database_may_not_know_that_it_told_what_is_cancelled_now(
     assert _at_partners(held, known_notices=set()) == []
 
 
-def test_what_a_gone_record_left_is_not_what_came_in_its_place(held: World, taken: Documents) -> None:
-    """An invoice became a credit note, and its supplier got another number: the partner has both."""
+@pytest.mark.parametrize("otherwise", [{"type": "was another"}, {}], ids=["credit note", "adjustment"])
+def test_what_a_gone_record_left_is_not_what_came_in_its_place(
+    held: World, taken: Documents, otherwise: Facts
+) -> None:
+    """An invoice became a credit note, or an adjustment, and its supplier got another number."""
     [_, kind, _] = KINDS
     row = next(row for row in held.truth("NO01", kind.entity) if _is_told(kind, row, held))
     seller, place = row["supplier"]["number"], kind.place("NO01", row)
     before = taken[kind.code][place]
-    taken[kind.code]["before"] = {**before, "seller": "former", "type": "was another"}
+    taken[kind.code]["before"] = {**before, "seller": "former", **otherwise}
     former = {("NO01", seller): ["former"]}
     former_row = {**row, "documentType": "Adjustment", "supplier": {**row["supplier"], "number": "former"}}
     gone = [("NO01", kind.entity, former_row)]
     refused = {kind.place("NO01", former_row): "7 is gone from the ERP, or ..."}
     assert _at_partners(held, refused, gone=gone, former=former) == []
     assert f"{place}: is there 2 times, by its supplier's numbers" in _at_partners(held, former=former)
+    former["NO01", seller].append("before that")
+    taken[kind.code]["once more"] = {**before, "seller": "before that"}
+    said = [f"{place}: is there 2 times, by its supplier's numbers"]
+    assert _at_partners(held, refused, gone=gone, former=former) == said
 
 
 def test_a_draft_that_a_partner_has_is_a_difference(held: World, taken: Documents) -> None:

@@ -9,11 +9,14 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from dagster import DagsterExecutionInterruptedError
+
 if TYPE_CHECKING:
     from sys import UnraisableHookArgs
 
 MOMENT_SECONDS = 0.05
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+STOPS = (KeyboardInterrupt, DagsterExecutionInterruptedError)  # the second while Dagster runs a step
 
 
 @contextmanager
@@ -28,6 +31,8 @@ def stoppable() -> Iterator[None]:
     sys.unraisablehook = stop.dropped
     try:
         yield
+    except DagsterExecutionInterruptedError as error:
+        raise KeyboardInterrupt from error
     except Exception as error:
         if stop.asked:
             raise KeyboardInterrupt from error  # DuckDB, for one, says "Query interrupted"
@@ -67,8 +72,9 @@ class _Stop:
         """Python drops what is raised while it collects garbage, a stop too: let that come once more, when
         this is over.
         """
-        if isinstance(ignored.exc_value, KeyboardInterrupt):
-            self._reminders.append(threading.Timer(MOMENT_SECONDS, os.kill, (os.getpid(), signal.SIGINT)))
+        if isinstance(ignored.exc_value, STOPS):
+            # By SIGTERM: the processes of `workers` are deaf to SIGINT.
+            self._reminders.append(threading.Timer(MOMENT_SECONDS, os.kill, (os.getpid(), signal.SIGTERM)))
             self._reminders[-1].start()
         else:
             sys.__unraisablehook__(ignored)

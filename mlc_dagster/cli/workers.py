@@ -11,6 +11,8 @@ from multiprocessing.process import BaseProcess
 from time import monotonic
 from typing import Any
 
+from mlc_dagster.cli.signals import stoppable
+
 END_SECONDS = 5
 
 Tell = Callable[[Any], None]
@@ -73,9 +75,10 @@ def _call(work: Work, name: str, sender: Connection) -> None:
     """The life of a process: do the work, and do not outlive the process that wants it."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
-        work(name, sender.send)
+        with stoppable():
+            work(name, sender.send)
     except KeyboardInterrupt:
-        return  # told to end, by SIGTERM
+        return  # told to end
     except Exception as error:
         if not type(error).__module__.startswith("mlc_dagster."):
             raise

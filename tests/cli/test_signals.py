@@ -21,6 +21,25 @@ except KeyboardInterrupt:
     print("stopped")
 """
 
+IN_A_STEP = """
+import os, signal, weakref
+from dagster import DagsterExecutionInterruptedError
+from dagster._utils.interrupts import raise_interrupts_as
+from mlc_dagster.cli.signals import stoppable
+
+class Thing: pass
+
+thing = Thing()
+told = weakref.ref(thing, lambda _: os.kill(os.getpid(), signal.SIGTERM) or sum(range(1000)))
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+try:
+    with stoppable(), raise_interrupts_as(DagsterExecutionInterruptedError):
+        del thing
+        signal.pause()
+except KeyboardInterrupt:
+    print("stopped")
+"""
+
 TAKEN_BY_A_LIBRARY = """
 import os, signal
 from mlc_dagster.cli.signals import stoppable
@@ -56,6 +75,7 @@ except KeyboardInterrupt:
         pytest.param(
             CAUGHT_BY_THE_COLLECTOR.format(then="raise KeyboardInterrupt"), id="it comes before its reminder"
         ),
+        pytest.param(IN_A_STEP, id="Python drops it while Dagster runs a step"),
         pytest.param(TAKEN_BY_A_LIBRARY, id="a library makes an error of it"),
         pytest.param(IN_CODE_FROM_A_TEXT, id="it comes while a dataclass is made"),
     ],

@@ -71,7 +71,7 @@ def stored(
 
 def browse(service: OAuthService, state: str = "s1") -> str:
     """Where a browser ends after the user agreed."""
-    reply = requests.get(service.authorize_address(state), allow_redirects=False, timeout=5)
+    reply = requests.get(service.authorize_address(state), allow_redirects=False, timeout=30)
     return reply.headers["Location"]
 
 
@@ -174,7 +174,7 @@ def test_a_device_login_waits_for_the_person_and_respects_the_interval(
         waits.append(seconds)
         pass_time(sandbox, clock, seconds / 60)
         if len(waits) == 3:
-            requests.get(device.address, timeout=5)
+            requests.get(device.address, timeout=30)
 
     clock.sleep = sleep  # type: ignore[method-assign]
     assert service.by_device(device).access_token
@@ -212,7 +212,7 @@ def test_a_declined_device_login_is_explained(stored: Stored, world: World) -> N
     world.switches["device_auto_approve"] = False
     service = stored(DEVICE).service
     device = service.device_code()
-    requests.get(f"{device.address}&decision=decline", timeout=5)
+    requests.get(f"{device.address}&decision=decline", timeout=30)
     with pytest.raises(Misconfigured, match="declined in the browser"):
         service.by_device(device)
 

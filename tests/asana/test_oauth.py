@@ -39,7 +39,7 @@ def ours(
 def browse(asana: Asana, attempt: Attempt) -> str:
     """Where a browser ends after the user agreed."""
     address = asana.grant.service.authorize_address(attempt)
-    return requests.get(address, allow_redirects=False, timeout=5).headers["Location"]
+    return requests.get(address, allow_redirects=False, timeout=30).headers["Location"]
 
 
 def log_in(asana: Asana) -> None:

@@ -93,7 +93,7 @@ def test_the_code_flow_takes_the_pasted_address_and_check_is_content(installatio
     with login:
         assert login.stdout is not None
         address = next(line for line in login.stdout if line.startswith("http")).strip()
-        back = requests.get(address, allow_redirects=False, timeout=5).headers["Location"]
+        back = requests.get(address, allow_redirects=False, timeout=30).headers["Location"]
         said, _ = login.communicate(back + "\n", timeout=60)
     assert login.returncode == 0, said
     assert "It opens the model Data Hub." in said

@@ -100,8 +100,8 @@ def test_the_daemon_answers_for_all_it_has_to_do(place: Place) -> None:
 
 
 def test_the_receiver_lives_beside_them(place: Place) -> None:
-    assert requests.get(f"{place.processes.receiver}/healthz", timeout=5).status_code == 200
-    unknown = requests.post(f"{place.processes.receiver}/hooks/nobody/here", data=b"{}", timeout=5)
+    assert requests.get(f"{place.processes.receiver}/healthz", timeout=30).status_code == 200
+    unknown = requests.post(f"{place.processes.receiver}/hooks/nobody/here", data=b"{}", timeout=30)
     assert unknown.status_code == 404
 
 

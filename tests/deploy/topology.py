@@ -176,7 +176,7 @@ def _process(folder: Path, environment: dict[str, str], *command: str) -> Iterat
 
 def _answers(url: str) -> bool:
     try:
-        return requests.get(url, timeout=5).status_code in (200, 404)
+        return requests.get(url, timeout=30).status_code in (200, 404)
     except requests.ConnectionError:
         return False
 

@@ -157,7 +157,7 @@ def _wait(url: str, process: "subprocess.Popen[bytes]") -> None:
     until = time.monotonic() + START_SECONDS
     while time.monotonic() < until and process.poll() is None:
         try:
-            requests.get(url, timeout=5)
+            requests.get(url, timeout=30)
         except requests.ConnectionError:
             time.sleep(0.1)
         else:

@@ -38,7 +38,7 @@ class Erp:
         return fields | changed
 
     def ask_token(self, **changed: str) -> requests.Response:
-        return requests.post(f"{self.sandbox.url}/visma/connect/token", data=self.form(**changed), timeout=5)
+        return requests.post(f"{self.sandbox.url}/visma/connect/token", data=self.form(**changed), timeout=30)
 
     def log_in(self, **changed: str) -> None:
         answer = self.ask_token(**changed)

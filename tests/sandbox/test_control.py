@@ -78,7 +78,7 @@ class TestOverHttp:
     def test_mistakes_in_arming_are_told(
         self, sandbox: Sandbox, body: dict[str, Any], status: int, words: str
     ) -> None:
-        answer = requests.post(f"{sandbox.url}/control/faults", json=body, timeout=5)
+        answer = requests.post(f"{sandbox.url}/control/faults", json=body, timeout=30)
         assert answer.status_code == status
         assert words in answer.json()["error"]
 
@@ -87,7 +87,7 @@ class TestOverHttp:
         assert len(erp.rows("v1/supplier")) == 7
         assert control(sandbox.url, "GET", "switches")["visma"]["page_cap"] == 7
         for body in ({"pagecap": 7}, {"order": "random"}, {"rate_limit": "many"}):
-            refused = requests.patch(f"{sandbox.url}/control/switches/visma", json=body, timeout=5)
+            refused = requests.patch(f"{sandbox.url}/control/switches/visma", json=body, timeout=30)
             assert refused.status_code == 400
             assert next(iter(body)) in refused.json()["error"]
 
@@ -122,7 +122,7 @@ class TestOverHttp:
         assert control(sandbox.url, "POST", f"{path}/change", json=change)["stamp"] < now[:10]
         (other, *_) = sorted(keys - {"DebitAdj|777777"})
         taken = requests.post(
-            f"{sandbox.url}/control/{path}/renumber", json={**wanted, "key": other}, timeout=5
+            f"{sandbox.url}/control/{path}/renumber", json={**wanted, "key": other}, timeout=30
         )
         assert taken.status_code == 404
         assert "exists already" in taken.json()["error"]
@@ -134,10 +134,10 @@ class TestOverHttp:
 
     @pytest.mark.parametrize("path", ["visma/XX01/supplier", "visma/NO01/order"])
     def test_unknown_places_are_404(self, sandbox: Sandbox, path: str) -> None:
-        assert requests.get(f"{sandbox.url}/control/{path}", timeout=5).status_code == 404
+        assert requests.get(f"{sandbox.url}/control/{path}", timeout=30).status_code == 404
 
     def test_saving_needs_a_folder(self, sandbox: Sandbox) -> None:
-        answer = requests.post(f"{sandbox.url}/control/save", timeout=5)
+        answer = requests.post(f"{sandbox.url}/control/save", timeout=30)
         assert answer.status_code == 400
         assert "--state" in answer.json()["error"]
 
@@ -222,11 +222,11 @@ def test_a_served_sandbox_writes_a_configuration_that_works_and_keeps_its_state(
                 "tenant_id": config["companies"]["NO01"]["tenant_id"],
                 "scope": "vismanet_erp_service_api:read",
             },
-            timeout=5,
+            timeout=30,
         )
         headers = {"Authorization": f"Bearer {answer.json()['access_token']}"}
         base = config["visma"]["base_url"]
-        assert requests.get(f"{base}/v1/supplier", headers=headers, timeout=5).json()
+        assert requests.get(f"{base}/v1/supplier", headers=headers, timeout=30).json()
         assert set(config["pairs"]) >= {"anaplan", "asana", "cleo", "powerbi"}
     with served(*options) as url:
         numbers = {

@@ -108,7 +108,7 @@ def test_a_call_is_in_the_log_before_its_client_sees_the_end_of_it(answer: Respo
 def test_a_stalled_connection_runs_into_the_clients_timeout(sandbox: Sandbox, erp: Erp) -> None:
     sandbox.faults.arm("visma", "stall")
     with pytest.raises(requests.ReadTimeout):
-        erp.http.get(f"{sandbox.url}/visma/api/v1/branch", timeout=0.1)
+        erp.http.get(f"{sandbox.url}/visma/api/v1/branch", timeout=(30, 0.1))
 
 
 @pytest.mark.parametrize(("when", "note"), [("before", None), ("after", "Skrevet")])
@@ -144,7 +144,7 @@ def test_every_vendor_may_stall(sandbox: Sandbox, vendor: str) -> None:
 def test_slow_answers_run_into_the_clients_timeout(sandbox: Sandbox, erp: Erp) -> None:
     sandbox.faults.arm("visma", "slow", seconds=2)
     with pytest.raises(requests.ReadTimeout):
-        erp.http.get(f"{sandbox.url}/visma/api/v1/branch", timeout=0.1)
+        erp.http.get(f"{sandbox.url}/visma/api/v1/branch", timeout=(30, 0.1))
 
 
 @pytest.mark.parametrize("name", ["truncated_body", "invalid_json"])

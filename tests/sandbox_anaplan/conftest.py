@@ -33,11 +33,11 @@ class Tenant:
     def login(self, user: str, password: str) -> requests.Response:
         basic = base64.b64encode(f"{user}:{password}".encode()).decode()
         headers = {"Authorization": f"Basic {basic}"}
-        return self.http.post(f"{self.root}/auth/token/authenticate", headers=headers, timeout=5)
+        return self.http.post(f"{self.root}/auth/token/authenticate", headers=headers, timeout=30)
 
     def call(self, method: str, path: str, **options: Any) -> requests.Response:
         headers = {"Authorization": f"AnaplanAuthToken {self.token}"} | options.pop("headers", {})
-        return self.http.request(method, f"{self.root}/2/0{path}", headers=headers, timeout=5, **options)
+        return self.http.request(method, f"{self.root}/2/0{path}", headers=headers, timeout=30, **options)
 
     def model(self, method: str, path: str, **options: Any) -> requests.Response:
         return self.call(method, self.model_path + path, **options)

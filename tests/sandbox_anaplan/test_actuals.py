@@ -96,7 +96,7 @@ def test_a_month_outside_the_calendar_is_rejected_with_its_own_type(hub: Tenant)
 
 def test_a_builder_may_map_the_month_by_date(hub: Tenant) -> None:
     changed = hub.http.patch(
-        f"{hub.root}/control/imports/{IMPORT}", json={"period_format": "yyyy-mm-dd"}, timeout=5
+        f"{hub.root}/control/imports/{IMPORT}", json={"period_format": "yyyy-mm-dd"}, timeout=30
     )
     assert changed.status_code == 200
     first = list(hub.world.model.periods.values())[24].first

@@ -22,7 +22,7 @@ from .conftest import Tenant
 
 def auth(tenant: Tenant, method: str, what: str, scheme: str = "AnaplanAuthToken") -> requests.Response:
     headers = {"Authorization": f"{scheme} {tenant.token}"}
-    return requests.request(method, f"{tenant.root}/auth/token/{what}", headers=headers, timeout=5)
+    return requests.request(method, f"{tenant.root}/auth/token/{what}", headers=headers, timeout=30)
 
 
 def certificate_login(
@@ -38,7 +38,7 @@ def certificate_login(
     }
     body |= {"encodedDataFormat": "v2"} if version == "v2" else {}
     headers = {"Authorization": f"CACertificate {base64.b64encode(pem).decode()}"}
-    return requests.post(f"{tenant.root}/auth/token/authenticate", headers=headers, json=body, timeout=5)
+    return requests.post(f"{tenant.root}/auth/token/authenticate", headers=headers, json=body, timeout=30)
 
 
 def test_a_basic_login_answers_201_with_35_minutes_of_the_clients_own_time(tenant: Tenant) -> None:
@@ -60,7 +60,7 @@ def test_a_bad_login_is_refused_with_the_services_own_word(
     tenant: Tenant, header: str, status: int, word: str
 ) -> None:
     url = f"{tenant.root}/auth/token/authenticate"
-    reply = requests.post(url, headers={"Authorization": header}, timeout=5)
+    reply = requests.post(url, headers={"Authorization": header}, timeout=30)
     assert (reply.status_code, reply.json()["status"]) == (status, word)
 
 
@@ -140,13 +140,13 @@ def test_without_access_a_model_does_not_exist(sandbox, tenant: Tenant) -> None:
 
 
 def oauth(tenant: Tenant, **body: str) -> requests.Response:
-    return requests.post(f"{tenant.root}/oauth/token", json=body, timeout=5)
+    return requests.post(f"{tenant.root}/oauth/token", json=body, timeout=30)
 
 
 def test_the_code_flow_ends_in_a_bearer_token_and_a_refresh_token_for_one_use(tenant: Tenant) -> None:
     back = "https://client.nordfjell.example/callback"
     query = {"response_type": "code", "client_id": CODE_CLIENT, "redirect_uri": back, "state": "s1"}
-    reply = requests.get(f"{tenant.root}/auth/authorize", params=query, allow_redirects=False, timeout=5)
+    reply = requests.get(f"{tenant.root}/auth/authorize", params=query, allow_redirects=False, timeout=30)
     location = reply.headers["Location"]
     assert (reply.status_code, location.startswith(back), "state=s1" in location) == (302, True, True)
     client = {"client_id": CODE_CLIENT, "client_secret": CODE_SECRET}
@@ -163,28 +163,28 @@ def test_the_code_flow_ends_in_a_bearer_token_and_a_refresh_token_for_one_use(te
 def test_the_device_flow_waits_for_the_user(tenant: Tenant) -> None:
     tenant.world.switches["device_auto_approve"] = False
     asked = requests.post(
-        f"{tenant.root}/oauth/device/code", json={"client_id": DEVICE_CLIENT}, timeout=5
+        f"{tenant.root}/oauth/device/code", json={"client_id": DEVICE_CLIENT}, timeout=30
     ).json()
     poll = {"grant_type": DEVICE_GRANT, "client_id": DEVICE_CLIENT, "device_code": asked["device_code"]}
     assert oauth(tenant, **poll).json()["error"] == "authorization_pending"
     assert oauth(tenant, **poll).json()["error"] == "slow_down"
-    requests.get(asked["verification_uri_complete"], timeout=5)
+    requests.get(asked["verification_uri_complete"], timeout=30)
     assert oauth(tenant, **poll).status_code == 200
     assert oauth(tenant, **poll).json()["error"] == "expired_token"
 
 
 def test_the_device_flow_is_off_under_single_sign_on(tenant: Tenant) -> None:
     tenant.world.switches["sso"] = True
-    reply = requests.post(f"{tenant.root}/oauth/device/code", json={"client_id": DEVICE_CLIENT}, timeout=5)
+    reply = requests.post(f"{tenant.root}/oauth/device/code", json={"client_id": DEVICE_CLIENT}, timeout=30)
     assert (reply.status_code, reply.json()["error"]) == (403, "access_denied")
 
 
 def test_a_device_login_that_the_user_declines_is_denied(tenant: Tenant) -> None:
     tenant.world.switches["device_auto_approve"] = False
     asked = requests.post(
-        f"{tenant.root}/oauth/device/code", json={"client_id": DEVICE_CLIENT}, timeout=5
+        f"{tenant.root}/oauth/device/code", json={"client_id": DEVICE_CLIENT}, timeout=30
     ).json()
-    requests.get(f"{asked['verification_uri_complete']}&decision=decline", timeout=5)
+    requests.get(f"{asked['verification_uri_complete']}&decision=decline", timeout=30)
     poll = {"grant_type": DEVICE_GRANT, "client_id": DEVICE_CLIENT, "device_code": asked["device_code"]}
     assert oauth(tenant, **poll).json()["error"] == "access_denied"
 
@@ -192,7 +192,7 @@ def test_a_device_login_that_the_user_declines_is_denied(tenant: Tenant) -> None
 def device_grant(tenant: Tenant) -> str:
     """A refresh token."""
     asked = requests.post(
-        f"{tenant.root}/oauth/device/code", json={"client_id": DEVICE_CLIENT}, timeout=5
+        f"{tenant.root}/oauth/device/code", json={"client_id": DEVICE_CLIENT}, timeout=30
     ).json()
     poll = {"grant_type": DEVICE_GRANT, "client_id": DEVICE_CLIENT, "device_code": asked["device_code"]}
     return str(oauth(tenant, **poll).json()["refresh_token"])

@@ -281,12 +281,12 @@ def test_the_token_service_answers_as_declared(
 
 def service(tenant: Tenant, method: str, what: str, scheme: str = "AnaplanAuthToken") -> requests.Response:
     headers = {"Authorization": f"{scheme} {tenant.token}"}
-    return requests.request(method, f"{tenant.root}/auth/token/{what}", headers=headers, timeout=5)
+    return requests.request(method, f"{tenant.root}/auth/token/{what}", headers=headers, timeout=30)
 
 
 def test_the_oauth_service_answers_as_declared(tenant: Tenant) -> None:
     contract = Contract(load("oauth-openapi.json"))
-    asked = requests.post(f"{tenant.root}/oauth/device/code", json={"client_id": DEVICE_CLIENT}, timeout=5)
+    asked = requests.post(f"{tenant.root}/oauth/device/code", json={"client_id": DEVICE_CLIENT}, timeout=30)
     contract.check(asked, "post", "/oauth/device/code")
     poll = {
         "grant_type": DEVICE_GRANT,
@@ -296,5 +296,5 @@ def test_the_oauth_service_answers_as_declared(tenant: Tenant) -> None:
     wrong = {"grant_type": "refresh_token", "client_id": CODE_CLIENT, "client_secret": CODE_SECRET}
     for body in (poll, wrong | {"refresh_token": "x"}):
         contract.check(
-            requests.post(f"{tenant.root}/oauth/token", json=body, timeout=5), "post", "/oauth/token"
+            requests.post(f"{tenant.root}/oauth/token", json=body, timeout=30), "post", "/oauth/token"
         )

@@ -155,14 +155,15 @@ def test_a_switch_says_what_it_takes() -> None:
 def test_the_control_routes_show_and_change_what_a_builder_would(tenant: Tenant) -> None:
     tenant.suppliers("A")
     control = f"{tenant.root}/control"
-    assert requests.get(f"{control}/lists/Suppliers", timeout=5).json()["A"]["text"] == "Supplier A"
-    assert requests.get(f"{control}/modules/DAT01 Suppliers", timeout=5).json() == {}
-    assert requests.get(f"{control}/lists/Nothing", timeout=5).status_code == 404
-    changed = requests.patch(f"{control}/imports/Suppliers data", json={"clear": "all"}, timeout=5)
+    assert requests.get(f"{control}/lists/Suppliers", timeout=30).json()["A"]["text"] == "Supplier A"
+    assert requests.get(f"{control}/modules/DAT01 Suppliers", timeout=30).json() == {}
+    assert requests.get(f"{control}/lists/Nothing", timeout=30).status_code == 404
+    changed = requests.patch(f"{control}/imports/Suppliers data", json={"clear": "all"}, timeout=30)
     assert changed.json()["clear"] == tenant.world.import_named("Suppliers data").clear == "all"
     assert (
-        requests.patch(f"{control}/imports/Suppliers data", json={"clear": "x"}, timeout=5).status_code == 400
+        requests.patch(f"{control}/imports/Suppliers data", json={"clear": "x"}, timeout=30).status_code
+        == 400
     )
-    requests.patch(f"{control}/model", json={"active_state": "LOCKED"}, timeout=5)
+    requests.patch(f"{control}/model", json={"active_state": "LOCKED"}, timeout=30)
     assert tenant.world.model.active_state == "LOCKED"
-    assert requests.get(f"{control}/imports/history", timeout=5).json()[0]["import_name"] == "Suppliers list"
+    assert requests.get(f"{control}/imports/history", timeout=30).json()[0]["import_name"] == "Suppliers list"

@@ -203,7 +203,7 @@ def test_the_whole_state_survives_a_snapshot(sandbox, ready: Tenant) -> None:
 
 def test_a_data_import_can_mark_the_items_to_delete(tenant: Tenant) -> None:
     changed = tenant.http.patch(
-        f"{tenant.root}/control/imports/Suppliers data", json={"mapping": {"deleted": "Delete?"}}, timeout=5
+        f"{tenant.root}/control/imports/Suppliers data", json={"mapping": {"deleted": "Delete?"}}, timeout=30
     )
     assert changed.json()["mapping"]["deleted"] == "Delete?"
     tenant.suppliers("A", "B")
@@ -217,5 +217,5 @@ def test_a_data_import_can_mark_the_items_to_delete(tenant: Tenant) -> None:
 
 def test_a_column_is_mapped_to_a_line_item_that_the_module_has(tenant: Tenant) -> None:
     url = f"{tenant.root}/control/imports/Suppliers data"
-    reply = tenant.http.patch(url, json={"mapping": {"deleted": "Remove?"}}, timeout=5)
+    reply = tenant.http.patch(url, json={"mapping": {"deleted": "Remove?"}}, timeout=30)
     assert (reply.status_code, reply.json()["error"]) == (400, "DAT01 Suppliers has no line item 'Remove?'")

@@ -26,7 +26,7 @@ def authorize(org: Organisation, **changes: str) -> dict[str, str]:
         "code_challenge": challenge,
         "code_challenge_method": "S256",
     } | changes
-    reply = org.http.get(f"{org.root}/-/oauth_authorize", params=query, allow_redirects=False, timeout=5)
+    reply = org.http.get(f"{org.root}/-/oauth_authorize", params=query, allow_redirects=False, timeout=30)
     assert reply.status_code == 302, reply.text
     assert reply.headers["Location"].startswith(REDIRECT)
     return {name: values[0] for name, values in parse_qs(urlsplit(reply.headers["Location"]).query).items()}
@@ -35,7 +35,7 @@ def authorize(org: Organisation, **changes: str) -> dict[str, str]:
 def token(org: Organisation, **form: str) -> Any:
     login = org.world.login
     body = {"client_id": login.client_id, "client_secret": login.client_secret} | form
-    return org.http.post(f"{org.root}/-/oauth_token", data=body, timeout=5)
+    return org.http.post(f"{org.root}/-/oauth_token", data=body, timeout=30)
 
 
 def sign_in(org: Organisation) -> dict[str, Any]:
@@ -95,7 +95,7 @@ def test_revoking_ends_the_refresh_token(org: Organisation) -> None:
     granted, login = sign_in(org), org.world.login
     form = {"client_id": login.client_id, "client_secret": login.client_secret}
     url = f"{org.root}/-/oauth_revoke"
-    assert org.http.post(url, data=form | {"token": granted["refresh_token"]}, timeout=5).status_code == 200
+    assert org.http.post(url, data=form | {"token": granted["refresh_token"]}, timeout=30).status_code == 200
     renewed = token(org, grant_type="refresh_token", refresh_token=granted["refresh_token"])
     assert renewed.json()["error"] == "invalid_grant"
 

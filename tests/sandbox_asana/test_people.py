@@ -13,7 +13,7 @@ from .conftest import Organisation
 
 
 def control(org: Organisation, method: str, path: str, body: Any = None) -> Any:
-    reply = org.http.request(method, f"{org.root}/control{path}", json=body, timeout=5)
+    reply = org.http.request(method, f"{org.root}/control{path}", json=body, timeout=30)
     assert reply.status_code == 200, reply.text
     return reply.json()
 
@@ -69,7 +69,7 @@ def test_the_truth_of_a_project_can_be_read_by_name(org: Organisation) -> None:
 )
 def test_a_mistake_says_what_is_wrong(org: Organisation, path: str, body: Any, status: int) -> None:
     url = f"{org.root}/control{path.format(org.task())}"
-    reply = org.http.post(url, json=body, timeout=5)
+    reply = org.http.post(url, json=body, timeout=30)
     assert (reply.status_code, "error" in reply.json()) == (status, True)
 
 
@@ -93,7 +93,7 @@ def test_the_view_shows_a_board_and_escapes_what_people_wrote(org: Organisation)
     org.field("Total", "number", precision=2, format="currency", currency_code="EUR")
     gid = org.task("<b>PO-1</b>", assignee="ap-clerk@nordfjell.example", due_on="2026-12-01")
     org.people.edit(gid, custom_fields={"Total": Decimal("1234.5")}, comment="x")
-    page = org.http.get(f"{org.root}/view/projects/{org.orders}", timeout=5).text
+    page = org.http.get(f"{org.root}/view/projects/{org.orders}", timeout=30).text
     for text in (
         "&lt;b&gt;PO-1",
         "AP Clerk",
@@ -104,9 +104,9 @@ def test_the_view_shows_a_board_and_escapes_what_people_wrote(org: Organisation)
     ):
         assert text in page
     assert "<b>PO-1" not in page
-    index = org.http.get(f"{org.root}/view/", timeout=5).text
+    index = org.http.get(f"{org.root}/view/", timeout=30).text
     assert f'href="projects/{org.orders}"' in index
-    assert org.http.get(f"{org.root}/view/projects/17", timeout=5).status_code == 404
+    assert org.http.get(f"{org.root}/view/projects/17", timeout=30).status_code == 404
 
 
 def test_a_restart_keeps_everything(org: Organisation) -> None:

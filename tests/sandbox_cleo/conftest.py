@@ -88,7 +88,7 @@ class Mailbox:
         return {"grant_type": "password", "username": account.user, "password": account.password} | changes
 
     def login(self, **changes: str) -> requests.Response:
-        return self.http.post(f"{self.root}/api/authentication", data=self.form(**changes), timeout=5)
+        return self.http.post(f"{self.root}/api/authentication", data=self.form(**changes), timeout=30)
 
     def call(self, method: str, path: str, **options: Any) -> requests.Response:
         headers = {"Authorization": f"Bearer {self.token}"} | options.pop("headers", {})

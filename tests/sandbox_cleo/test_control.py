@@ -38,7 +38,7 @@ class TestSwitches:
 
     def test_they_are_reached_over_the_control_api(self, mailbox: Mailbox) -> None:
         url = f"{mailbox.sandbox.url}/control/switches/cleo"
-        assert requests.patch(url, json={"upload_status": 202}, timeout=5).json()["upload_status"] == 202
+        assert requests.patch(url, json={"upload_status": 202}, timeout=30).json()["upload_status"] == 202
         assert mailbox.upload(order()).status_code == 202
 
 
@@ -143,7 +143,7 @@ class TestState:
 class TestLookingIn:
     def test_the_state_counts_documents_and_files(self, mailbox: Mailbox) -> None:
         mailbox.upload(order())
-        told = requests.get(f"{mailbox.sandbox.url}/control/state", timeout=5).json()["vendors"]["cleo"]
+        told = requests.get(f"{mailbox.sandbox.url}/control/state", timeout=30).json()["vendors"]["cleo"]
         assert told["documents"] == {"850": 1, "810": 0, "856": 0, "861": 0}
         assert told["files"] == {"upload": 0, "download": 1}
 

@@ -138,7 +138,7 @@ class TestVersalex:
         account = mailbox.world.login
         params = {"request": request, **options.pop("params", {})}
         auth = options.pop("auth", (account.user, account.password))
-        return requests.post(f"{mailbox.root}/server", params=params, auth=auth, timeout=5, **options)
+        return requests.post(f"{mailbox.root}/server", params=params, auth=auth, timeout=30, **options)
 
     def test_the_default_folders_are_inbox_and_outbox_payload(self, mailbox: Mailbox) -> None:
         assert self.ask(mailbox, "connect0").status_code == 200
@@ -156,7 +156,7 @@ class TestVersalex:
             f"{mailbox.root}/server",
             data={"request": "list", "directory": "download/"},
             auth=(mailbox.world.login.user, mailbox.world.login.password),
-            timeout=5,
+            timeout=30,
         )
         assert listed.text.startswith("997_NORDEDI_")
 
@@ -168,11 +168,11 @@ class TestVersalex:
     def test_plain_verbs_work_too(self, mailbox: Mailbox) -> None:
         account = (mailbox.world.login.user, mailbox.world.login.password)
         url = f"{mailbox.root}/server"
-        assert requests.put(f"{url}/inbox/a.edi", data=order(), auth=account, timeout=5).status_code == 200
+        assert requests.put(f"{url}/inbox/a.edi", data=order(), auth=account, timeout=30).status_code == 200
         name = self.ask(mailbox, "list").text.strip()
         file = f"{url}/outbox/payload/{name}"
-        assert requests.get(file, auth=account, timeout=5).content.startswith(b"ISA")
-        assert requests.delete(file, auth=account, timeout=5).status_code == 200
+        assert requests.get(file, auth=account, timeout=30).content.startswith(b"ISA")
+        assert requests.delete(file, auth=account, timeout=30).status_code == 200
 
     def test_user_and_password_are_asked_for(self, mailbox: Mailbox) -> None:
         reply = self.ask(mailbox, "list", auth=("mlc-mailbox", "no"))
@@ -191,5 +191,5 @@ class TestVersalex:
         mailbox.switches["versalex_path"] = "/versalex"
         assert mailbox.call("POST", "/server?request=list").status_code == 404
         account = (mailbox.world.login.user, mailbox.world.login.password)
-        reply = requests.post(f"{mailbox.root}/versalex?request=list", auth=account, timeout=5)
+        reply = requests.post(f"{mailbox.root}/versalex?request=list", auth=account, timeout=30)
         assert reply.status_code == 200

@@ -62,7 +62,7 @@ class Tenant:
             "scope": f"{AUDIENCE}/.default",
         } | changes
         tenant = form.pop("tenant", principal.tenant_id)
-        return self.http.post(f"{self.root}/login/{tenant}/oauth2/v2.0/token", data=form, timeout=5)
+        return self.http.post(f"{self.root}/login/{tenant}/oauth2/v2.0/token", data=form, timeout=30)
 
     def call(self, method: str, path: str, **options: Any) -> requests.Response:
         """`path` is below /v1.0/myorg."""

@@ -27,7 +27,7 @@ from .conftest import ERP, Tenant, exact, order
 
 
 def control(tenant: Tenant, method: str, path: str, **options: Any) -> requests.Response:
-    return requests.request(method, f"{tenant.root}/control{path}", timeout=5, **options)
+    return requests.request(method, f"{tenant.root}/control{path}", timeout=30, **options)
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ class TestSwitches:
 
     def test_they_are_reached_over_the_control_api(self, tenant: Tenant) -> None:
         url = f"{tenant.sandbox.url}/control/switches/powerbi"
-        assert requests.patch(url, json={"create_status": 202}, timeout=5).json()["create_status"] == 202
+        assert requests.patch(url, json={"create_status": 202}, timeout=30).json()["create_status"] == 202
         assert tenant.switches["create_status"] == 202
 
 

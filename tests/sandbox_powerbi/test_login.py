@@ -87,7 +87,7 @@ class Mapped:
 
     def _send(self, method: str, url: str, **options: Any) -> requests.Response:
         assert url.startswith(AUTHORITY), url
-        return self.session.request(method, url.replace(AUTHORITY, self.login, 1), timeout=5, **options)
+        return self.session.request(method, url.replace(AUTHORITY, self.login, 1), timeout=30, **options)
 
     def get(self, url: str, **options: Any) -> requests.Response:
         return self._send("GET", url, **options)

@@ -90,7 +90,7 @@ class TestEnhanced:
         body = {"type": "Full", "commitMode": "Transactional", "objects": [{"table": "Sales"}]}
         reply = start(tenant, model, **body)
         headers = {"Authorization": f"Bearer {tenant.token}"}
-        polls = [tenant.http.get(reply.headers["Location"], headers=headers, timeout=5) for _ in range(2)]
+        polls = [tenant.http.get(reply.headers["Location"], headers=headers, timeout=30) for _ in range(2)]
         assert [poll.status_code for poll in polls] == [202, 200]
         assert [poll.json()["extendedStatus"] for poll in polls] == ["InProgress", "Completed"]
         assert polls[1].json()["objects"] == [{"table": "Sales"}]

@@ -85,7 +85,7 @@ def test_what_each_role_may(tenant: Tenant, role: str, least: str, writes: bool,
 def test_a_new_role_works_two_minutes_after_permissions_were_refreshed(tenant: Tenant) -> None:
     tenant.world.grant(tenant.world.workspace_id, None)
     path = f"{tenant.root}/control/workspaces/{WORKSPACE}"
-    assert requests.patch(path, json={"role": "Member"}, timeout=5).json()["role"] is None
+    assert requests.patch(path, json={"role": "Member"}, timeout=30).json()["role"] is None
     assert tenant.group("GET", "/datasets").status_code == 401
     assert tenant.call("POST", "/RefreshUserPermissions").status_code == 200
     assert tenant.group("GET", "/datasets").status_code == 401

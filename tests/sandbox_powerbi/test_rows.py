@@ -235,7 +235,7 @@ class TestLostAnswers:
     def test_what_is_late_can_be_released_by_hand(self, tenant: Tenant, erp: str) -> None:
         tenant.faults.arm("powerbi", "late_post", answer=504)
         tenant.post(erp, "Orders", [order(1)])
-        reply = tenant.http.post(f"{tenant.root}/control/release", timeout=5)
+        reply = tenant.http.post(f"{tenant.root}/control/release", timeout=30)
         assert reply.json() == {"released": 1}
         assert keys(tenant, erp) == [1]
         assert tenant.world.release() == 0

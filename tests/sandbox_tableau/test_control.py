@@ -56,7 +56,7 @@ def test_a_session_survives_a_restart(tenant: Tenant) -> None:
     with serving(restarted):
         url = f"{restarted.url}/tableau/api/3.29/sites/{tenant.server.site_id}/projects"
         headers = {"X-Tableau-Auth": tenant.server.auth_token}
-        assert requests.get(url, headers=headers, timeout=5).status_code == 200
+        assert requests.get(url, headers=headers, timeout=30).status_code == 200
 
 
 def test_a_day_runs_the_scheduled_refreshes_and_ends_old_uploads(tenant: Tenant) -> None:
@@ -100,7 +100,7 @@ def test_the_history_of_a_data_source_names_jobs_and_keys(tenant: Tenant) -> Non
 )
 def test_mistakes_are_answered_with_their_reason(tenant: Tenant, method: str, path: str, status: int) -> None:
     tenant.published(invoice(1))
-    reply = requests.request(method, f"{tenant.root}/control{path}", json={}, timeout=5)
+    reply = requests.request(method, f"{tenant.root}/control{path}", json={}, timeout=30)
     assert (reply.status_code, "error" in reply.json()) == (status, True)
 
 

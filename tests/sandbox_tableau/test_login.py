@@ -139,7 +139,7 @@ class TestAccessTokens:
 class TestSessions:
     def test_a_call_without_a_session_is_401000(self, tenant: Tenant) -> None:
         url = f"{tenant.root}/api/3.29/sites/{tenant.server.site_id}/users"
-        reply = requests.get(url, timeout=5)
+        reply = requests.get(url, timeout=30)
         assert (reply.status_code, code(reply)) == (401, "401000")
 
     @pytest.mark.parametrize(("kind", "alive"), [("idle", True), ("absolute", False)])
@@ -171,7 +171,7 @@ class TestSessions:
     def test_a_session_belongs_to_its_site(self, tenant: Tenant) -> None:
         for site, expected in ((tenant.world.site("board").id, "403004"), ("nowhere", "404000")):
             url = f"{tenant.root}/api/3.29/sites/{site}/datasources"
-            reply = requests.get(url, headers={"x-tableau-auth": tenant.server.auth_token}, timeout=5)
+            reply = requests.get(url, headers={"x-tableau-auth": tenant.server.auth_token}, timeout=30)
             assert code(reply) == expected
 
     def test_the_site_is_found_by_its_name_in_addresses(self, tenant: Tenant) -> None:
@@ -179,7 +179,7 @@ class TestSessions:
         reply = requests.get(
             f"{tenant.root}/api/3.29/sites/erp?key=contentUrl",
             headers={"x-tableau-auth": tenant.server.auth_token},
-            timeout=5,
+            timeout=30,
         )
         assert tenant.server.site_id in reply.text
 
@@ -197,7 +197,7 @@ class TestSessions:
             body = f'<tsRequest><site contentUrl="{site}"/></tsRequest>'
             headers = {"X-Tableau-Auth": tenant.server.auth_token}
             url = f"{tenant.root}/api/3.29/auth/switchSite"
-            assert requests.post(url, body, headers=headers, timeout=5).status_code == expected
+            assert requests.post(url, body, headers=headers, timeout=30).status_code == expected
 
 
 class TestPasswords:
@@ -287,20 +287,20 @@ class TestJson:
         wanted = {"personalAccessTokenName": "erp-sync", "personalAccessTokenSecret": secret}
         body = {"credentials": wanted | {"site": {"contentUrl": "erp"}}}
         url = f"{tenant.root}/api/3.29/auth/signin"
-        answer = requests.post(url, json=body, headers=self.HEADERS, timeout=5).json()["credentials"]
+        answer = requests.post(url, json=body, headers=self.HEADERS, timeout=30).json()["credentials"]
         assert answer["site"] == {"id": tenant.world.site().id, "contentUrl": "erp"}
         headers = self.HEADERS | {"X-Tableau-Auth": answer["token"]}
         site = f"{tenant.root}/api/3.29/sites/{answer['site']['id']}"
-        groups = requests.get(f"{site}/groups?filter=name:eq:Sales", headers=headers, timeout=5).json()
+        groups = requests.get(f"{site}/groups?filter=name:eq:Sales", headers=headers, timeout=30).json()
         assert groups["pagination"] == {"pageNumber": "1", "pageSize": "100", "totalAvailable": "1"}
         assert groups["groups"]["group"][0]["name"] == "Sales"
-        assert requests.get(f"{site}/webhooks", headers=headers, timeout=5).json() == {"webhooks": {}}
+        assert requests.get(f"{site}/webhooks", headers=headers, timeout=30).json() == {"webhooks": {}}
 
     def test_server_info_and_errors_as_json(self, tenant: Tenant) -> None:
-        reply = requests.get(f"{tenant.root}/api/3.29/serverInfo", headers=self.HEADERS, timeout=5)
+        reply = requests.get(f"{tenant.root}/api/3.29/serverInfo", headers=self.HEADERS, timeout=30)
         version = {"value": "2026.2.0", "build": "20262.26.0616.0001"}
         assert reply.json() == {"serverInfo": {"productVersion": version, "restApiVersion": "3.29"}}
-        reply = requests.post(f"{tenant.root}/api/3.29/auth/signin", "{", headers=self.HEADERS, timeout=5)
+        reply = requests.post(f"{tenant.root}/api/3.29/auth/signin", "{", headers=self.HEADERS, timeout=30)
         assert (reply.status_code, reply.json()["error"]["code"]) == (400, "400000")
 
 
